@@ -1,0 +1,185 @@
+"""The plain records and the small protocols that every part speaks. Imports nothing of ours.
+
+Words used throughout: a *document* has a user's ``id`` and, inside one index, an *ordinal* (an
+integer that only grows: an update gives the document a new one). A *leg* is one of the two ways to
+search (lexical, vector); its answer is a list of *candidates*. A *run* is what a system answered to
+a set of queries, *qrels* are the judgments it is measured against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Ordinals: TypeAlias = NDArray[np.int64]
+Scores: TypeAlias = NDArray[np.float32]
+Matrix: TypeAlias = NDArray[np.float32]
+Mask: TypeAlias = NDArray[np.bool_]
+
+Mode: TypeAlias = Literal["hybrid", "lexical", "vector"]
+Metric: TypeAlias = Literal["cosine", "ip", "l2"]
+
+Run: TypeAlias = dict[str, list[tuple[str, float]]]
+"""query id -> [(document id, score), ...], best first."""
+Qrels: TypeAlias = dict[str, dict[str, int]]
+"""query id -> {document id: grade}; a grade of 0 or less means judged and not relevant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What goes into an index and what comes out of it.
+
+    ``metadata`` is any JSON object; ``vector`` is a ready-made embedding of shape (dim,), given
+    instead of one from the index's encoder.
+    """
+
+    id: str
+    text: str = ""
+    title: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    vector: ArrayLike | None = field(default=None, compare=False, repr=False)
+
+
+class Passage(NamedTuple):
+    """A stretch of a document's text: ``text[start:end]``, in characters."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One document of an answer. ``rank`` counts from 1; ``passage`` is the window of the text
+    whose vector is nearest to the query, where the vector leg had a part in the answer."""
+
+    id: str
+    score: float
+    rank: int
+    document: Document
+    passage: Passage | None = None
+
+
+@dataclass(frozen=True)
+class Results:
+    """An answer: ``hits`` best first, the sequence number of the ``snapshot`` it was read from, and
+    the seconds it ``took``. Iterates over its hits."""
+
+    hits: tuple[Hit, ...]
+    snapshot: int
+    took: float
+    count: Callable[[], int] = field(repr=False, compare=False)
+
+    @cached_property
+    def total(self) -> int:
+        """How many documents of the snapshot qualify: those that pass the filter and, in lexical
+        mode, contain a term of the query. Counted when first asked for."""
+        return self.count()
+
+    def __iter__(self) -> Iterator[Hit]:
+        return iter(self.hits)
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """One ranked list inside the engine, best first: ``ordinals`` int64 (n,), ``scores`` float32 (n,).
+
+    Equal scores stand in ascending order of ordinal. ``floor`` is the lowest score that the leg could
+    ever give (0 for BM25, -1 for a cosine), or None where theory knows none.
+    """
+
+    ordinals: Ordinals
+    scores: Scores
+    floor: float | None = None
+
+    def __len__(self) -> int:
+        return len(self.ordinals)
+
+    def top(self, k: int) -> Candidates:
+        return Candidates(self.ordinals[:k], self.scores[:k], self.floor)
+
+    @classmethod
+    def ranked(
+        cls, ordinals: Ordinals, scores: Scores, k: int | None = None, floor: float | None = None
+    ) -> Candidates:
+        """Sort by descending score, ties by ascending ordinal, and keep the first ``k``."""
+        order = np.lexsort((ordinals, -scores))[:k]
+        return cls(ordinals[order], scores[order], floor)
+
+    @classmethod
+    def none(cls) -> Candidates:
+        return cls(np.empty(0, np.int64), np.empty(0, np.float32))
+
+
+class Analyzer(Protocol):
+    """Text to terms. ``id`` names it and its version (``"mixed-1"``) and changes whenever its terms
+    do. A term is not empty, holds no white space and is at most 255 bytes of UTF-8."""
+
+    @property
+    def id(self) -> str: ...
+
+    def terms(self, text: str) -> list[str]:
+        """The terms of ``text`` in order, repeats included."""
+        ...
+
+    def spans(self, text: str) -> list[tuple[str, int, int]]:
+        """``terms`` with the characters each came from: ``text[start:end]``."""
+        ...
+
+
+class Encoder(Protocol):
+    """Texts to vectors. ``id`` names the model and the form of its weights; two encoders of one id
+    give the same vectors."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def dim(self) -> int: ...
+
+    def documents(self, texts: Sequence[str]) -> Matrix:
+        """float32 (len(texts), dim)."""
+        ...
+
+    def queries(self, texts: Sequence[str]) -> Matrix:
+        """float32 (len(texts), dim); apart from ``documents`` since many models are asymmetric."""
+        ...
+
+
+@runtime_checkable
+class Windowed(Protocol):
+    """What an encoder with a limited window also offers, so that long texts can be cut to fit."""
+
+    @property
+    def max_tokens(self) -> int:
+        """How many tokens of text fit beside the prompt and the special tokens."""
+        ...
+
+    def token_offsets(self, text: str) -> NDArray[np.int64]:
+        """(n, 2): the characters ``text[start:end]`` of each token, in order, nothing truncated."""
+        ...
+
+
+class Fusion(Protocol):
+    """Ranked lists to one list. A value: frozen, comparable, readable as text (``RRF(k=60)``)."""
+
+    def __call__(self, legs: Sequence[Candidates], limit: int) -> Candidates:
+        """Fuse ``legs`` (lexical, vector) and keep the best ``limit``."""
+        ...
+
+
+class Reranker(Protocol):
+    """Puts the top candidates of a fused list into a better order."""
+
+    def __call__(
+        self, query: str | None, candidates: Candidates, features: Mapping[str, NDArray[np.float32]]
+    ) -> Candidates:
+        """``features``: named columns of shape (len(candidates),), aligned with ``candidates``."""
+        ...
