@@ -1,0 +1,174 @@
+"""Text to the form in which it is compared: one spelling for what a searcher takes to be the same.
+
+NFKC (full and half width, ligatures, unit signs), case folding, accents off Latin and Greek letters,
+vowel points off Hebrew and Arabic, Traditional to Simplified Chinese. Marks that make another letter
+are kept: kana voicing, Indic vowel signs, Cyrillic й. Every folded character knows where it came from.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from array import array
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING
+
+import regex
+
+if TYPE_CHECKING:
+    from opencc import OpenCC
+
+_RAISED = r"\u00B2\u00B3\u00B9\u2070-\u209C"
+# Characters whose folding depends on a neighbour; a text without any folds character by character.
+_INTERACTING = (
+    r"\p{M}\p{Grapheme_Extend}\p{Default_Ignorable_Code_Point}"
+    r"\u1100-\u11FF\uA960-\uA97F\uD7B0-\uD7FF"  # conjoining jamo
+) + _RAISED
+
+_interacting = regex.compile(f"[{_INTERACTING}]")
+_cluster = regex.compile(rf"(?=.[{_INTERACTING}]|[{_INTERACTING}])\X")
+_MAX_CLUSTER = 32  # Unicode's stream-safe format allows 30 marks on a letter; to order more is quadratic
+_raised_after_digit = regex.compile(rf"(?<=\p{{Nd}})[{_RAISED}]")
+
+_han = regex.compile(r"\p{Han}")
+_surrogates = regex.compile(r"\p{Cs}")
+_ignorable = regex.compile(r"\p{Default_Ignorable_Code_Point}")
+_accents = regex.compile(
+    r"(?<=[\p{Latin}\p{Greek}\p{N}\p{P}\p{S}]\p{M}*)\p{M}"
+    r"|(?<=\p{Cyrillic})[\u0300\u0301]|(?<=\u0435)\u0308"
+    r"|[\u0591-\u05BD\u05BF\u05C1\u05C2\u05C4\u05C5\u05C7]"  # Hebrew points
+    r"|[\u0640\u064B-\u0652\u0670]"  # Arabic vowels, tatweel
+)
+# NFKC would glue the sign to its word ("sonytm"), and spell the ellipsis with three characters.
+_BEFORE_NFKC = str.maketrans(dict.fromkeys("™℠…‥", " "))
+_AFTER_NFKC = str.maketrans(
+    {
+        **dict.fromkeys("\u2018\u2019\u201b\u02bc\u2032", "'"),
+        "\u2010": "-",
+        **{"æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "ħ": "h", "ı": "i", "ł": "l", "ŧ": "t", "þ": "th"},
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """A folded text and the way back to the original."""
+
+    text: str
+    edits: _Edits | None = None
+
+    def original(self, start: int, end: int) -> tuple[int, int]:
+        """Where ``text[start:end]`` came from; a part of an expanded character means all of it."""
+        return (start, end) if self.edits is None else self.edits.original(start, end)
+
+
+def fold(text: str) -> Folded:
+    """Fold any string at all, in time and memory proportional to its length."""
+    if text.isascii():
+        return Folded(text.lower())
+    if not _interacting.search(text):
+        folded = text.translate(_characters)
+        if len(folded) == len(text):
+            return Folded(simplify(folded))
+    return _fold_by_cluster(text)
+
+
+def simplify(text: str) -> str:
+    """Traditional to Simplified Chinese, never changing the length: by phrase (乾燥 to 干燥, but 乾隆
+    stays) where the phrases keep it, else by character."""
+    if not _han.search(text):
+        return text
+    simplified = _opencc().convert(text)
+    if len(simplified) == len(text):
+        return simplified
+    return _han.sub(lambda match: _opencc().convert(match.group())[:1], text)
+
+
+def _fold_by_cluster(text: str) -> Folded:
+    """Fold whole grapheme clusters where neighbours matter, single characters in between."""
+    edits = _Edits()
+    pieces: list[str] = []
+    done = 0
+    for match in _cluster.finditer(text):
+        start, end = match.span()
+        pieces += _fold_plain(text, done, start, edits)
+        piece = _fold_cluster(text[start : min(end, start + _MAX_CLUSTER)])
+        if _raised_after_digit.match(text, start):  # "2015²" is 2015 and a note, not 20152
+            piece = " " + piece
+        pieces.append(edits.record(piece, start, end))
+        done = end
+    pieces += _fold_plain(text, done, len(text), edits)
+    return Folded(simplify("".join(pieces)), edits)
+
+
+def _fold_plain(text: str, start: int, end: int, edits: _Edits) -> list[str]:
+    piece = text[start:end].translate(_characters)
+    if len(piece) == end - start:
+        return [edits.record(piece, start, end)]
+    return [edits.record(_characters[ord(text[at])], at, at + 1) for at in range(start, end)]
+
+
+class _Edits:
+    """The stretches whose length changed, as positions in the folded and in the original text."""
+
+    def __init__(self) -> None:
+        self.starts, self.ends = array("q"), array("q")
+        self.original_starts, self.original_ends = array("q"), array("q")
+        self.length = 0
+
+    def record(self, piece: str, start: int, end: int) -> str:
+        """Append ``piece``, folded from the original's ``[start:end]``."""
+        if len(piece) != end - start:
+            self.starts.append(self.length)
+            self.ends.append(self.length + len(piece))
+            self.original_starts.append(start)
+            self.original_ends.append(end)
+        self.length += len(piece)
+        return piece
+
+    def original(self, start: int, end: int) -> tuple[int, int]:
+        return self._original_start(start), self._original_end(end)
+
+    def _original_start(self, start: int) -> int:
+        edit = bisect_right(self.starts, start) - 1
+        if edit < 0:
+            return start
+        if start < self.ends[edit]:
+            return self.original_starts[edit]
+        return self.original_ends[edit] + start - self.ends[edit]
+
+    def _original_end(self, end: int) -> int:
+        edit = bisect_left(self.starts, end) - 1
+        if edit < 0:
+            return end
+        return self.original_ends[edit] + max(0, end - self.ends[edit])
+
+
+class _Characters(dict[int, str]):
+    """Each character's folding, worked out when first met: a table for ``str.translate``."""
+
+    def __missing__(self, code: int) -> str:
+        folded = self[code] = _fold_cluster(chr(code))
+        return folded
+
+
+@lru_cache(maxsize=1 << 14)
+def _fold_cluster(cluster: str) -> str:
+    text = _surrogates.sub("\ufffd", cluster.translate(_BEFORE_NFKC))
+    if unicodedata.decomposition(text[0]).startswith("<fraction>"):
+        text = " " + text  # "6½" is not 61/2
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    text = _ignorable.sub("", text).translate(_AFTER_NFKC)
+    text = unicodedata.normalize("NFC", _accents.sub("", unicodedata.normalize("NFD", text)))
+    return "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
+
+
+_characters = _Characters()
+
+
+@cache
+def _opencc() -> OpenCC:
+    from opencc import OpenCC
+
+    return OpenCC("t2s")

@@ -1,0 +1,92 @@
+"""A folded text into runs by script, and the walk over them that every analyzer shares."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from hybrid.analyzers.normalize import fold
+
+HAN = "\u3005\u3007\u3021-\u3029\u3038-\u303b\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+# Scripts written without spaces: kana, Thai, Lao, Myanmar, Khmer.
+UNSPACED = (
+    "\u3041-\u3096\u3099\u309a\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"
+    "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ebd\u0ec0-\u0ece\u0edc-\u0edf"
+    "\u1000-\u103f\u1050-\u109f\u1780-\u17d3\u17dc\u17dd"
+)
+EMOJI = "\u231a\u231b\u23e9-\u23fa\u2600-\u27bf\u2b50\u2b55\U0001f300-\U0001f3fa\U0001f400-\U0001faff"
+# Python's \w leaves out combining marks, without which no Indic word holds together. (Those beyond the
+# basic plane, of historic scripts, would make the pattern three times slower.)
+MARK = "".join(c for c in map(chr, range(0x300, 0x10000)) if unicodedata.category(c)[0] == "M")
+LETTERS = rf"(?:[^\W_{HAN}{UNSPACED}]++[{MARK}]*+)++"
+
+# "word" takes whole compounds: wh-1000xm5, at&t, jane@example.com, 1,000.5, c++, c#, .net
+_runs = re.compile(
+    rf"(?P<word>(?:{LETTERS}|\.net\b)"
+    rf"(?:(?=[-_.'@&,+#])(?:(?:[-_.'@&]|(?<=\d),(?=\d\d\d(?!\d))){LETTERS}){{0,8}}+"
+    rf"(?:\+\+(?!\+)|(?<![\w.'@&-].)\#)?)?)"
+    rf"|(?P<han>[{HAN}]{{1,256}})"
+    rf"|(?P<unspaced>[{UNSPACED}]+)"
+    rf"|(?P<emoji>[\U0001f1e6-\U0001f1ff]{{2}}|[{EMOJI}])"
+)
+_unit = re.compile(rf".[{MARK}]*")
+
+
+class Part(NamedTuple):
+    """A term and the characters of its run that it came from: ``run[start:end]``."""
+
+    term: str
+    start: int
+    end: int
+
+
+class ScriptAnalyzer(ABC):
+    """Folds a text, cuts it into runs by script and lets a subclass turn a run into terms.
+
+    Terms may overlap (a compound and its parts): they come by start, then the longer first.
+    """
+
+    @abstractmethod
+    def _word(self, run: str) -> Sequence[Part]:
+        """The terms of a word or compound of a script written with spaces."""
+
+    @abstractmethod
+    def _han(self, run: str) -> Sequence[Part]:
+        """The terms of a run of Chinese characters."""
+
+    def terms(self, text: str) -> list[str]:
+        """The terms of ``text`` in order, repeats included."""
+        return [term for term, _, _ in self._parts(fold(text).text)]
+
+    def spans(self, text: str) -> list[tuple[str, int, int]]:
+        """``terms`` with the characters each came from: ``text[start:end]``."""
+        folded = fold(text)
+        return [(term, *folded.original(start, end)) for term, start, end in self._parts(folded.text)]
+
+    def _parts(self, text: str) -> Iterator[tuple[str, int, int]]:
+        analyse = {"word": self._word, "han": self._han, "unspaced": bigrams, "emoji": single}
+        for match in _runs.finditer(text):
+            offset = match.start()
+            for term, start, end in analyse[match.lastgroup or ""](match.group()):
+                yield term, offset + start, offset + end
+
+
+def bigrams(run: str) -> list[Part]:
+    """Overlapping pairs of characters with their marks; a lone one is a term of its own."""
+    units = [match.span() for match in _unit.finditer(run)]
+    pairs = zip(units, units[1:] or units, strict=False)
+    return [Part(clip(run[start:end]), start, end) for (start, _), (_, end) in pairs]
+
+
+def single(run: str) -> list[Part]:
+    return [Part(run, 0, len(run))]
+
+
+def clip(term: str, limit: int = 255) -> str:
+    """At most ``limit`` bytes of UTF-8, cut between characters."""
+    if len(term) * 4 <= limit:
+        return term
+    return term.encode()[:limit].decode(errors="ignore")

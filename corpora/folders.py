@@ -1,0 +1,59 @@
+"""Text files: one document a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from hybrid.corpora import records
+from hybrid.corpora.encodings import encoding_of
+from hybrid.corpora.records import BadRecord, Skipped
+from hybrid.errors import CorpusError
+from hybrid.types import Document
+
+SUFFIXES = (".txt", ".md")
+
+
+def documents(folder: Path, skipped: Skipped | None = None) -> Iterator[Document]:
+    """The ``.txt`` and ``.md`` files in and below ``folder``, in order of path, hidden ones left out.
+
+    A document's id is its path below ``folder``, with forward slashes; its title the file's name
+    without suffix; its metadata ``{"path": id}``.
+    """
+    paths = list(_walk(folder))
+    if not paths:
+        raise CorpusError(f"{folder}: no corpus.jsonl and no .txt or .md file in this folder or below it")
+    return _read(folder, paths, skipped)
+
+
+def document(path: Path, skipped: Skipped | None = None) -> Iterator[Document]:
+    """One text file as one document, as if its folder held nothing else."""
+    return _read(path.parent, [path], skipped)
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for here, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if not name.startswith(".") and name.lower().endswith(SUFFIXES):
+                yield Path(here, name)
+
+
+def _read(folder: Path, paths: list[Path], skipped: Skipped | None) -> Iterator[Document]:
+    for path in paths:
+        try:
+            made = _document(folder, path)
+        except CorpusError as error:
+            records.report(error, skipped)
+        else:
+            yield made
+
+
+def _document(folder: Path, path: Path) -> Document:
+    text = path.read_text(encoding=encoding_of(path))
+    name = path.relative_to(folder).as_posix()
+    try:
+        return records.document({"id": name, "title": path.stem, "text": text, "path": name})
+    except BadRecord as error:
+        raise CorpusError(f"{str(path)!a}: the file's name is the document's id: {error}") from error

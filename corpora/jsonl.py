@@ -1,0 +1,81 @@
+"""JSON Lines: one object a line, as BEIR writes ``corpus.jsonl`` and ``queries.jsonl``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import orjson
+
+from hybrid.corpora import records
+from hybrid.corpora.records import BadRecord, Skipped
+from hybrid.errors import CorpusError
+from hybrid.types import Document
+
+_BOM = b"\xef\xbb\xbf"
+# Any escape in a JSON string; a surrogate that has no partner is caught in the group.
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+_Made = TypeVar("_Made")
+
+
+def documents(path: Path, skipped: Skipped | None = None) -> Iterator[Document]:
+    """The documents of a ``.jsonl`` file; see `records.document` for the names that count."""
+    return read(path, records.document, skipped)
+
+
+def read(
+    path: Path, make: Callable[[dict[str, Any]], _Made], skipped: Skipped | None = None
+) -> Iterator[_Made]:
+    """What ``make`` makes of each object; blank lines, CRLF and a byte order mark do not matter."""
+    for number, line in _lines(path):
+        try:
+            made = make(parse(line))
+        except BadRecord as error:
+            records.report(CorpusError(f"{path}:{number}: {error}"), skipped)
+        else:
+            yield made
+
+
+def parse(line: bytes) -> dict[str, Any]:
+    """One line's object. An escaped lone surrogate (``\\ud800``), which no UTF-8 can hold, becomes
+    U+FFFD, except in an id, where it is refused."""
+    whole = _without_lone_surrogates(line)
+    value = _loads(whole)
+    if not isinstance(value, dict):
+        raise BadRecord(f"expected one JSON object a line, found {records.kind(value)}")
+    if whole != line and "\ufffd" in records.identifier(value):
+        raise BadRecord("the id holds a lone surrogate")
+    return value
+
+
+def _loads(line: bytes) -> Any:
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        try:
+            line.decode()
+        except UnicodeDecodeError as decoding:
+            raise BadRecord(f"not valid UTF-8 at byte {decoding.start + 1} of the line") from decoding
+        raise BadRecord(f"not valid JSON: {error.msg} at column {error.colno}") from error
+
+
+def _without_lone_surrogates(line: bytes) -> bytes:
+    if b"\\u" not in line:
+        return line
+    return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], line)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                line = line.removeprefix(_BOM) if number == 1 else line
+                if line.strip():
+                    yield number, line
+    except OSError as error:
+        raise CorpusError(f"{path}: cannot be read: {error.strerror}") from error

@@ -1,0 +1,98 @@
+"""One record, a mapping from names to values, into a document: the checks that all readers share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from hybrid.errors import CorpusError
+from hybrid.types import Document
+
+Skipped: TypeAlias = Callable[[CorpusError], object]
+"""Is told of each record that was left out."""
+
+ID_KEYS = ("_id", "id")
+_FIELDS = ("title", "text", "metadata", "vector")
+_FORBIDDEN_IN_ID = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+class BadRecord(ValueError):  # noqa: N818 - never leaves the readers: they add where, and make it a CorpusError
+    """What is wrong with a record."""
+
+
+def report(error: CorpusError, skipped: Skipped | None) -> None:
+    """Tell ``skipped``, or raise where nobody asked to go on."""
+    if skipped is None:
+        raise error
+    skipped(error)
+
+
+def document(record: Mapping[str, Any]) -> Document:
+    """A document from ``_id`` or ``id``, ``title``, ``text``, ``metadata`` and ``vector``; whatever
+    else the record holds becomes metadata, unless ``metadata`` has that name already."""
+    made = Document(
+        id=identifier(record),
+        text=string(record, "text"),
+        title=string(record, "title"),
+        metadata=_metadata(record),
+        vector=_vector(record),
+    )
+    if not made.text.strip() and not made.title.strip() and made.vector is None:
+        raise BadRecord(f"document {made.id!r} has neither text, title nor vector")
+    return made
+
+
+def identifier(record: Mapping[str, Any]) -> str:
+    """``_id``, else ``id``, as a string: integers are common in the wild and taken."""
+    key = _id_key(record)
+    value = record[key]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        raise BadRecord(f'"{key}" must be a string or an integer, not {kind(value)}')
+    if not value:
+        raise BadRecord(f'"{key}" is empty')
+    if found := _FORBIDDEN_IN_ID.search(value):
+        raise BadRecord(f'"{key}" holds {found[0]!a}: an id takes no control characters or surrogates')
+    return value
+
+
+def string(record: Mapping[str, Any], key: str) -> str:
+    """A text field; absent and null are the empty string."""
+    value = record.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise BadRecord(f'"{key}" must be a string, not {kind(value)}')
+    return value
+
+
+def kind(value: object) -> str:
+    """What JSON calls a value's type."""
+    names = {bool: "true or false", dict: "an object", list: "a list", str: "a string", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def _id_key(record: Mapping[str, Any]) -> str:
+    for key in ID_KEYS:
+        if key in record:
+            return key
+    raise BadRecord('no id: give each record an "_id" or "id"')
+
+
+def _metadata(record: Mapping[str, Any]) -> dict[str, Any]:
+    given = record.get("metadata")
+    if given is not None and not isinstance(given, dict):
+        raise BadRecord(f'"metadata" must be an object, not {kind(given)}')
+    taken = {_id_key(record), *_FIELDS}
+    return {name: value for name, value in record.items() if name not in taken} | (given or {})
+
+
+def _vector(record: Mapping[str, Any]) -> list[float] | None:
+    value = record.get("vector")
+    if value is None:
+        return None
+    if not isinstance(value, list) or not value or not all(type(x) in (int, float) for x in value):
+        raise BadRecord('"vector" must be a list of numbers')
+    return value

@@ -1,0 +1,118 @@
+"""Score normalisers: one list's scores onto a scale that can be added to another list's.
+
+A document that a list lacks counts 0 there, so each of these maps onto values of 0 and more, where 0
+is the worst. If all scores of a list are equal, each gives 1: the list says that these documents were
+found and nothing about their order, and dividing by a spread of 0 (or of rounding noise) says less.
+All compute in float64, where no float32 score can overflow.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybrid.types import Candidates
+
+Normalized: TypeAlias = NDArray[np.float64]
+
+
+class Normalizer(Protocol):
+    """A value: frozen, comparable, readable as text (``ZScore()``)."""
+
+    def __call__(self, candidates: Candidates) -> Normalized:
+        """Finite float64 (len(candidates),), aligned with ``candidates``, 0 or more."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MinMax:
+    """(s - min) / (max - min): the worst of the list becomes 0, the best 1."""
+
+    def __call__(self, candidates: Candidates) -> Normalized:
+        if _flat(candidates):
+            return np.ones(len(candidates))
+        scores = candidates.scores.astype(np.float64)
+        return _scale(scores, scores[-1], scores[0] - scores[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class TheoreticalMinMax:
+    """(s - floor) / (max - floor), where the floor is the lowest score that the leg could ever give.
+
+    Steadier than the observed minimum, which depends on how deep the list is. A list whose floor
+    theory does not know uses its minimum. Bruch, Gai and Ingber, "An Analysis of Fusion Functions for
+    Hybrid Retrieval", TOIS 2023.
+    """
+
+    def __call__(self, candidates: Candidates) -> Normalized:
+        if _flat(candidates):
+            return np.ones(len(candidates))
+        scores = candidates.scores.astype(np.float64)
+        # A computed cosine may be -1.0000001: the floor is never above what was observed.
+        floor = scores[-1] if candidates.floor is None else min(candidates.floor, scores[-1])
+        return _scale(scores, floor, scores[0] - floor)
+
+
+@dataclass(frozen=True, slots=True)
+class ZScore:
+    """(s - mean) / sd, shifted so that the lowest is 0: (s - min) / sd, sd of the population.
+
+    The shift adds one constant to a whole list, so it changes no order among the documents that the
+    list has; without it an absent document (0) would beat all that are below the mean.
+    """
+
+    def __call__(self, candidates: Candidates) -> Normalized:
+        if _flat(candidates):
+            return np.ones(len(candidates))
+        scores = candidates.scores.astype(np.float64)
+        return _scale(scores, scores[-1], _deviation(scores))
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """Distribution-based: (s - low) / (high - low), low and high = mean -+ 3 sd of the population.
+
+    A score below low becomes 0, like an absent document. One above high passes 1 and is not cut:
+    cutting would tie the best documents of a list that has outliers, the very ones it is sure of.
+    Mazzeschi, "Distribution-Based Score Fusion", 2023.
+    """
+
+    def __call__(self, candidates: Candidates) -> Normalized:
+        if _flat(candidates):
+            return np.ones(len(candidates))
+        scores = candidates.scores.astype(np.float64)
+        deviation = _deviation(scores)
+        return np.maximum(_scale(scores, scores.mean() - 3 * deviation, 6 * deviation), 0)
+
+
+NORMALIZERS: Final[Mapping[str, type[Normalizer]]] = MappingProxyType(
+    {
+        "min-max": MinMax,
+        "theoretical-min-max": TheoreticalMinMax,
+        "z-score": ZScore,
+        "distribution": Distribution,
+    }
+)
+"""The names that stand for a normaliser in text."""
+
+
+def _flat(candidates: Candidates) -> bool:
+    """Whether all scores are equal: the best and the worst are, since a list stands best first. Their
+    sd would not do to tell: it may be rounding noise instead of 0."""
+    return not len(candidates) or bool(candidates.scores[0] == candidates.scores[-1])
+
+
+def _scale(scores: Normalized, low: float, width: float) -> Normalized:
+    return (scores - low) / width
+
+
+def _deviation(scores: Normalized) -> float:
+    """The standard deviation of the population; a fifth of the time of ``np.std``."""
+    from_mean = scores - scores.mean()
+    return math.sqrt(from_mean @ from_mean / len(scores))

@@ -1,0 +1,49 @@
+"""Fusions as JSON, the form in which an index keeps the one it serves with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, Final
+
+from hybrid.errors import SettingsError
+from hybrid.fusion.linear import Linear
+from hybrid.fusion.normalize import NORMALIZERS, Normalizer
+from hybrid.fusion.rrf import RRF
+from hybrid.types import Fusion
+
+_METHODS: Final[Mapping[str, type[RRF | Linear]]] = {"rrf": RRF, "linear": Linear}
+
+
+def dump(fusion: Fusion) -> dict[str, Any]:
+    """A fusion as JSON: ``{"method": "rrf", "k": 60}``. SettingsError if it is not one of this package."""
+    if isinstance(fusion, RRF):
+        return {"method": "rrf", "k": fusion.k}
+    if isinstance(fusion, Linear):
+        return {"method": "linear", "weights": list(fusion.weights), "normalize": _name(fusion.normalize)}
+    raise SettingsError(f"{fusion!r:.80} has no stored form; pass it to each search, or use RRF or Linear")
+
+
+def load(profile: Mapping[str, Any]) -> Fusion:
+    """The fusion that ``dump`` wrote; a parameter left out has its default. SettingsError for an
+    unknown method or parameter, QueryError for a value that the method refuses."""
+    parameters = dict(profile)
+    name = parameters.pop("method", None)
+    method = _METHODS.get(name) if isinstance(name, str) else None
+    if method is None:
+        raise SettingsError(
+            f"stored fusion: method is {name!r:.80}; it must be one of {', '.join(_METHODS)}"
+        )
+    known = [field.name for field in fields(method)]
+    if unknown := [key for key in parameters if key not in known]:
+        raise SettingsError(
+            f"stored fusion {name}: no parameter {unknown[0]!r:.80}; it has {', '.join(known)}"
+        )
+    return method(**parameters)
+
+
+def _name(normalizer: Normalizer) -> str:
+    for name, known in NORMALIZERS.items():
+        if type(normalizer) is known:
+            return name
+    raise SettingsError(f"{normalizer!r:.80} has no stored form; use one of {', '.join(NORMALIZERS)}")

@@ -1,0 +1,107 @@
+"""The vectors of one generation: append-only arrays that SQLite's committed row count gives meaning to.
+
+Three files a space: ``<space>.f32`` (row: dim float32), ``<space>.ord`` (row: the ordinal of its
+document, int64, ascending) and ``<space>.span`` (row: the passage of the text that it stands for, two
+int64). What lies past the committed rows never happened and is overwritten by the next batch; a file
+is never truncated, since a reader that has it mapped would die of SIGBUS.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybrid.errors import IndexCorrupt
+from hybrid.types import Matrix, Ordinals
+
+SPACE: Final = "text"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The first rows of a space, as of some commit: ``vectors`` float32 (n, dim), ``ordinals`` int64
+    (n,), ``spans`` int64 (n, 2). Mapped, not read: they cost memory only where touched."""
+
+    vectors: Matrix
+    ordinals: Ordinals
+    spans: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.ordinals)
+
+    def __getitem__(self, part: slice) -> Rows:
+        return Rows(self.vectors[part], self.ordinals[part], self.spans[part])
+
+    def of(self, ordinals: Ordinals) -> NDArray[np.int64]:
+        """The row numbers of some documents (ascending ordinals), ascending."""
+        first = np.searchsorted(self.ordinals, ordinals, "left")
+        counts = np.searchsorted(self.ordinals, ordinals, "right") - first
+        return np.repeat(first - np.r_[0, np.cumsum(counts)[:-1]], counts) + np.arange(counts.sum())
+
+    def crc(self) -> int:
+        """One checksum over the three arrays."""
+        crc = zlib.crc32(np.ascontiguousarray(self.vectors))
+        crc = zlib.crc32(np.ascontiguousarray(self.ordinals), crc)
+        return zlib.crc32(np.ascontiguousarray(self.spans), crc)
+
+    @classmethod
+    def none(cls, dim: int = 0) -> Rows:
+        return cls(np.empty((0, dim), np.float32), np.empty(0, np.int64), np.empty((0, 2), np.int64))
+
+
+class RowFiles:
+    """The three files of a space in ``folder``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._paths = [folder / f"{SPACE}.{end}" for end in ("f32", "ord", "span")]
+
+    def create(self) -> None:
+        for path in self._paths:
+            path.touch()
+
+    def write(self, first: int, rows: Rows) -> None:
+        """Put ``rows`` at row number ``first`` and on and make them durable."""
+        for path, array in zip(self._paths, (rows.vectors, rows.ordinals, rows.spans), strict=True):
+            data = memoryview(np.ascontiguousarray(array)).cast("B")
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
+            try:
+                _write_all(descriptor, data, first * (len(data) // len(rows)))
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def map(self, count: int, dim: int) -> Rows:
+        """The first ``count`` rows."""
+        if not count:
+            return Rows.none(dim)
+        vectors, ordinals, spans = self._paths
+        return Rows(
+            _map(vectors, np.dtype(np.float32), (count, dim)),
+            _map(ordinals, np.dtype(np.int64), (count,)),
+            _map(spans, np.dtype(np.int64), (count, 2)),
+        )
+
+
+def _write_all(descriptor: int, data: memoryview, offset: int) -> None:
+    while data:
+        written = os.pwrite(descriptor, data[: 1 << 30], offset)
+        data, offset = data[written:], offset + written
+
+
+def _map(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    size = int(np.prod(shape)) * dtype.itemsize
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size < size:
+                raise IndexCorrupt(f"{path}: shorter than the {size:,} bytes that were committed; restore a backup")
+            view = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
+    except FileNotFoundError as cause:
+        raise IndexCorrupt(f"{path}: missing; restore a backup") from cause
+    return np.frombuffer(view, dtype).reshape(shape)

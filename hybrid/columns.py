@@ -1,0 +1,261 @@
+"""The metadata of all documents as numpy columns, and filters evaluated over them.
+
+One column per path and type holds parallel entries (ordinal, value), ascending by ordinal; a list has
+several entries of one ordinal, an absent key none. So there is no schema, and a filter's cost is that
+of the columns it names.
+
+One thread appends, any number read, without a lock: arrays are replaced, never resized, and an entry is
+written before the length that includes it. A reader asks for ordinals below the ``n`` of its snapshot,
+which is a prefix of every column, whatever is appended meanwhile.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from functools import reduce
+from typing import Any, Final, Literal, TypeAlias, assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybrid.filters import (
+    COMPARE,
+    EARTH_KM,
+    SLACK_KM,
+    And,
+    Bound,
+    Condition,
+    Exists,
+    Filter,
+    In,
+    Near,
+    Not,
+    Or,
+    Point,
+    Range,
+    Value,
+    flatten,
+)
+from hybrid.types import Mask, Ordinals
+
+Store: TypeAlias = Literal["bool", "int", "huge", "float", "string", "instant", "point", "object"]
+Test: TypeAlias = Callable[[NDArray[Any]], Mask]
+_Codes: TypeAlias = dict[str, int]
+"""The distinct strings of a path, in the order of their codes 0, 1, 2, ..."""
+
+_INT64: Final = np.iinfo(np.int64)
+
+_DTYPES: Final[Mapping[Store, np.dtype[Any]]] = {
+    "bool": np.dtype(np.bool_),
+    "int": np.dtype(np.int64),
+    "huge": np.dtype(np.object_),  # integers beyond int64
+    "float": np.dtype(np.float64),
+    "string": np.dtype(np.int32),  # codes: places in the path's dictionary
+    "instant": np.dtype(np.int64),
+    "point": np.dtype((np.float64, 2)),
+    "object": np.dtype(np.bool_),  # always true: there is a value below this path
+}
+
+
+class Columns:
+    """Metadata by ordinal. Values are JSON; numbers that are not finite were refused at the door."""
+
+    def __init__(self) -> None:
+        self._columns: dict[tuple[str, Store], _Column] = {}
+        self._codes: dict[str, _Codes] = {}
+
+    def append(self, ordinal: int, metadata: Mapping[str, Any]) -> None:
+        """Add a document. Ordinals ascend from call to call and need not be dense."""
+        objects: set[str] = set()
+        for path, value in flatten(metadata):
+            store, stored = self._stored(path, value)
+            self._append(path, store, ordinal, stored)
+            while (dot := path.rfind(".")) >= 0:
+                path = path[:dot]
+                objects.add(path)
+        for path in objects:
+            self._append(path, "object", ordinal, True)
+
+    def mask(self, wanted: Filter, n: int) -> Mask:
+        """Which of the ordinals below ``n`` pass: bool (n,). An ordinal that was never appended is a
+        document without metadata."""
+        match wanted:
+            case And(parts):
+                return reduce(np.logical_and, (self.mask(part, n) for part in parts), np.ones(n, np.bool_))
+            case Or(parts):
+                return reduce(np.logical_or, (self.mask(part, n) for part in parts), np.zeros(n, np.bool_))
+            case Not(part):
+                return ~self.mask(part, n)
+            case _:
+                return self._condition(wanted, n)
+
+    def _condition(self, wanted: Condition, n: int) -> Mask:
+        passed = np.zeros(n, np.bool_)
+        for store, test in _tests(wanted, self._codes.get(wanted.path, {})):
+            if column := self._columns.get((wanted.path, store)):
+                column.mark(test, passed)
+        return passed
+
+    def _stored(self, path: str, value: Value) -> tuple[Store, Any]:
+        kind, plain = value
+        if kind == "number":
+            return _number_store(plain), plain
+        if kind == "string":
+            codes = self._codes.setdefault(path, {})
+            return kind, codes.setdefault(plain, len(codes))
+        return kind, plain
+
+    def _append(self, path: str, store: Store, ordinal: int, value: Any) -> None:
+        column = self._columns.get((path, store))
+        if column is None:
+            column = self._columns[path, store] = _Column(_DTYPES[store])
+        column.append(ordinal, value)
+
+
+class _Column:
+    """Parallel entries, ascending by ordinal; see the module about threads."""
+
+    __slots__ = ("_arrays", "_last", "_length", "_repeats")
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self._arrays: tuple[Ordinals, NDArray[Any]] = (np.empty(4, np.int64), np.empty(4, dtype))
+        self._length = 0
+        self._last = -1
+        self._repeats = False
+
+    def append(self, ordinal: int, value: Any) -> None:
+        at = self._length
+        if at == len(self._arrays[0]):
+            self._arrays = (_doubled(self._arrays[0]), _doubled(self._arrays[1]))
+        self._arrays[0][at] = ordinal
+        self._arrays[1][at] = value
+        self._repeats |= ordinal == self._last
+        self._last = ordinal
+        self._length = at + 1
+
+    def mark(self, test: Test, passed: Mask) -> None:
+        """Set ``passed`` (n,) at the ordinals below n that have a value which passes the test."""
+        length = self._length  # before the arrays: those of a later moment hold at least this much
+        ordinals, values = self._arrays
+        below = int(np.searchsorted(ordinals[:length], len(passed)))
+        hit = test(values[:below])
+        if below == len(passed) and not self._repeats:  # ordinals are 0 .. n-1
+            passed |= hit
+        else:
+            passed[ordinals[:below][hit]] = True
+
+
+def _doubled(array: NDArray[Any]) -> NDArray[Any]:
+    larger = np.empty((2 * len(array), *array.shape[1:]), array.dtype)
+    larger[: len(array)] = array
+    return larger
+
+
+def _number_store(value: float) -> Store:
+    if isinstance(value, float):
+        return "float"
+    return "int" if _INT64.min <= value <= _INT64.max else "huge"
+
+
+# --- what a condition asks of which stores -----------------------------------------------------------
+
+
+def _tests(wanted: Condition, codes: _Codes) -> Iterator[tuple[Store, Test]]:
+    match wanted:
+        case Exists():
+            yield from ((store, _present) for store in _DTYPES)
+        case In():
+            yield from _equalities(wanted, codes)
+        case Range():
+            yield from _ranges(wanted, codes)
+        case Near():
+            yield "point", lambda points: _within(points, wanted.center, wanted.km + SLACK_KM)
+        case _:
+            assert_never(wanted)
+
+
+def _present(values: NDArray[Any]) -> Mask:
+    return np.ones(len(values), np.bool_)
+
+
+def _equalities(wanted: In, codes: _Codes) -> Iterator[tuple[Store, Test]]:
+    stored: dict[Store, list[Any]] = {}
+    for kind, value in wanted.values:
+        if kind == "number":
+            for number in _spellings(value):
+                stored.setdefault(_number_store(number), []).append(number)
+        elif kind != "string":
+            stored.setdefault(kind, []).append(value)
+        elif value in codes:
+            stored.setdefault(kind, []).append(codes[value])
+    return ((store, _one_of(values)) for store, values in stored.items())
+
+
+def _spellings(number: float) -> Iterator[float]:
+    """The integer and the float that equal ``number``, where there are such."""
+    if number == math.floor(number):
+        yield math.floor(number)
+    nearest = _nearest_float(number)
+    if nearest == number:
+        yield nearest
+
+
+def _one_of(wanted: list[Any]) -> Test:
+    if len(wanted) == 1:
+        return lambda values: values == wanted[0]
+    return lambda values: np.isin(values, np.array(wanted, values.dtype))
+
+
+def _ranges(wanted: Range, codes: _Codes) -> Iterator[tuple[Store, Test]]:
+    if wanted.kind == "string":
+        inside = [code for code, text in enumerate(list(codes)) if wanted.holds(text)]
+        yield "string", _one_of(inside)
+        return
+    whole = _keeps([_whole(bound, limit) for bound, limit in wanted.bounds])
+    if wanted.kind == "instant":
+        yield "instant", whole
+        return
+    yield "int", whole
+    yield "huge", whole
+    yield "float", _keeps([_floating(bound, limit) for bound, limit in wanted.bounds])
+
+
+def _keeps(bounds: list[tuple[Bound, Any]]) -> Test:
+    return lambda values: reduce(np.logical_and, [COMPARE[bound](values, limit) for bound, limit in bounds])
+
+
+def _whole(bound: Bound, limit: float) -> tuple[Bound, int]:
+    """The bound that is the same to integers, with an integer limit: numpy would turn both to float."""
+    if bound in ("gte", "lt"):
+        return bound, math.ceil(limit)
+    return bound, math.floor(limit)
+
+
+def _floating(bound: Bound, limit: float) -> tuple[Bound, float]:
+    """The bound that is the same to floats, with a float limit; an integer may lie between two floats."""
+    nearest = _nearest_float(limit)
+    if nearest == limit:
+        return bound, nearest
+    if bound in ("gt", "gte"):
+        return "gte" if nearest > limit else "gt", nearest
+    return "lte" if nearest < limit else "lt", nearest
+
+
+def _nearest_float(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
+
+
+def _within(points: NDArray[np.float64], center: Point, km: float) -> Mask:
+    """``distance(center, point) <= km`` of every row (lat, lon): the rows in the band of latitudes first,
+    which costs a twentieth."""
+    close = np.abs(points[:, 0] - center.lat) <= math.degrees(km / EARTH_KM) + 1e-9
+    lat, lon = np.radians(points[close]).T
+    half_lat, half_lon = (lat - math.radians(center.lat)) / 2, (lon - math.radians(center.lon)) / 2
+    cosines = np.cos(lat) * math.cos(math.radians(center.lat))
+    haversine = np.sin(half_lat) ** 2 + cosines * np.sin(half_lon) ** 2
+    close[close] = 2 * EARTH_KM * np.arcsin(np.minimum(1, np.sqrt(haversine))) <= km
+    return close

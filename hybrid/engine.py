@@ -1,0 +1,396 @@
+"""Index: one directory of documents, searched by words, by meaning and by both. Wiring only."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self, Unpack
+
+from numpy.typing import ArrayLike
+
+from hybrid import analyzers, encoders
+from hybrid.directory import Directory
+from hybrid.documents import check_batch
+from hybrid.embedding import Progress, embed
+from hybrid.encoders import EncoderSpec, QueryCache
+from hybrid.errors import (
+    DocumentError,
+    EncoderError,
+    IndexClosed,
+    IndexCorrupt,
+    IndexMismatch,
+    IndexReadOnly,
+    QueryError,
+    SettingsError,
+    StorageError,
+)
+from hybrid.generation import Generation, Snapshot
+from hybrid.ledger import Ledger
+from hybrid.query import Lanes, answer
+from hybrid.rebuild import rebuild
+from hybrid.request import Asker, Options, Request
+from hybrid.settings import METRICS, AnalyzerRef, EncoderRef, Profile, Settings
+from hybrid.types import Analyzer, Document, Encoder, Metric, Results
+
+DEFAULT_ENCODER: Final = "multilingual-e5-small"
+
+
+class Index:
+    """A searchable directory. Make one with ``Index.create`` or open one with ``Index.open``.
+
+    One writer at a time, in this process or any other; any number of readers, which see each commit with
+    their next search. All methods may be called from several threads. Usable as a context manager.
+    """
+
+    def __init__(self, directory: Directory, encoder: Encoder | None, analyzer: Analyzer | None, *, read_only: bool) -> None:
+        self._directory = directory
+        self._read_only = read_only
+        self._analyzer = analyzer
+        self._encoder = encoder
+        self._cache: QueryCache | None = None
+        self._lanes = Lanes()
+        self._writing = threading.RLock()  # add, delete, compact: one at a time
+        self._switching = threading.Lock()  # which generation counts, and the lazy encoder
+        self._pid = os.getpid()
+        self._closed = False
+        self._generation = self._open_generation()
+
+    # -- making and opening
+
+    @classmethod
+    def create(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        encoder: EncoderSpec | None = DEFAULT_ENCODER,
+        analyzer: str | Analyzer = "mixed",
+        metric: Metric = "cosine",
+    ) -> Self:
+        """Make an index at ``path`` and open it for writing; whole or not at all.
+
+        ``encoder`` is a named model, a path, a name on the model hub, a callable ``list[str] -> array``, an
+        ``Encoder``, or None for documents that bring their own vectors (the first one fixes the dimension).
+        Raises IndexExists, SettingsError, ModelNotFound.
+        """
+        if metric not in METRICS:
+            raise SettingsError(f"metric {metric!r} is not known; it is one of {', '.join(map(repr, METRICS))}")
+        model = None if encoder is None else encoders.load(encoder)
+        words = analyzers.by_name(analyzer) if isinstance(analyzer, str) else analyzer
+        settings = Settings(metric=metric, analyzer=_analyzer_ref(words), encoder=_encoder_ref(encoder, model))
+        directory = Directory.create(path, lambda folder: Ledger.create(folder, settings, Profile()))
+        directory.claim()
+        return cls(directory, model, words, read_only=False)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        encoder: EncoderSpec | None = None,
+        analyzer: Analyzer | None = None,
+        read_only: bool = False,
+    ) -> Self:
+        """Open the index at ``path``, as its writer or with ``read_only=True`` as one of its readers.
+
+        ``encoder`` and ``analyzer`` need to be given only where the index cannot name them (a callable, an
+        analyzer of your own). Raises IndexNotFound, IndexLocked, IndexMismatch, FormatTooNew, IndexCorrupt.
+        """
+        directory = Directory(path)
+        if not read_only:
+            directory.claim()
+        try:
+            if not read_only:
+                directory.sweep()
+            index = cls(directory, None, analyzer, read_only=read_only)
+        except BaseException:
+            directory.release()
+            raise
+        if encoder is not None:
+            with _closing_on_error(index):
+                index._take(encoders.load(encoder))
+        return index
+
+    def close(self) -> None:
+        """Let go of everything; finishes and saves the graph. Again is harmless."""
+        if self._closed or os.getpid() != self._pid:
+            return
+        with self._writing:
+            self._closed = True
+            self._lanes.close()
+            self._generation.retire()
+            self._directory.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<hybrid.Index {str(self._directory.path)!r}{' closed' if self._closed else ''}>"
+
+    # -- documents
+
+    def add(self, documents: Iterable[Document], *, progress: Progress | None = None) -> int:
+        """Add documents, each replacing the one of its id; returns how many. All of them or none.
+
+        On return they are on disk for good and every later search finds them. Raises DocumentError
+        (nothing written), EncoderError (nothing written), IndexReadOnly, StorageError.
+        """
+        self._check_writable()
+        batch = check_batch(documents)
+        generation = self._generation
+        encoder = self._encoder_or_none() if any(document.vector is None for document in batch) else None
+        rows = embed(batch, encoder, generation.settings.metric, generation.ledger.dim, progress)
+        with self._writing:
+            self._check_writable()
+            if self._generation is not generation and self._generation.settings != generation.settings:
+                raise StorageError(f"{self._directory.path}: re-indexed in the meantime; add the documents again")
+            if len(rows) and (dim := self._generation.ledger.dim) not in (0, rows.vectors.shape[1]):
+                raise DocumentError(f"vectors of {rows.vectors.shape[1]} numbers; this index holds vectors of {dim}")
+            if batch:
+                self._generation.commit(batch, rows)
+        return len(batch)
+
+    def delete(self, ids: Iterable[str]) -> int:
+        """Delete documents by id; unknown ids are ignored. Returns how many there were."""
+        if isinstance(ids, str):
+            raise DocumentError(f"delete takes a list of ids; write [{ids!r}]")
+        self._check_writable()
+        wanted = list(ids)
+        if bad := next((id for id in wanted if not isinstance(id, str)), None):
+            raise DocumentError(f"an id is a str, not a {type(bad).__name__}: {bad!r:.80}")
+        with self._writing:
+            self._check_writable()
+            found = self._generation.ledger.living(wanted)
+            if found:
+                self._generation.commit([], deleted=found)
+        return len(found)
+
+    def get(self, id: str) -> Document | None:  # noqa: A002
+        """The document of this id, or None."""
+        with self._reading() as snapshot:
+            found = snapshot.generation.ledger.living([id])
+            return snapshot.documents([found[id]])[0] if id in found else None
+
+    def __len__(self) -> int:
+        with self._reading() as snapshot:
+            return snapshot.size
+
+    # -- searching
+
+    def search(self, query: str | None = None, *, vector: ArrayLike | None = None, **options: Unpack[Options]) -> Results:
+        """Search by ``query``, by a ready-made ``vector`` (dim,), or by both (the vector then stands for
+        the query's meaning). Without either leg's input ("hybrid" over an index without encoder, or a
+        vector alone) the other leg answers. Raises QueryError, FilterError, EncoderError.
+
+        k=10: how many hits. mode="hybrid": or "lexical", "vector". filter=None: a condition on metadata
+        such as {"price": {"lt": 100}}. fusion=None: a value such as RRF(k=60), instead of the index's
+        serving profile. depth=None: candidates of each leg, at least k. reranker=None: orders the fused.
+        """
+        with self._reading() as snapshot:
+            request = self._asker(snapshot).one(query, vector, options)
+            return answer(snapshot, self._encoded(snapshot, [request])[0], self._lanes)
+
+    def search_many(
+        self, queries: Sequence[str] | None = None, *, vectors: ArrayLike | None = None, **options: Unpack[Options]
+    ) -> list[Results]:
+        """One answer for each of ``queries`` (or ``vectors``, or pairs of both), all from one snapshot; the
+        queries are encoded together. Takes the options of ``search``."""
+        with self._reading() as snapshot:
+            requests = self._asker(snapshot).many(queries, vectors, options)
+            return [answer(snapshot, request, self._lanes) for request in self._encoded(snapshot, requests)]
+
+    def _asker(self, snapshot: Snapshot) -> Asker:
+        generation = snapshot.generation
+        return Asker(generation.settings.metric, generation.ledger.dim, generation.ledger.profile)
+
+    def _encoded(self, snapshot: Snapshot, requests: Sequence[Request]) -> list[Request]:
+        """The requests with their query vectors filled in."""
+        texts = [r.text for r in requests if r.asks_meaning and r.vector is None and r.text is not None]
+        if not texts or not len(snapshot.vectors.rows):
+            return list(requests)
+        if (cache := self._query_cache()) is None:
+            if requests[0].mode == "vector":
+                raise QueryError('mode "vector" needs vector=…: this index has no encoder to make one from the query')
+            return list(requests)
+        vectors = iter(cache.vectors(texts))
+        asker = self._asker(snapshot)
+        return [
+            replace(r, vector=asker.unit(next(vectors))) if r.asks_meaning and r.vector is None else r for r in requests
+        ]
+
+    # -- care
+
+    def compact(self, *, progress: Progress | None = None) -> None:
+        """Write the living documents anew and drop the rest: frees space, and makes BM25 statistics exact
+        again (they count dead documents until then). Searches go on meanwhile, writes wait."""
+        self._rebuild(self._generation.settings, self._generation.analyzer, progress=progress)
+
+    def reindex(
+        self,
+        *,
+        encoder: EncoderSpec | None = None,
+        analyzer: str | Analyzer | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Build the index again from its own documents with another encoder or analyzer, and switch over at
+        once. Ready-made vectors are not kept when the encoder changes: there is nothing to make them from."""
+        settings, words = self._generation.settings, self._generation.analyzer
+        if analyzer is not None:
+            words = analyzers.by_name(analyzer) if isinstance(analyzer, str) else analyzer
+            settings = settings.model_copy(update={"analyzer": _analyzer_ref(words)})
+        model = None if encoder is None else encoders.load(encoder)
+        if model is not None:
+            settings = settings.model_copy(update={"encoder": _encoder_ref(encoder, model)})
+        self._rebuild(settings, words, model, progress)
+
+    def _rebuild(
+        self, settings: Settings, words: Analyzer, model: Encoder | None = None, progress: Progress | None = None
+    ) -> None:
+        self._check_writable()
+        with self._writing:
+            self._check_writable()
+            folder = self._directory.draft()
+            make = None if model is None else (lambda batch: embed(batch, model, settings.metric, 0, progress))
+            rebuild(self._generation, folder, settings, words, make, progress)
+            self._directory.switch(folder)
+            with self._switching:
+                old, self._generation = self._generation, Generation(folder, words)
+                if model is not None:
+                    self._encoder, self._cache = model, None
+            old.retire()
+            self._directory.sweep()
+
+    def verify(self) -> list[str]:
+        """Check ledger, legs and vectors against one another: what is wrong, a line each. Reads everything."""
+        with self._reading() as snapshot:
+            return list(snapshot.generation.disagreements())
+
+    def repair(self) -> None:
+        """Build the lexical leg and the graph again from the ledger."""
+        self._check_writable()
+        with self._writing:
+            self._generation.repair()
+
+    def stats(self) -> dict[str, Any]:
+        """Counts, sizes in bytes and identities, ready for JSON."""
+        with self._reading() as snapshot:
+            settings, folder = snapshot.generation.settings, snapshot.generation.folder
+            return {
+                "path": str(self._directory.path),
+                "documents": snapshot.size,
+                "dead": snapshot.count - snapshot.size,
+                "sequence": snapshot.seq,
+                "generation": folder.name,
+                "encoder": settings.encoder and settings.encoder.id,
+                "analyzer": settings.analyzer.id,
+                "metric": settings.metric,
+                "dimension": snapshot.generation.ledger.dim or None,
+                "vectors": len(snapshot.vectors.rows),
+                "vectors_in_graph": snapshot.vectors.graph.rows if snapshot.vectors.graph else 0,
+                "segments": snapshot.lexical.searcher.num_segments,
+                "profile": snapshot.generation.ledger.profile.model_dump(),
+                "bytes": _sizes(folder),
+            }
+
+    # -- inside
+
+    def _open_generation(self) -> Generation:
+        """The generation that counts. A reader may meet a switch on the way: then once more."""
+        for _ in range(10):
+            self._stamp = self._directory.stamp() if self._read_only else None
+            try:
+                return Generation(self._directory.current(), self._analyzer, read_only=self._read_only)
+            except (StorageError, OSError):
+                if self._stamp is None or self._directory.stamp() == self._stamp:
+                    raise
+        raise IndexCorrupt(f"{self._directory.path}: the current generation keeps changing; try again")
+
+    @contextmanager
+    def _reading(self) -> Iterator[Snapshot]:
+        """The newest snapshot, whose generation stays open until the end of the block."""
+        self._check_open()
+        with self._switching:
+            if self._read_only and self._directory.stamp() != self._stamp:
+                self._generation.retire()
+                self._generation = self._open_generation()
+            generation = self._generation
+            generation.hold()
+        try:
+            yield generation.refresh()
+        finally:
+            generation.release()
+
+    def _query_cache(self) -> QueryCache | None:
+        if (encoder := self._encoder_or_none()) is None:
+            return None
+        with self._switching:
+            if self._cache is None:
+                self._cache = QueryCache(encoder)
+            return self._cache
+
+    def _encoder_or_none(self) -> Encoder | None:
+        """The index's encoder, loaded when first needed."""
+        reference = self._generation.settings.encoder
+        if self._encoder is None and reference is not None:
+            if reference.spec is None:
+                raise EncoderError(
+                    f"{self._directory.path}: built with the encoder {reference.id!r}, which only your program has; "
+                    "pass it: Index.open(path, encoder=…)"
+                )
+            self._take(encoders.load(reference.spec))
+        return self._encoder
+
+    def _take(self, encoder: Encoder) -> None:
+        reference, path = self._generation.settings.encoder, self._directory.path
+        if reference is None:
+            raise IndexMismatch(f"{path}: built without an encoder; run: hybrid reindex {path} --encoder {encoder.id}")
+        if encoder.id != reference.id:
+            raise IndexMismatch(
+                f"{path}: built with encoder {reference.id!r}, opened with {encoder.id!r}; "
+                f"run: hybrid reindex {path} --encoder …"
+            )
+        self._encoder = encoder
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise IndexClosed(f"{self._directory.path}: this index is closed; open it again")
+        if os.getpid() != self._pid:
+            raise IndexClosed(f"{self._directory.path}: opened in another process, before a fork; open it in this one")
+
+    def _check_writable(self) -> None:
+        self._check_open()
+        if self._read_only:
+            raise IndexReadOnly(f"{self._directory.path}: opened with read_only=True; open it without to change it")
+
+
+def _analyzer_ref(analyzer: Analyzer) -> AnalyzerRef:
+    name = analyzer.id.partition("-")[0]
+    return AnalyzerRef(id=analyzer.id, name=name, user_words=tuple(getattr(analyzer, "user_words", ())))
+
+
+def _encoder_ref(spec: EncoderSpec | None, encoder: Encoder | None) -> EncoderRef | None:
+    return None if encoder is None or spec is None else EncoderRef(id=encoder.id, spec=encoders.spec_of(spec))
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    def total(pattern: str) -> int:
+        return sum(path.stat().st_size for path in folder.glob(pattern) if path.is_file())
+
+    parts = {"ledger": "ledger.db*", "vectors": "text.*", "lexical": "lexical/*", "graph": "graph*"}
+    return {name: total(pattern) for name, pattern in parts.items()}
+
+
+@contextmanager
+def _closing_on_error(index: Index) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        index.close()
+        raise

@@ -1,0 +1,352 @@
+"""Filters over metadata: what they are, what they mean, and how their JSON form is read.
+
+The forms, PATH being a key of the metadata (``author.name`` reaches into an object):
+
+    {PATH: value}                                equal to a string, number or boolean
+    {PATH: {"in": [value, ...]}}                 equal to one of them
+    {PATH: {"gt" | "gte" | "lt" | "lte": value}} a range; one value must keep all bounds
+    {PATH: {"near": [lat, lon], "km": 5}}        within a great-circle distance, degrees and kilometres
+    {PATH: {"exists": true | false}}             has a value, or an object that holds one
+    {"and": [filter, ...]}, {"or": [filter, ...]}, {"not": filter}
+    {..., ...}                                   several keys: all must hold; {} passes everything
+
+What a value is:
+
+- A list has many values, and a condition holds if any of them meets it. Lists and objects nest; a dot
+  in a key and a key in a nested object are the same path.
+- Numbers compare exactly, whatever their size: 9 is 9.0, 2**53 + 1 is not 2.0**53. true is not 1.
+- A string in ISO-8601's extended form (``2024-05-01``, ``2024-05-01T10:00:00+08:00``, a space for the T)
+  is an instant, to the microsecond: it compares with other instants by time. A date is its midnight;
+  without an offset it is UTC.
+- Any other string compares by code point. Values of different types never meet.
+- ``[lat, lon]`` or ``{"lat": ..., "lon": ...}`` (or ``"lng"``), in degrees, is a geo point, besides being
+  two numbers.
+- null, [] and {} are no values: as if the key were absent.
+
+``and``, ``or`` and ``not`` are taken: metadata keys of these names cannot be filtered on.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+from hybrid.errors import FilterError
+
+MAX_DEPTH: Final = 32
+"""How deep ``and``, ``or`` and ``not`` may nest."""
+
+EARTH_KM: Final = 6371.0088
+"""The mean radius of the Earth (IUGG)."""
+
+SLACK_KM: Final = 1e-6
+"""A millimetre, added to every ``km``: rounding puts a pole some nanometres away from itself."""
+
+Kind: TypeAlias = Literal["bool", "number", "string", "instant", "point"]
+Bound: TypeAlias = Literal["gt", "gte", "lt", "lte"]
+
+COMPARE: Final[Mapping[Bound, Callable[[Any, Any], Any]]] = MappingProxyType(
+    {"gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le}
+)
+
+
+class Point(NamedTuple):
+    """A place on the globe, in degrees."""
+
+    lat: float
+    lon: float
+
+
+class Value(NamedTuple):
+    """A metadata value with its type; equal if both are. An instant is in microseconds since 1970."""
+
+    kind: Kind
+    value: Any
+
+
+# --- what metadata holds -----------------------------------------------------------------------------
+
+
+def flatten(metadata: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:
+    """Every value of a metadata object with its path, in no particular order."""
+    left = list(metadata.items())
+    while left:
+        path, item = left.pop()
+        if isinstance(item, dict):
+            left.extend((f"{path}.{key}", inner) for key, inner in item.items())
+            point = _point(item.get("lat"), item.get("lon", item.get("lng")))
+        elif isinstance(item, (list, tuple)):
+            left.extend((path, inner) for inner in item)
+            point = _point(*item) if len(item) == 2 else None
+        else:
+            if item is not None:
+                yield path, typed(item)
+            continue
+        if point:
+            yield path, Value("point", point)
+
+
+def typed(value: str | float | bool) -> Value:
+    """A scalar with its type."""
+    if isinstance(value, str):
+        instant = _instant(value)
+        return Value("string", value) if instant is None else Value("instant", instant)
+    return Value("bool" if isinstance(value, bool) else "number", value)
+
+
+_ISO: Final = re.compile(
+    r"\d{4}-\d\d-\d\d([T ]([01]\d|2[0-3]):\d\d(:\d\d([.,]\d+)?)?(Z|[+-]\d\d(:\d\d)?)?)?", re.ASCII
+)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def _instant(text: str) -> int | None:
+    if text[4:5] != "-" or not _ISO.fullmatch(text):
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:  # a 30th of February
+        return None
+    return ((time if time.tzinfo else time.replace(tzinfo=UTC)) - _EPOCH) // _MICROSECOND
+
+
+def _point(lat: Any, lon: Any) -> Point | None:
+    if _is_number(lat) and _is_number(lon) and abs(lat) <= 90 and abs(lon) <= 180:
+        return Point(float(lat), float(lon))
+    return None
+
+
+def _is_number(value: Any) -> bool:
+    """A finite number that is not a boolean."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def distance(a: Point, b: Point) -> float:
+    """Kilometres from ``a`` to ``b`` along the great circle: the haversine formula on a sphere."""
+    half_lat = math.radians(b.lat - a.lat) / 2
+    half_lon = math.radians(b.lon - a.lon) / 2
+    cosines = math.cos(math.radians(a.lat)) * math.cos(math.radians(b.lat))
+    haversine = math.sin(half_lat) ** 2 + cosines * math.sin(half_lon) ** 2
+    return 2 * EARTH_KM * math.asin(min(1.0, math.sqrt(haversine)))
+
+
+# --- the algebra -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """All of ``parts``; everything, if there are none."""
+
+    parts: tuple[Filter, ...]
+
+    def matches(self, metadata: Mapping[str, Any]) -> bool:
+        return all(part.matches(metadata) for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """At least one of ``parts``."""
+
+    parts: tuple[Filter, ...]
+
+    def matches(self, metadata: Mapping[str, Any]) -> bool:
+        return any(part.matches(metadata) for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """Whatever ``part`` does not pass, so also what lacks its path."""
+
+    part: Filter
+
+    def matches(self, metadata: Mapping[str, Any]) -> bool:
+        return not self.part.matches(metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """There is a value at ``path`` or below it."""
+
+    path: str
+
+    def matches(self, metadata: Mapping[str, Any]) -> bool:
+        return any(f"{path}.".startswith(f"{self.path}.") for path, _ in flatten(metadata))
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    """A value at ``path`` equals one of ``values``."""
+
+    path: str
+    values: frozenset[Value]
+
+    def matches(self, metadata: Mapping[str, Any]) -> bool:
+        return any(path == self.path and value in self.values for path, value in flatten(metadata))
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A value at ``path``, of the ``kind`` "number", "string" or "instant", keeps all ``bounds``."""
+
+    path: str
+    kind: Kind
+    bounds: tuple[tuple[Bound, Any], ...]
+
+    def holds(self, value: Any) -> bool:
+        """Whether a value of this kind lies in the range."""
+        return all(COMPARE[bound](value, limit) for bound, limit in self.bounds)
+
+    def matches(self, metadata: Mapping[str, Any]) -> bool:
+        return any(
+            path == self.path and kind == self.kind and self.holds(value)
+            for path, (kind, value) in flatten(metadata)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A geo point at ``path`` lies within ``km`` kilometres of ``center``."""
+
+    path: str
+    center: Point
+    km: float
+
+    def matches(self, metadata: Mapping[str, Any]) -> bool:
+        return any(
+            path == self.path and kind == "point" and distance(self.center, value) <= self.km + SLACK_KM
+            for path, (kind, value) in flatten(metadata)
+        )
+
+
+Condition: TypeAlias = Exists | In | Range | Near
+"""What asks about one path."""
+
+Filter: TypeAlias = And | Or | Not | Condition
+
+# --- the JSON form -----------------------------------------------------------------------------------
+
+
+def parse(source: Mapping[str, Any]) -> Filter:
+    """The filter that a JSON object says. FilterError with what is wrong and where in it
+    (``and[1].price.gte``)."""
+    return _filter(source, "", 0)
+
+
+def _filter(source: Any, where: str, depth: int) -> Filter:
+    if not isinstance(source, Mapping):
+        raise _error(where, f'a filter is an object such as {{"brand": "x"}}, not {_name(source)}')
+    if depth > MAX_DEPTH:
+        raise _error(
+            where, f"nested deeper than {MAX_DEPTH}; a list takes any number of filters side by side"
+        )
+    parts = tuple(_entry(key, item, where, depth) for key, item in source.items())
+    return parts[0] if len(parts) == 1 else And(parts)
+
+
+def _entry(key: Any, item: Any, where: str, depth: int) -> Filter:
+    if not isinstance(key, str):
+        raise _error(where, f"a key must be a string, not {_name(key)}")
+    here = f"{where}.{key}" if where else key
+    if key == "not":
+        return Not(_filter(item, here, depth + 1))
+    if key not in ("and", "or"):
+        return _condition(key, item, here)
+    if not isinstance(item, (list, tuple)):
+        raise _error(here, f"takes a list of filters, not {_name(item)}")
+    if not item:
+        raise _error(here, "the list is empty, which says neither all nor nothing; leave it out")
+    parts = tuple(_filter(part, f"{here}[{i}]", depth + 1) for i, part in enumerate(item))
+    return And(parts) if key == "and" else Or(parts)
+
+
+def _condition(path: str, item: Any, where: str) -> Filter:
+    if not isinstance(item, Mapping):
+        return In(path, frozenset([_operand(item, where)]))
+    operators = set(item)
+    if operators == {"in"}:
+        return _in(path, item["in"], f"{where}.in")
+    if operators == {"near", "km"}:
+        return _near(path, item, where)
+    if operators == {"exists"}:
+        return _exists(path, item["exists"], f"{where}.exists")
+    if operators and operators <= COMPARE.keys():
+        return _range(path, item, where)
+    raise _error(where, _no_operator(operators))
+
+
+def _no_operator(operators: set[Any]) -> str:
+    known = ("in", *COMPARE, "near", "km", "exists")
+    if unknown := sorted(str(key) for key in operators if key not in known):
+        return (
+            f"unknown operator {unknown[0]!r:.80}; there are {', '.join(known)}; write an inner key as a.b"
+        )
+    if len(operators & {"near", "km"}) == 1:
+        return "near and km go together"
+    if not operators:
+        return f"an object without operator; there are {', '.join(known)}"
+    return f"{' and '.join(sorted(operators))} cannot stand in one object; join two with and"
+
+
+def _in(path: str, item: Any, where: str) -> In:
+    if not isinstance(item, (list, tuple)):
+        raise _error(where, f"takes a list, not {_name(item)}")
+    return In(path, frozenset(_operand(value, f"{where}[{i}]") for i, value in enumerate(item)))
+
+
+def _range(path: str, item: Mapping[Bound, Any], where: str) -> Range:
+    limits = {bound: _operand(value, f"{where}.{bound}") for bound, value in item.items()}
+    for bound, limit in limits.items():
+        if limit.kind == "bool":
+            raise _error(f"{where}.{bound}", "a boolean has no order; ask for equality")
+    kinds = sorted({limit.kind for limit in limits.values()})
+    if len(kinds) > 1:
+        raise _error(
+            where, f"its bounds are of different types, {' and '.join(kinds)}; no value keeps both"
+        )
+    return Range(path, kinds[0], tuple((bound, limit.value) for bound, limit in limits.items()))
+
+
+def _near(path: str, item: Mapping[str, Any], where: str) -> Near:
+    center, km = item["near"], item["km"]
+    pair = center if isinstance(center, (list, tuple)) and len(center) == 2 else (None, None)
+    point = _point(*pair)
+    if point is None:
+        raise _error(f"{where}.near", "must be [latitude, longitude] in degrees, within 90 and 180")
+    if not _is_number(km) or km < 0:
+        raise _error(f"{where}.km", "must be a finite number of kilometres, 0 or more")
+    return Near(path, point, float(min(km, math.pi * EARTH_KM + 1)))
+
+
+def _exists(path: str, wanted: Any, where: str) -> Filter:
+    if not isinstance(wanted, bool):
+        raise _error(where, f"must be true or false, not {_name(wanted)}")
+    return Exists(path) if wanted else Not(Exists(path))
+
+
+def _operand(value: Any, where: str) -> Value:
+    if isinstance(value, (str, bool)) or _is_number(value):
+        return typed(value)
+    if value is None:
+        raise _error(where, 'null equals nothing; ask {"exists": false} for what is absent')
+    if isinstance(value, (list, tuple)):
+        raise _error(where, 'a list equals nothing; ask {"in": [...]} for one of several values')
+    raise _error(where, f"must be a string, a finite number or a boolean, not {_name(value)}")
+
+
+def _name(value: Any) -> str:
+    if isinstance(value, float):
+        return str(value)
+    return "null" if value is None else type(value).__name__
+
+
+def _error(where: str, what: str) -> FilterError:
+    return FilterError(f"filter, at {where}: {what}" if where else f"filter: {what}")

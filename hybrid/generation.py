@@ -1,0 +1,231 @@
+"""One generation of an index: the ledger and its projections, and the snapshots read from them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from hybrid import analyzers
+from hybrid.arrays import Rows
+from hybrid.columns import Columns
+from hybrid.errors import IndexCorrupt, IndexMismatch
+from hybrid.filters import Filter
+from hybrid.ledger import Commit, Ledger
+from hybrid.lexical import LexicalLeg, LexicalView
+from hybrid.types import Analyzer, Document, Mask, Ordinals
+from hybrid.vector import VectorLeg, VectorView
+
+_REPLAY = 1000  # documents a step
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The index as of sequence number ``seq``: the first ``count`` ordinals, of which ``live`` are
+    alive. Every stage of a query reads from one of these."""
+
+    seq: int
+    count: int
+    lexical: LexicalView
+    vectors: VectorView
+    generation: Generation
+
+    @cached_property
+    def live(self) -> Mask:
+        return self.generation.ledger.lifetimes.live(self.count, self.seq)
+
+    @cached_property
+    def size(self) -> int:
+        """How many documents are alive."""
+        return int(np.count_nonzero(self.live))
+
+    def allowed(self, where: Filter | None) -> Mask | None:
+        """Who may be answered: alive and passing the filter; None where that is everybody."""
+        if where is None:
+            return None if self.size == self.count else self.live
+        return self.live & self.generation.columns(self.count).mask(where, self.count)
+
+    def documents(self, ordinals: Sequence[int]) -> list[Document]:
+        return self.generation.ledger.documents(ordinals)
+
+
+class Generation:
+    """The ledger, legs and columns in ``folder``. One writer or any number of readers."""
+
+    def __init__(self, folder: Path, analyzer: Analyzer | None = None, *, read_only: bool = False) -> None:
+        self.folder = folder
+        self._read_only = read_only
+        self.ledger = Ledger(folder, read_only=read_only)
+        self.settings = self.ledger.settings
+        self.analyzer = analyzer or self._analyzer()
+        self.lexical = LexicalLeg(folder / "lexical", read_only=read_only)
+        self.vector = VectorLeg(folder, self.settings.uuid, self.settings.metric, read_only=read_only)
+        self._columns: Columns | None = None
+        self._columns_lock = threading.Lock()
+        self._look_lock = threading.Lock()
+        self._held_by = 0
+        self._retired = False
+        self._behind = True  # the lexical leg may lack what the ledger has
+        if not read_only:
+            self._catch_up()
+        self.snapshot = self._look()
+
+    def _analyzer(self) -> Analyzer:
+        reference = self.settings.analyzer
+        analyzer = analyzers.by_name(reference.name, reference.user_words)
+        if analyzer.id != reference.id:
+            raise IndexMismatch(
+                f"{self.folder.parent}: built with analyzer {reference.id!r}, this version has {analyzer.id!r}; "
+                f"run: hybrid reindex {self.folder.parent}"
+            )
+        return analyzer
+
+    def _look(self) -> Snapshot:
+        """A snapshot of the newest state that ledger and lexical leg both reflect.
+
+        The lexical leg is read first, so that the ledger is at least as new: what it has beyond (a writer
+        is between its two commits) is left for the next look.
+        """
+        lexical = self.lexical.view()
+        if self._read_only:
+            self.ledger.refresh()
+        lifetimes, seq = self.ledger.lifetimes, self.ledger.seq
+        count = lifetimes.count
+        if lexical.reflects < count:
+            seq = int(lifetimes.born[lexical.reflects]) - 1
+            count = int(np.searchsorted(lifetimes.born, seq, "right"))
+        rows = self.ledger.rows
+        rows = rows[: int(np.searchsorted(rows.ordinals, count))]
+        return Snapshot(seq, count, lexical, self.vector.view(rows), self)
+
+    def refresh(self) -> Snapshot:
+        """The newest snapshot; a reader looks whether other processes have committed."""
+        if self._read_only:
+            with self._look_lock:
+                if self.ledger.refresh() or self.snapshot.seq < self.ledger.seq:
+                    self.snapshot = self._look()
+        return self.snapshot
+
+    def columns(self, count: int) -> Columns:
+        """The metadata of at least the first ``count`` ordinals; read when the first filter asks."""
+        with self._columns_lock:
+            if self._columns is None:
+                self._columns = Columns()
+            for ordinal, document in self._from(len(self._columns), count):
+                self._columns.append(ordinal, document.metadata)
+            return self._columns
+
+    def _from(self, start: int, end: int) -> Iterator[tuple[int, Document]]:
+        for first in range(start, end, _REPLAY):
+            span = range(first, min(end, first + _REPLAY))
+            yield from zip(span, self.ledger.documents(span), strict=True)
+
+    # -- writing
+
+    def commit(self, documents: Sequence[Document], rows: Rows | None = None, deleted: Iterable[str] = ()) -> Commit:
+        """Make a batch durable, project it, publish it."""
+        terms = [self.terms(document) for document in documents]
+        if self._behind:
+            self._catch_up()
+        commit = self.ledger.commit(documents, rows, deleted)
+        self._behind = True
+        self.lexical.apply(commit.first, terms, self._deaths(commit))
+        self._behind = False
+        self.snapshot = self._look()
+        return commit
+
+    def _deaths(self, commit: Commit) -> list[int]:
+        """Whom the lexical leg lets go now: who died, and the largest ordinal of before if it was dead."""
+        last = commit.first - 1
+        spared = [last] if last >= 0 and self.ledger.lifetimes.dead[last] < commit.seq else []
+        return [*commit.deaths.tolist(), *spared]
+
+    def terms(self, document: Document) -> list[str]:
+        """What the lexical leg knows a document by: the terms of its title, then of its text."""
+        return self.analyzer.terms(document.title) + self.analyzer.terms(document.text)
+
+    def _catch_up(self) -> None:
+        """Bring the lexical leg up to the ledger: what a crash or a failure between the two kept from it."""
+        count = self.ledger.lifetimes.count
+        if self.lexical.view().reflects > count:
+            self.lexical.wipe()  # of another ledger
+        view = self.lexical.view()
+        for first in range(view.reflects, count, _REPLAY):
+            documents = self.ledger.documents(range(first, min(count, first + _REPLAY)))
+            self.lexical.apply(first, map(self.terms, documents), ())
+        if view.reflects < count or view.searcher.num_docs != len(self._held()):
+            self.lexical.apply(count, (), np.setdiff1d(np.arange(count), self._held()).tolist())
+        self._behind = False
+
+    def _held(self) -> Ordinals:
+        """The ordinals that the lexical leg should hold: the living, and the largest even if dead."""
+        count = self.ledger.lifetimes.count
+        held = self.ledger.lifetimes.live(count, self.ledger.seq)
+        held[-1:] = True
+        return np.flatnonzero(held)
+
+    # -- checking
+
+    def disagreements(self) -> Iterator[str]:
+        """Where ledger, legs and vectors contradict one another: one line each."""
+        yield from self.ledger.check()
+        held, expected = self.lexical.view().ordinals(), self._held()
+        if len(missing := np.setdiff1d(expected, held)):
+            yield f"lexical leg: lacks {len(missing)} documents, the first with ordinal {missing[0]}"
+        if len(excess := np.setdiff1d(held, expected)):
+            yield f"lexical leg: holds {len(excess)} documents that the ledger does not, the first with ordinal {excess[0]}"
+        yield from self._vocabulary(held)
+        strangers = self.ledger.rows.ordinals >= self.ledger.lifetimes.count
+        if strangers.any():
+            yield f"vectors: {int(strangers.sum())} rows belong to no document"
+        yield from self.vector.disagreements(self.ledger.rows)
+
+    def _vocabulary(self, held: Ordinals) -> Iterator[str]:
+        """Analyse every document again and compare each term's document frequency with the lexical leg's."""
+        expected: dict[str, int] = {}
+        try:
+            for first in range(0, len(held), _REPLAY):
+                for document in self.ledger.documents(held[first : first + _REPLAY]):
+                    for term in set(self.terms(document)):
+                        expected[term] = expected.get(term, 0) + 1
+        except IndexCorrupt:
+            return  # the ledger's own complaint says more
+        actual = self.lexical.view().vocabulary()
+        if wrong := [term for term in expected.keys() | actual.keys() if expected.get(term) != actual.get(term)]:
+            yield f"lexical leg: {len(wrong)} terms have another document frequency than the documents, such as {min(wrong)!r}"
+
+    def repair(self) -> None:
+        """Build every projection again from the ledger."""
+        self.lexical.wipe()
+        self.vector.wipe()
+        self._catch_up()
+        self.snapshot = self._look()
+
+    # -- leaving
+
+    def hold(self) -> None:
+        """Keep this generation open until as many calls of ``release``."""
+        with self._look_lock:
+            self._held_by += 1
+
+    def release(self) -> None:
+        with self._look_lock:
+            self._held_by -= 1
+            last = self._retired and not self._held_by
+        if last:
+            self.close()
+
+    def retire(self) -> None:
+        """Close as soon as nobody holds it."""
+        self.hold()
+        self._retired = True
+        self.release()
+
+    def close(self) -> None:
+        self.vector.close()
+        self.lexical.close()
+        self.ledger.close()

@@ -1,0 +1,185 @@
+"""The sealed part of the vector leg: an HNSW graph (hnswlib) whose labels are row numbers.
+
+hnswlib must not insert beside a search on the same graph, so insertion goes in slices short enough that
+no search waits long. A saved graph is only a cache of the ledger's vectors: it is taken when its manifest
+(the index's UUID, rows, length, CRC) matches and built again otherwise, and hnswlib never sees a file that
+was not checked first, since a damaged one crashes the process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import hnswlib
+import numpy as np
+from numpy.typing import NDArray
+
+from hybrid.directory import sync
+from hybrid.types import Matrix, Metric, Scores
+
+M: Final = 16
+EF_CONSTRUCTION: Final = 200
+EF_SEARCH: Final = 200
+_SLICE: Final = 16  # rows inserted between two chances for a search: some 10 ms
+
+
+class Graph:
+    """Approximate nearest rows. Malkov and Yashunin, TPAMI 2020."""
+
+    def __init__(self, metric: Metric, dim: int) -> None:
+        self.metric: Metric = metric
+        self.dim = dim
+        # Unit vectors under "cosine": the inner product is the cosine, and hnswlib need not scale again.
+        self._index: Any = hnswlib.Index("l2" if metric == "l2" else "ip", dim)
+        self._capacity = 0
+        self._gate = _Gate()
+        self.rows = 0
+
+    def insert(self, vectors: Matrix, stop: Callable[[], bool]) -> None:
+        """Add ``vectors`` (n, dim) as the next rows, until all are in or ``stop`` says so."""
+        for start in range(0, len(vectors), _SLICE):
+            if stop():
+                return
+            part = vectors[start : start + _SLICE]
+            with self._gate.alone():
+                end = self.rows + len(part)
+                self._make_room(end, self.rows + len(vectors) - start)
+                self._index.add_items(part, np.arange(self.rows, end), num_threads=1)
+                self.rows = end
+
+    def _make_room(self, needed: int, coming: int) -> None:
+        if needed <= self._capacity:
+            return
+        capacity = max(coming, 2 * self._capacity, 1024)
+        if self._capacity:
+            self._index.resize_index(capacity)
+        else:
+            self._index.init_index(capacity, M=M, ef_construction=EF_CONSTRUCTION)
+            self._index.set_ef(EF_SEARCH)
+        self._capacity = capacity
+
+    def search(
+        self, query: Scores, k: int, allowed: Callable[[int], bool] | None = None
+    ) -> tuple[NDArray[np.int64], int] | None:
+        """Up to ``k`` row numbers near ``query``, and how many rows the graph then held; None where the
+        filter left hnswlib with fewer than it was asked for (it raises, and cannot return what it has)."""
+        with self._gate.shared():
+            rows = self.rows
+            if not rows:
+                return np.empty(0, np.int64), 0
+            try:
+                labels, _ = self._index.knn_query(query, min(k, rows), num_threads=1, filter=allowed)
+            except RuntimeError:
+                return None
+        return labels[0].astype(np.int64), rows
+
+    def save(self, folder: Path, uuid: str) -> None:
+        """Write the graph and then its manifest, each durable before it counts."""
+        path = folder / f"graph-{self.rows}.hnsw"
+        temporary = path.with_suffix(".tmp")
+        with self._gate.shared():
+            self._index.save_index(str(temporary))
+        size, crc = _checksum(temporary)
+        sync(temporary)
+        os.replace(temporary, path)
+        manifest = {"uuid": uuid, "file": path.name, "rows": self.rows, "bytes": size, "crc": crc, "dim": self.dim}
+        draft = folder / "graph.tmp"
+        draft.write_text(json.dumps(manifest | {"metric": self.metric}))
+        sync(draft)
+        os.replace(draft, folder / "graph.json")
+        sync(folder)
+        for old in folder.glob("graph-*.hnsw"):
+            if old != path:
+                old.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, folder: Path, uuid: str, metric: Metric, dim: int, rows: int) -> tuple[Graph, str | None]:
+        """The saved graph over the first rows of ``rows``; an empty one and the reason where it cannot
+        be taken (None where there is just none)."""
+        graph = cls(metric, dim)
+        if (complaint := distrust(folder, uuid, metric, dim, rows)) or not (folder / "graph.json").exists():
+            return graph, complaint
+        manifest = json.loads((folder / "graph.json").read_text())
+        graph._capacity = manifest["rows"] + 1024
+        graph._index.load_index(str(folder / manifest["file"]), max_elements=graph._capacity)
+        graph._index.set_ef(EF_SEARCH)
+        graph.rows = manifest["rows"]
+        return graph, None
+
+
+def distrust(folder: Path, uuid: str, metric: Metric, dim: int, rows: int) -> str | None:
+    """Why the saved graph must not be loaded; None where it may, or where none is saved."""
+    if not (folder / "graph.json").exists():
+        return None
+    try:
+        manifest = json.loads((folder / "graph.json").read_text())
+        size, crc = _checksum(folder / str(manifest["file"]))
+        if (manifest["bytes"], manifest["crc"]) != (size, crc):
+            return "the graph's file is damaged"
+        if (manifest["uuid"], manifest["metric"], manifest["dim"]) != (uuid, metric, dim):
+            return "the graph belongs to another index"
+        if not 0 < int(manifest["rows"]) <= rows:
+            return f"the graph holds {manifest['rows']} rows, the ledger {rows}"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"the graph's manifest cannot be read: {error}"
+    return None
+
+
+def _checksum(path: Path) -> tuple[int, int]:
+    size = crc = 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 22):
+            size, crc = size + len(block), zlib.crc32(block, crc)
+    return size, crc
+
+
+class _Gate:
+    """Many may be in at once, or one alone. Neither starves the other: whoever wants to be alone holds
+    newcomers back, and those it held back all go in before its next turn."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._inside = 0  # -1: somebody is alone
+        self._wanted = False
+        self._turn = 0
+        self._waiting = 0
+        self._owed = 0
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        with self._changed:
+            turn = self._turn
+            self._waiting += 1
+            while self._inside < 0 or (self._wanted and turn == self._turn):
+                self._changed.wait()
+            self._waiting -= 1
+            self._owed -= turn != self._turn
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._inside -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        with self._changed:
+            self._wanted = True
+            while self._inside or self._owed:
+                self._changed.wait()
+            self._inside, self._wanted = -1, False
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._inside, self._owed = 0, self._waiting
+                self._turn += 1
+                self._changed.notify_all()

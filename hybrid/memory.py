@@ -1,0 +1,184 @@
+"""MemoryIndex: the same answers from the textbook, in memory. The reference that the engine is tested
+against, and a stand-in for it in the tests of programs that search.
+
+BM25 comes from rank-bm25, neighbours from one matrix product, filters from plain Python. Every search
+looks at every document; nothing is stored.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Final, Unpack
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from rank_bm25 import BM25
+
+from hybrid import analyzers, encoders
+from hybrid.arrays import Rows
+from hybrid.documents import check_batch
+from hybrid.embedding import embed
+from hybrid.encoders import EncoderSpec
+from hybrid.errors import QueryError
+from hybrid.request import Asker, Options, Request
+from hybrid.rerank import rerank
+from hybrid.settings import Profile
+from hybrid.types import Analyzer, Candidates, Document, Hit, Metric, Passage, Results, Scores
+
+
+def _length_table() -> NDArray[np.int64]:
+    """The lengths that one byte can say: exact to 40, then eight of each step, which doubles."""
+    table = list(range(41))
+    step = 2
+    while len(table) < 256:
+        table += [table[-1] + step * i for i in range(1, 9)]
+        step *= 2
+    return np.array(table[:256])
+
+
+LENGTHS: Final = _length_table()
+
+
+class LuceneBM25(BM25):  # type: ignore[misc]
+    """rank-bm25 with Lucene's idf, k1 = 1.2, b = 0.75 and lengths rounded down to one byte: what tantivy
+    computes. Kamphuis, de Vries, Boytsov and Lin, ECIR 2020, compare the variants."""
+
+    K1: Final = 1.2
+    B: Final = 0.75
+
+    def _calc_idf(self, document_frequencies: dict[str, int]) -> None:
+        n = self.corpus_size
+        self.idf = {term: math.log(1 + (n - df + 0.5) / (df + 0.5)) for term, df in document_frequencies.items()}
+        lengths = LENGTHS[np.searchsorted(LENGTHS, self.doc_len, "right") - 1]
+        self._norms = self.K1 * (1 - self.B + self.B * lengths / (self.avgdl or 1))
+
+    def get_scores(self, query: Sequence[str]) -> NDArray[np.float64]:
+        """float64 (documents,): 0 for those without any of the terms."""
+        scores = np.zeros(self.corpus_size)
+        for term in query:
+            tf = np.array([frequencies.get(term, 0) for frequencies in self.doc_freqs])
+            scores += self.idf.get(term, 0) * tf * (self.K1 + 1) / (tf + self._norms)
+        return scores
+
+
+class MemoryIndex:
+    """Documents in a dict, searched like ``Index``: same methods, options, errors and results."""
+
+    def __init__(
+        self, *, encoder: EncoderSpec | None = None, analyzer: str | Analyzer = "mixed", metric: Metric = "cosine"
+    ) -> None:
+        self._encoder = None if encoder is None else encoders.load(encoder)
+        self._analyzer = analyzers.by_name(analyzer) if isinstance(analyzer, str) else analyzer
+        self._metric: Metric = metric
+        self._documents: dict[str, tuple[int, Document, list[str], Rows]] = {}
+        self._next = 0
+        self._dim = 0
+        self._seq = 0
+
+    def add(self, documents: Iterable[Document]) -> int:
+        """Add or replace; returns how many."""
+        batch = check_batch(documents)
+        rows = embed(batch, self._encoder, self._metric, self._dim)
+        self._dim = rows.vectors.shape[1] if len(rows) else self._dim
+        for i, document in enumerate(batch):
+            terms = self._analyzer.terms(document.title) + self._analyzer.terms(document.text)
+            mine = slice(*np.searchsorted(rows.ordinals, [i, i + 1]).tolist())
+            self._documents.pop(document.id, None)
+            self._documents[document.id] = self._next, replace(document, vector=None), terms, rows[mine]
+            self._next += 1
+        self._seq += bool(batch)
+        return len(batch)
+
+    def delete(self, ids: Iterable[str]) -> int:
+        """Delete those there are; returns how many."""
+        found = {id for id in ids if self._documents.pop(id, None) is not None}
+        self._seq += bool(found)
+        return len(found)
+
+    def get(self, id: str) -> Document | None:  # noqa: A002
+        found = self._documents.get(id)
+        return None if found is None else found[1]
+
+    def __len__(self) -> int:
+        return len(self._documents)
+
+    def search(self, query: str | None = None, *, vector: ArrayLike | None = None, **options: Unpack[Options]) -> Results:
+        """As ``Index.search``."""
+        return self._answer(self._asker().one(query, vector, options))
+
+    def search_many(
+        self, queries: Sequence[str] | None = None, *, vectors: ArrayLike | None = None, **options: Unpack[Options]
+    ) -> list[Results]:
+        """As ``Index.search_many``."""
+        return [self._answer(request) for request in self._asker().many(queries, vectors, options)]
+
+    def _asker(self) -> Asker:
+        return Asker(self._metric, self._dim, Profile())
+
+    def _answer(self, request: Request) -> Results:
+        start = time.perf_counter()
+        passing = {id for id, entry in self._documents.items() if not request.where or request.where.matches(entry[1].metadata)}
+        lexical, matching = self._lexical(request, passing)
+        vector, passages = self._vector(request, passing)
+        legs = (lexical, vector)
+        if request.mode == "hybrid":
+            ranked = request.fusion([leg.top(request.depth) for leg in legs], max(request.k, request.depth))
+        else:
+            ranked = legs[request.mode == "vector"]
+        if request.reranker is not None:
+            ranked = rerank(request.reranker, request.text, ranked.top(request.depth), legs)
+        total = matching if request.mode == "lexical" else len(passing)
+        hits = self._hits(ranked.top(request.k), passages)
+        return Results(hits, self._seq, time.perf_counter() - start, lambda: total)
+
+    def _hits(self, ranked: Candidates, passages: dict[int, Passage]) -> tuple[Hit, ...]:
+        by_ordinal = {ordinal: document for ordinal, document, _, _ in self._documents.values()}
+        found = ((int(o), by_ordinal[int(o)], float(s)) for o, s in zip(ranked.ordinals, ranked.scores, strict=True))
+        return tuple(Hit(d.id, s, rank, d, passages.get(o)) for rank, (o, d, s) in enumerate(found, 1))
+
+    def _lexical(self, request: Request, passing: set[str]) -> tuple[Candidates, int]:
+        if not request.asks_words or request.text is None or not self._documents:
+            return Candidates.none(), 0
+        terms = self._analyzer.terms(request.text)
+        entries = self._documents.values()
+        scores = LuceneBM25([terms for _, _, terms, _ in entries]).get_scores(terms)
+        has = [not set(terms).isdisjoint(entry[2]) and entry[1].id in passing for entry in entries]
+        ordinals = np.array([ordinal for ordinal, *_ in entries])[has]
+        return Candidates.ranked(ordinals, scores[has].astype(np.float32), floor=0.0), len(ordinals)
+
+    def _vector(self, request: Request, passing: set[str]) -> tuple[Candidates, dict[int, Passage]]:
+        query = self._query_vector(request)
+        if query is None:
+            return Candidates.none(), {}
+        best: dict[int, tuple[float, Passage]] = {}
+        for ordinal, document, _, rows in self._documents.values():
+            if len(rows):
+                scores = [self._similarity(row, query) for row in rows.vectors]
+                top = int(np.argmax(scores))
+                best[ordinal] = scores[top], Passage(*rows.spans[top].tolist())
+        admitted = [self._documents[id][0] for id in passing if self._documents[id][0] in best]
+        scores = np.array([best[ordinal][0] for ordinal in admitted], np.float32)
+        floor = -1.0 if self._metric == "cosine" else None
+        ranked = Candidates.ranked(np.array(admitted, np.int64), scores, floor=floor)
+        return ranked, {ordinal: passage for ordinal, (_, passage) in best.items()}
+
+    def _similarity(self, row: Scores, query: Scores) -> float:
+        a, b = row.astype(np.float64), query.astype(np.float64)
+        return -float(((a - b) ** 2).sum()) if self._metric == "l2" else float(a @ b)
+
+    def _query_vector(self, request: Request) -> Scores | None:
+        if not request.asks_meaning or not self._dim:
+            return None
+        if request.vector is not None:
+            return request.vector
+        if self._encoder is None:
+            if request.mode == "vector":
+                raise QueryError('mode "vector" needs vector=…: this index has no encoder to make one from the query')
+            return None
+        return self._asker().unit(self._encoder.queries([request.text or ""])[0])
+
+
+__all__ = ["LuceneBM25", "MemoryIndex"]

@@ -1,0 +1,125 @@
+"""The path of one query: legs -> fuse -> rerank -> fetch, every step on one snapshot."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import numpy as np
+
+from hybrid.generation import Snapshot
+from hybrid.request import Request
+from hybrid.rerank import rerank
+from hybrid.types import Candidates, Hit, Mask, Passage, Results
+
+_WORTH_A_THREAD: Final = 0.0005  # seconds; a hand-over costs some 30 microseconds, a contended core more
+
+
+class Lanes:
+    """Runs the two legs side by side where that pays: both cost enough, and no other search is on its way
+    (a thread without a free core makes a query slower)."""
+
+    def __init__(self) -> None:
+        self._pool: ThreadPoolExecutor | None = None
+        self._cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self._costs = [0.0, 0.0]
+        self._busy = 0
+        self._lock = threading.Lock()
+
+    def run(self, *legs: Callable[[], Candidates]) -> tuple[Candidates, Candidates]:
+        """The answers of the two ``legs``."""
+        with self._lock:
+            self._busy += 1
+            apart = self._busy < self._cores and min(self._costs) > _WORTH_A_THREAD
+        try:
+            if not apart:
+                return self._timed(0, legs[0]), self._timed(1, legs[1])
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(1, "hybrid-leg")
+            other = self._pool.submit(self._timed, 1, legs[1])
+            return self._timed(0, legs[0]), other.result()
+        finally:
+            with self._lock:
+                self._busy -= 1
+
+    def _timed(self, lane: int, leg: Callable[[], Candidates]) -> Candidates:
+        start = time.perf_counter()
+        answer = leg()
+        self._costs[lane] += 0.2 * (time.perf_counter() - start - self._costs[lane])
+        return answer
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+
+
+def answer(snapshot: Snapshot, request: Request, lanes: Lanes) -> Results:
+    """Everything between a checked request and its results."""
+    start = time.perf_counter()
+    allowed = snapshot.allowed(request.where)
+    ranked = _ranked(snapshot, request, allowed, lanes)
+    hits = _fetch(snapshot, request, ranked.top(request.k))
+    return Results(hits, snapshot.seq, time.perf_counter() - start, lambda: _count(snapshot, request, allowed))
+
+
+def _ranked(snapshot: Snapshot, request: Request, allowed: Mask | None, lanes: Lanes) -> Candidates:
+    legs = lanes.run(
+        lambda: _lexical(snapshot, request, allowed),
+        lambda: _vector(snapshot, request, allowed),
+    )
+    if request.mode == "hybrid":
+        ranked = request.fusion(legs, max(request.k, request.depth))
+    else:
+        ranked = legs[0] if request.mode == "lexical" else legs[1]
+    if request.reranker is not None:
+        ranked = rerank(request.reranker, request.text, ranked.top(request.depth), legs)
+    return ranked
+
+
+def _wanted(request: Request) -> int:
+    """How many a leg is asked for: a leg alone answers k, unless something ranks its answer anew."""
+    return request.k if request.mode != "hybrid" and request.reranker is None else request.depth
+
+
+def _lexical(snapshot: Snapshot, request: Request, allowed: Mask | None) -> Candidates:
+    if not request.asks_words or request.text is None:
+        return Candidates.none()
+    terms = snapshot.generation.analyzer.terms(request.text)
+    return snapshot.lexical.search(terms, _wanted(request), allowed)
+
+
+def _vector(snapshot: Snapshot, request: Request, allowed: Mask | None) -> Candidates:
+    if not request.asks_meaning or request.vector is None:
+        return Candidates.none()
+    return snapshot.vectors.search(request.vector, _wanted(request), allowed)
+
+
+def _fetch(snapshot: Snapshot, request: Request, shown: Candidates) -> tuple[Hit, ...]:
+    """The bodies of the documents shown, and no others."""
+    documents = snapshot.documents(shown.ordinals.tolist())
+    passages = _passages(snapshot, request, shown)
+    return tuple(
+        Hit(document.id, float(score), rank, document, passage)
+        for rank, (document, score, passage) in enumerate(zip(documents, shown.scores, passages, strict=True), 1)
+    )
+
+
+def _passages(snapshot: Snapshot, request: Request, shown: Candidates) -> list[Passage | None]:
+    """The window of each document that is nearest to the query."""
+    if not request.asks_meaning or request.vector is None or not len(snapshot.vectors.rows):
+        return [None] * len(shown)
+    rows = snapshot.vectors.best_rows(request.vector, shown.ordinals)
+    spans = snapshot.vectors.rows.spans
+    return [Passage(*spans[row].tolist()) if row >= 0 else None for row in rows]
+
+
+def _count(snapshot: Snapshot, request: Request, allowed: Mask | None) -> int:
+    if request.mode == "lexical" and request.text is not None:
+        return snapshot.lexical.count(snapshot.generation.analyzer.terms(request.text), allowed)
+    return snapshot.size if allowed is None else int(np.count_nonzero(allowed))
+
+

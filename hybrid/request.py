@@ -1,0 +1,124 @@
+"""What is asked of an index: one checked value that the query path carries along."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypedDict, get_args
+
+from hybrid import filters
+from hybrid.documents import check_vector, clean, unit
+from hybrid.errors import QueryError
+from hybrid.filters import Filter
+from hybrid.settings import Profile
+from hybrid.types import Fusion, Metric, Mode, Reranker, Scores
+
+MODES: Final[tuple[Mode, ...]] = get_args(Mode)
+
+
+class Options(TypedDict, total=False):
+    """The keyword arguments that every way to search takes.
+
+    k: how many hits (10). mode: "hybrid", "lexical" or "vector". filter: see ``hybrid.filters``.
+    fusion: instead of the index's serving profile. depth: how many candidates each leg gives to the
+    fusion; at least k. reranker: puts the fused candidates into a better order.
+    """
+
+    k: int
+    mode: Mode
+    filter: Mapping[str, Any] | None
+    fusion: Fusion | None
+    depth: int | None
+    reranker: Reranker | None
+
+
+@dataclass(frozen=True)
+class Request:
+    """One query, checked. ``vector`` is ready-made, or filled in by whoever encodes ``text``."""
+
+    text: str | None
+    vector: Scores | None
+    k: int
+    mode: Mode
+    where: Filter | None
+    fusion: Fusion
+    depth: int
+    reranker: Reranker | None
+
+    @property
+    def asks_words(self) -> bool:
+        return self.mode != "vector" and self.text is not None
+
+    @property
+    def asks_meaning(self) -> bool:
+        return self.mode != "lexical"
+
+
+class Asker:
+    """Turns what callers pass into requests, against an index of some metric and dimension."""
+
+    def __init__(self, metric: Metric, dim: int | None, profile: Profile) -> None:
+        self._metric, self._dim, self._profile = metric, dim or None, profile
+
+    def one(self, query: str | None, vector: Any, options: Options) -> Request:
+        if query is None and vector is None:
+            raise QueryError("nothing to search for: give a query, a vector, or both")
+        return self.many(None if query is None else [query], None if vector is None else [vector], options)[0]
+
+    def many(self, queries: Sequence[str] | None, vectors: Any, options: Options) -> list[Request]:
+        """One request for each of ``queries`` and ``vectors``, which are as many where both are given."""
+        if queries is None and vectors is None:
+            raise QueryError("nothing to search for: give queries, vectors, or both")
+        if isinstance(queries, str):
+            raise QueryError("search_many takes a list of queries; use search for one")
+        texts = [None] * len(vectors) if queries is None else [_text(query) for query in queries]
+        if vectors is not None and len(vectors) != len(texts):
+            raise QueryError(f"{len(texts)} queries but {len(vectors)} vectors; they go in pairs")
+        ready = [None] * len(texts) if vectors is None else [self._vector(vector) for vector in vectors]
+        plan = self._plan(**options)
+        if plan["mode"] == "lexical" and queries is None:
+            raise QueryError('mode "lexical" needs a query text; for a vector alone use mode "vector" or "hybrid"')
+        return [Request(text, vector, **plan) for text, vector in zip(texts, ready, strict=True)]
+
+    def unit(self, encoded: Scores) -> Scores:
+        """A vector from the encoder, brought to the index's metric."""
+        return unit(encoded[None, :])[0] if self._metric == "cosine" else encoded
+
+    def _vector(self, vector: Any) -> Scores:
+        return check_vector(vector, self._metric, self._dim, "the query", query=True)
+
+    def _plan(
+        self,
+        k: int = 10,
+        mode: Mode = "hybrid",
+        filter: Mapping[str, Any] | None = None,  # noqa: A002 - the name users know
+        fusion: Fusion | None = None,
+        depth: int | None = None,
+        reranker: Reranker | None = None,
+    ) -> dict[str, Any]:
+        if mode not in MODES:
+            raise QueryError(f"mode {mode!r} is not known; it is one of {', '.join(map(repr, MODES))}")
+        depth = self._profile.depth if depth is None else _count("depth", depth)
+        for name, value in (("fusion", fusion), ("reranker", reranker)):
+            if value is not None and (not callable(value) or isinstance(value, type)):
+                raise QueryError(f"{name}={value!r} is not a value that can be called, such as hybrid.RRF(k=60)")
+        return {
+            "k": _count("k", k),
+            "mode": mode,
+            "where": None if filter is None else filters.parse(filter),
+            "fusion": fusion or self._profile.fuse(),
+            "depth": max(k, depth),
+            "reranker": reranker,
+        }
+
+
+def _text(query: Any) -> str:
+    if not isinstance(query, str):
+        raise QueryError(f"a query is a str, not a {type(query).__name__}: {query!r:.80}")
+    return clean(query)
+
+
+def _count(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise QueryError(f"{name} is {value!r}; it must be a whole number of at least 1")
+    return value

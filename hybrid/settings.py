@@ -1,0 +1,61 @@
+"""What an index is, fixed when it is made, and how it ranks, which may change.
+
+Both are pydantic models that live as JSON in the ledger. Settings are frozen for the life of a
+generation: another encoder or analyzer means a new generation (``hybrid reindex``).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import uuid4
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from hybrid import fusion
+from hybrid.types import Fusion, Metric
+
+FORMAT: Final = 1
+"""The version of the layout on disk. Raised when an older engine could misread a newer index."""
+
+METRICS: Final[tuple[Metric, ...]] = ("cosine", "ip", "l2")
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EncoderRef(_Frozen):
+    """Which encoder an index was built with. ``spec`` loads it again; None for a callable, which
+    must be passed to ``open`` each time."""
+
+    id: str
+    spec: str | None = None
+
+
+class AnalyzerRef(_Frozen):
+    """Which analyzer an index was built with: its versioned ``id``, the ``name`` that makes it, and
+    the lines of the user dictionary."""
+
+    id: str
+    name: str
+    user_words: tuple[str, ...] = ()
+
+
+class Settings(_Frozen):
+    """What every document of an index has in common."""
+
+    uuid: str = Field(default_factory=lambda: uuid4().hex)
+    metric: Metric = "cosine"
+    analyzer: AnalyzerRef
+    encoder: EncoderRef | None = None
+
+
+class Profile(_Frozen):
+    """How an index ranks when the caller says nothing: the fusion, and how many candidates each leg
+    hands to it (``depth``)."""
+
+    fusion: dict[str, Any] = Field(default_factory=lambda: fusion.dump(fusion.RRF()))
+    depth: int = Field(default=100, ge=1)
+
+    def fuse(self) -> Fusion:
+        return fusion.load(self.fusion)

@@ -1,0 +1,58 @@
+"""The columns that a reranker sees, and the check of what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybrid.errors import QueryError
+from hybrid.types import Candidates, Reranker
+
+Features: TypeAlias = dict[str, NDArray[np.float32]]
+
+_LEGS: Final = ("lexical", "vector")
+
+
+def rerank(
+    reranker: Reranker, query: str | None, fused: Candidates, legs: Sequence[Candidates]
+) -> Candidates:
+    """``fused`` as ``reranker`` orders it. ``legs`` are (lexical, vector), as fusion gets them; one that
+    was not asked is ``Candidates.none()``. QueryError if the answer breaks the reranker's contract."""
+    answer = reranker(query, fused, features(fused, legs))
+    if complaint := _complaint(answer, fused):
+        raise QueryError(f"reranker {reranker!r:.80}: {complaint}; Candidates.ranked makes a valid one")
+    return answer
+
+
+def features(fused: Candidates, legs: Sequence[Candidates]) -> Features:
+    """What is known of each fused candidate; the columns are named in the package's docstring."""
+    columns = {"fused_score": fused.scores}
+    for name, leg in zip(_LEGS, legs, strict=True):
+        _, mine, its = np.intersect1d(fused.ordinals, leg.ordinals, assume_unique=True, return_indices=True)
+        columns[f"{name}_score"] = _spread(leg.scores[its], mine, len(fused))
+        columns[f"{name}_rank"] = _spread(its + 1, mine, len(fused))
+    return columns
+
+
+def _spread(values: NDArray[np.generic], rows: NDArray[np.intp], n: int) -> NDArray[np.float32]:
+    column = np.full(n, np.nan, np.float32)
+    column[rows] = values
+    return column
+
+
+def _complaint(answer: object, fused: Candidates) -> str | None:
+    if not isinstance(answer, Candidates):
+        return f"it returned a {type(answer).__name__}, not Candidates"
+    ordinals, scores = answer.ordinals, answer.scores
+    if ordinals.ndim != 1 or ordinals.shape != scores.shape:
+        return f"its ordinals and scores have the shapes {ordinals.shape} and {scores.shape}, not one (n,)"
+    if len(np.unique(ordinals)) < len(ordinals) or not np.isin(ordinals, fused.ordinals).all():
+        return "it returned a document twice, or one that it did not get"
+    if not np.isfinite(scores).all():
+        return "it returned a score that is NaN or infinite"
+    if not np.array_equal(np.lexsort((ordinals, -scores)), np.arange(len(scores))):
+        return "its answer is not sorted, best first with ties by ordinal"
+    return None
