@@ -47,9 +47,10 @@ class Rows:
 
     def crc(self) -> int:
         """One checksum over the three arrays."""
-        crc = zlib.crc32(np.ascontiguousarray(self.vectors))
-        crc = zlib.crc32(np.ascontiguousarray(self.ordinals), crc)
-        return zlib.crc32(np.ascontiguousarray(self.spans), crc)
+        crc = 0
+        for array in (self.vectors, self.ordinals, self.spans):
+            crc = zlib.crc32(np.ascontiguousarray(array).data, crc)
+        return crc
 
     @classmethod
     def none(cls, dim: int = 0) -> Rows:
@@ -69,7 +70,7 @@ class RowFiles:
     def write(self, first: int, rows: Rows) -> None:
         """Put ``rows`` at row number ``first`` and on and make them durable."""
         for path, array in zip(self._paths, (rows.vectors, rows.ordinals, rows.spans), strict=True):
-            data = memoryview(np.ascontiguousarray(array)).cast("B")
+            data = np.ascontiguousarray(array).data.cast("B")
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
             try:
                 _write_all(descriptor, data, first * (len(data) // len(rows)))
@@ -100,7 +101,9 @@ def _map(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[An
     try:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size < size:
-                raise IndexCorrupt(f"{path}: shorter than the {size:,} bytes that were committed; restore a backup")
+                raise IndexCorrupt(
+                    f"{path}: shorter than the {size:,} bytes that were committed; restore a backup"
+                )
             view = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
     except FileNotFoundError as cause:
         raise IndexCorrupt(f"{path}: missing; restore a backup") from cause

@@ -35,7 +35,7 @@ class Directory:
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], fill: Callable[[Path], None]) -> Directory:
-        """Make the directory at ``path`` with a first generation that ``fill`` writes: whole or not at all."""
+        """Make the directory, with a first generation that ``fill`` writes: whole or not at all."""
         target = Path(path)
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             kind = "an index" if (target / _POINTER).exists() else "something"
@@ -65,7 +65,9 @@ class Directory:
                 f"{self.path}: another writer has this index; close it, or open with read_only=True"
             ) from cause
         except OSError as cause:
-            raise StorageError(f"{self.path}: cannot be written: {cause.strerror}; open with read_only=True") from cause
+            raise StorageError(
+                f"{self.path}: cannot be written: {cause.strerror}; open with read_only=True"
+            ) from cause
 
     def release(self) -> None:
         self._lock.release()
@@ -77,15 +79,19 @@ class Directory:
             value = json.loads(pointer.read_bytes())
             version, name = int(value["format"]), str(value["generation"])
         except (FileNotFoundError, NotADirectoryError) as cause:
-            raise IndexNotFound(f"{self.path}: no index here; make one with hybrid index or Index.create") from cause
+            raise IndexNotFound(
+                f"{self.path}: no index here; make one with hybrid index or Index.create"
+            ) from cause
         except (OSError, ValueError, KeyError, TypeError) as cause:
             raise IndexCorrupt(f"{pointer}: cannot be read: {cause}; restore a backup") from cause
         if version > FORMAT:
             raise FormatTooNew(
-                f"{self.path}: written in format {version}, this version reads up to {FORMAT}; upgrade hybrid-retrieval"
+                f"{self.path}: format {version}; this version reads up to {FORMAT}; upgrade hybrid-retrieval"
             )
         if name != Path(name).name or not (self.path / name).is_dir():
-            raise IndexCorrupt(f"{pointer}: names the generation {name!r}, which is not there; restore a backup")
+            raise IndexCorrupt(
+                f"{pointer}: names the generation {name!r}, which is not there; restore a backup"
+            )
         return self.path / name
 
     def stamp(self) -> tuple[int, int]:

@@ -23,7 +23,9 @@ _MAX_DEPTH: Final = 64
 def check_batch(documents: Iterable[Document]) -> list[Document]:
     """The documents, cleaned; or a DocumentError that says which one is wrong and why."""
     if isinstance(documents, (Document, Mapping, str)):
-        raise DocumentError(f"add takes a list of documents, not one {type(documents).__name__}; write [document]")
+        raise DocumentError(
+            f"add takes a list of documents, not one {type(documents).__name__}; write [document]"
+        )
     batch = [_check(document, place) for place, document in enumerate(documents)]
     seen: dict[str, int] = {}
     for place, document in enumerate(batch):
@@ -38,7 +40,7 @@ def check_batch(documents: Iterable[Document]) -> list[Document]:
 def _check(document: Document, place: int) -> Document:
     if not isinstance(document, Document):
         raise DocumentError(
-            f"document {place}: a {type(document).__name__}, not a hybrid.Document; write hybrid.Document(id=…, text=…)"
+            f"document {place}: a {type(document).__name__}; write hybrid.Document(id=…, text=…)"
         )
     check_id(document.id, f"document {place}")
     where = f"document {document.id!r}"
@@ -62,7 +64,7 @@ def check_id(value: object, where: str) -> None:
         raise DocumentError(f"{where}: the id is empty")
     if bad := _BAD_IN_ID.search(value):
         raise DocumentError(
-            f"{where}: the id {value!r:.80} has a control character or surrogate at {bad.start()}; take it out"
+            f"{where}: the id {value!r:.80} has a control character or surrogate at {bad.start()}"
         )
 
 
@@ -93,7 +95,9 @@ def _json(value: Any, where: str, depth: int) -> Any:
         return {clean(key): _json(item, f"{where}[{key!r:.80}]", depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_json(item, f"{where}[{i}]", depth + 1) for i, item in enumerate(value)]
-    raise DocumentError(f"{where} is a {type(value).__name__}, not JSON; write it as str, number, bool, list or object")
+    raise DocumentError(
+        f"{where} is a {type(value).__name__}, not JSON; write it as str, number, bool, list or object"
+    )
 
 
 def check_vector(value: Any, metric: Metric, dim: int | None, where: str, query: bool = False) -> Scores:
@@ -111,7 +115,9 @@ def check_vector(value: Any, metric: Metric, dim: int | None, where: str, query:
     if not np.isfinite(vector).all():
         raise error(f"{where}: the vector holds NaN or infinity (as float32)")
     if metric == "cosine" and not vector.any():
-        raise error(f'{where}: the vector is zero, and a zero vector has no direction under metric "cosine"')
+        raise error(
+            f'{where}: the vector is zero, and a zero vector has no direction under metric "cosine"'
+        )
     return unit(vector[None, :])[0] if metric == "cosine" else vector
 
 

@@ -47,7 +47,9 @@ class Index:
     their next search. All methods may be called from several threads. Usable as a context manager.
     """
 
-    def __init__(self, directory: Directory, encoder: Encoder | None, analyzer: Analyzer | None, *, read_only: bool) -> None:
+    def __init__(
+        self, directory: Directory, encoder: Encoder | None, analyzer: Analyzer | None, *, read_only: bool
+    ) -> None:
         self._directory = directory
         self._read_only = read_only
         self._analyzer = analyzer
@@ -78,10 +80,14 @@ class Index:
         Raises IndexExists, SettingsError, ModelNotFound.
         """
         if metric not in METRICS:
-            raise SettingsError(f"metric {metric!r} is not known; it is one of {', '.join(map(repr, METRICS))}")
+            raise SettingsError(
+                f"metric {metric!r} is not known; it is one of {', '.join(map(repr, METRICS))}"
+            )
         model = None if encoder is None else encoders.load(encoder)
         words = analyzers.by_name(analyzer) if isinstance(analyzer, str) else analyzer
-        settings = Settings(metric=metric, analyzer=_analyzer_ref(words), encoder=_encoder_ref(encoder, model))
+        settings = Settings(
+            metric=metric, analyzer=_analyzer_ref(words), encoder=_encoder_ref(encoder, model)
+        )
         directory = Directory.create(path, lambda folder: Ledger.create(folder, settings, Profile()))
         directory.claim()
         return cls(directory, model, words, read_only=False)
@@ -100,20 +106,25 @@ class Index:
         ``encoder`` and ``analyzer`` need to be given only where the index cannot name them (a callable, an
         analyzer of your own). Raises IndexNotFound, IndexLocked, IndexMismatch, FormatTooNew, IndexCorrupt.
         """
+        index = cls._open(path, analyzer, read_only=read_only)
+        with _closing_on_error(index):
+            index._generation.check_analyzer()
+            if encoder is not None:
+                index._take(encoders.load(encoder))
+        return index
+
+    @classmethod
+    def _open(cls, path: str | os.PathLike[str], analyzer: Analyzer | None, *, read_only: bool) -> Self:
         directory = Directory(path)
-        if not read_only:
-            directory.claim()
+        if read_only:
+            return cls(directory, None, analyzer, read_only=True)
+        directory.claim()
         try:
-            if not read_only:
-                directory.sweep()
-            index = cls(directory, None, analyzer, read_only=read_only)
+            directory.sweep()
+            return cls(directory, None, analyzer, read_only=False)
         except BaseException:
             directory.release()
             raise
-        if encoder is not None:
-            with _closing_on_error(index):
-                index._take(encoders.load(encoder))
-        return index
 
     def close(self) -> None:
         """Let go of everything; finishes and saves the graph. Again is harmless."""
@@ -128,7 +139,9 @@ class Index:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -150,9 +163,13 @@ class Index:
         with self._writing:
             self._check_writable()
             if self._generation is not generation and self._generation.settings != generation.settings:
-                raise StorageError(f"{self._directory.path}: re-indexed in the meantime; add the documents again")
+                raise StorageError(
+                    f"{self._directory.path}: re-indexed in the meantime; add the documents again"
+                )
             if len(rows) and (dim := self._generation.ledger.dim) not in (0, rows.vectors.shape[1]):
-                raise DocumentError(f"vectors of {rows.vectors.shape[1]} numbers; this index holds vectors of {dim}")
+                raise DocumentError(
+                    f"vectors of {rows.vectors.shape[1]} numbers; this index holds vectors of {dim}"
+                )
             if batch:
                 self._generation.commit(batch, rows)
         return len(batch)
@@ -172,7 +189,7 @@ class Index:
                 self._generation.commit([], deleted=found)
         return len(found)
 
-    def get(self, id: str) -> Document | None:  # noqa: A002
+    def get(self, id: str) -> Document | None:
         """The document of this id, or None."""
         with self._reading() as snapshot:
             found = snapshot.generation.ledger.living([id])
@@ -184,7 +201,9 @@ class Index:
 
     # -- searching
 
-    def search(self, query: str | None = None, *, vector: ArrayLike | None = None, **options: Unpack[Options]) -> Results:
+    def search(
+        self, query: str | None = None, *, vector: ArrayLike | None = None, **options: Unpack[Options]
+    ) -> Results:
         """Search by ``query``, by a ready-made ``vector`` (dim,), or by both (the vector then stands for
         the query's meaning). Without either leg's input ("hybrid" over an index without encoder, or a
         vector alone) the other leg answers. Raises QueryError, FilterError, EncoderError.
@@ -198,7 +217,11 @@ class Index:
             return answer(snapshot, self._encoded(snapshot, [request])[0], self._lanes)
 
     def search_many(
-        self, queries: Sequence[str] | None = None, *, vectors: ArrayLike | None = None, **options: Unpack[Options]
+        self,
+        queries: Sequence[str] | None = None,
+        *,
+        vectors: ArrayLike | None = None,
+        **options: Unpack[Options],
     ) -> list[Results]:
         """One answer for each of ``queries`` (or ``vectors``, or pairs of both), all from one snapshot; the
         queries are encoded together. Takes the options of ``search``."""
@@ -217,12 +240,15 @@ class Index:
             return list(requests)
         if (cache := self._query_cache()) is None:
             if requests[0].mode == "vector":
-                raise QueryError('mode "vector" needs vector=…: this index has no encoder to make one from the query')
+                raise QueryError(
+                    'mode "vector" needs vector=…: this index has no encoder to make one from the query'
+                )
             return list(requests)
         vectors = iter(cache.vectors(texts))
         asker = self._asker(snapshot)
         return [
-            replace(r, vector=asker.unit(next(vectors))) if r.asks_meaning and r.vector is None else r for r in requests
+            replace(r, vector=asker.unit(next(vectors))) if r.asks_meaning and r.vector is None else r
+            for r in requests
         ]
 
     # -- care
@@ -240,7 +266,7 @@ class Index:
         progress: Progress | None = None,
     ) -> None:
         """Build the index again from its own documents with another encoder or analyzer, and switch over at
-        once. Ready-made vectors are not kept when the encoder changes: there is nothing to make them from."""
+        once. A change of encoder drops ready-made vectors: there is nothing to make them from."""
         settings, words = self._generation.settings, self._generation.analyzer
         if analyzer is not None:
             words = analyzers.by_name(analyzer) if isinstance(analyzer, str) else analyzer
@@ -251,13 +277,19 @@ class Index:
         self._rebuild(settings, words, model, progress)
 
     def _rebuild(
-        self, settings: Settings, words: Analyzer, model: Encoder | None = None, progress: Progress | None = None
+        self,
+        settings: Settings,
+        words: Analyzer,
+        model: Encoder | None = None,
+        progress: Progress | None = None,
     ) -> None:
         self._check_writable()
         with self._writing:
             self._check_writable()
             folder = self._directory.draft()
-            make = None if model is None else (lambda batch: embed(batch, model, settings.metric, 0, progress))
+            make = (
+                None if model is None else (lambda batch: embed(batch, model, settings.metric, 0, progress))
+            )
             rebuild(self._generation, folder, settings, words, make, progress)
             self._directory.switch(folder)
             with self._switching:
@@ -268,7 +300,7 @@ class Index:
             self._directory.sweep()
 
     def verify(self) -> list[str]:
-        """Check ledger, legs and vectors against one another: what is wrong, a line each. Reads everything."""
+        """Check ledger, legs and vectors against one another: a line for each thing wrong. Reads all."""
         with self._reading() as snapshot:
             return list(snapshot.generation.disagreements())
 
@@ -341,7 +373,7 @@ class Index:
         if self._encoder is None and reference is not None:
             if reference.spec is None:
                 raise EncoderError(
-                    f"{self._directory.path}: built with the encoder {reference.id!r}, which only your program has; "
+                    f"{self._directory.path}: built with encoder {reference.id!r}, which your program has; "
                     "pass it: Index.open(path, encoder=…)"
                 )
             self._take(encoders.load(reference.spec))
@@ -350,7 +382,9 @@ class Index:
     def _take(self, encoder: Encoder) -> None:
         reference, path = self._generation.settings.encoder, self._directory.path
         if reference is None:
-            raise IndexMismatch(f"{path}: built without an encoder; run: hybrid reindex {path} --encoder {encoder.id}")
+            raise IndexMismatch(
+                f"{path}: built without an encoder; run: hybrid reindex {path} --encoder {encoder.id}"
+            )
         if encoder.id != reference.id:
             raise IndexMismatch(
                 f"{path}: built with encoder {reference.id!r}, opened with {encoder.id!r}; "
@@ -362,12 +396,32 @@ class Index:
         if self._closed:
             raise IndexClosed(f"{self._directory.path}: this index is closed; open it again")
         if os.getpid() != self._pid:
-            raise IndexClosed(f"{self._directory.path}: opened in another process, before a fork; open it in this one")
+            raise IndexClosed(
+                f"{self._directory.path}: opened in another process, before a fork; open it in this one"
+            )
 
     def _check_writable(self) -> None:
         self._check_open()
         if self._read_only:
-            raise IndexReadOnly(f"{self._directory.path}: opened with read_only=True; open it without to change it")
+            raise IndexReadOnly(
+                f"{self._directory.path}: opened with read_only=True; open it without to change it"
+            )
+
+
+def reindex(
+    path: str | os.PathLike[str],
+    *,
+    encoder: EncoderSpec | None = None,
+    analyzer: str | Analyzer | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """``Index.reindex`` of a closed index, also of one whose analyzer this version no longer has: with
+    neither encoder nor analyzer given, today's analyzer of the same name. Returns the new ``stats``."""
+    with Index._open(path, None, read_only=False) as index:
+        reference = index._generation.settings.analyzer
+        same = analyzers.by_name(reference.name, reference.user_words)
+        index.reindex(encoder=encoder, analyzer=analyzer or same, progress=progress)
+        return index.stats()
 
 
 def _analyzer_ref(analyzer: Analyzer) -> AnalyzerRef:
@@ -376,7 +430,9 @@ def _analyzer_ref(analyzer: Analyzer) -> AnalyzerRef:
 
 
 def _encoder_ref(spec: EncoderSpec | None, encoder: Encoder | None) -> EncoderRef | None:
-    return None if encoder is None or spec is None else EncoderRef(id=encoder.id, spec=encoders.spec_of(spec))
+    return (
+        None if encoder is None or spec is None else EncoderRef(id=encoder.id, spec=encoders.spec_of(spec))
+    )
 
 
 def _sizes(folder: Path) -> dict[str, int]:

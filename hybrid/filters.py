@@ -49,6 +49,9 @@ SLACK_KM: Final = 1e-6
 """A millimetre, added to every ``km``: rounding puts a pole some nanometres away from itself."""
 
 Kind: TypeAlias = Literal["bool", "number", "string", "instant", "point"]
+Value: TypeAlias = tuple[Kind, Any]
+"""A metadata value with its type; an instant is in microseconds since 1970."""
+
 Bound: TypeAlias = Literal["gt", "gte", "lt", "lte"]
 
 COMPARE: Final[Mapping[Bound, Callable[[Any, Any], Any]]] = MappingProxyType(
@@ -61,13 +64,6 @@ class Point(NamedTuple):
 
     lat: float
     lon: float
-
-
-class Value(NamedTuple):
-    """A metadata value with its type; equal if both are. An instant is in microseconds since 1970."""
-
-    kind: Kind
-    value: Any
 
 
 # --- what metadata holds -----------------------------------------------------------------------------
@@ -89,15 +85,15 @@ def flatten(metadata: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:
                 yield path, typed(item)
             continue
         if point:
-            yield path, Value("point", point)
+            yield path, ("point", point)
 
 
 def typed(value: str | float | bool) -> Value:
     """A scalar with its type."""
     if isinstance(value, str):
-        instant = _instant(value)
-        return Value("string", value) if instant is None else Value("instant", instant)
-    return Value("bool" if isinstance(value, bool) else "number", value)
+        instant = _instant(value) if value[4:5] == "-" else None
+        return ("string", value) if instant is None else ("instant", instant)
+    return ("bool" if isinstance(value, bool) else "number", value)
 
 
 _ISO: Final = re.compile(
@@ -108,7 +104,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def _instant(text: str) -> int | None:
-    if text[4:5] != "-" or not _ISO.fullmatch(text):
+    if not _ISO.fullmatch(text):
         return None
     try:
         time = datetime.fromisoformat(text)
@@ -304,15 +300,14 @@ def _in(path: str, item: Any, where: str) -> In:
 
 def _range(path: str, item: Mapping[Bound, Any], where: str) -> Range:
     limits = {bound: _operand(value, f"{where}.{bound}") for bound, value in item.items()}
-    for bound, limit in limits.items():
-        if limit.kind == "bool":
-            raise _error(f"{where}.{bound}", "a boolean has no order; ask for equality")
-    kinds = sorted({limit.kind for limit in limits.values()})
+    kinds = sorted({kind for kind, _ in limits.values()})
+    if "bool" in kinds:
+        raise _error(where, "a boolean has no order; ask for equality")
     if len(kinds) > 1:
         raise _error(
             where, f"its bounds are of different types, {' and '.join(kinds)}; no value keeps both"
         )
-    return Range(path, kinds[0], tuple((bound, limit.value) for bound, limit in limits.items()))
+    return Range(path, kinds[0], tuple((bound, limit) for bound, (_, limit) in limits.items()))
 
 
 def _near(path: str, item: Mapping[str, Any], where: str) -> Near:

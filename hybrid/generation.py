@@ -61,10 +61,11 @@ class Generation:
         self._read_only = read_only
         self.ledger = Ledger(folder, read_only=read_only)
         self.settings = self.ledger.settings
-        self.analyzer = analyzer or self._analyzer()
+        self._given = analyzer
         self.lexical = LexicalLeg(folder / "lexical", read_only=read_only)
         self.vector = VectorLeg(folder, self.settings.uuid, self.settings.metric, read_only=read_only)
-        self._columns: Columns | None = None
+        self._columns = Columns()
+        self._columned = 0  # ordinals that are in the columns
         self._columns_lock = threading.Lock()
         self._look_lock = threading.Lock()
         self._held_by = 0
@@ -74,12 +75,17 @@ class Generation:
             self._catch_up()
         self.snapshot = self._look()
 
-    def _analyzer(self) -> Analyzer:
+    def check_analyzer(self) -> None:
+        """IndexMismatch where the analyzer is not the one that the index was built with."""
+        _ = self.analyzer
+
+    @cached_property
+    def analyzer(self) -> Analyzer:
         reference = self.settings.analyzer
-        analyzer = analyzers.by_name(reference.name, reference.user_words)
+        analyzer = self._given or analyzers.by_name(reference.name, reference.user_words)
         if analyzer.id != reference.id:
             raise IndexMismatch(
-                f"{self.folder.parent}: built with analyzer {reference.id!r}, this version has {analyzer.id!r}; "
+                f"{self.folder.parent}: built with analyzer {reference.id!r}, opened with {analyzer.id!r}; "
                 f"run: hybrid reindex {self.folder.parent}"
             )
         return analyzer
@@ -113,10 +119,9 @@ class Generation:
     def columns(self, count: int) -> Columns:
         """The metadata of at least the first ``count`` ordinals; read when the first filter asks."""
         with self._columns_lock:
-            if self._columns is None:
-                self._columns = Columns()
-            for ordinal, document in self._from(len(self._columns), count):
+            for ordinal, document in self._from(self._columned, count):
                 self._columns.append(ordinal, document.metadata)
+                self._columned = ordinal + 1
             return self._columns
 
     def _from(self, start: int, end: int) -> Iterator[tuple[int, Document]]:
@@ -126,7 +131,9 @@ class Generation:
 
     # -- writing
 
-    def commit(self, documents: Sequence[Document], rows: Rows | None = None, deleted: Iterable[str] = ()) -> Commit:
+    def commit(
+        self, documents: Sequence[Document], rows: Rows | None = None, deleted: Iterable[str] = ()
+    ) -> Commit:
         """Make a batch durable, project it, publish it."""
         terms = [self.terms(document) for document in documents]
         if self._behind:
@@ -149,7 +156,7 @@ class Generation:
         return self.analyzer.terms(document.title) + self.analyzer.terms(document.text)
 
     def _catch_up(self) -> None:
-        """Bring the lexical leg up to the ledger: what a crash or a failure between the two kept from it."""
+        """Bring the lexical leg up to the ledger, after a crash or a failure between the two."""
         count = self.ledger.lifetimes.count
         if self.lexical.view().reflects > count:
             self.lexical.wipe()  # of another ledger
@@ -177,7 +184,7 @@ class Generation:
         if len(missing := np.setdiff1d(expected, held)):
             yield f"lexical leg: lacks {len(missing)} documents, the first with ordinal {missing[0]}"
         if len(excess := np.setdiff1d(held, expected)):
-            yield f"lexical leg: holds {len(excess)} documents that the ledger does not, the first with ordinal {excess[0]}"
+            yield f"lexical leg: holds {len(excess)} documents too many, the first with ordinal {excess[0]}"
         yield from self._vocabulary(held)
         strangers = self.ledger.rows.ordinals >= self.ledger.lifetimes.count
         if strangers.any():
@@ -185,7 +192,7 @@ class Generation:
         yield from self.vector.disagreements(self.ledger.rows)
 
     def _vocabulary(self, held: Ordinals) -> Iterator[str]:
-        """Analyse every document again and compare each term's document frequency with the lexical leg's."""
+        """Analyse every document again; each term must have the same document frequency in the leg."""
         expected: dict[str, int] = {}
         try:
             for first in range(0, len(held), _REPLAY):
@@ -195,8 +202,10 @@ class Generation:
         except IndexCorrupt:
             return  # the ledger's own complaint says more
         actual = self.lexical.view().vocabulary()
-        if wrong := [term for term in expected.keys() | actual.keys() if expected.get(term) != actual.get(term)]:
-            yield f"lexical leg: {len(wrong)} terms have another document frequency than the documents, such as {min(wrong)!r}"
+        if wrong := [
+            term for term in expected.keys() | actual.keys() if expected.get(term) != actual.get(term)
+        ]:
+            yield f"lexical leg: {len(wrong)} terms disagree with the documents, such as {min(wrong)!r}"
 
     def repair(self) -> None:
         """Build every projection again from the ledger."""
@@ -208,7 +217,7 @@ class Generation:
     # -- leaving
 
     def hold(self) -> None:
-        """Keep this generation open until as many calls of ``release``."""
+        """Keep this generation open; each call is paired with one of ``release``."""
         with self._look_lock:
             self._held_by += 1
 

@@ -89,7 +89,14 @@ class Graph:
         size, crc = _checksum(temporary)
         sync(temporary)
         os.replace(temporary, path)
-        manifest = {"uuid": uuid, "file": path.name, "rows": self.rows, "bytes": size, "crc": crc, "dim": self.dim}
+        manifest = {
+            "uuid": uuid,
+            "file": path.name,
+            "rows": self.rows,
+            "bytes": size,
+            "crc": crc,
+            "dim": self.dim,
+        }
         draft = folder / "graph.tmp"
         draft.write_text(json.dumps(manifest | {"metric": self.metric}))
         sync(draft)

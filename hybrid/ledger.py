@@ -142,7 +142,8 @@ class Ledger:
         self.dim, rows, seq = int(meta["dim"]), int(meta["rows"]), int(meta["seq"])
         known = self.lifetimes.count
         births = self._reader.execute(
-            "SELECT born, coalesce(dead, ?) FROM documents WHERE ordinal >= ? ORDER BY ordinal", (NEVER, known)
+            "SELECT born, coalesce(dead, ?) FROM documents WHERE ordinal >= ? ORDER BY ordinal",
+            (NEVER, known),
         )
         table = np.array(births.fetchall(), np.int64).reshape(-1, 2)
         deaths = self._reader.execute(
@@ -157,7 +158,7 @@ class Ledger:
     def documents(self, ordinals: Sequence[int] | Ordinals) -> list[Document]:
         """The bodies of some ordinals, in their order."""
         wanted = [int(ordinal) for ordinal in ordinals]
-        found = {ordinal: body for ordinal, body in self._bodies(wanted)}
+        found = dict(self._bodies(wanted))
         if missing := [ordinal for ordinal in wanted if ordinal not in found]:
             raise IndexCorrupt(f"{self._path}: no body for ordinal {missing[0]}; run: hybrid verify")
         return [found[ordinal] for ordinal in wanted]
@@ -174,7 +175,9 @@ class Ledger:
     def _document(self, row: tuple[Any, ...]) -> Document:
         ordinal, id, title, text, metadata, crc = row
         if crc != _crc(id, title, text, metadata):
-            raise IndexCorrupt(f"{self._path}: the body of document {id!r} (ordinal {ordinal}) is damaged; run: hybrid verify")
+            raise IndexCorrupt(
+                f"{self._path}: document {id!r} (ordinal {ordinal}) is damaged; run: hybrid verify"
+            )
         return Document(id, text, title, json.loads(metadata))
 
     def living(self, ids: Iterable[str]) -> dict[str, int]:
@@ -208,7 +211,9 @@ class Ledger:
 
     # -- writing
 
-    def commit(self, documents: Sequence[Document], rows: Rows | None = None, deleted: Iterable[str] = ()) -> Commit:
+    def commit(
+        self, documents: Sequence[Document], rows: Rows | None = None, deleted: Iterable[str] = ()
+    ) -> Commit:
         """Make a batch durable: new ``documents`` (each replaces a living one of its id), their vector
         ``rows`` (ordinals counted from 0 within the batch, ascending), and the ids to be ``deleted``."""
         first, seq, before = self.lifetimes.count, self.seq + 1, len(self.rows)
@@ -221,7 +226,9 @@ class Ledger:
             self._files.write(before, rows)
         added = 0 if rows is None else len(rows)
         with self._transaction() as connection:
-            connection.executemany("UPDATE documents SET dead = ? WHERE ordinal = ?", ((seq, int(d)) for d in deaths))
+            connection.executemany(
+                "UPDATE documents SET dead = ? WHERE ordinal = ?", ((seq, int(d)) for d in deaths)
+            )
             born = ((first + i, document.id, seq) for i, document in enumerate(documents))
             connection.executemany("INSERT INTO documents (ordinal, id, born) VALUES (?, ?, ?)", born)
             bodies = (_body(first + i, document) for i, document in enumerate(documents))
@@ -229,7 +236,9 @@ class Ledger:
             if rows is not None and added:
                 connection.execute("INSERT INTO blocks VALUES (?, ?, ?)", (before, added, rows.crc()))
             meta = {"seq": seq, "rows": before + added, "dim": dim}
-            connection.executemany("UPDATE meta SET value = ? WHERE key = ?", ((str(v), k) for k, v in meta.items()))
+            connection.executemany(
+                "UPDATE meta SET value = ? WHERE key = ?", ((str(v), k) for k, v in meta.items())
+            )
         # Durable from here on. What follows only tells this process.
         self.dim, self.rows = dim, self._files.map(before + added, dim)
         self.lifetimes.kill(deaths, seq)
@@ -266,7 +275,11 @@ class Ledger:
             mode = "immutable=1"  # WAL wants to write its shared memory even to read
         with self._translated():
             connection = sqlite3.connect(
-                f"{self._path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None, check_same_thread=False, timeout=30
+                f"{self._path.absolute().as_uri()}?{mode}",
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,
+                timeout=30,
             )
             if not read_only:
                 connection.execute("PRAGMA synchronous=FULL")
@@ -288,7 +301,13 @@ class Ledger:
 
 def _body(ordinal: int, document: Document) -> tuple[int, str, str, str, int]:
     metadata = json.dumps(document.metadata, ensure_ascii=False, separators=(",", ":"))
-    return ordinal, document.title, document.text, metadata, _crc(document.id, document.title, document.text, metadata)
+    return (
+        ordinal,
+        document.title,
+        document.text,
+        metadata,
+        _crc(document.id, document.title, document.text, metadata),
+    )
 
 
 def _crc(*parts: str) -> int:

@@ -4,9 +4,9 @@ Texts are analysed in Python and handed over as terms joined by spaces. One fiel
 title and text; k1 = 1.2 and b = 0.75 are tantivy's own, and it keeps lengths in one byte. Statistics
 count dead documents until their segment is merged, so scores are exact again after compaction.
 
-The index says itself how much of the ledger it reflects: every ordinal up to its largest, since ordinals are
-added in order and a tantivy commit is atomic. (A marker document would say it too, but it would count in
-the statistics.) So the largest is kept, even dead, until a larger one comes. Deaths need no mark: every
+The index says itself how much of the ledger it reflects: every ordinal up to its largest, since ordinals
+are added in order and a tantivy commit is atomic. (A marker document would say it too, but it would count
+in the statistics.) So the largest is kept, even dead, until a larger one comes. Deaths need no mark: every
 answer is filtered by the snapshot's live documents.
 """
 
@@ -163,7 +163,9 @@ class LexicalLeg:
             raise
         except BaseException as cause:  # tantivy's PanicException is no Exception
             self._writer = None
-            raise StorageError(f"{self._folder}: the lexical leg failed: {cause}; the documents are safe") from cause
+            raise StorageError(
+                f"{self._folder}: the lexical leg failed: {cause}; the documents are safe"
+            ) from cause
 
     def wipe(self) -> None:
         """Forget everything, to be filled again from the ledger."""

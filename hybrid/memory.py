@@ -51,7 +51,9 @@ class LuceneBM25(BM25):  # type: ignore[misc]
 
     def _calc_idf(self, document_frequencies: dict[str, int]) -> None:
         n = self.corpus_size
-        self.idf = {term: math.log(1 + (n - df + 0.5) / (df + 0.5)) for term, df in document_frequencies.items()}
+        self.idf = {
+            term: math.log(1 + (n - df + 0.5) / (df + 0.5)) for term, df in document_frequencies.items()
+        }
         lengths = LENGTHS[np.searchsorted(LENGTHS, self.doc_len, "right") - 1]
         self._norms = self.K1 * (1 - self.B + self.B * lengths / (self.avgdl or 1))
 
@@ -68,7 +70,11 @@ class MemoryIndex:
     """Documents in a dict, searched like ``Index``: same methods, options, errors and results."""
 
     def __init__(
-        self, *, encoder: EncoderSpec | None = None, analyzer: str | Analyzer = "mixed", metric: Metric = "cosine"
+        self,
+        *,
+        encoder: EncoderSpec | None = None,
+        analyzer: str | Analyzer = "mixed",
+        metric: Metric = "cosine",
     ) -> None:
         self._encoder = None if encoder is None else encoders.load(encoder)
         self._analyzer = analyzers.by_name(analyzer) if isinstance(analyzer, str) else analyzer
@@ -98,19 +104,25 @@ class MemoryIndex:
         self._seq += bool(found)
         return len(found)
 
-    def get(self, id: str) -> Document | None:  # noqa: A002
+    def get(self, id: str) -> Document | None:
         found = self._documents.get(id)
         return None if found is None else found[1]
 
     def __len__(self) -> int:
         return len(self._documents)
 
-    def search(self, query: str | None = None, *, vector: ArrayLike | None = None, **options: Unpack[Options]) -> Results:
+    def search(
+        self, query: str | None = None, *, vector: ArrayLike | None = None, **options: Unpack[Options]
+    ) -> Results:
         """As ``Index.search``."""
         return self._answer(self._asker().one(query, vector, options))
 
     def search_many(
-        self, queries: Sequence[str] | None = None, *, vectors: ArrayLike | None = None, **options: Unpack[Options]
+        self,
+        queries: Sequence[str] | None = None,
+        *,
+        vectors: ArrayLike | None = None,
+        **options: Unpack[Options],
     ) -> list[Results]:
         """As ``Index.search_many``."""
         return [self._answer(request) for request in self._asker().many(queries, vectors, options)]
@@ -120,12 +132,16 @@ class MemoryIndex:
 
     def _answer(self, request: Request) -> Results:
         start = time.perf_counter()
-        passing = {id for id, entry in self._documents.items() if not request.where or request.where.matches(entry[1].metadata)}
+        passing = {
+            id
+            for id, entry in self._documents.items()
+            if not request.where or request.where.matches(entry[1].metadata)
+        }
         lexical, matching = self._lexical(request, passing)
         vector, passages = self._vector(request, passing)
         legs = (lexical, vector)
         if request.mode == "hybrid":
-            ranked = request.fusion([leg.top(request.depth) for leg in legs], max(request.k, request.depth))
+            ranked = request.fuse([leg.top(request.reach) for leg in legs])
         else:
             ranked = legs[request.mode == "vector"]
         if request.reranker is not None:
@@ -136,7 +152,10 @@ class MemoryIndex:
 
     def _hits(self, ranked: Candidates, passages: dict[int, Passage]) -> tuple[Hit, ...]:
         by_ordinal = {ordinal: document for ordinal, document, _, _ in self._documents.values()}
-        found = ((int(o), by_ordinal[int(o)], float(s)) for o, s in zip(ranked.ordinals, ranked.scores, strict=True))
+        found = (
+            (int(o), by_ordinal[int(o)], float(s))
+            for o, s in zip(ranked.ordinals, ranked.scores, strict=True)
+        )
         return tuple(Hit(d.id, s, rank, d, passages.get(o)) for rank, (o, d, s) in enumerate(found, 1))
 
     def _lexical(self, request: Request, passing: set[str]) -> tuple[Candidates, int]:
@@ -154,11 +173,11 @@ class MemoryIndex:
         if query is None:
             return Candidates.none(), {}
         best: dict[int, tuple[float, Passage]] = {}
-        for ordinal, document, _, rows in self._documents.values():
+        for ordinal, _, _, rows in self._documents.values():
             if len(rows):
-                scores = [self._similarity(row, query) for row in rows.vectors]
-                top = int(np.argmax(scores))
-                best[ordinal] = scores[top], Passage(*rows.spans[top].tolist())
+                similar = [self._similarity(row, query) for row in rows.vectors]
+                top = int(np.argmax(similar))
+                best[ordinal] = similar[top], Passage(*rows.spans[top].tolist())
         admitted = [self._documents[id][0] for id in passing if self._documents[id][0] in best]
         scores = np.array([best[ordinal][0] for ordinal in admitted], np.float32)
         floor = -1.0 if self._metric == "cosine" else None
@@ -176,7 +195,9 @@ class MemoryIndex:
             return request.vector
         if self._encoder is None:
             if request.mode == "vector":
-                raise QueryError('mode "vector" needs vector=…: this index has no encoder to make one from the query')
+                raise QueryError(
+                    'mode "vector" needs vector=…: this index has no encoder to make one from the query'
+                )
             return None
         return self._asker().unit(self._encoder.queries([request.text or ""])[0])
 

@@ -25,7 +25,9 @@ class Lanes:
 
     def __init__(self) -> None:
         self._pool: ThreadPoolExecutor | None = None
-        self._cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self._cores = (
+            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        )
         self._costs = [0.0, 0.0]
         self._busy = 0
         self._lock = threading.Lock()
@@ -63,7 +65,9 @@ def answer(snapshot: Snapshot, request: Request, lanes: Lanes) -> Results:
     allowed = snapshot.allowed(request.where)
     ranked = _ranked(snapshot, request, allowed, lanes)
     hits = _fetch(snapshot, request, ranked.top(request.k))
-    return Results(hits, snapshot.seq, time.perf_counter() - start, lambda: _count(snapshot, request, allowed))
+    return Results(
+        hits, snapshot.seq, time.perf_counter() - start, lambda: _count(snapshot, request, allowed)
+    )
 
 
 def _ranked(snapshot: Snapshot, request: Request, allowed: Mask | None, lanes: Lanes) -> Candidates:
@@ -72,7 +76,7 @@ def _ranked(snapshot: Snapshot, request: Request, allowed: Mask | None, lanes: L
         lambda: _vector(snapshot, request, allowed),
     )
     if request.mode == "hybrid":
-        ranked = request.fusion(legs, max(request.k, request.depth))
+        ranked = request.fuse(legs)
     else:
         ranked = legs[0] if request.mode == "lexical" else legs[1]
     if request.reranker is not None:
@@ -80,22 +84,17 @@ def _ranked(snapshot: Snapshot, request: Request, allowed: Mask | None, lanes: L
     return ranked
 
 
-def _wanted(request: Request) -> int:
-    """How many a leg is asked for: a leg alone answers k, unless something ranks its answer anew."""
-    return request.k if request.mode != "hybrid" and request.reranker is None else request.depth
-
-
 def _lexical(snapshot: Snapshot, request: Request, allowed: Mask | None) -> Candidates:
     if not request.asks_words or request.text is None:
         return Candidates.none()
     terms = snapshot.generation.analyzer.terms(request.text)
-    return snapshot.lexical.search(terms, _wanted(request), allowed)
+    return snapshot.lexical.search(terms, request.reach, allowed)
 
 
 def _vector(snapshot: Snapshot, request: Request, allowed: Mask | None) -> Candidates:
     if not request.asks_meaning or request.vector is None:
         return Candidates.none()
-    return snapshot.vectors.search(request.vector, _wanted(request), allowed)
+    return snapshot.vectors.search(request.vector, request.reach, allowed)
 
 
 def _fetch(snapshot: Snapshot, request: Request, shown: Candidates) -> tuple[Hit, ...]:
@@ -104,7 +103,9 @@ def _fetch(snapshot: Snapshot, request: Request, shown: Candidates) -> tuple[Hit
     passages = _passages(snapshot, request, shown)
     return tuple(
         Hit(document.id, float(score), rank, document, passage)
-        for rank, (document, score, passage) in enumerate(zip(documents, shown.scores, passages, strict=True), 1)
+        for rank, (document, score, passage) in enumerate(
+            zip(documents, shown.scores, passages, strict=True), 1
+        )
     )
 
 
@@ -121,5 +122,3 @@ def _count(snapshot: Snapshot, request: Request, allowed: Mask | None) -> int:
     if request.mode == "lexical" and request.text is not None:
         return snapshot.lexical.count(snapshot.generation.analyzer.terms(request.text), allowed)
     return snapshot.size if allowed is None else int(np.count_nonzero(allowed))
-
-

@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypedDict, get_args
 
+import numpy as np
+
 from hybrid import filters
 from hybrid.documents import check_vector, clean, unit
 from hybrid.errors import QueryError
 from hybrid.filters import Filter
 from hybrid.settings import Profile
-from hybrid.types import Fusion, Metric, Mode, Reranker, Scores
+from hybrid.types import Candidates, Fusion, Metric, Mode, Reranker, Scores
 
 MODES: Final[tuple[Mode, ...]] = get_args(Mode)
 
@@ -21,7 +23,7 @@ class Options(TypedDict, total=False):
 
     k: how many hits (10). mode: "hybrid", "lexical" or "vector". filter: see ``hybrid.filters``.
     fusion: instead of the index's serving profile. depth: how many candidates each leg gives to the
-    fusion; at least k. reranker: puts the fused candidates into a better order.
+    fusion, instead of the profile's; at least k. reranker: puts the fused candidates into a better order.
     """
 
     k: int
@@ -46,6 +48,22 @@ class Request:
     reranker: Reranker | None
 
     @property
+    def reach(self) -> int:
+        """How many candidates each leg is asked for: k, unless something ranks its answer anew."""
+        return self.k if self.mode != "hybrid" and self.reranker is None else max(self.k, self.depth)
+
+    def fuse(self, legs: Sequence[Candidates]) -> Candidates:
+        """The legs' answers as one list: of their first ``depth`` each, then, where more hits are wanted,
+        of the rest. So asking for more never reorders the first ones."""
+        head = self.fusion([leg.top(self.depth) for leg in legs], 2 * self.depth)
+        if self.k <= self.depth or not len(head):
+            return head
+        everyone = self.fusion(legs, sum(map(len, legs)))
+        rest = ~np.isin(everyone.ordinals, head.ordinals)
+        scores = np.minimum(everyone.scores[rest], head.scores[-1])
+        return Candidates(np.r_[head.ordinals, everyone.ordinals[rest]], np.r_[head.scores, scores])
+
+    @property
     def asks_words(self) -> bool:
         return self.mode != "vector" and self.text is not None
 
@@ -63,7 +81,9 @@ class Asker:
     def one(self, query: str | None, vector: Any, options: Options) -> Request:
         if query is None and vector is None:
             raise QueryError("nothing to search for: give a query, a vector, or both")
-        return self.many(None if query is None else [query], None if vector is None else [vector], options)[0]
+        return self.many(None if query is None else [query], None if vector is None else [vector], options)[
+            0
+        ]
 
     def many(self, queries: Sequence[str] | None, vectors: Any, options: Options) -> list[Request]:
         """One request for each of ``queries`` and ``vectors``, which are as many where both are given."""
@@ -77,7 +97,9 @@ class Asker:
         ready = [None] * len(texts) if vectors is None else [self._vector(vector) for vector in vectors]
         plan = self._plan(**options)
         if plan["mode"] == "lexical" and queries is None:
-            raise QueryError('mode "lexical" needs a query text; for a vector alone use mode "vector" or "hybrid"')
+            raise QueryError(
+                'mode "lexical" needs a query text; for a vector alone use mode "vector" or "hybrid"'
+            )
         return [Request(text, vector, **plan) for text, vector in zip(texts, ready, strict=True)]
 
     def unit(self, encoded: Scores) -> Scores:
@@ -91,23 +113,25 @@ class Asker:
         self,
         k: int = 10,
         mode: Mode = "hybrid",
-        filter: Mapping[str, Any] | None = None,  # noqa: A002 - the name users know
+        filter: Mapping[str, Any] | None = None,
         fusion: Fusion | None = None,
         depth: int | None = None,
         reranker: Reranker | None = None,
     ) -> dict[str, Any]:
         if mode not in MODES:
             raise QueryError(f"mode {mode!r} is not known; it is one of {', '.join(map(repr, MODES))}")
-        depth = self._profile.depth if depth is None else _count("depth", depth)
+        k = _count("k", k)
         for name, value in (("fusion", fusion), ("reranker", reranker)):
             if value is not None and (not callable(value) or isinstance(value, type)):
-                raise QueryError(f"{name}={value!r} is not a value that can be called, such as hybrid.RRF(k=60)")
+                raise QueryError(
+                    f"{name}={value!r} is not a value that can be called, such as hybrid.RRF(k=60)"
+                )
         return {
-            "k": _count("k", k),
+            "k": k,
             "mode": mode,
             "where": None if filter is None else filters.parse(filter),
             "fusion": fusion or self._profile.fuse(),
-            "depth": max(k, depth),
+            "depth": self._profile.depth if depth is None else max(k, _count("depth", depth)),
             "reranker": reranker,
         }
 

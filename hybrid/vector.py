@@ -45,8 +45,8 @@ def similarities(vectors: NDArray[np.float32], query: Scores, metric: Metric) ->
     """
     if metric == "l2":
         apart = vectors - query
-        return -np.einsum("ij,ij->i", apart, apart)
-    return np.einsum("ij,j->i", vectors, query)
+        return np.asarray(-np.einsum("ij,ij->i", apart, apart))
+    return np.asarray(np.einsum("ij,j->i", vectors, query))
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,9 @@ class VectorView:
     def _exact(self, query: Scores, k: int, rows: slice | RowNumbers) -> Candidates:
         return self._rank(query, k, self._nearest(query, k, rows))
 
-    def _overfetch(self, query: Scores, k: int, allowed: Mask | None, sealed: int, share: float) -> Candidates:
+    def _overfetch(
+        self, query: Scores, k: int, allowed: Mask | None, sealed: int, share: float
+    ) -> Candidates:
         """Ask the graph for more than k until k documents pass; its answer knows nothing of the filter."""
         assert self.graph is not None
         fetch = int(1.2 * k / share) + 8
@@ -112,7 +114,9 @@ class VectorView:
         assert self.graph is not None
         test = passing.tolist()  # a list answers hnswlib's one-by-one questions faster than an array
         rows = len(test)
-        found = self.graph.search(query, min(2 * k, int(passing.sum())), lambda label: label < rows and test[label])
+        found = self.graph.search(
+            query, min(2 * k, int(passing.sum())), lambda label: label < rows and test[label]
+        )
         if found is None or len(np.unique(self.rows.ordinals[found[0]])) < k:
             return self._exact(query, k, self._rows(allowed, 0))
         tail = self._nearest(query, k, self._rows(allowed, rows))
@@ -141,7 +145,7 @@ class VectorView:
         # Keep what ties with the k-th up to rounding: the final order is by exact scores and ordinals.
         cut = np.partition(best, len(best) - k)[len(best) - k]
         rounding = 1e-5 * max(1.0, float(np.abs(scores).max()))
-        return numbers[scores >= cut - rounding]
+        return np.asarray(numbers[scores >= cut - rounding])
 
     def _rank(self, query: Scores, k: int, rows: RowNumbers) -> Candidates:
         """Score ``rows`` one by one, keep each document's best, and sort."""
@@ -206,7 +210,9 @@ class VectorLeg:
 
     def disagreements(self, rows: Rows) -> Iterator[str]:
         """What is wrong with the saved graph: one line each. (None saved is not wrong.)"""
-        if len(rows) and (complaint := distrust(self._folder, self._uuid, self._metric, rows.vectors.shape[1], len(rows))):
+        if len(rows) and (
+            complaint := distrust(self._folder, self._uuid, self._metric, rows.vectors.shape[1], len(rows))
+        ):
             yield f"vector leg: {complaint}"
 
     def wipe(self) -> None:

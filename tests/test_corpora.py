@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -144,17 +145,17 @@ def test_a_broken_line_is_named_and_can_be_passed_over(write: Write, line: bytes
 
 @given(st.binary(max_size=40))
 def test_no_line_does_worse_than_be_refused(line: bytes) -> None:
-    try:
+    with contextlib.suppress(BadRecord):
         jsonl.parse(line)
-    except BadRecord:
-        pass
 
 
 # Tables
 
 
 def test_a_table_becomes_documents(write: Write) -> None:
-    path = write("c.csv", 'id,Title,TEXT,price,code,sold,note\r\n1,T,"a, ""b""\nc",9.5,007,TRUE,\r\n2,,x,,,,n\r\n')
+    path = write(
+        "c.csv", 'id,Title,TEXT,price,code,sold,note\r\n1,T,"a, ""b""\nc",9.5,007,TRUE,\r\n2,,x,,,,n\r\n'
+    )
     assert list(read_documents(path)) == [
         Document("1", 'a, "b"\nc', "T", {"price": 9.5, "code": "007", "sold": True}),
         Document("2", "x", "", {"note": "n"}),
@@ -253,7 +254,9 @@ def test_a_quote_that_is_never_closed_is_an_error(write: Write) -> None:
         ("", "no names"),
     ],
 )
-def test_a_header_that_will_not_do_is_raised_even_when_skipping(write: Write, header: str, what: str) -> None:
+def test_a_header_that_will_not_do_is_raised_even_when_skipping(
+    write: Write, header: str, what: str
+) -> None:
     path = write("c.csv", f"{header}\n1,x\n")
     with pytest.raises(CorpusError, match=what) as raised:
         list(read_documents(path, lambda _: None))
@@ -270,7 +273,9 @@ def test_whatever_the_csv_module_writes_is_read_back(
     path = tmp_path_factory.mktemp("csv") / "c.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("id", "text"), *rows])
-    assert [(made.id, made.text) for made in read_documents(path)] == [(id_.strip(), text) for id_, text in rows]
+    assert [(made.id, made.text) for made in read_documents(path)] == [
+        (id_.strip(), text) for id_, text in rows
+    ]
 
 
 # Text files
@@ -291,11 +296,15 @@ def test_a_folder_becomes_one_document_a_file(write: Write, tmp_path: Path) -> N
 
 
 def test_one_text_file(write: Write) -> None:
-    assert list(read_documents(write("notes.md", "x"))) == [Document("notes.md", "x", "notes", {"path": "notes.md"})]
+    assert list(read_documents(write("notes.md", "x"))) == [
+        Document("notes.md", "x", "notes", {"path": "notes.md"})
+    ]
 
 
 def test_an_empty_file_is_found_by_its_name(write: Write) -> None:
-    assert list(read_documents(write("todo.txt", ""))) == [Document("todo.txt", "", "todo", {"path": "todo.txt"})]
+    assert list(read_documents(write("todo.txt", ""))) == [
+        Document("todo.txt", "", "todo", {"path": "todo.txt"})
+    ]
 
 
 def test_a_file_that_is_no_text_is_named_and_can_be_passed_over(write: Write, tmp_path: Path) -> None:
@@ -331,7 +340,8 @@ def test_a_beir_folder_is_its_corpus(write: Write, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "what"), [("absent", "no such file or folder"), ("x.pdf", r"give a BEIR folder.*\.jsonl, \.csv")]
+    ("name", "what"),
+    [("absent", "no such file or folder"), ("x.pdf", r"give a BEIR folder.*\.jsonl, \.csv")],
 )
 def test_what_is_not_understood_is_said_at_once(write: Write, tmp_path: Path, name: str, what: str) -> None:
     write("x.pdf", "x")
@@ -421,7 +431,7 @@ def test_broken_judgments_are_named_by_line(write: Write, line: str, what: str) 
 
 
 def test_a_first_line_with_a_fraction_is_not_taken_for_a_header(write: Write) -> None:
-    with pytest.raises(CorpusError, match=":1: the grade '1.0'"):
+    with pytest.raises(CorpusError, match=r":1: the grade '1\.0'"):
         read_qrels(write("q.tsv", "p\td\t1.0\n"))
 
 

@@ -20,7 +20,8 @@ from hybrid.types import Run, Scores
 
 # U+FEFF would be taken for a byte order mark at the head of a file; lone surrogates have no UTF-8.
 _UNSAFE = re.compile(r"[\s%\x00-\x1f\x7f-\x9f\ufeff\ud800-\udfff]")
-_LARGEST = 1e38
+_LARGEST = float(np.finfo(np.float32).max)
+_LARGEST_WRITTEN = 1e38  # leaves room to go below it
 
 
 def write_run(run: Run, path: str | Path, tag: str) -> None:
@@ -89,8 +90,10 @@ def _percent(found: re.Match[str]) -> str:
 def _lines(run: Run, tag: str) -> Iterator[str]:
     for query_id, hits in run.items():
         query, scores = encode(query_id), [score for _, score in hits]
-        if not all(abs(score) <= _LARGEST for score in scores):
-            raise InputError(f"query {query_id!r}: a score is not a number, or beyond ±{_LARGEST:g}")
+        if not all(abs(score) <= _LARGEST_WRITTEN for score in scores):
+            raise InputError(
+                f"query {query_id!r}: a score is not a number, or beyond ±{_LARGEST_WRITTEN:g}"
+            )
         # 9 significant digits tell any two float32 apart.
         for rank, ((document, _), score) in enumerate(
             zip(hits, strictly_decreasing(scores), strict=True), 1
@@ -117,7 +120,7 @@ def _score(text: str, where: str) -> float:
     except ValueError:
         score = float("nan")
     if not abs(score) <= _LARGEST:
-        raise CorpusError(f"{where}: the score {text!r} is not a number, or beyond ±{_LARGEST:g}")
+        raise CorpusError(f"{where}: the score {text!r} is not a number that float32 holds")
     return score
 
 

@@ -1,0 +1,65 @@
+"""``hybrid verify`` and ``hybrid stats``: is the index sound, and what is in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hybrid.cli.output import AsJson, out, print_json, table
+from hybrid.engine import Index
+from hybrid.errors import IndexCorrupt
+
+Directory = Annotated[Path, typer.Argument(metavar="DIR")]
+
+
+def verify(
+    directory: Directory,
+    repair: Annotated[bool, typer.Option("--repair", help="Build the legs again from the ledger.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check ledger, legs and vectors against one another; exit status 1 if they disagree."""
+    problems = _problems(directory, repair)
+    if as_json:
+        print_json({"sound": not problems, "problems": problems})
+    else:
+        for problem in problems:
+            out.print(problem, soft_wrap=True)
+        out.print(
+            "sound" if not problems else f"{len(problems)} problems; --repair rebuilds all but the ledger"
+        )
+    if problems:
+        raise typer.Exit(1)
+
+
+def _problems(directory: Path, repair: bool) -> list[str]:
+    try:
+        with Index.open(directory, read_only=not repair) as index:
+            if repair:
+                index.repair()
+            return index.verify()
+    except IndexCorrupt as error:
+        return [str(error)]
+
+
+def stats(directory: Directory, as_json: AsJson = False) -> None:
+    """Documents, segments, sizes, encoder, analyzer, sequence number."""
+    with Index.open(directory, read_only=True) as index:
+        figures = index.stats()
+    if as_json:
+        print_json(figures)
+        return
+    rows = table("", "")
+    rows.show_header = False
+    for name, value in figures.items():
+        rows.add_row(name.replace("_", " "), _readable(name, value))
+    out.print(rows)
+
+
+def _readable(name: str, value: Any) -> str:
+    if name == "bytes":
+        return ", ".join(f"{part} {size / 1e6:,.1f} MB" for part, size in value.items())
+    if name == "profile":
+        return f"{value['fusion']}, depth {value['depth']}"
+    return f"{value:,}" if isinstance(value, int) else "none" if value is None else str(value)

@@ -1,0 +1,78 @@
+"""``hybrid demo``: the bundled sample, indexed, searched three ways and measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.text import Text
+
+from hybrid import corpora
+from hybrid.cli.evaluate import MEASURES, answers, scores
+from hybrid.cli.output import bar, out, table
+from hybrid.engine import DEFAULT_ENCODER, Index
+from hybrid.evaluate import depth_of, parse
+from hybrid.evaluate import evaluate as measure
+from hybrid.types import Mode, Results
+
+_MODES: Final[list[Mode]] = ["lexical", "vector", "hybrid"]
+_SHOWN: Final = 3
+
+
+def demo(
+    to: Annotated[
+        Path, typer.Argument(metavar="[DIR]", help="Where the index goes; kept afterwards.")
+    ] = Path("hybrid-demo"),
+) -> None:
+    """Index the bundled Chinese and English sample, search it three ways, measure all three."""
+    folder = corpora.sample()
+    queries = corpora.read_queries(folder / "queries.jsonl")
+    qrels = corpora.read_qrels(folder / "qrels" / "test.tsv")
+    documents = list(corpora.read_documents(folder))
+    with _index(to) as index:
+        with bar("indexing", len(documents)) as progress:
+            index.add(documents, progress=progress.advance)
+        out.print(
+            f"{len(index):,} documents in Chinese and English, encoded with {DEFAULT_ENCODER}, in {to}\n"
+        )
+        for query_id, shows in _showcase(folder).items():
+            _compare(index, queries[query_id], shows, qrels[query_id])
+        measures = parse(MEASURES)
+        report = measure(answers(index, queries, qrels, _MODES, depth_of(measures)), qrels, measures)
+        out.print(scores(report))
+        out.print(f"{report.queries} judged queries of the sample\n", style="dim")
+    out.print("Now ask it yourself:", style="bold")
+    out.print(f'  hybrid search {to} "how do I get red wine out of a carpet"')
+    out.print(f"""  hybrid search {to} 耳机 --filter '{{"price": {{"lt": 500}}}}'""")
+
+
+def _index(to: Path) -> Index:
+    return Index.open(to) if to.exists() and any(to.iterdir()) else Index.create(to)
+
+
+def _showcase(folder: Path) -> dict[str, str]:
+    """The sample's queries that are made for showing, and what each shows."""
+    lines = (json.loads(line) for line in (folder / "queries.jsonl").read_text("utf-8").splitlines())
+    marked: dict[str, Any] = {line["_id"]: line["metadata"] for line in lines}
+    return {id: metadata["shows"] for id, metadata in marked.items() if metadata.get("showcase")}
+
+
+def _compare(index: Index, query: str, shows: str, judged: dict[str, int]) -> None:
+    """The first hits of each mode side by side; what answers the query is marked."""
+    answers = [index.search(query, k=_SHOWN, mode=mode) for mode in _MODES]
+    rows = table("keyword (BM25)", "meaning (vectors)", "hybrid", title=f"{shows}: {query}")
+    for place in range(_SHOWN):
+        rows.add_row(*(_cell(results, place, judged) for results in answers))
+    out.print(rows)
+    out.print()
+
+
+def _cell(results: Results, place: int, judged: dict[str, int]) -> Text:
+    if place >= len(results):
+        return Text("–", style="dim")
+    document = results.hits[place].document
+    grade = judged.get(document.id, 0)
+    mark = "✓ " if grade >= 2 else "· " if grade == 1 else "  "
+    return Text(mark + (document.title or document.text[:40]), style="bold green" if grade >= 2 else "")

@@ -1,0 +1,151 @@
+"""``hybrid index``, ``hybrid delete``, ``hybrid reindex``: what an index holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import chain, islice
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hybrid import analyzers, corpora, engine
+from hybrid.cli.output import AsJson, bar, complain, out, print_json
+from hybrid.documents import check_batch
+from hybrid.engine import DEFAULT_ENCODER, Index
+from hybrid.errors import CorpusError, InputError
+from hybrid.types import Analyzer, Document
+
+_BATCH = 1000
+
+Encoder = Annotated[
+    str | None,
+    typer.Option(
+        "--encoder",
+        help=f"A named model, a path, a name on the model hub, or none. [new index: {DEFAULT_ENCODER}]",
+    ),
+]
+Analysis = Annotated[
+    str | None, typer.Option("--analyzer", help="mixed, english or chinese. [new index: mixed]")
+]
+Dictionary = Annotated[
+    Path | None,
+    typer.Option(
+        "--user-dict", help="Words that Chinese segmentation must know: word [freq] [tag] a line."
+    ),
+]
+
+
+def index(
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help=f"{corpora.UNDERSTOOD}.")],
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The index: made if it is not there.")],
+    encoder: Encoder = None,
+    analyzer: Analysis = None,
+    user_dict: Dictionary = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Count records that cannot be taken, and go on.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Add documents to an index, replacing those of the same id.
+
+    All inputs are read and checked once before anything is written.
+    """
+    total, bad, unread = _check(inputs, skip_bad)
+    skip: Callable[[CorpusError], None] | None = (lambda _: None) if skip_bad else None
+    with _open(to, encoder, _analyzer(analyzer, user_dict)) as target, bar("indexing", total) as progress:
+        documents = chain.from_iterable(corpora.read_documents(path, skip) for path in inputs)
+        good = _good(documents, bad)
+        while batch := list(islice(good, _BATCH)):
+            target.add(batch, progress=progress.advance)
+        report = {"indexed": total, "skipped": len(bad) + unread, "documents": len(target)}
+    if as_json:
+        print_json(report)
+    else:
+        skipped = f", {report['skipped']:,} skipped" if report["skipped"] else ""
+        out.print(f"{total:,} documents indexed{skipped}; {to} holds {report['documents']:,}")
+
+
+def delete(
+    directory: Annotated[Path, typer.Argument(metavar="DIR")],
+    ids: Annotated[list[str], typer.Argument(metavar="ID...")],
+    as_json: AsJson = False,
+) -> None:
+    """Delete documents by id; unknown ids are ignored."""
+    with Index.open(directory) as target:
+        report = {"deleted": target.delete(ids), "documents": len(target)}
+    if as_json:
+        print_json(report)
+    else:
+        out.print(f"{report['deleted']:,} documents deleted; {directory} holds {report['documents']:,}")
+
+
+def reindex(
+    directory: Annotated[Path, typer.Argument(metavar="DIR")],
+    encoder: Encoder = None,
+    analyzer: Analysis = None,
+    user_dict: Dictionary = None,
+    as_json: AsJson = False,
+) -> None:
+    """Build an index again from its own documents, with another encoder or analyzer."""
+    with bar("re-indexing", None) as progress:
+        words = _analyzer(analyzer, user_dict)
+        stats = engine.reindex(directory, encoder=encoder, analyzer=words, progress=progress.advance)
+    report = {key: stats[key] for key in ("documents", "encoder", "analyzer", "generation")}
+    if as_json:
+        print_json(report)
+    else:
+        out.print(
+            f"{report['documents']:,} documents re-indexed; encoder {report['encoder']}, {report['analyzer']}"
+        )
+
+
+def _open(to: Path, encoder: str | None, analyzer: Analyzer | None) -> Index:
+    if not to.exists() or (to.is_dir() and not any(to.iterdir())):
+        spec = None if encoder == "none" else encoder or DEFAULT_ENCODER
+        return Index.create(to, encoder=spec, analyzer=analyzer or "mixed")
+    return Index.open(to, encoder=encoder, analyzer=analyzer)
+
+
+def _analyzer(name: str | None, user_dict: Path | None) -> Analyzer | None:
+    if name is None and user_dict is None:
+        return None
+    words = analyzers.read_user_dictionary(user_dict) if user_dict else ()
+    return analyzers.by_name(name or "mixed", words)
+
+
+def _check(inputs: list[Path], skip_bad: bool) -> tuple[int, set[int], int]:
+    """Read everything once: how many documents there are, which of them cannot be taken (by their place
+    over all inputs, as the readers give them), and how many records could not even be read."""
+    bad: set[int] = set()
+    skipped: list[CorpusError] = []
+    seen: dict[str, Path] = {}
+    place = -1
+    with bar("checking", None) as progress:
+        for path in inputs:
+            for document in corpora.read_documents(path, skipped.append if skip_bad else None):
+                place += 1
+                progress.advance(1)
+                try:
+                    _take(document, path, seen)
+                except InputError as error:
+                    if not skip_bad:
+                        raise
+                    bad.add(place)
+                    complain(f"skipped: {error}")
+    for unread in skipped:
+        complain(f"skipped: {unread}")
+    return place + 1 - len(bad), bad, len(skipped)
+
+
+def _take(document: Document, path: Path, seen: dict[str, Path]) -> None:
+    check_batch([document])
+    if document.id in seen:
+        raise CorpusError(
+            f"{path}: the id {document.id!r} is in {seen[document.id]} already; --skip-bad keeps the first"
+        )
+    seen[document.id] = path
+
+
+def _good(documents: Iterator[Document], bad: set[int]) -> Iterator[Document]:
+    return (document for place, document in enumerate(documents) if place not in bad)
