@@ -2,91 +2,79 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import stat
-import threading
-import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from importlib.resources import files
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from hybrid.analyzers.compounds import parts
-from hybrid.analyzers.dictionary import parse_user_word, versioned
+from hybrid.analyzers.dictionary import Literals, parse_user_word, versioned
 from hybrid.analyzers.segment import Part, ScriptAnalyzer, clip
-
-if TYPE_CHECKING:
-    from jieba import Tokenizer
-
-HMM = True
-EXTRA = ""
-
-_loading = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Chinese(ScriptAnalyzer):
+    """Chinese text. English words in it are folded and taken apart, but not stemmed: see ``Mixed``.
+
+    ``user_words`` are lines of a dictionary in jieba's format (``read_user_dictionary``). Raises
+    SettingsError for a line that is none.
+    """
+
     user_words: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for entry in self.user_words:
+            parse_user_word(entry)
+
+    def __reduce__(self) -> tuple[type[Chinese], tuple[Any, ...]]:
+        return type(self), (self.user_words,)  # without the segmenter, which holds locks
 
     @property
     def id(self) -> str:
         return versioned("chinese-1", self.user_words)
 
-    def _word(self, run: str) -> Sequence[Part]:
+    def word(self, run: str) -> Sequence[Part]:
         return plain_word(run)
 
-    def _han(self, run: str) -> Sequence[Part]:
-        return chinese_run(run, self.user_words)
+    def han(self, run: str) -> Sequence[Part]:
+        return self._segmenter.parts(run)
+
+    def whole(self, text: str) -> Sequence[Part]:
+        return self._segmenter.literals.parts(text)
+
+    @cached_property
+    def _segmenter(self) -> Segmenter:
+        return _segmenter(self.user_words)
 
 
 @lru_cache(maxsize=1 << 14)
 def plain_word(run: str) -> tuple[Part, ...]:
+    """The forms of a word or compound, as they are."""
     return tuple(Part(clip(term), start, end) for term, start, end in parts(run))
 
 
-def chinese_run(run, user_words=()):
-    tok = tokenizer(user_words)
-    out = []
-    at = 0
-    singles = 0
-    for word in tok.cut(run, HMM=HMM):
-        n = len(word)
-        for t, s, e in _subwords(word):
-            out.append(Part(t, at + s, at + e))
-        at += n
-    return out
+class Segmenter:
+    """Cuts runs of Chinese characters into words by jieba's dictionary and that of the user.
 
+    jieba's model for unknown names (HMM) is off: it cuts the same name differently in different
+    sentences, which cost .006 to .01 nDCG@10 on three judged collections. What the dictionary does
+    not know becomes single characters, in documents and queries alike.
+    """
 
-@lru_cache(maxsize=1 << 16)
-def _subwords(word):
-    freq = tokenizer(()).FREQ
-    n = len(word)
-    found = [(0, n)]
-    if n > 2:
-        found += [(i, i + 2) for i in range(n - 1) if freq.get(word[i : i + 2])]
-    if n > 3:
-        found += [(i, i + 3) for i in range(n - 2) if freq.get(word[i : i + 3])]
-    if "b" in EXTRA and n > 2:
-        found += [(i, i + 2) for i in range(n - 1)]
-    if "c" in EXTRA and n > 1:
-        found += [(i, i + 1) for i in range(n)]
-    found = sorted(set(found), key=lambda p: (p[0], -p[1]))
-    return tuple(Part(word[s:e], s, e) for s, e in found if word[s:e] not in stop_words())
+    def __init__(self, user_words: tuple[str, ...]) -> None:
+        from hybrid.analyzers.jieba_dictionary import load_tokenizer
 
+        words = [parse_user_word(entry) for entry in user_words]
+        self.literals = Literals([word for word, _ in words if not _is_han(word)])
+        self._tokenizer = load_tokenizer([word for word in words if _is_han(word.word)])
+        self._stop_words = stop_words()
+        self._terms = lru_cache(maxsize=1 << 16)(self._word_parts)
 
-@cache
-def stop_words() -> frozenset[str]:
-    p = Path(__file__).with_name("stopwords_zh.txt")
-    return frozenset(l.strip() for l in p.read_text("utf-8").splitlines() if l.strip() and not l.startswith("#"))
-
-
-@cache
-def tokenizer(user_words):
-    import jieba
-    jieba.setLogLevel(60)
-    t = jieba.Tokenizer()
-    t.initialize()
-    return t
+    def parts(self, run: str) -> list[Part]:
+        found = []
+        offset = 0
+        for word in self._tokenizer.cut(run, HMM=False):
+            found += [Part(term, offset + start, offset + end) for term, start, end in self._terms(word)]
+            offset += len(word)
+        return found

@@ -17,7 +17,7 @@ from hybrid.corpora.records import Skipped
 from hybrid.errors import CorpusError
 from hybrid.types import Document
 
-__all__ = ["Skipped", "read_documents", "read_qrels", "read_queries", "sample"]
+__all__ = ["UNDERSTOOD", "Skipped", "read_documents", "read_qrels", "read_queries", "sample"]
 
 _READERS = {
     ".jsonl": jsonl.documents,

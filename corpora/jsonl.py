@@ -44,30 +44,30 @@ def read(
 def parse(line: bytes) -> dict[str, Any]:
     """One line's object. An escaped lone surrogate (``\\ud800``), which no UTF-8 can hold, becomes
     U+FFFD, except in an id, where it is refused."""
-    whole = _without_lone_surrogates(line)
-    value = _loads(whole)
+    try:
+        return _object(orjson.loads(line))
+    except orjson.JSONDecodeError as error:
+        whole = _ESCAPE.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], line)
+        if whole == line:
+            raise _refusal(line, error) from error
+    record = parse(whole)
+    if "\ufffd" in records.identifier(record):
+        raise BadRecord("the id holds a lone surrogate")
+    return record
+
+
+def _object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadRecord(f"expected one JSON object a line, found {records.kind(value)}")
-    if whole != line and "\ufffd" in records.identifier(value):
-        raise BadRecord("the id holds a lone surrogate")
     return value
 
 
-def _loads(line: bytes) -> Any:
+def _refusal(line: bytes, error: orjson.JSONDecodeError) -> BadRecord:
     try:
-        return orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        try:
-            line.decode()
-        except UnicodeDecodeError as decoding:
-            raise BadRecord(f"not valid UTF-8 at byte {decoding.start + 1} of the line") from decoding
-        raise BadRecord(f"not valid JSON: {error.msg} at column {error.colno}") from error
-
-
-def _without_lone_surrogates(line: bytes) -> bytes:
-    if b"\\u" not in line:
-        return line
-    return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], line)
+        line.decode()
+    except UnicodeDecodeError as decoding:
+        return BadRecord(f"not valid UTF-8 at byte {decoding.start + 1} of the line")
+    return BadRecord(f"not valid JSON: {error.msg} at column {error.colno}")
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:

@@ -17,8 +17,8 @@ _FIELDS = ("title", "text", "metadata", "vector")
 _FORBIDDEN_IN_ID = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-class BadRecord(ValueError):  # noqa: N818 - never leaves the readers: they add where, and make it a CorpusError
-    """What is wrong with a record."""
+class BadRecord(ValueError):
+    """What is wrong with a record. Never leaves the readers: they add where, and make it a CorpusError."""
 
 
 def report(error: CorpusError, skipped: Skipped | None) -> None:

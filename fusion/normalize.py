@@ -25,7 +25,7 @@ Normalized: TypeAlias = NDArray[np.float64]
 class Normalizer(Protocol):
     """A value: frozen, comparable, readable as text (``ZScore()``)."""
 
-    def __call__(self, candidates: Candidates) -> Normalized:
+    def __call__(self, candidates: Candidates, /) -> Normalized:
         """Finite float64 (len(candidates),), aligned with ``candidates``, 0 or more."""
         ...
 

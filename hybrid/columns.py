@@ -15,7 +15,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import reduce
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any, Final, Literal, TypeAlias, assert_never
 
 import numpy as np
@@ -36,7 +36,6 @@ from hybrid.filters import (
     Or,
     Point,
     Range,
-    Value,
     flatten,
 )
 from hybrid.types import Mask, Ordinals
@@ -44,6 +43,9 @@ from hybrid.types import Mask, Ordinals
 Store: TypeAlias = Literal["bool", "int", "huge", "float", "string", "instant", "point", "object"]
 Key: TypeAlias = tuple[str, Store]
 Test: TypeAlias = Callable[[NDArray[Any]], Mask]
+_Entries: TypeAlias = tuple[list[int], list[Any]]
+"""Ordinals and values, on their way into a column."""
+
 _Codes: TypeAlias = dict[str, int]
 """The distinct strings of a path, in the order of their codes 0, 1, 2, ..."""
 
@@ -77,22 +79,20 @@ class Columns:
         """Add documents, (ordinal, metadata) each; in bulk several times faster than one by one."""
         left = iter(documents)
         while batch := list(islice(left, _BATCH)):
-            staged: dict[Key, _Staged] = defaultdict(_Staged)
+            staged: dict[Key, _Entries] = defaultdict(lambda: ([], []))
             for ordinal, metadata in batch:
-                self._stage(ordinal, metadata, staged)
-            for (path, store), entries in staged.items():
-                self._column(path, store).extend(entries)
+                _stage(ordinal, metadata, staged)
+            for key, entries in staged.items():
+                self._extend(key, *entries)
 
-    def _stage(self, ordinal: int, metadata: Mapping[str, Any], staged: Mapping[Key, _Staged]) -> None:
-        objects: set[str] = set()
-        for path, value in flatten(metadata):
-            store, stored = self._stored(path, value)
-            staged[path, store].add(ordinal, stored)
-            while (dot := path.rfind(".")) >= 0:
-                path = path[:dot]
-                objects.add(path)
-        for path in objects:
-            staged[path, "object"].add(ordinal, True)
+    def _extend(self, key: Key, ordinals: list[int], values: list[Any]) -> None:
+        path, store = key
+        if store == "string":
+            codes = self._codes.setdefault(path, {})
+            values = [codes.setdefault(text, len(codes)) for text in values]
+        if key not in self._columns:
+            self._columns[key] = _Column(_DTYPES[store])
+        self._columns[key].extend(ordinals, values)
 
     def mask(self, wanted: Filter, n: int) -> Mask:
         """Which of the ordinals below ``n`` pass: bool (n,). An ordinal that was never appended is a
@@ -114,34 +114,20 @@ class Columns:
                 column.mark(test, passed)
         return passed
 
-    def _stored(self, path: str, value: Value) -> tuple[Store, Any]:
-        kind, plain = value
-        if kind == "number":
-            return _number_store(plain), plain
-        if kind == "string":
-            codes = self._codes.setdefault(path, {})
-            return kind, codes.setdefault(plain, len(codes))
-        return kind, plain
 
-    def _column(self, path: str, store: Store) -> _Column:
-        column = self._columns.get((path, store))
-        if column is None:
-            column = self._columns[path, store] = _Column(_DTYPES[store])
-        return column
-
-
-class _Staged:
-    """Entries on their way into a column."""
-
-    __slots__ = ("ordinals", "values")
-
-    def __init__(self) -> None:
-        self.ordinals: list[int] = []
-        self.values: list[Any] = []
-
-    def add(self, ordinal: int, value: Any) -> None:
-        self.ordinals.append(ordinal)
-        self.values.append(value)
+def _stage(ordinal: int, metadata: Mapping[str, Any], staged: Mapping[Key, _Entries]) -> None:
+    """Sort a document's values by path and store; a path with dots also says that its objects exist."""
+    objects: set[str] = set()
+    for path, (kind, value) in flatten(metadata):
+        ordinals, values = staged[path, _number_store(value) if kind == "number" else kind]
+        ordinals.append(ordinal)
+        values.append(value)
+        while (dot := path.rfind(".")) >= 0:
+            path = path[:dot]
+            objects.add(path)
+    for path in objects:
+        staged[path, "object"][0].append(ordinal)
+        staged[path, "object"][1].append(True)
 
 
 class _Column:
@@ -154,16 +140,14 @@ class _Column:
         self._length = 0
         self._repeats = False
 
-    def extend(self, staged: _Staged) -> None:
-        start, end = self._length, self._length + len(staged.ordinals)
+    def extend(self, ordinals: list[int], values: list[Any]) -> None:
+        start, end = self._length, self._length + len(ordinals)
         if end > len(self._arrays[0]):
-            ordinals, values = self._arrays
-            self._arrays = (_grown(ordinals, end), _grown(values, end))
-        ordinals, values = self._arrays
-        ordinals[start:end] = staged.ordinals
-        values[start:end] = staged.values
-        around = ordinals[max(0, start - 1) : end]
-        self._repeats |= bool((around[1:] == around[:-1]).any())
+            self._arrays = (_grown(self._arrays[0], end), _grown(self._arrays[1], end))
+        self._arrays[0][start:end] = ordinals
+        self._arrays[1][start:end] = values
+        seam = self._arrays[0][max(0, start - 1) : end]
+        self._repeats |= bool((seam[1:] == seam[:-1]).any())
         self._length = end
 
     def mark(self, test: Test, passed: Mask) -> None:
@@ -212,16 +196,17 @@ def _present(values: NDArray[Any]) -> Mask:
 
 
 def _equalities(wanted: In, codes: _Codes) -> Iterator[tuple[Store, Test]]:
-    stored: dict[Store, list[Any]] = {}
+    stored: dict[Store, list[Any]] = defaultdict(list)
     for kind, value in wanted.values:
         if kind == "number":
             for number in _spellings(value):
-                stored.setdefault(_number_store(number), []).append(number)
+                stored[_number_store(number)].append(number)
         elif kind != "string":
-            stored.setdefault(kind, []).append(value)
+            stored[kind].append(value)
         elif value in codes:
-            stored.setdefault(kind, []).append(codes[value])
-    return ((store, _one_of(values)) for store, values in stored.items())
+            stored[kind].append(codes[value])
+    for store, values in stored.items():
+        yield store, _one_of(values) if store != "string" else _one_code_of(values, len(codes))
 
 
 def _spellings(number: float) -> Iterator[float]:
@@ -239,10 +224,18 @@ def _one_of(wanted: list[Any]) -> Test:
     return lambda values: np.isin(values, np.array(wanted, values.dtype))
 
 
+def _one_code_of(wanted: list[int], known: int) -> Test:
+    """``_one_of`` for small dense integers: a look-up in a table of bool (known,), 5 times faster."""
+    if len(wanted) == 1:
+        return _one_of(wanted)
+    table = np.zeros(known, np.bool_)
+    table[wanted] = True
+    return lambda values: table[values]
+
+
 def _ranges(wanted: Range, codes: _Codes) -> Iterator[tuple[Store, Test]]:
     if wanted.kind == "string":
-        inside = [code for code, text in enumerate(list(codes)) if wanted.holds(text)]
-        yield "string", _one_of(inside)
+        yield "string", _text_keeps(wanted, list(codes))
         return
     whole = _keeps([_whole(bound, limit) for bound, limit in wanted.bounds])
     if wanted.kind == "instant":
@@ -251,6 +244,12 @@ def _ranges(wanted: Range, codes: _Codes) -> Iterator[tuple[Store, Test]]:
     yield "int", whole
     yield "huge", whole
     yield "float", _keeps([_floating(bound, limit) for bound, limit in wanted.bounds])
+
+
+def _text_keeps(wanted: Range, texts: list[str]) -> Test:
+    inside = [map(COMPARE[bound], texts, repeat(limit)) for bound, limit in wanted.bounds]
+    table = reduce(np.logical_and, (np.fromiter(kept, np.bool_, len(texts)) for kept in inside))
+    return lambda values: table[values]
 
 
 def _keeps(bounds: list[tuple[Bound, Any]]) -> Test:

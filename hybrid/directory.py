@@ -79,9 +79,7 @@ class Directory:
             value = json.loads(pointer.read_bytes())
             version, name = int(value["format"]), str(value["generation"])
         except (FileNotFoundError, NotADirectoryError) as cause:
-            raise IndexNotFound(
-                f"{self.path}: no index here; make one with hybrid index or Index.create"
-            ) from cause
+            raise self._absent() from cause
         except (OSError, ValueError, KeyError, TypeError) as cause:
             raise IndexCorrupt(f"{pointer}: cannot be read: {cause}; restore a backup") from cause
         if version > FORMAT:
@@ -99,8 +97,11 @@ class Directory:
         try:
             status = os.stat(self.path / _POINTER)
         except OSError as cause:
-            raise IndexNotFound(f"{self.path}: the index is gone: {cause.strerror}") from cause
+            raise self._absent() from cause
         return status.st_ino, status.st_mtime_ns
+
+    def _absent(self) -> IndexNotFound:
+        return IndexNotFound(f"{self.path}: no index here; make one with hybrid index or Index.create")
 
     def draft(self) -> Path:
         """A new, empty folder for the next generation."""

@@ -18,6 +18,7 @@ from hybrid.types import Document, Metric, Scores
 
 _BAD_IN_ID: Final = regex.compile(r"[\p{Cc}\p{Cs}]")
 _MAX_DEPTH: Final = 64
+_MAX_BITS: Final = 1024
 
 
 def check_batch(documents: Iterable[Document]) -> list[Document]:
@@ -81,8 +82,12 @@ def _json(value: Any, where: str, depth: int) -> Any:
     """A clean copy of a JSON value. Checked by hand: json.dumps would turn keys into str in silence."""
     if depth > _MAX_DEPTH:
         raise DocumentError(f"{where}: nested deeper than {_MAX_DEPTH}")
-    if value is None or isinstance(value, (bool, int)):
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, int):
+        if value.bit_length() > _MAX_BITS:
+            raise DocumentError(f"{where} is an integer of more than {_MAX_BITS} bits; write it as a str")
+        return int(value)
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, float):

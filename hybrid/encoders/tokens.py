@@ -19,6 +19,16 @@ PIECE = 4096
 _BREAK = regex.compile(r"(?r)[\s。！？；，、]")
 
 
+def free(tokenizer: Tokenizer) -> Tokenizer:
+    """A copy that neither truncates nor pads, whatever ``tokenizer`` does."""
+    from tokenizers import Tokenizer
+
+    copy: Tokenizer = Tokenizer.from_str(tokenizer.to_str())
+    copy.no_padding()
+    copy.no_truncation()
+    return copy
+
+
 def token_offsets(tokenizer: Tokenizer, text: str) -> NDArray[np.int64]:
     """(n, 2): the characters ``text[start:end]`` of each token of ``text``, in order.
 

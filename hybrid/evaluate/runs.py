@@ -64,6 +64,8 @@ def encode(name: str) -> str:
 
 def decode(token: str) -> str:
     """What `encode` encoded; a token of another tool whose percent signs mean nothing stays as it is."""
+    if "%" not in token:
+        return token
     try:
         return unquote_to_bytes(token).decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:
@@ -94,10 +96,9 @@ def _lines(run: Run, tag: str) -> Iterator[str]:
             raise InputError(
                 f"query {query_id!r}: a score is not a number, or beyond ±{_LARGEST_WRITTEN:g}"
             )
-        # 9 significant digits tell any two float32 apart.
-        for rank, ((document, _), score) in enumerate(
-            zip(hits, strictly_decreasing(scores), strict=True), 1
-        ):
+        decreasing = strictly_decreasing(scores).tolist()
+        for rank, ((document, _), score) in enumerate(zip(hits, decreasing, strict=True), start=1):
+            # 9 significant digits tell any two float32 apart.
             yield f"{query} Q0 {encode(document)} {rank} {score:.9g} {tag}\n"
 
 
@@ -125,5 +126,7 @@ def _score(text: str, where: str) -> float:
 
 
 def _ranked(hits: dict[str, float]) -> list[tuple[str, float]]:
-    order = sorted(hits, key=lambda document: (np.float32(hits[document]), document), reverse=True)
+    documents = sorted(hits, reverse=True)
+    scores = np.array([hits[document] for document in documents], dtype=np.float32)
+    order = [documents[place] for place in np.argsort(-scores, kind="stable")]
     return [(decode(document), hits[document]) for document in order]

@@ -73,7 +73,7 @@ class _Scorer:
     blanks: NUL cuts an id short, a lone surrogate ends the process, a space shifts the columns."""
 
     def __init__(self, qrels: Qrels) -> None:
-        self._numbers: dict[str, str] = {}
+        self._numbers = _Numbers()
         self._queries = {query: str(number) for number, query in enumerate(qrels, start=1)}
         self._qrels = {self._queries[query]: self._grades(query, grades) for query, grades in qrels.items()}
 
@@ -101,7 +101,7 @@ class _Scorer:
         }
 
     def _documents(self, name: str, query: str, hits: list[tuple[str, float]]) -> list[str]:
-        documents = [self._number(document) for document, _ in hits]
+        documents = [self._numbers[document] for document, _ in hits]
         if len(set(documents)) < len(documents):
             raise InputError(f"run {name!r} ranks a document twice for query {query!r}")
         return documents
@@ -109,10 +109,15 @@ class _Scorer:
     def _grades(self, query: str, grades: Mapping[str, int]) -> dict[str, int]:
         if max(grades.values()) > _HIGHEST_GRADE:
             raise InputError(f"query {query!r} has a grade above {_HIGHEST_GRADE}")
-        return {self._number(document): grade for document, grade in grades.items()}
+        return {self._numbers[document]: grade for document, grade in grades.items()}
 
-    def _number(self, document: str) -> str:
-        return self._numbers.setdefault(document, str(len(self._numbers)))
+
+class _Numbers(dict[str, str]):
+    """Name -> its number, counted in order of appearance."""
+
+    def __missing__(self, name: str) -> str:
+        self[name] = number = str(len(self))
+        return number
 
 
 def _descending(documents: list[str]) -> dict[str, float]:

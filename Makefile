@@ -1,0 +1,32 @@
+# Two commands for a newcomer: `make demo` and `make test`. Both set everything up first.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo test check clean
+
+demo: $(READY)
+	$(BIN)/hybrid demo
+
+test: check
+	HF_HUB_OFFLINE=1 $(BIN)/pytest
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict -p hybrid
+	$(BIN)/mypy --strict tests
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf .venv build dist *.egg-info hybrid-demo
+
+# torch first and alone: with a version already there nothing later replaces it.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hybrid-retrieval needs Python 3.11 or later")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[models,offline,dev]'
+	touch $@

@@ -1,0 +1,70 @@
+"""What a user may name an encoder by, and the encoder for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias, TypeGuard
+
+import regex
+from numpy.typing import ArrayLike
+
+from hybrid.encoders.bundle import MANIFEST, Bundle
+from hybrid.encoders.function import FunctionEncoder
+from hybrid.encoders.named import MODELS
+from hybrid.encoders.transformer import Transformer
+from hybrid.errors import ModelNotFound
+from hybrid.types import Encoder
+
+EncoderSpec: TypeAlias = str | Path | Encoder | Callable[[list[str]], ArrayLike]
+
+_HUB_NAME = regex.compile(r"[\w.-]+(/[\w.-]+)?")
+
+
+def load(spec: EncoderSpec) -> Encoder:
+    """The encoder that ``spec`` names or is.
+
+    ``spec`` is a named model (``"multilingual-e5-small"``, ``"all-MiniLM-L6-v2"``), a folder (a
+    bundle, or a sentence-transformers model), the name of a sentence-transformers model on the hub, a
+    function from a list of texts to vectors, or an encoder. A string means, in this order, a named
+    model, a folder that exists, a name on the hub.
+
+    Models load with the first text they encode; only a named model that is in no cache is fetched
+    and built here. Raises ModelNotFound, MissingExtra, or EncoderFailed for a damaged bundle.
+    """
+    if isinstance(spec, str) and spec in MODELS:
+        return MODELS[spec].open()
+    if isinstance(spec, str | Path):
+        return _at(spec)
+    if _is_encoder(spec):
+        return spec
+    if callable(spec):
+        return FunctionEncoder(spec)
+    raise ModelNotFound(f"{spec!r} is no encoder: give a name, a folder, a function or an encoder")
+
+
+def spec_of(spec: EncoderSpec) -> str | None:
+    """``spec`` as text that ``load`` understands from any working directory; None for an object."""
+    if isinstance(spec, str) and spec in MODELS:
+        return spec
+    if isinstance(spec, str | Path):
+        folder = Path(spec).expanduser()
+        return str(folder.absolute()) if folder.is_dir() or isinstance(spec, Path) else spec
+    return None
+
+
+def _at(place: str | Path) -> Encoder:
+    folder = Path(place).expanduser()
+    if (folder / MANIFEST).is_file():
+        return Bundle(folder)
+    if folder.is_dir():
+        return Transformer(folder)
+    if isinstance(place, str) and _HUB_NAME.fullmatch(place):
+        return Transformer(place)
+    raise ModelNotFound(
+        f"{place} is no encoder: neither a named model ({', '.join(MODELS)}) nor a folder nor a name on the hub"
+    )
+
+
+def _is_encoder(spec: object) -> TypeGuard[Encoder]:
+    return all(callable(getattr(spec, method, None)) for method in ("documents", "queries"))

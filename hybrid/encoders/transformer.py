@@ -1,0 +1,225 @@
+"""Any sentence-transformers model as an encoder, and its export to a bundle."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybrid.encoders import build
+from hybrid.encoders.bundle import MODEL, TOKENIZER, Bundle, Manifest, Prompts
+from hybrid.encoders.tokens import free, token_offsets
+from hybrid.errors import EncoderFailed, ModelNotFound
+from hybrid.types import Matrix
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+    from tokenizers import Tokenizer
+
+_UNLIMITED = 1_000_000
+"""A window for models that state none."""
+
+
+class Transformer:
+    """An ``Encoder``, ``Windowed``, of a sentence-transformers model: a folder or a name on the hub.
+
+    The model's own prompts are used. It takes seconds and some 400 MB to load; to serve queries,
+    ``export`` it to a bundle. Needs the extra ``models``.
+
+    The first use finds the model (in the hub's cache, or it is downloaded): from then on anything
+    may raise ModelNotFound, MissingExtra or EncoderFailed.
+    """
+
+    def __init__(self, place: str | Path) -> None:
+        self._place = place
+        self._lock = threading.RLock()
+        self._loaded: SentenceTransformer | None = None
+
+    def __repr__(self) -> str:
+        return f"Transformer({str(self._place)!r})"
+
+    @cached_property
+    def id(self) -> str:
+        """The name and the revision; for a folder its name and the beginning of its weights' SHA-256."""
+        if isinstance(self._place, Path):
+            return f"{self._place.resolve().name}@{_fingerprint(self._place)}"
+        return f"{self._place}@{self._folder.name[:12]}"
+
+    @property
+    def dim(self) -> int:
+        dim = self.model.get_embedding_dimension()
+        if dim is None:
+            raise EncoderFailed(f"{self._place} does not state the length of its vectors")
+        return dim
+
+    @property
+    def max_tokens(self) -> int:
+        """How many tokens of a document fit beside the prompt and the special tokens."""
+        limit = min(self.model.max_seq_length or _UNLIMITED, _UNLIMITED)
+        return limit - len(self._tokenizer.encode(self._prompts.document).ids)
+
+    def token_offsets(self, text: str) -> NDArray[np.int64]:
+        """(n, 2): the characters ``text[start:end]`` of each token, in order, nothing truncated."""
+        return token_offsets(self._tokenizer, text)
+
+    def documents(self, texts: Sequence[str]) -> Matrix:
+        """float32 (len(texts), dim); in bfloat16 on a CPU with AMX, which is 2 to 3 times faster."""
+        if not texts:
+            return np.empty((0, self.dim), np.float32)
+        with _bfloat16(self.model):
+            return self._encode(self.model.encode_document, texts)
+
+    def queries(self, texts: Sequence[str]) -> Matrix:
+        """float32 (len(texts), dim)."""
+        if not texts:
+            return np.empty((0, self.dim), np.float32)
+        return self._encode(self.model.encode_query, texts)
+
+    def export(self, folder: str | Path) -> Bundle:
+        """Write a bundle of this model with int8 matrix products, and open it.
+
+        Raises EncoderFailed for a model that is more than a network, mean or CLS pooling, and a norm,
+        or if ``folder`` exists.
+        """
+        folder = Path(folder)
+        if folder.exists():
+            raise EncoderFailed(f"{folder} exists already; choose another folder for the bundle")
+        build.require("exporting a model", "onnx")
+        manifest = self._manifest()
+        with build.building(folder) as work:
+            full = work / "full.onnx"
+            build.export(self.model[0].auto_model, full)
+            build.quantize(full, work / MODEL)
+            full.unlink()
+            self._tokenizer.save(str(work / TOKENIZER))
+            manifest.write(work)
+        return Bundle(folder)
+
+    @property
+    def model(self) -> SentenceTransformer:
+        """The sentence-transformers model itself, loaded."""
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = self._load()
+            return self._loaded
+
+    def _load(self) -> SentenceTransformer:
+        build.require(f"loading {self._place}", "sentence_transformers")
+        with build.quiet():
+            from sentence_transformers import SentenceTransformer
+
+            try:
+                return SentenceTransformer(str(self._folder), local_files_only=True)
+            except Exception as error:  # whatever its many libraries raise for a folder they cannot read
+                raise EncoderFailed(
+                    f"{self._place} is no sentence-transformers model: {build.brief(error)}"
+                ) from error
+
+    @cached_property
+    def _folder(self) -> Path:
+        return self._place if isinstance(self._place, Path) else _snapshot(self._place)
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        backend = getattr(self.model.tokenizer, "backend_tokenizer", None)
+        if backend is None:
+            raise EncoderFailed(
+                f"{self._place} has no tokenizer of the tokenizers library, which long texts need"
+            )
+        return free(backend)
+
+    @property
+    def _prompts(self) -> Prompts:
+        known = self.model.prompts
+        default = known.get(self.model.default_prompt_name or "") or ""
+        document = next(filter(None, map(known.get, ("document", "passage", "corpus"))), default)
+        return Prompts(query=known.get("query") or default, document=document)
+
+    def _encode(self, encode: Any, texts: Sequence[str]) -> Matrix:
+        try:
+            return np.asarray(encode(list(texts), show_progress_bar=False), np.float32)
+        except Exception as error:  # torch raises many classes
+            raise EncoderFailed(f"{self._place} failed: {build.brief(error)}") from error
+
+    def _manifest(self) -> Manifest:
+        return Manifest(
+            id=f"{self.id}:int8",
+            dim=self.dim,
+            max_length=self.model.max_seq_length or _UNLIMITED,
+            pooling=self._pooling(),
+            normalize=any(type(module).__name__ == "Normalize" for module in self.model),
+            prompts=self._prompts,
+            source=str(self.id),
+        )
+
+    def _pooling(self) -> Literal["mean", "cls"]:
+        kinds = [type(module).__name__ for module in self.model]
+        pooling = getattr(self.model[1], "pooling_mode", None) if len(kinds) > 1 else None
+        if (
+            kinds[:2] != ["Transformer", "Pooling"]
+            or set(kinds[2:]) - {"Normalize"}
+            or pooling not in ("mean", "cls")
+        ):
+            raise EncoderFailed(
+                f"{self._place} cannot be a bundle: it is {' + '.join(kinds)} with {pooling} pooling, "
+                "a bundle is Transformer + Pooling (mean or cls) + Normalize"
+            )
+        found: Literal["mean", "cls"] = pooling
+        return found
+
+
+def _snapshot(name: str) -> Path:
+    """The folder of ``name`` in the hub's cache, downloaded if it is not there yet."""
+    build.require(f"the model {name} from the hub", "sentence_transformers", "huggingface_hub")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.constants import HF_HUB_CACHE, HF_HUB_OFFLINE
+
+    repository = name if "/" in name else f"sentence-transformers/{name}"
+    try:
+        return Path(snapshot_download(repository, local_files_only=True))
+    except OSError:
+        pass
+    why = "HF_HUB_OFFLINE is set"
+    if not HF_HUB_OFFLINE:
+        try:
+            with build.quiet():
+                skipped = ["onnx/*", "openvino/*", "*.onnx", "*.h5", "*.ot", "*.msgpack"]
+                return Path(snapshot_download(repository, etag_timeout=5, ignore_patterns=skipped))
+        except Exception as error:  # the hub's client lets its HTTP library's errors through
+            why = build.brief(error)
+    raise ModelNotFound(
+        f"{name} is nowhere to be found: no folder of that name, not in the hub's cache ({HF_HUB_CACHE}), "
+        f"not on the model hub as {repository} ({why})"
+    )
+
+
+def _fingerprint(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(
+        [*folder.rglob("*.safetensors"), *folder.rglob("*.bin"), *folder.rglob("*config*.json")]
+    ):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:12]
+
+
+@contextmanager
+def _bfloat16(model: SentenceTransformer) -> Iterator[None]:
+    import torch
+
+    with torch.autocast("cpu", torch.bfloat16, enabled=model.device.type == "cpu" and _has_amx()):
+        yield
+
+
+def _has_amx() -> bool:
+    try:
+        return " amx_bf16 " in Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False

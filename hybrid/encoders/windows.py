@@ -1,0 +1,124 @@
+"""Long texts to windows that an encoder can take whole, and a window to the text that is encoded.
+
+A document's title stands before each of its windows, so that every vector knows what it is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import regex
+from numpy.typing import NDArray
+
+from hybrid.types import Encoder, Passage, Windowed
+
+_SENTENCE_END = regex.compile(
+    r"""
+      [。！？；…]+ [”’」』）》"')\]]*
+    | (?: [!?]+ | (?<! \b (?: \p{Lu} | Dr | Mr | Mrs | Ms | Prof | St | Fig | No | vs | e\.g | i\.e ) ) \.+ )
+      [”’"')\]]* (?=\s)
+    | \n+
+    """,
+    regex.VERBOSE,
+)
+
+_SPARE = 2
+"""Tokens kept free: where texts are joined or cut, a tokenizer may make one or two more."""
+
+
+def cut(text: str, title: str, encoder: Encoder) -> list[Passage]:
+    """Cut ``text`` into windows that fit ``encoder`` with the title before each; (0, len) if all fits.
+
+    Windows end at the end of a sentence where there is one in their second half, and each begins
+    with the last sentence of the one before, or with its last eighth where that sentence is long.
+    Together they cover the text; starts and ends strictly increase. An encoder that does not say
+    what fits (is not ``Windowed``) gets the whole text.
+    """
+    whole = [Passage(0, len(text))]
+    if not text or not isinstance(encoder, Windowed):
+        return whole
+    tokens = _Tokens.of(text, encoder)
+    title_tokens = len(encoder.token_offsets(title)) if title else 0
+    if tokens.total + title_tokens + _SPARE <= encoder.max_tokens:
+        return whole
+    room = max(1, encoder.max_tokens - min(title_tokens, _title_room(encoder)) - _SPARE)
+    return list(tokens.windows(room))
+
+
+def compose(title: str, piece: str, encoder: Encoder | None = None) -> str:
+    """The text that is encoded for a window: the title, a line break, the piece.
+
+    With an ``encoder``, a title of more than a quarter of its window is cut off there unless all fits.
+    """
+    if not title or not piece:
+        return title or piece
+    if isinstance(encoder, Windowed):
+        title = _fit_title(title, piece, encoder)
+    return f"{title}\n{piece}"
+
+
+def _title_room(encoder: Windowed) -> int:
+    return encoder.max_tokens // 4
+
+
+def _fit_title(title: str, piece: str, encoder: Windowed) -> str:
+    offsets = encoder.token_offsets(title)
+    room = _title_room(encoder)
+    if len(offsets) <= room:
+        return title
+    if len(offsets) + len(encoder.token_offsets(piece)) + _SPARE <= encoder.max_tokens:
+        return title
+    return title[: offsets[room, 0]]
+
+
+@dataclass(frozen=True)
+class _Tokens:
+    """The places where a text may be cut. ``at[i]`` is a character where a token begins, ``before[i]``
+    how many tokens lie before it; the last entries stand for the end of the text. Several tokens may
+    come of one character (a ligature), so places are fewer than tokens.
+
+    ``stops`` are the places, as indices into ``at``, where a sentence has just ended.
+    """
+
+    at: NDArray[np.int64]
+    before: NDArray[np.int64]
+    stops: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, text: str, encoder: Windowed) -> _Tokens:
+        starts = np.maximum.accumulate(encoder.token_offsets(text)[:, 0])
+        at, before = np.unique(starts, return_index=True)
+        at[:1] = 0
+        ends = [found.end() for found in _SENTENCE_END.finditer(text)]
+        stops = np.unique(np.searchsorted(at, np.array(ends, np.int64)))
+        return cls(np.append(at, len(text)), np.append(before, len(starts)), stops)
+
+    @property
+    def total(self) -> int:
+        return int(self.before[-1])
+
+    def windows(self, room: int) -> Iterator[Passage]:
+        begin, last = 0, len(self.at) - 1
+        while (end := self._reach(begin, room)) < last:
+            end = self._stop_between(self._reach(begin, room // 2), end) or end
+            yield Passage(int(self.at[begin]), int(self.at[end]))
+            begin = max(begin + 1, self._resume(end, room))
+        yield Passage(int(self.at[begin]), int(self.at[last]))
+
+    def _reach(self, begin: int, room: int) -> int:
+        """The furthest place that is at most ``room`` tokens after ``begin``, and at least one place."""
+        limit = int(np.searchsorted(self.before, self.before[begin] + room, "right")) - 1
+        return max(begin + 1, limit)
+
+    def _stop_between(self, low: int, high: int) -> int | None:
+        """The last sentence end in ``low`` < place <= ``high``."""
+        i = int(np.searchsorted(self.stops, high, "right")) - 1
+        return int(self.stops[i]) if i >= 0 and self.stops[i] > low else None
+
+    def _resume(self, end: int, room: int) -> int:
+        """Where the window after one that ends at ``end`` begins."""
+        quarter = int(np.searchsorted(self.before, self.before[end] - room // 4))
+        eighth = int(np.searchsorted(self.before, self.before[end] - room // 8))
+        return self._stop_between(quarter - 1, end - 1) or eighth

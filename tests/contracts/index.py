@@ -1,0 +1,205 @@
+"""What everything that searches documents must do: run for Index and for MemoryIndex."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import hybrid
+from hybrid import Document
+from hybrid.errors import DocumentError, FilterError, QueryError
+from hybrid.types import Candidates, Mode
+
+PRODUCTS = [
+    Document(
+        "1",
+        "active noise cancellation, 30 hours",
+        "WH-1000XM5 headphones",
+        {"brand": "Aria", "price": 299.0},
+    ),
+    Document("2", "主动降噪,续航三十小时", "无线耳机", {"brand": "Aria", "price": 99}),
+    Document(
+        "3", "a kettle of steel, 1.7 l", "Kettle", {"brand": "Borea", "price": 35, "tags": ["kitchen"]}
+    ),
+    Document("4", "不锈钢电热水壶", "水壶", {"price": 29, "tags": ["kitchen", "steel"]}),
+]
+
+
+def letters(texts: list[str]) -> NDArray[np.float32]:
+    """A tiny encoder: how often each of 32 classes of characters occurs."""
+    vectors = np.full((len(texts), 32), 0.01, np.float32)
+    for row, text in zip(vectors, texts, strict=True):
+        for character in text.lower():
+            row[ord(character) % 32] += 1
+    return vectors
+
+
+class IndexContract:
+    """Subclasses say how to make an empty index with the encoder `letters` and the default analyzer."""
+
+    def make(self, folder: Path, **settings: Any) -> Any:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def index(self, tmp_path: Path) -> Iterator[Any]:
+        made = self.make(tmp_path / "idx", encoder=letters)
+        made.add(PRODUCTS)
+        yield made
+        getattr(made, "close", lambda: None)()
+
+    def ids(self, results: hybrid.Results) -> list[str]:
+        return [hit.id for hit in results]
+
+    def test_documents_come_back_as_they_went_in(self, index: Any) -> None:
+        assert len(index) == 4
+        assert index.get("2") == PRODUCTS[1]
+        assert index.get("nobody") is None
+
+    def test_words_are_found_in_both_languages(self, index: Any) -> None:
+        assert self.ids(index.search("wh1000xm5", mode="lexical")) == ["1"]
+        assert self.ids(index.search("電熱水壺", mode="lexical"))[0] == "4"
+
+    @pytest.mark.parametrize("mode", ["hybrid", "lexical", "vector"])
+    def test_an_answer_is_ranked_and_complete(self, index: Any, mode: Mode) -> None:
+        results = index.search("kettle of steel", mode=mode, k=3)
+        assert [hit.rank for hit in results.hits] == list(range(1, len(results) + 1))
+        assert [hit.score for hit in results] == sorted((hit.score for hit in results), reverse=True)
+        assert results.hits[0].document == index.get(results.hits[0].id)
+        assert results.hits[0].id == "3"
+        assert results.took >= 0
+        assert results.total == {"hybrid": 4, "vector": 4, "lexical": 1}[mode]
+
+    def test_a_vector_hit_names_its_passage(self, index: Any) -> None:
+        assert index.search("kettle", mode="vector").hits[0].passage == (0, len(PRODUCTS[2].text))
+        assert index.search("kettle", mode="lexical").hits[0].passage is None
+
+    def test_adding_again_replaces(self, index: Any) -> None:
+        index.add([Document("3", "a teapot", "Teapot")])
+        assert len(index) == 4
+        assert index.get("3").metadata == {}
+        assert self.ids(index.search("kettle", mode="lexical")) == []
+        assert "3" in self.ids(index.search("teapot", mode="vector", k=4))
+        assert self.ids(index.search("x", mode="vector", k=9)).count("3") == 1
+
+    def test_deleting_ignores_unknown_ids_and_counts(self, index: Any) -> None:
+        assert index.delete(["1", "1", "nobody"]) == 1
+        assert index.delete(["1"]) == 0
+        assert len(index) == 3
+        assert index.get("1") is None
+        for mode in ("hybrid", "lexical", "vector"):
+            assert "1" not in self.ids(index.search("WH-1000XM5 headphones", mode=mode))
+
+    @pytest.mark.parametrize("mode", ["hybrid", "lexical", "vector"])
+    def test_filters_hold_in_every_mode(self, index: Any, mode: Mode) -> None:
+        where = {"price": {"lt": 100}, "not": {"tags": {"in": ["steel"]}}}
+        results = index.search("kettle 耳机 headphones 水壶", mode=mode, filter=where)
+        assert set(self.ids(results)) == {"2", "3"}
+        assert results.total == 2
+
+    def test_a_vector_can_be_the_query(self, index: Any) -> None:
+        vector = letters(["Kettle a kettle of steel, 1.7 l"])[0]
+        assert index.search(vector=vector, mode="vector").hits[0].id == "3"
+        assert index.search(vector=vector, mode="hybrid").hits[0].id == "3"
+        assert "1" in self.ids(index.search("headphones", vector=vector, mode="hybrid", k=2))
+
+    def test_many_queries_answer_as_one_by_one(self, index: Any) -> None:
+        queries = ["kettle", "耳机", "headphones"]
+        for mode in ("hybrid", "lexical", "vector"):
+            together = index.search_many(queries, k=2, mode=mode)
+            assert [r.hits for r in together] == [index.search(q, k=2, mode=mode).hits for q in queries]
+        assert index.search_many([]) == []
+
+    def test_asking_for_more_never_reorders_the_first(self, index: Any) -> None:
+        index.add([Document(f"n{i}", f"kettle number {i} " + "steel " * (i % 7)) for i in range(150)])
+        short, long = index.search("steel kettle", k=5), index.search("steel kettle", k=150)
+        assert len(long) == 150
+        assert self.ids(long)[:5] == self.ids(short)
+        assert [hit.score for hit in long] == sorted((hit.score for hit in long), reverse=True)
+
+    def test_fusion_is_a_value(self, index: Any) -> None:
+        lexical = index.search("kettle steel", mode="lexical", k=4)
+        only = hybrid.Linear(weights=(1, 0), normalize=hybrid.MinMax())
+        assert index.search("kettle steel", fusion=only, k=1).hits[0].id == lexical.hits[0].id
+        assert index.search("kettle", fusion=hybrid.RRF(k=1), k=1).hits[0].score == pytest.approx(
+            1 / 2 + 1 / 2
+        )
+
+    def test_a_reranker_has_the_last_word(self, index: Any) -> None:
+        def backwards(query: str | None, found: Candidates, features: Any) -> Candidates:
+            assert set(features) >= {"lexical_score", "vector_rank", "fused_score"}
+            return Candidates.ranked(found.ordinals, -found.scores)
+
+        plain = index.search("kettle", k=4)
+        assert self.ids(index.search("kettle", k=4, reranker=backwards)) == self.ids(plain)[::-1]
+
+    @pytest.mark.parametrize(
+        ("query", "options", "error", "says"),
+        [
+            ("x", {"mode": "both"}, QueryError, "mode 'both' is not known"),
+            ("x", {"k": 0}, QueryError, "k is 0"),
+            ("x", {"k": True}, QueryError, "k is True"),
+            ("x", {"depth": -1}, QueryError, "depth is -1"),
+            ("x", {"fusion": "rrf"}, QueryError, "fusion='rrf'"),
+            ("x", {"filter": {"price": {"about": 1}}}, FilterError, "about"),
+            (None, {}, QueryError, "nothing to search for"),
+            (b"x", {}, QueryError, "a query is a str"),
+            (None, {"vector": [1.0], "mode": "vector"}, QueryError, "this index holds vectors of 32"),
+            (None, {"vector": [0.0] * 32}, QueryError, "zero"),
+            (None, {"vector": [1.0] * 32, "mode": "lexical"}, QueryError, "needs a query text"),
+        ],
+    )
+    def test_bad_questions(
+        self, index: Any, query: Any, options: Any, error: type[Exception], says: str
+    ) -> None:
+        with pytest.raises(error) as caught:
+            index.search(query, **options)
+        assert says in str(caught.value)
+
+    def test_a_bad_batch_changes_nothing(self, index: Any) -> None:
+        for bad in (Document(""), Document("8", vector=[1.0]), Document("8", "x", "", {"p": float("inf")})):
+            with pytest.raises(DocumentError):
+                index.add([Document("9", "good"), bad])
+        assert len(index) == 4
+        assert index.get("9") is None
+
+    def test_odd_queries_are_answered(self, index: Any) -> None:
+        for query in ("", " ", "\0", "\ud800", "🫖", "ﷺ", "the", "的", "a" * 100_000, 'OR AND ( " : *'):
+            for mode in ("hybrid", "lexical", "vector"):
+                index.search(query, mode=mode)
+
+    def test_an_empty_index_answers_nothing(self, tmp_path: Path) -> None:
+        empty = self.make(tmp_path / "empty", encoder=letters)
+        for mode in ("hybrid", "lexical", "vector"):
+            results = empty.search("anything", mode=mode, filter={"a": 1})
+            assert (len(results), results.total) == (0, 0)
+        assert empty.add([]) == 0
+        getattr(empty, "close", lambda: None)()
+
+    @pytest.mark.parametrize("metric", ["cosine", "ip", "l2"])
+    def test_ready_made_vectors_need_no_encoder(self, tmp_path: Path, metric: str) -> None:
+        index = self.make(tmp_path / "ready", encoder=None, metric=metric)
+        index.add(
+            [
+                Document("a", vector=[3.0, 0.0]),
+                Document("b", vector=[1.0, 1.0]),
+                Document("c", "just words"),
+            ]
+        )
+        results = index.search(vector=[1.0, 0.9], mode="vector")
+        expected = {
+            "cosine": [("b", 1.9 / np.sqrt(2 * 1.81)), ("a", 1 / np.sqrt(1.81))],
+            "ip": [("a", 3.0), ("b", 1.9)],
+            "l2": [("b", -0.01), ("a", -(4 + 0.81))],
+        }[metric]
+        assert [(hit.id, pytest.approx(hit.score, abs=1e-5)) for hit in results] == expected
+        with pytest.raises(DocumentError, match="3 numbers; this index holds vectors of 2"):
+            index.add([Document("d", vector=[1.0, 2.0, 3.0])])
+        assert [hit.id for hit in index.search("words")] == ["c"]
+        with pytest.raises(QueryError, match="no encoder"):
+            index.search("words", mode="vector")
+        getattr(index, "close", lambda: None)()

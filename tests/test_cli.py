@@ -1,0 +1,221 @@
+"""The command line as a person and as a program meet it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HYBRID = [sys.executable, "-c", "from hybrid.cli import main; main()"]
+
+CORPUS = [
+    {
+        "_id": "1",
+        "title": "WH-1000XM5 headphones",
+        "text": "noise cancelling",
+        "metadata": {"price": 299.5},
+    },
+    {"_id": "2", "title": "无线耳机", "text": "主动降噪,续航三十小时", "metadata": {"price": 99}},
+    {"_id": "3", "title": "Kettle", "text": "a kettle of steel", "metadata": {"price": 35}},
+]
+
+
+def run(*arguments: str | Path, status: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [*HYBRID, *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == status, (done.returncode, done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def answer(*arguments: str | Path) -> Any:
+    return json.loads(run(*arguments, "--json").stdout)
+
+
+def refusal(*arguments: str | Path, status: int = 2) -> str:
+    done = run(*arguments, status=status)
+    assert done.stdout == ""
+    assert done.stderr.startswith("hybrid: ")
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
+def write(path: Path, *records: Any) -> Path:
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return path
+
+
+@pytest.fixture(scope="module")
+def beir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("beir")
+    write(folder / "corpus.jsonl", *CORPUS)
+    write(folder / "queries.jsonl", {"_id": "q1", "text": "降噪耳机"}, {"_id": "q 2", "text": "kettle"})
+    (folder / "qrels.tsv").write_text(
+        "query-id\tcorpus-id\tscore\nq1\t2\t2\nq1\t1\t1\nq 2\t3\t1\nq3\t1\t1\n"
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def idx(tmp_path_factory: pytest.TempPathFactory, beir: Path) -> Path:
+    path = tmp_path_factory.mktemp("index") / "idx"
+    assert answer("index", beir, "--to", path, "--encoder", "none") == {
+        "indexed": 3,
+        "skipped": 0,
+        "documents": 3,
+    }
+    return path
+
+
+def test_search_prints_hits_for_people_and_json_for_programs(idx: Path) -> None:
+    shown = run("search", idx, "wh1000xm5").stdout
+    assert "WH-1000XM5 headphones" in shown
+    assert "1 of " in shown
+    found = answer(
+        "search",
+        idx,
+        "耳机 headphones",
+        "-k",
+        "5",
+        "--mode",
+        "lexical",
+        "--filter",
+        '{"price": {"lt": 100}}',
+    )
+    assert found["total"] == 1
+    assert [hit["id"] for hit in found["hits"]] == ["2"]
+    assert found["hits"][0]["metadata"] == {"price": 99}
+
+
+def test_evaluate_measures_and_writes_runs(idx: Path, beir: Path, tmp_path: Path) -> None:
+    command = (
+        "evaluate",
+        idx,
+        "--queries",
+        beir / "queries.jsonl",
+        "--qrels",
+        beir / "qrels.tsv",
+        "--mode",
+        "lexical",
+    )
+    done = run(*command, "--measures", "RR@10 R@100", "--run-out", tmp_path / "runs", "--json")
+    report = json.loads(done.stdout)
+    assert report["queries"] == 3
+    # q1: document 2 comes first; "q 2": found; q3 has no text: scored 0 and counted
+    assert report["systems"] == {
+        "lexical": {"RR@10": pytest.approx(2 / 3), "R@100": pytest.approx((0.5 + 1) / 3)}
+    }
+    assert "'q3'" in done.stderr
+    lines = (tmp_path / "runs" / "lexical.trec").read_text().splitlines()
+    assert [line.split()[0] for line in lines] == ["q1", "q%202"]
+    shown = run(*command, "--measures", "nDCG@10").stdout
+    assert "nDCG@10" in shown
+    assert "lexical" in shown
+
+
+def test_an_index_grows_shrinks_and_stays_sound(tmp_path: Path) -> None:
+    idx = tmp_path / "idx"
+    table = tmp_path / "more.csv"
+    table.write_text("id,title,text,price\n7,Lamp,a reading lamp,20\n")
+    answer("index", write(tmp_path / "a.jsonl", *CORPUS), "--to", idx, "--encoder", "none")
+    assert answer("index", table, "--to", idx) == {"indexed": 1, "skipped": 0, "documents": 4}
+    assert answer("search", idx, "lamp")["hits"][0]["metadata"] == {"price": 20}
+    assert answer("delete", idx, "7", "nobody") == {"deleted": 1, "documents": 3}
+    assert answer("reindex", idx, "--analyzer", "chinese")["analyzer"] == "chinese-1"
+    assert answer("verify", idx) == {"sound": True, "problems": []}
+    assert "sound" in run("verify", idx).stdout
+    stats = answer("stats", idx)
+    assert (stats["documents"], stats["analyzer"], stats["encoder"]) == (3, "chinese-1", None)
+    assert "chinese-1" in run("stats", idx).stdout
+
+
+def test_a_folder_of_texts(tmp_path: Path) -> None:
+    (tmp_path / "notes" / "deep").mkdir(parents=True)
+    (tmp_path / "notes" / "deep" / "tea.md").write_text("How to brew oolong tea.")
+    (tmp_path / "notes" / "茶.txt").write_bytes("乌龙茶的冲泡方法".encode("gb18030"))
+    run("index", tmp_path / "notes", "--to", tmp_path / "idx", "--encoder", "none")
+    assert answer("search", tmp_path / "idx", "oolong")["hits"][0]["id"] == "deep/tea.md"
+    assert answer("search", tmp_path / "idx", "乌龙茶")["hits"][0]["id"] == "茶.txt"
+
+
+def test_a_bad_line_is_named_and_nothing_written(tmp_path: Path) -> None:
+    file = tmp_path / "bad.jsonl"
+    file.write_text(
+        '{"_id": "1", "text": "fine"}\n{"_id": "2", "text": \n{"_id": "", "text": "x"}\n{"_id": "1", "text": "again"}\n'
+    )
+    assert "bad.jsonl:2" in refusal("index", file, "--to", tmp_path / "idx", "--encoder", "none")
+    assert not (tmp_path / "idx").exists()
+    done = run("index", file, "--to", tmp_path / "idx", "--encoder", "none", "--skip-bad", "--json")
+    assert json.loads(done.stdout) == {"indexed": 1, "skipped": 3, "documents": 1}
+    assert done.stderr.count("skipped: ") == 3
+
+
+def test_verify_says_no_with_status_1_and_repairs(idx: Path, tmp_path: Path) -> None:
+    import shutil
+
+    hurt = tmp_path / "hurt"
+    shutil.copytree(idx, hurt)
+    shutil.rmtree(hurt / "g1" / "lexical")
+    done = run("verify", hurt, "--json", status=1)
+    assert json.loads(done.stdout)["sound"] is False
+    assert run("verify", hurt, "--repair").stdout.strip() == "sound"
+    assert answer("search", hurt, "kettle")["hits"][0]["id"] == "3"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (["search", "{idx}", "x", "--mode", "both"], 2, "mode 'both'"),
+        (["search", "{idx}", "x", "-k", "0"], 2, "k is 0"),
+        (["search", "{idx}", "x", "-k", "many"], 2, "-k"),
+        (["search", "{idx}", "x", "--filter", "{price"], 2, "not JSON"),
+        (["search", "{idx}", "x", "--filter", '{"price": {"about": 1}}'], 2, "about"),
+        (["search", "{idx}", "x", "--mode", "vector"], 2, "no encoder"),
+        (["search", "{tmp}/nowhere", "x"], 1, "no index here"),
+        (["search", "{idx}"], 2, "QUERY"),
+        (["serach", "{idx}", "x"], 2, "serach"),
+        (["stats", "{idx}", "--verbose"], 2, "--verbose"),
+        (["index", "{tmp}/nothing.jsonl", "--to", "{tmp}/i"], 2, "nothing.jsonl"),
+        (["index", "{beir}", "--to", "{tmp}/i", "--encoder", "no-such/model"], 1, "no-such/model"),
+        (["index", "{beir}", "--to", "{beir}", "--encoder", "none"], 1, "no index here"),
+        (
+            ["evaluate", "{idx}", "--queries", "{beir}/queries.jsonl", "--qrels", "{beir}/none.tsv"],
+            2,
+            "none.tsv",
+        ),
+        (
+            [
+                "evaluate",
+                "{idx}",
+                "--queries",
+                "{beir}/queries.jsonl",
+                "--qrels",
+                "{beir}/qrels.tsv",
+                "--measures",
+                "nDGC@10",
+            ],
+            2,
+            "nDGC@10",
+        ),
+    ],
+)
+def test_errors_are_one_line_without_a_traceback(
+    arguments: list[str], status: int, says: str, idx: Path, beir: Path, tmp_path: Path
+) -> None:
+    filled = [
+        a.replace("{idx}", str(idx)).replace("{tmp}", str(tmp_path)).replace("{beir}", str(beir))
+        for a in arguments
+    ]
+    assert says in refusal(*filled, status=status)
+    assert not (tmp_path / "i").exists()
+
+
+def test_help_names_every_command() -> None:
+    shown = run("--help").stdout
+    for command in ("index", "delete", "reindex", "search", "evaluate", "verify", "stats", "demo"):
+        assert f"  {command} " in shown

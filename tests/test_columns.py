@@ -1,0 +1,201 @@
+"""Filters over columns must pass exactly what their plain meaning passes, document by document."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from hybrid.columns import Columns
+from hybrid.filters import Filter, parse
+from tests.test_filters import FAILS, PASSES
+
+BIG = 2**53
+SMALL = st.sampled_from([0, 1, 9, 9.0, 2.5, -0.0, 0.1, 5e-324])
+HUGE = st.sampled_from(
+    [BIG, BIG + 1, float(BIG), -BIG - 1, 2**64, 1e300, int(1e300), int(1e300) + 1, 1.7e308]
+)
+EDGES = st.sampled_from(
+    [2**63 - 1, 2**63, 2.0**63, -(2**63), -(2.0**63), -(2**63) - 1, 10**400, -(10**400)]
+)
+NUMBERS = SMALL | HUGE | EDGES | (st.integers() | st.floats(allow_nan=False, allow_infinity=False))
+STRINGS = st.sampled_from(
+    ["", "a", "b", "9", "true", "null", "é", "e\u0301", "耳机", "\U0001f600", "\uffff"]
+) | (st.text(max_size=3))
+SAME_INSTANTS = st.sampled_from(["2024-05-01", "2024-05-01T00:00:00Z", "2024-05-01 08:00+08:00"])
+EDGE_INSTANTS = st.sampled_from(
+    ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59.999999-23:59", "2024-02-30"]
+)
+INSTANTS = SAME_INSTANTS | EDGE_INSTANTS | st.datetimes().map(lambda time: time.isoformat())
+KNOWN_POINTS = st.sampled_from([(0, 0), (0, 180), (0.0, -180.0), (90, 5), (48.8566, 2.3522), (51.5, -0.13)])
+POINTS = KNOWN_POINTS | st.tuples(st.floats(-90, 90), st.floats(-180, 180))
+PLACES = (
+    POINTS.map(lambda point: {"lat": point[0], "lon": point[1]})
+    | POINTS.map(lambda point: {"lat": point[0], "lng": point[1]})
+    | POINTS.map(list)
+)
+SCALARS = NUMBERS | STRINGS | INSTANTS | st.booleans()
+KEYS = st.sampled_from(["a", "b", "c", "a.b", ".", ""])
+METADATA = st.dictionaries(
+    KEYS,
+    st.recursive(
+        SCALARS | PLACES | st.none(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+        max_leaves=6,
+    ),
+    max_size=3,
+)
+
+PATHS = st.sampled_from(["a", "b", "c", "a.b", "a.b.c", "a.lat", "b.a", "c.c", "", "a.", "..", "nowhere"])
+
+
+def ranges(operands: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.dictionaries(st.sampled_from(["gt", "gte", "lt", "lte"]), operands, min_size=1, max_size=3)
+
+
+def is_instant(text: str) -> bool:
+    (kind,) = {kind for kind, _ in parse({"x": text}).values}  # type: ignore[union-attr]
+    return kind == "instant"
+
+
+CONDITIONS = (
+    SCALARS
+    | st.lists(SCALARS, max_size=4).map(lambda values: {"in": values})
+    | ranges(NUMBERS)
+    | ranges(STRINGS)
+    | ranges(INSTANTS.filter(is_instant))
+    | st.booleans().map(lambda wanted: {"exists": wanted})
+    | st.builds(
+        lambda point, km: {"near": point, "km": km},
+        POINTS,
+        st.sampled_from([0, 1, 343.5, 344, 5000, 20_016]) | st.floats(0, 21_000),
+    )
+)
+FILTERS = st.recursive(
+    st.dictionaries(PATHS, CONDITIONS, max_size=2),
+    lambda inner: (
+        st.lists(inner, min_size=1, max_size=3).map(lambda parts: {"and": parts})
+        | st.lists(inner, min_size=1, max_size=3).map(lambda parts: {"or": parts})
+        | inner.map(lambda part: {"not": part})
+    ),
+    max_leaves=4,
+)
+
+
+def columns_of(documents: Sequence[tuple[int, Any]]) -> Columns:
+    columns = Columns()
+    columns.extend(documents)
+    return columns
+
+
+def passing(source: dict[str, Any], *documents: Any) -> list[bool]:
+    columns = columns_of(list(enumerate(documents)))
+    return [bool(passed) for passed in columns.mask(parse(source), len(documents))]
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(METADATA, max_size=8), st.lists(FILTERS, min_size=1, max_size=4), st.integers(0, 10))
+@example([{"a": BIG + 1}, {"a": float(BIG)}], [{"a": {"gt": BIG}}, {"a": BIG}], 2)
+def test_the_mask_is_what_matches(documents: list[Any], sources: list[dict[str, Any]], n: int) -> None:
+    columns = columns_of(list(enumerate(documents)))
+    known = [*documents, *[{}] * 10][:n]
+    for source in sources:
+        wanted = parse(source)
+        mask = columns.mask(wanted, n)
+        assert mask.dtype == np.bool_
+        assert mask.tolist() == [wanted.matches(metadata) for metadata in known], source
+
+
+@pytest.mark.parametrize(("source", "metadata"), PASSES)
+def test_passes(source: dict[str, Any], metadata: dict[str, Any]) -> None:
+    assert passing(source, metadata) == [True]
+
+
+@pytest.mark.parametrize(("source", "metadata"), FAILS)
+def test_fails(source: dict[str, Any], metadata: dict[str, Any]) -> None:
+    assert passing(source, metadata) == [False]
+
+
+def test_many_documents_as_one_by_one() -> None:
+    """Across several growths of the arrays, with and without gaps, appended singly and in bulk."""
+    rng = np.random.default_rng(7)
+    documents = [
+        {
+            "n": int(rng.integers(50)),
+            "f": float(rng.random()),
+            "s": f"v{rng.integers(9)}",
+            "t": ["x"] * (i % 3),
+        }
+        for i in range(500)
+    ]
+    sources: list[dict[str, Any]] = [
+        {"n": {"gte": 10, "lt": 30}},
+        {"f": {"lt": 0.5}, "s": {"in": ["v1", "v2"]}},
+        {"s": {"gt": "v3"}},
+        {"t": "x"},
+        {"n": {"in": [1, 2, 3.0]}},
+        {"o.n": 4},
+    ]
+    for step in (1, 3):
+        placed = [(i * step, metadata) for i, metadata in enumerate(documents)]
+        singly = Columns()
+        for ordinal, metadata in placed:
+            singly.append(ordinal, metadata)
+        bulk = columns_of(placed)
+        by_ordinal = dict(placed)
+        for n in (0, 1, 250, 500 * step, 500 * step + 9):
+            for wanted in map(parse, sources):
+                expected = [wanted.matches(by_ordinal.get(ordinal, {})) for ordinal in range(n)]
+                assert singly.mask(wanted, n).tolist() == expected
+                assert bulk.mask(wanted, n).tolist() == expected
+
+
+def test_a_list_in_the_first_document_does_not_look_dense() -> None:
+    assert passing({"a": 5}, {"a": [5, 6]}, {}) == [True, False]
+    assert passing({"a": 6}, {"a": [5, 6]}, {}, {"a": 7}) == [True, False, False]
+
+
+def test_rows_of_later_documents_are_not_seen() -> None:
+    columns = columns_of([(0, {"a": 1}), (1, {"a": 1}), (2, {"b": 1})])
+    assert columns.mask(parse({"a": 1}), 1).tolist() == [True]
+    assert columns.mask(parse({"not": {"b": 1}}), 2).tolist() == [True, True]
+
+
+def test_a_mask_belongs_to_the_caller() -> None:
+    columns = columns_of([(0, {"a": True}), (1, {"a": False})])
+    columns.mask(parse({"a": True}), 2)[:] = False
+    assert columns.mask(parse({"a": True}), 2).tolist() == [True, False]
+
+
+def test_readers_beside_a_writer_see_their_snapshot() -> None:
+    columns, total = Columns(), 6000
+    published = [0]
+    wrong: list[str] = []
+    filters: list[tuple[Filter, Callable[[Any], Any]]] = [
+        (parse({"n": {"gte": 100}}), lambda i: i >= 100),
+        (parse({"s": "v3"}), lambda i: i % 7 == 3),
+        (parse({"s": {"gte": "v5"}}), lambda i: i % 7 >= 5),
+        (parse({"t": {"in": [f"t{i}" for i in range(0, total, 2)]}}), lambda i: i % 2 == 0),
+        (parse({"o": {"exists": True}}), lambda i: i >= 0),
+    ]
+
+    def read() -> None:
+        while (n := published[0]) < total:
+            for wanted, expected in filters:
+                if not np.array_equal(columns.mask(wanted, n), expected(np.arange(n))):
+                    wrong.append(f"{wanted} at {n}")
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    for i in range(total):
+        columns.append(i, {"n": i, "s": f"v{i % 7}", "t": [f"t{i}", "all"], "o": {"x": {"y": i}}})
+        published[0] = i + 1
+    for reader in readers:
+        reader.join()
+    assert wrong == []

@@ -1,0 +1,107 @@
+"""The lexical leg against the textbook: rank-bm25 with Lucene's idf and one-byte lengths."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hybrid.lexical import LexicalLeg
+from hybrid.memory import LENGTHS, LuceneBM25
+
+WORDS = [f"w{i}" for i in range(12)]
+
+
+def corpus(seed: int, n: int, longest: int = 400) -> list[list[str]]:
+    random = np.random.default_rng(seed)
+    return [random.choice(WORDS, size=random.integers(0, longest)).tolist() for _ in range(n)]
+
+
+@pytest.fixture
+def leg(tmp_path: Path) -> LexicalLeg:
+    return LexicalLeg(tmp_path / "lexical")
+
+
+def test_scores_are_the_textbooks(leg: LexicalLeg) -> None:
+    documents = corpus(1, 300)
+    leg.apply(0, documents[:100], [])
+    leg.apply(100, documents[100:], [])  # statistics are of all segments together
+    for query in (["w0"], ["w1", "w2", "w2"], WORDS):
+        expected = LuceneBM25(documents).get_scores(query)
+        found = leg.view().search(query, 300)
+        assert np.allclose(found.scores, expected[found.ordinals], rtol=1e-5)
+        assert set(found.ordinals.tolist()) == set(np.flatnonzero(expected).tolist())
+    leg.close()
+
+
+def test_one_byte_says_forty_lengths_exactly_and_then_ever_coarser_ones() -> None:
+    assert LENGTHS[:41].tolist() == list(range(41))
+    assert LENGTHS[41:50].tolist() == [42, 44, 46, 48, 50, 52, 54, 56, 60]
+    assert len(LENGTHS) == 256
+
+
+def test_equal_scores_stand_by_ordinal_even_at_the_cut(leg: LexicalLeg) -> None:
+    for start in range(0, 90, 30):
+        leg.apply(start, [["same", "text"]] * 30, [])
+    assert leg.view().search(["same"], 40).ordinals.tolist() == list(range(40))
+    leg.close()
+
+
+def test_unknown_terms_and_no_terms_find_nothing(leg: LexicalLeg) -> None:
+    assert len(leg.view().search(["a"], 5)) == 0
+    leg.apply(0, [["a"], []], [])
+    assert len(leg.view().search(["b"], 5)) == 0
+    assert len(leg.view().search([], 5)) == 0
+    assert leg.view().count([]) == 0
+    leg.close()
+
+
+def test_a_view_stays_what_it_was(leg: LexicalLeg) -> None:
+    leg.apply(0, [["a"], ["a"]], [])
+    view = leg.view()
+    leg.apply(2, [["a"]], [0])
+    assert view.search(["a"], 9).ordinals.tolist() == [0, 1]
+    assert sorted(leg.view().search(["a"], 9).ordinals.tolist()) == [1, 2]
+    leg.close()
+
+
+def test_it_says_how_much_it_reflects_also_when_the_newest_are_dead(tmp_path: Path) -> None:
+    leg = LexicalLeg(tmp_path / "lexical")
+    assert leg.view().reflects == 0
+    leg.apply(0, [["a"], ["b"], ["c"]], [])
+    leg.apply(3, [], [1, 2])
+    assert leg.view().reflects == 3
+    leg.close()
+    leg = LexicalLeg(tmp_path / "lexical")
+    assert leg.view().reflects == 3
+    leg.apply(3, [["d"]], [2])
+    assert leg.view().ordinals().tolist() == [0, 3]
+    assert leg.view().vocabulary() == {"a": 1, "d": 1}
+    leg.close()
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 12),
+    st.floats(0, 1),
+    st.lists(st.sampled_from(WORDS), max_size=5),
+)
+def test_a_filter_costs_no_recall(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, k: int, share: float, query: list[str]
+) -> None:
+    documents = corpus(seed, 60, 30)
+    leg = LexicalLeg(tmp_path_factory.mktemp("leg") / "lexical")
+    leg.apply(0, documents, [])
+    allowed = np.random.default_rng(seed).random(60) < share
+    scores = LuceneBM25(documents).get_scores(query)
+    found = leg.view().search(query, k, allowed)
+    best = sorted((-scores[i], i) for i in np.flatnonzero(allowed & (scores > 0)))
+    assert len(found) == min(k, len(best))
+    assert np.allclose(found.scores, [-score for score, _ in best[:k]], rtol=1e-5)
+    assert allowed[found.ordinals].all()
+    assert leg.view().count(query, allowed) == len(best)
+    leg.close()

@@ -1,0 +1,214 @@
+"""The vector leg equals brute force: while small, under filters, past the seal, with several windows."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from hybrid import vector
+from hybrid.arrays import Rows
+from hybrid.graph import Graph
+from hybrid.types import Mask, Metric
+from hybrid.vector import VectorLeg, VectorView
+
+METRICS: list[Metric] = ["cosine", "ip", "l2"]
+
+
+def rows(n: int, dim: int = 8, seed: int = 0, windows: int = 1, metric: Metric = "cosine") -> Rows:
+    random = np.random.default_rng(seed)
+    vectors = random.normal(size=(n, dim)).astype(np.float32)
+    if metric == "cosine":
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    owners = np.sort(random.integers(0, max(1, n // windows), n))
+    return Rows(vectors, owners, np.zeros((n, 2), np.int64))
+
+
+def brute_force(
+    rows: Rows, query: NDArray[np.float32], k: int, metric: Metric, allowed: Mask | None
+) -> list[tuple[int, float]]:
+    best: dict[int, float] = {}
+    for row, owner in zip(rows.vectors.astype(np.float64), rows.ordinals.tolist(), strict=True):
+        if allowed is None or allowed[owner]:
+            score = -((row - query) ** 2).sum() if metric == "l2" else row @ query
+            best[owner] = max(best.get(owner, -np.inf), score)
+    return sorted(best.items(), key=lambda pair: (-pair[1], pair[0]))[:k]
+
+
+def agrees(view: VectorView, query: NDArray[np.float32], k: int, allowed: Mask | None = None) -> None:
+    found = view.search(query, k, allowed)
+    expected = brute_force(view.rows, query, k, view.metric, allowed)
+    assert len(found) == len(expected)
+    assert np.allclose(found.scores, [score for _, score in expected], rtol=1e-4, atol=1e-5)
+    assert np.all(np.diff(found.scores) <= 0)
+    assert allowed is None or allowed[found.ordinals].all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 200),
+    st.integers(1, 30),
+    st.integers(1, 4),
+    st.sampled_from(METRICS),
+    st.none() | st.floats(0, 1),
+)
+def test_while_small_it_is_exact(
+    seed: int, n: int, k: int, windows: int, metric: Metric, share: float | None
+) -> None:
+    some = rows(n, seed=seed, windows=windows, metric=metric)
+    random = np.random.default_rng(seed)
+    allowed = None if share is None else random.random(n) < share
+    agrees(VectorView(some, metric, None), random.normal(size=8).astype(np.float32), k, allowed)
+
+
+@pytest.fixture(scope="module")
+def sealed() -> VectorView:
+    """12,000 rows of 3,000 documents' windows: past every threshold, most of them in the graph."""
+    some = rows(12_000, seed=5, windows=4)
+    graph = Graph("cosine", 8)
+    graph.insert(some.vectors[:11_000], lambda: False)
+    return VectorView(some, "cosine", graph)
+
+
+@pytest.mark.parametrize("share", [None, 0.0, 0.001, 0.05, 0.3, 0.6, 0.95, 1.0])
+def test_past_the_seal_a_filter_costs_no_recall(
+    sealed: VectorView, share: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vector, "EXACT_ROWS", 100)  # so that the graph is asked at every selectivity
+    random = np.random.default_rng(3)
+    hits = total = 0
+    for _ in range(30):
+        query = random.normal(size=8).astype(np.float32)
+        query /= np.linalg.norm(query)
+        allowed = None if share is None else random.random(3000) < share
+        found = sealed.search(query, 10, allowed)
+        expected = brute_force(sealed.rows, query, 10, "cosine", allowed)
+        assert len(found) == len(expected)
+        assert allowed is None or allowed[found.ordinals].all()
+        hits += len(set(found.ordinals.tolist()) & {ordinal for ordinal, _ in expected})
+        total += len(expected)
+    assert hits >= 0.99 * total
+
+
+def test_what_was_just_written_is_found_exactly(sealed: VectorView) -> None:
+    for row in (11_000, 11_500, 11_999):
+        assert sealed.search(sealed.rows.vectors[row], 1).ordinals[0] == sealed.rows.ordinals[row]
+
+
+def test_a_view_never_answers_with_rows_of_later(sealed: VectorView) -> None:
+    early = VectorView(sealed.rows[:9000], "cosine", sealed.graph)
+    last = sealed.rows.vectors[10_999]
+    assert early.search(last, 50).ordinals.max() <= early.rows.ordinals[-1]
+
+
+def test_best_rows_names_the_nearest_window() -> None:
+    some = Rows(
+        np.array([[1, 0], [0, 1], [0.6, 0.8]], np.float32), np.array([0, 0, 2]), np.zeros((3, 2), np.int64)
+    )
+    view = VectorView(some, "cosine", None)
+    assert view.best_rows(np.array([0, 1], np.float32), np.array([2, 0, 1])).tolist() == [2, 1, -1]
+    assert view.best_rows(np.array([1, 0], np.float32), np.array([0])).tolist() == [0]
+
+
+def test_identical_vectors_tie_by_ordinal_wherever_they_lie() -> None:
+    some = rows(7000, seed=1)
+    some.vectors[[3, 5000, 6999]] = some.vectors[3]
+    distinct = Rows(some.vectors, np.arange(7000), some.spans)
+    graph = Graph("cosine", 8)
+    graph.insert(distinct.vectors[:6000], lambda: False)
+    found = VectorView(distinct, "cosine", graph).search(some.vectors[3], 3)
+    assert found.ordinals.tolist() == [3, 5000, 6999]
+    assert len(set(found.scores.tolist())) == 1
+
+
+class TestLeg:
+    """Sealing in the background, saving, and trusting only what was checked."""
+
+    @pytest.fixture(autouse=True)
+    def _seal_early(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(vector, "SEAL_AT", 200)
+
+    def leg(self, folder: Path, uuid: str = "u1", *, read_only: bool = False) -> VectorLeg:
+        return VectorLeg(folder, uuid, "cosine", read_only=read_only)
+
+    def saved(self, folder: Path) -> Rows:
+        some = rows(1000, seed=2)
+        leg = self.leg(folder)
+        leg.view(some)
+        leg.close()
+        return some
+
+    def test_it_seals_and_saves_and_loads(self, tmp_path: Path) -> None:
+        some = self.saved(tmp_path)
+        again = self.leg(tmp_path, read_only=True)
+        view = again.view(some)
+        assert view.graph is not None
+        assert view.graph.rows == 1000
+        assert list(again.disagreements(some)) == []
+        again.close()
+
+    def test_searches_go_on_while_it_seals(self, tmp_path: Path) -> None:
+        some = rows(1000, seed=2)
+        leg = self.leg(tmp_path)
+        view = leg.view(some)
+        truth = brute_force(some, some.vectors[0], 1, "cosine", None)[0][0]
+        answers = [view.search(some.vectors[0], 1).ordinals[0] for _ in range(30)]
+        assert set(answers) == {truth}
+        leg.close()
+
+    @pytest.mark.parametrize("damage", ["flip", "cut", "delete", "manifest", "other index", "more rows"])
+    def test_a_damaged_graph_is_built_again(
+        self, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        some = self.saved(tmp_path)
+        (file,) = tmp_path.glob("graph-*.hnsw")
+        data = bytearray(file.read_bytes())
+        if damage == "flip":
+            data[len(data) // 2] ^= 255
+            file.write_bytes(data)
+        elif damage == "cut":
+            file.write_bytes(data[:-7])
+        elif damage == "delete":
+            file.unlink()
+        elif damage == "manifest":
+            (tmp_path / "graph.json").write_text('{"rows":')
+        leg = self.leg(tmp_path, "u2" if damage == "other index" else "u1")
+        held = some[:800] if damage == "more rows" else some
+        assert list(leg.disagreements(held)) != []
+        view = leg.view(held)
+        agrees(view, held.vectors[7], 10)
+        leg.settle()
+        assert "built again" in caplog.text
+        agrees(view, held.vectors[7], 5)
+        leg.close()
+
+
+def test_insertion_and_search_take_turns() -> None:
+    graph = Graph("cosine", 8)
+    some = rows(3000, seed=9)
+    graph.insert(some.vectors[:100], lambda: False)
+    done = threading.Event()
+    counts: list[int] = []
+
+    def search() -> None:
+        n = 0
+        while not done.is_set():
+            assert graph.search(some.vectors[n % 100], 5) is not None
+            n += 1
+        counts.append(n)
+
+    threads = [threading.Thread(target=search) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    graph.insert(some.vectors[100:], lambda: False)
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert graph.rows == 3000
+    assert min(counts) > 0
