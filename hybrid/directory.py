@@ -84,7 +84,7 @@ class Directory:
             raise IndexCorrupt(f"{pointer}: cannot be read: {cause}; restore a backup") from cause
         if version > FORMAT:
             raise FormatTooNew(
-                f"{self.path}: format {version}; this version reads up to {FORMAT}; upgrade hybrid-retrieval"
+                f"{self.path}: format {version}, this version reads {FORMAT}; upgrade hybrid-retrieval"
             )
         if name != Path(name).name or not (self.path / name).is_dir():
             raise IndexCorrupt(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -31,11 +31,11 @@ from hybrid.errors import (
 )
 from hybrid.generation import Generation, Snapshot
 from hybrid.ledger import Ledger
-from hybrid.query import Lanes, answer
+from hybrid.query import Lanes, answer, ranking
 from hybrid.rebuild import rebuild
 from hybrid.request import Asker, Options, Request
 from hybrid.settings import METRICS, AnalyzerRef, EncoderRef, Profile, Settings
-from hybrid.types import Analyzer, Document, Encoder, Metric, Results
+from hybrid.types import Analyzer, Document, Encoder, Metric, Results, Run
 
 DEFAULT_ENCODER: Final = "multilingual-e5-small"
 
@@ -228,6 +228,14 @@ class Index:
         with self._reading() as snapshot:
             requests = self._asker(snapshot).many(queries, vectors, options)
             return [answer(snapshot, request, self._lanes) for request in self._encoded(snapshot, requests)]
+
+    def run(self, queries: Mapping[str, str], **options: Unpack[Options]) -> Run:
+        """What ``search_many`` answers to ``queries`` (query id -> text), as a run: ids and scores without
+        the documents. For evaluation. Takes the options of ``search``."""
+        with self._reading() as snapshot:
+            requests = self._asker(snapshot).many(list(queries.values()), None, options)
+            encoded = self._encoded(snapshot, requests)
+            return {id: ranking(snapshot, r, self._lanes) for id, r in zip(queries, encoded, strict=True)}
 
     def _asker(self, snapshot: Snapshot) -> Asker:
         generation = snapshot.generation

@@ -166,8 +166,8 @@ class Ledger:
     def _bodies(self, ordinals: Sequence[int]) -> Iterator[tuple[int, Document]]:
         columns = "ordinal, id, title, text, metadata, crc"
         for part in _slices(ordinals, 500):
-            marks = ",".join("?" * len(part))
-            sql = f"SELECT {columns} FROM documents JOIN bodies USING (ordinal) WHERE ordinal IN ({marks})"
+            tables = "documents JOIN bodies USING (ordinal)"
+            sql = f"SELECT {columns} FROM {tables} WHERE ordinal IN ({_marks(part)})"
             with self._lock, self._translated():
                 found = self._reader.execute(sql, part).fetchall()
             yield from ((row[0], self._document(row)) for row in found)
@@ -180,12 +180,20 @@ class Ledger:
             )
         return Document(id, text, title, json.loads(metadata))
 
+    def ids(self, ordinals: Sequence[int]) -> list[str]:
+        """The documents' ids of some ordinals, in their order."""
+        found: dict[int, str] = {}
+        for part in _slices(ordinals, 500):
+            sql = f"SELECT ordinal, id FROM documents WHERE ordinal IN ({_marks(part)})"
+            with self._lock, self._translated():
+                found.update(self._reader.execute(sql, part).fetchall())
+        return [found[ordinal] for ordinal in ordinals]
+
     def living(self, ids: Iterable[str]) -> dict[str, int]:
         """The ordinals of those of ``ids`` that live now."""
         found: dict[str, int] = {}
         for part in _slices(list(ids), 500):
-            marks = ",".join("?" * len(part))
-            sql = f"SELECT id, ordinal FROM documents WHERE dead IS NULL AND id IN ({marks})"
+            sql = f"SELECT id, ordinal FROM documents WHERE dead IS NULL AND id IN ({_marks(part)})"
             with self._lock, self._translated():
                 found.update(self._reader.execute(sql, part).fetchall())
         return found
@@ -320,3 +328,7 @@ def _crc(*parts: str) -> int:
 
 def _slices(items: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:
     return (items[i : i + size] for i in range(0, len(items), size))
+
+
+def _marks(items: Sequence[object]) -> str:
+    return ",".join("?" * len(items))

@@ -154,7 +154,9 @@ class LexicalLeg:
             raise self._corrupt(cause) from cause
 
     def _corrupt(self, cause: BaseException) -> IndexCorrupt:
-        return IndexCorrupt(f"{self._folder}: {cause}; run: hybrid verify {self._folder.parents[1]} --repair")
+        return IndexCorrupt(
+            f"{self._folder}: {cause}; run: hybrid verify {self._folder.parents[1]} --repair"
+        )
 
     def apply(self, first: int, documents: Iterable[Sequence[str]], deaths: Iterable[int]) -> None:
         """Commit the terms of documents ``first``, ``first`` + 1, ... and the ``deaths`` of any, but of the

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Unpack
 
@@ -26,7 +26,7 @@ from hybrid.errors import QueryError
 from hybrid.request import Asker, Options, Request
 from hybrid.rerank import rerank
 from hybrid.settings import Profile
-from hybrid.types import Analyzer, Candidates, Document, Hit, Metric, Passage, Results, Scores
+from hybrid.types import Analyzer, Candidates, Document, Hit, Metric, Passage, Results, Run, Scores
 
 
 def _length_table() -> NDArray[np.int64]:
@@ -126,6 +126,13 @@ class MemoryIndex:
     ) -> list[Results]:
         """As ``Index.search_many``."""
         return [self._answer(request) for request in self._asker().many(queries, vectors, options)]
+
+    def run(self, queries: Mapping[str, str], **options: Unpack[Options]) -> Run:
+        """As ``Index.run``."""
+        answers = self.search_many(list(queries.values()), **options)
+        return {
+            id: [(hit.id, hit.score) for hit in hits] for id, hits in zip(queries, answers, strict=True)
+        }
 
     def _asker(self) -> Asker:
         return Asker(self._metric, self._dim, Profile())

@@ -63,11 +63,17 @@ def answer(snapshot: Snapshot, request: Request, lanes: Lanes) -> Results:
     """Everything between a checked request and its results."""
     start = time.perf_counter()
     allowed = snapshot.allowed(request.where)
-    ranked = _ranked(snapshot, request, allowed, lanes)
-    hits = _fetch(snapshot, request, ranked.top(request.k))
+    hits = _fetch(snapshot, request, _ranked(snapshot, request, allowed, lanes))
     return Results(
         hits, snapshot.seq, time.perf_counter() - start, lambda: _count(snapshot, request, allowed)
     )
+
+
+def ranking(snapshot: Snapshot, request: Request, lanes: Lanes) -> list[tuple[str, float]]:
+    """The ids and scores that ``answer`` would show, without the documents."""
+    ranked = _ranked(snapshot, request, snapshot.allowed(request.where), lanes)
+    ids = snapshot.generation.ledger.ids(ranked.ordinals.tolist())
+    return list(zip(ids, ranked.scores.tolist(), strict=True))
 
 
 def _ranked(snapshot: Snapshot, request: Request, allowed: Mask | None, lanes: Lanes) -> Candidates:
@@ -81,7 +87,7 @@ def _ranked(snapshot: Snapshot, request: Request, allowed: Mask | None, lanes: L
         ranked = legs[0] if request.mode == "lexical" else legs[1]
     if request.reranker is not None:
         ranked = rerank(request.reranker, request.text, ranked.top(request.depth), legs)
-    return ranked
+    return ranked.top(request.k)
 
 
 def _lexical(snapshot: Snapshot, request: Request, allowed: Mask | None) -> Candidates:

@@ -146,7 +146,8 @@ def test_a_folder_of_texts(tmp_path: Path) -> None:
 def test_a_bad_line_is_named_and_nothing_written(tmp_path: Path) -> None:
     file = tmp_path / "bad.jsonl"
     file.write_text(
-        '{"_id": "1", "text": "fine"}\n{"_id": "2", "text": \n{"_id": "", "text": "x"}\n{"_id": "1", "text": "again"}\n'
+        '{"_id": "1", "text": "fine"}\n{"_id": "2", "text": \n'
+        '{"_id": "", "text": "x"}\n{"_id": "1", "text": "again"}\n'
     )
     assert "bad.jsonl:2" in refusal("index", file, "--to", tmp_path / "idx", "--encoder", "none")
     assert not (tmp_path / "idx").exists()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from math import log2
 from pathlib import Path
 
@@ -403,24 +402,18 @@ def test_percent_signs_of_other_tools_stay(token: str) -> None:
 # Asking
 
 
-@dataclass(frozen=True)
-class Answer:
-    id: str
-    score: float
-
-
 class Echo:
     """Answers a text with its words; remembers what it was asked."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[list[str], int, Mode]] = []
 
-    def search_many(self, texts: Sequence[str], *, k: int, mode: Mode) -> list[Iterable[Answer]]:
-        self.calls.append((list(texts), k, mode))
-        return [
-            [Answer(f"{mode}-{word}", 1.0 / rank) for rank, word in enumerate(text.split(), 1)][:k]
-            for text in texts
-        ]
+    def run(self, queries: Mapping[str, str], *, k: int, mode: Mode) -> Run:
+        self.calls.append((list(queries.values()), k, mode))
+        return {
+            query: [(f"{mode}-{word}", 1.0 / rank) for rank, word in enumerate(text.split(), 1)][:k]
+            for query, text in queries.items()
+        }
 
 
 def test_every_mode_answers_the_judged_queries_that_have_a_text() -> None:

@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -39,14 +38,14 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """A shell in which `hybrid` is found and $HYBRID_DATA has small stand-ins for the collections."""
     data = tmp_path_factory.mktemp("data")
     for name in set(re.findall(r"\$HYBRID_DATA/(\w+)|for set in ([\w ]+);", "\n".join(commands()))) or ():
         for one in " ".join(name).split():
             shrink(corpora.sample(), data / one)
     bin_folder = Path(sys.executable).parent
-    yield os.environ | {
+    return os.environ | {
         "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
         "SAMPLE": str(corpora.sample()),
         "HYBRID_DATA": str(data),
@@ -60,7 +59,9 @@ def shrink(source: Path, target: Path) -> None:
     for name, column in (("corpus.jsonl", 1), ("queries.jsonl", 0)):
         wanted = {row[column] for row in judged}
         lines = (source / name).read_text("utf-8").splitlines()
-        (target / name).write_text("".join(line + "\n" for line in lines if json.loads(line)["_id"] in wanted), "utf-8")
+        (target / name).write_text(
+            "".join(line + "\n" for line in lines if json.loads(line)["_id"] in wanted), "utf-8"
+        )
     (target / "qrels").mkdir(exist_ok=True)
     text = "query-id\tcorpus-id\tscore\n" + "".join("\t".join(row) for row in judged)
     for split in ("test", "dev", "train"):
@@ -69,7 +70,9 @@ def shrink(source: Path, target: Path) -> None:
 
 def test_the_python_blocks_run_one_after_the_other(desk: Path) -> None:
     program = "\n".join(blocks("README.md", "python"))
-    done = subprocess.run([sys.executable, "-c", program], cwd=desk, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=desk, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert "documents pass the filter" in done.stdout
 
@@ -81,7 +84,12 @@ def test_the_shell_blocks_run(desk: Path, environment: dict[str, str]) -> None:
             subprocess.run([*command.split(), "--dry-run"], cwd=ROOT, check=True, capture_output=True)
             continue
         done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", command], cwd=desk, env=environment, capture_output=True, text=True, check=False
+            ["bash", "-euo", "pipefail", "-c", command],
+            cwd=desk,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, (command, done.stdout, done.stderr)
         ran += 1
@@ -92,7 +100,9 @@ def test_both_languages_show_the_same_code_figures_and_sections() -> None:
     for language in ("python", "sh"):
         assert blocks("README.md", language) == blocks("README.zh.md", language)
     texts = [(ROOT / name).read_text("utf-8") for name in ("README.md", "README.zh.md")]
-    counts = [[len(line.split()[0]) for line in text.splitlines() if re.match(r"#+ ", line)] for text in texts]
+    counts = [
+        [len(line.split()[0]) for line in text.splitlines() if re.match(r"#+ ", line)] for text in texts
+    ]
     assert counts[0] == counts[1]
     figures = [sorted(re.findall(r"\| (\.\d{3,4}|\d\.\d{3,4})", text)) for text in texts]
     assert figures[0] == figures[1]
@@ -101,7 +111,12 @@ def test_both_languages_show_the_same_code_figures_and_sections() -> None:
 def test_the_demo_needs_no_network(desk: Path, environment: dict[str, str]) -> None:
     shutil.rmtree(desk / "hybrid-demo", ignore_errors=True)
     done = subprocess.run(
-        ["hybrid", "demo"], cwd=desk, env=environment | {"HF_HUB_OFFLINE": "1"}, capture_output=True, text=True, check=False
+        ["hybrid", "demo"],
+        cwd=desk,
+        env=environment | {"HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "✓" in done.stdout

@@ -96,7 +96,7 @@ def reindex(
         print_json(report)
     else:
         out.print(
-            f"{report['documents']:,} documents re-indexed; encoder {report['encoder']}, {report['analyzer']}"
+            f"{report['documents']:,} documents re-indexed with {report['encoder']}, {report['analyzer']}"
         )
 
 

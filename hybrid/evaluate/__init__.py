@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-from hybrid.evaluate.asking import Scored, Searchable, run_modes
+from hybrid.evaluate.asking import Searchable, run_modes
 from hybrid.evaluate.measures import depth_of, parse
 from hybrid.evaluate.runs import read_run, write_run
 from hybrid.evaluate.scoring import Report, evaluate
 
 __all__ = [
     "Report",
-    "Scored",
     "Searchable",
     "depth_of",
     "evaluate",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from hybrid.types import Mode, Qrels, Run
@@ -10,21 +10,11 @@ from hybrid.types import Mode, Qrels, Run
 _BATCH = 32
 
 
-class Scored(Protocol):
-    """The part of a hit that a run keeps."""
-
-    @property
-    def id(self) -> str: ...
-
-    @property
-    def score(self) -> float: ...
-
-
 class Searchable(Protocol):
     """What can be evaluated: an Index, a MemoryIndex, a test's double."""
 
-    def search_many(self, texts: list[str], /, *, k: int, mode: Mode) -> Sequence[Iterable[Scored]]:
-        """For each text its best ``k`` hits, best first."""
+    def run(self, queries: Mapping[str, str], /, *, k: int, mode: Mode) -> Run:
+        """For each query id the best ``k`` documents of its text, best first."""
         ...
 
 
@@ -49,15 +39,8 @@ def run_modes(
         batch = asked[start : start + _BATCH]
         # The modes inside: an index that remembers query vectors encodes each query once for all.
         for mode in modes:
-            runs[mode].update(_answers(index, queries, batch, k, mode))
+            runs[mode] |= index.run({query: queries[query] for query in batch}, k=k, mode=mode)
             done += len(batch)
             if progress is not None:
                 progress(done, total)
     return runs
-
-
-def _answers(index: Searchable, queries: Mapping[str, str], batch: list[str], k: int, mode: Mode) -> Run:
-    answers = index.search_many([queries[query] for query in batch], k=k, mode=mode)
-    return {
-        query: [(hit.id, hit.score) for hit in hits] for query, hits in zip(batch, answers, strict=True)
-    }

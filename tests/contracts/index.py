@@ -113,6 +113,10 @@ class IndexContract:
             together = index.search_many(queries, k=2, mode=mode)
             assert [r.hits for r in together] == [index.search(q, k=2, mode=mode).hits for q in queries]
         assert index.search_many([]) == []
+        run = index.run({"a": "kettle", "b": "耳机"}, k=2)
+        assert run == {
+            q: [(h.id, h.score) for h in index.search(t, k=2)] for q, t in (("a", "kettle"), ("b", "耳机"))
+        }
 
     def test_asking_for_more_never_reorders_the_first(self, index: Any) -> None:
         index.add([Document(f"n{i}", f"kettle number {i} " + "steel " * (i % 7)) for i in range(150)])

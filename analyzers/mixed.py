@@ -1,0 +1,45 @@
+"""Chinese and English in one text, as in "iPhone15手机壳": each script goes its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from hybrid.analyzers.chinese import Chinese
+from hybrid.analyzers.dictionary import parse_user_word, versioned
+from hybrid.analyzers.english import English
+from hybrid.analyzers.segment import Part, ScriptAnalyzer
+
+_ENGLISH = English()
+
+
+@dataclass(frozen=True)
+class Mixed(ScriptAnalyzer):
+    """Chinese characters as ``Chinese`` has them, all other words as ``English`` has them.
+
+    ``user_words`` as for ``Chinese``.
+    """
+
+    user_words: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for entry in self.user_words:
+            parse_user_word(entry)
+
+    @property
+    def id(self) -> str:
+        return versioned("mixed-1", self.user_words)
+
+    def word(self, run: str) -> Sequence[Part]:
+        return _ENGLISH.word(run)
+
+    def han(self, run: str) -> Sequence[Part]:
+        return self._chinese.han(run)
+
+    def whole(self, text: str) -> Sequence[Part]:
+        return self._chinese.whole(text)
+
+    @cached_property
+    def _chinese(self) -> Chinese:
+        return Chinese(self.user_words)
