@@ -1,8 +1,8 @@
 """A compound word into the forms by which people look for it.
 
-"WH-1000XM5" is written wh1000xm5, WH 1000XM5 and wh-1000xm5; "iPhone15" is iphone 15. So a compound
-gives its joined whole, its segments (between hyphens, dots, @ and &) and their stretches of letters
-and of digits. All of them are terms, at the places where they stand.
+"WH-1000XM5" is also written wh1000xm5, WH 1000XM5 and wh-1000xm5; "iPhone15" is also iPhone 15. So a
+compound gives its joined whole, its segments (between hyphens, dots, @ and &), and their stretches of
+letters and of digits, each where it stands.
 """
 
 from __future__ import annotations
@@ -10,15 +10,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from hybrid.analyzers.segment import LETTERS, Part
+from hybrid.analyzers.segment import LETTER, MARK, Part
 
 _MAX_SEGMENTS = 6  # a longer chain (a slug, a path) has no name as a whole
-_MAX_STRETCHES = 4  # a longer alternation (a hash, a UUID) has no parts that mean anything
+_MAX_STRETCHES = 4  # a longer alternation (a hash) has no parts that mean anything
 
+_NUMBER = r"\d++(?:[.,]\d++)*+"  # 3.5, 2.1.3; commas have been checked to stand between thousands
+_WORD = rf"(?:(?!\d){LETTER}[{MARK}]*+)++(?:'(?:(?!\d){LETTER}[{MARK}]*+)++)*+"
+_segment = re.compile(rf"\.net\b|(?:{_NUMBER}|{_WORD}|')++(?:\+\+|\#)?")
+_stretch = re.compile(f"{_NUMBER}|{_WORD}")
 _initials = re.compile(r"[^\W\d_](?:\.[^\W\d_])+")
 _possessive = re.compile(r"'s?$")
-_segment = re.compile(rf"\.net\b|(?:\d++(?:[.,]\d++)++|{LETTERS}|(?<=\w)'(?=\w))+(?:\+\+|\#)?")
-_stretch = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+")
+_elision = re.compile(r"[^\W\d_]'(?=\w)")
 _joiners = str.maketrans("", "", "-_,'")
 
 
@@ -28,7 +31,7 @@ def parts(run: str) -> list[Part]:
         return [Part(run, 0, len(run))]
     if _initials.fullmatch(run):  # u.s.a, e.g
         return [Part(run.replace(".", ""), 0, len(run))]
-    found = {(start, -end): Part(term, start, end) for term, start, end in _forms(run)}
+    found = {(start, -end): Part(term, start, end) for term, start, end in _forms(run) if term}
     return [found[place] for place in sorted(found)]
 
 
@@ -37,16 +40,19 @@ def _forms(run: str) -> Iterator[Part]:
     if 1 < len(segments) <= _MAX_SEGMENTS:
         yield Part(_possessive.sub("", run).translate(_joiners), 0, len(run))
     for match in segments:
-        yield from _segment_forms(match.group(), match.start())
+        yield from _segment_forms(_possessive.sub("", match.group()), match.start())
 
 
 def _segment_forms(segment: str, offset: int) -> Iterator[Part]:
-    word = _possessive.sub("", segment)
-    yield Part(word.translate(_joiners), offset, offset + len(word))
-    stretches = list(_stretch.finditer(word))
-    if len(stretches) > _MAX_STRETCHES or word.endswith("#"):
-        return
-    if len(stretches) == 1 and len(stretches[0].group()) == 1:  # c++ is not c, .net is not net
-        return
-    for match in stretches:
-        yield Part(match.group().replace(",", ""), offset + match.start(), offset + match.end())
+    yield Part(segment.translate(_joiners), offset, offset + len(segment))
+    if elision := _elision.match(segment):  # l'oreal, o'brien
+        yield Part(segment[elision.end() :].translate(_joiners), offset + elision.end(), offset + len(segment))
+    stretches = list(_stretch.finditer(segment))
+    if not _is_a_name(segment) and len(stretches) <= _MAX_STRETCHES:
+        for match in stretches:
+            yield Part(match.group().translate(_joiners), offset + match.start(), offset + match.end())
+
+
+def _is_a_name(segment: str) -> bool:
+    """C++ is not C and .NET is not net; but Notepad++ is found as notepad."""
+    return segment == ".net" or segment.endswith("#") or (segment.endswith("++") and len(segment) == 3)

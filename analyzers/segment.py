@@ -27,12 +27,14 @@ LETTERS = rf"(?:{LETTER}++[{MARK}]*+)++"
 # "word" takes whole compounds: wh-1000xm5, at&t, jane@example.com, 1,000.5, c++, c#, .net
 _runs = re.compile(
     rf"(?P<word>(?:{LETTERS}|\.net\b)"
-    rf"(?:(?=[-_.'@&,+#])(?:(?:[-_.'@&]|(?<=\d),(?=\d\d\d(?!\d))){LETTERS}){{0,8}}+"
+    rf"(?:(?=[-_.'@&,+#])(?:(?:[-_.'@]|(?<=[^\W\d])&(?=[^\W\d])|(?<=\d),(?=\d\d\d(?!\d))){LETTERS}){{0,8}}+"
     rf"(?:\+\+(?!\+)|(?<![\w.'@&-].)\#)?)?)"
     rf"|(?P<han>[{HAN}]{{1,256}})"
     rf"|(?P<unspaced>[{UNSPACED}]+)"
     rf"|(?P<emoji>[\U0001f1e6-\U0001f1ff]{{2}}|[{EMOJI}])"
 )
+_LONGEST_WORD = 1024  # characters; what goes on beyond (base64, a wall of letters) is cut
+
 _all_han = re.compile(f"[{HAN}]+")
 _unit = re.compile(rf".[{MARK}]*")
 
@@ -81,8 +83,10 @@ class ScriptAnalyzer(ABC):
     def _run_parts(self, text: str) -> Iterator[Part]:
         analyse = {"word": self.word, "han": self.han, "unspaced": bigrams, "emoji": single}
         for match in _runs.finditer(text):
-            offset = match.start()
-            for term, start, end in analyse[match.lastgroup or ""](match.group()):
+            kind, run, offset = match.lastgroup or "", match.group(), match.start()
+            if kind == "word":
+                run = run[:_LONGEST_WORD]
+            for term, start, end in analyse[kind](run):
                 yield Part(term, offset + start, offset + end)
 
 

@@ -17,13 +17,11 @@ from hybrid import analyzers, encoders
 from hybrid.directory import Directory
 from hybrid.documents import check_batch
 from hybrid.embedding import Progress, embed
-from hybrid.encoders import EncoderSpec, QueryCache
+from hybrid.encoders import EncoderSpec
 from hybrid.errors import (
     DocumentError,
-    EncoderError,
     IndexClosed,
     IndexCorrupt,
-    IndexMismatch,
     IndexReadOnly,
     QueryError,
     SettingsError,
@@ -31,10 +29,12 @@ from hybrid.errors import (
 )
 from hybrid.generation import Generation, Snapshot
 from hybrid.ledger import Ledger
+from hybrid.model import Model, reference_to
 from hybrid.query import Lanes, answer, ranking
 from hybrid.rebuild import rebuild
 from hybrid.request import Asker, Options, Request
-from hybrid.settings import METRICS, AnalyzerRef, EncoderRef, Profile, Settings
+from hybrid.settings import METRICS, AnalyzerRef, Profile, Settings
+from hybrid.stats import stats
 from hybrid.types import Analyzer, Document, Encoder, Metric, Results, Run
 
 DEFAULT_ENCODER: Final = "multilingual-e5-small"
@@ -53,14 +53,13 @@ class Index:
         self._directory = directory
         self._read_only = read_only
         self._analyzer = analyzer
-        self._encoder = encoder
-        self._cache: QueryCache | None = None
         self._lanes = Lanes()
         self._writing = threading.RLock()  # add, delete, compact: one at a time
-        self._switching = threading.Lock()  # which generation counts, and the lazy encoder
+        self._switching = threading.Lock()  # which generation counts
         self._pid = os.getpid()
         self._closed = False
         self._generation = self._open_generation()
+        self._model = Model(directory.path, self._generation.settings.encoder, encoder)
 
     # -- making and opening
 
@@ -85,9 +84,8 @@ class Index:
             )
         model = None if encoder is None else encoders.load(encoder)
         words = analyzers.by_name(analyzer) if isinstance(analyzer, str) else analyzer
-        settings = Settings(
-            metric=metric, analyzer=_analyzer_ref(words), encoder=_encoder_ref(encoder, model)
-        )
+        reference = None if encoder is None or model is None else reference_to(encoder, model)
+        settings = Settings(metric=metric, analyzer=_analyzer_ref(words), encoder=reference)
         directory = Directory.create(path, lambda folder: Ledger.create(folder, settings, Profile()))
         directory.claim()
         return cls(directory, model, words, read_only=False)
@@ -110,7 +108,7 @@ class Index:
         with _closing_on_error(index):
             index._generation.check_analyzer()
             if encoder is not None:
-                index._take(encoders.load(encoder))
+                index._model.take(encoder)
         return index
 
     @classmethod
@@ -158,7 +156,7 @@ class Index:
         self._check_writable()
         batch = check_batch(documents)
         generation = self._generation
-        encoder = self._encoder_or_none() if any(document.vector is None for document in batch) else None
+        encoder = self._model.encoder() if any(document.vector is None for document in batch) else None
         rows = embed(batch, encoder, generation.settings.metric, generation.ledger.dim, progress)
         with self._writing:
             self._check_writable()
@@ -246,7 +244,7 @@ class Index:
         texts = [r.text for r in requests if r.asks_meaning and r.vector is None and r.text is not None]
         if not texts or not len(snapshot.vectors.rows):
             return list(requests)
-        if (cache := self._query_cache()) is None:
+        if (cache := self._model.queries()) is None:
             if requests[0].mode == "vector":
                 raise QueryError(
                     'mode "vector" needs vector=…: this index has no encoder to make one from the query'
@@ -280,8 +278,8 @@ class Index:
             words = analyzers.by_name(analyzer) if isinstance(analyzer, str) else analyzer
             settings = settings.model_copy(update={"analyzer": _analyzer_ref(words)})
         model = None if encoder is None else encoders.load(encoder)
-        if model is not None:
-            settings = settings.model_copy(update={"encoder": _encoder_ref(encoder, model)})
+        if encoder is not None and model is not None:
+            settings = settings.model_copy(update={"encoder": reference_to(encoder, model)})
         self._rebuild(settings, words, model, progress)
 
     def _rebuild(
@@ -303,7 +301,7 @@ class Index:
             with self._switching:
                 old, self._generation = self._generation, Generation(folder, words)
                 if model is not None:
-                    self._encoder, self._cache = model, None
+                    self._model = Model(self._directory.path, settings.encoder, model)
             old.retire()
             self._directory.sweep()
 
@@ -321,23 +319,7 @@ class Index:
     def stats(self) -> dict[str, Any]:
         """Counts, sizes in bytes and identities, ready for JSON."""
         with self._reading() as snapshot:
-            settings, folder = snapshot.generation.settings, snapshot.generation.folder
-            return {
-                "path": str(self._directory.path),
-                "documents": snapshot.size,
-                "dead": snapshot.count - snapshot.size,
-                "sequence": snapshot.seq,
-                "generation": folder.name,
-                "encoder": settings.encoder and settings.encoder.id,
-                "analyzer": settings.analyzer.id,
-                "metric": settings.metric,
-                "dimension": snapshot.generation.ledger.dim or None,
-                "vectors": len(snapshot.vectors.rows),
-                "vectors_in_graph": snapshot.vectors.graph.rows if snapshot.vectors.graph else 0,
-                "segments": snapshot.lexical.searcher.num_segments,
-                "profile": snapshot.generation.ledger.profile.model_dump(),
-                "bytes": _sizes(folder),
-            }
+            return {"path": str(self._directory.path), **stats(snapshot)}
 
     # -- inside
 
@@ -366,39 +348,6 @@ class Index:
             yield generation.refresh()
         finally:
             generation.release()
-
-    def _query_cache(self) -> QueryCache | None:
-        if (encoder := self._encoder_or_none()) is None:
-            return None
-        with self._switching:
-            if self._cache is None:
-                self._cache = QueryCache(encoder)
-            return self._cache
-
-    def _encoder_or_none(self) -> Encoder | None:
-        """The index's encoder, loaded when first needed."""
-        reference = self._generation.settings.encoder
-        if self._encoder is None and reference is not None:
-            if reference.spec is None:
-                raise EncoderError(
-                    f"{self._directory.path}: built with encoder {reference.id!r}, which your program has; "
-                    "pass it: Index.open(path, encoder=…)"
-                )
-            self._take(encoders.load(reference.spec))
-        return self._encoder
-
-    def _take(self, encoder: Encoder) -> None:
-        reference, path = self._generation.settings.encoder, self._directory.path
-        if reference is None:
-            raise IndexMismatch(
-                f"{path}: built without an encoder; run: hybrid reindex {path} --encoder {encoder.id}"
-            )
-        if encoder.id != reference.id:
-            raise IndexMismatch(
-                f"{path}: built with encoder {reference.id!r}, opened with {encoder.id!r}; "
-                f"run: hybrid reindex {path} --encoder …"
-            )
-        self._encoder = encoder
 
     def _check_open(self) -> None:
         if self._closed:
@@ -435,20 +384,6 @@ def reindex(
 def _analyzer_ref(analyzer: Analyzer) -> AnalyzerRef:
     name = analyzer.id.partition("-")[0]
     return AnalyzerRef(id=analyzer.id, name=name, user_words=tuple(getattr(analyzer, "user_words", ())))
-
-
-def _encoder_ref(spec: EncoderSpec | None, encoder: Encoder | None) -> EncoderRef | None:
-    return (
-        None if encoder is None or spec is None else EncoderRef(id=encoder.id, spec=encoders.spec_of(spec))
-    )
-
-
-def _sizes(folder: Path) -> dict[str, int]:
-    def total(pattern: str) -> int:
-        return sum(path.stat().st_size for path in folder.glob(pattern) if path.is_file())
-
-    parts = {"ledger": "ledger.db*", "vectors": "text.*", "lexical": "lexical/*", "graph": "graph*"}
-    return {name: total(pattern) for name, pattern in parts.items()}
 
 
 @contextmanager

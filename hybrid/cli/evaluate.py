@@ -49,7 +49,7 @@ def evaluate(
             write_run(run, run_out / f"{name}.trec", name)
     if report.unasked:
         complain(
-            f"{len(report.unasked)} judged queries are not in {queries} and score 0: {report.unasked[0]!r}, …"
+            f"{len(report.unasked)} judged queries are not in {queries}, scored 0: {report.unasked[0]!r}"
         )
     if as_json:
         print_json(report.to_json())
