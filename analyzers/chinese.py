@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
-from hybrid.analyzers.compounds import parts
+from hybrid.analyzers.compounds import LONGEST_WORD, parts
 from hybrid.analyzers.dictionary import parse_user_word, versioned
-from hybrid.analyzers.segment import Part, ScriptAnalyzer, clip
+from hybrid.analyzers.normalize import Span
+from hybrid.analyzers.segment import ScriptAnalyzer, clip
 from hybrid.analyzers.segmenter import Segmenter, segmenter
 
 
@@ -34,13 +35,13 @@ class Chinese(ScriptAnalyzer):
     def id(self) -> str:
         return versioned("chinese-1", self.user_words)
 
-    def word(self, run: str) -> Sequence[Part]:
-        return plain_word(run)
+    def word(self, run: str) -> Sequence[Span]:
+        return plain_word(run[:LONGEST_WORD])
 
-    def han(self, run: str) -> Sequence[Part]:
+    def han(self, run: str) -> Sequence[Span]:
         return self._segmenter.parts(run)
 
-    def whole(self, text: str) -> Sequence[Part]:
+    def whole(self, text: str) -> Sequence[Span]:
         return self._segmenter.literals.parts(text) if self.user_words else ()
 
     @cached_property
@@ -49,6 +50,6 @@ class Chinese(ScriptAnalyzer):
 
 
 @lru_cache(maxsize=1 << 14)
-def plain_word(run: str) -> tuple[Part, ...]:
+def plain_word(run: str) -> tuple[Span, ...]:
     """The forms of a word or compound as they are."""
-    return tuple(Part(clip(term), start, end) for term, start, end in parts(run))
+    return tuple((clip(term), start, end) for term, start, end in parts(run))

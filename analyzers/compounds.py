@@ -10,8 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from hybrid.analyzers.segment import LETTER, MARK, Part
+from hybrid.analyzers.normalize import Span
+from hybrid.analyzers.segment import LETTER, MARK
 
+LONGEST_WORD = 1024  # characters; what goes on beyond (base64, a wall of letters) is cut off
 _MAX_SEGMENTS = 6  # a longer chain (a slug, a path) has no name as a whole
 _MAX_STRETCHES = 4  # a longer alternation (a hash) has no parts that mean anything
 
@@ -25,32 +27,32 @@ _elision = re.compile(r"[^\W\d_]'(?=\w)")
 _joiners = str.maketrans("", "", "-_,'")
 
 
-def parts(run: str) -> list[Part]:
+def parts(run: str) -> list[Span]:
     """Whole, segments, stretches: by start, then the longer first, no place twice."""
     if run.isalpha():
-        return [Part(run, 0, len(run))]
+        return [(run, 0, len(run))]
     if _initials.fullmatch(run):  # u.s.a, e.g
-        return [Part(run.replace(".", ""), 0, len(run))]
-    found = {(start, -end): Part(term, start, end) for term, start, end in _forms(run) if term}
+        return [(run.replace(".", ""), 0, len(run))]
+    found = {(start, -end): (term, start, end) for term, start, end in _forms(run) if term}
     return [found[place] for place in sorted(found)]
 
 
-def _forms(run: str) -> Iterator[Part]:
+def _forms(run: str) -> Iterator[Span]:
     segments = list(_segment.finditer(run))
     if 1 < len(segments) <= _MAX_SEGMENTS:
-        yield Part(_possessive.sub("", run).translate(_joiners), 0, len(run))
+        yield (_possessive.sub("", run).translate(_joiners), 0, len(run))
     for match in segments:
         yield from _segment_forms(_possessive.sub("", match.group()), match.start())
 
 
-def _segment_forms(segment: str, offset: int) -> Iterator[Part]:
-    yield Part(segment.translate(_joiners), offset, offset + len(segment))
+def _segment_forms(segment: str, offset: int) -> Iterator[Span]:
+    yield (segment.translate(_joiners), offset, offset + len(segment))
     if elision := _elision.match(segment):  # l'oreal, o'brien
-        yield Part(segment[elision.end() :].translate(_joiners), offset + elision.end(), offset + len(segment))
+        yield (segment[elision.end() :].translate(_joiners), offset + elision.end(), offset + len(segment))
     stretches = list(_stretch.finditer(segment))
     if not _is_a_name(segment) and len(stretches) <= _MAX_STRETCHES:
         for match in stretches:
-            yield Part(match.group().translate(_joiners), offset + match.start(), offset + match.end())
+            yield (match.group().translate(_joiners), offset + match.start(), offset + match.end())
 
 
 def _is_a_name(segment: str) -> bool:

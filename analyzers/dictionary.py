@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hybrid.analyzers.normalize import fold
-from hybrid.analyzers.segment import LETTER, Part, clip
+from hybrid.analyzers.normalize import Span
+from hybrid.analyzers.segment import LETTER, clip
 from hybrid.errors import CorpusError, SettingsError
 
 _entry = re.compile(r"(?P<word>\S+)(?:[ \t]+(?P<frequency>[0-9]{1,12}))?(?:[ \t]+(?P<tag>[A-Za-z]+))?")
@@ -67,9 +68,13 @@ class Literals:
         self._pattern = re.compile(f"(?:{longest_first})" if words else "(?!)")
         self._inside_word = re.compile(rf"(?<={LETTER})(?={LETTER})")
 
-    def parts(self, text: str) -> list[Part]:
+    def parts(self, text: str) -> list[Span]:
         found = (match.span() for match in self._pattern.finditer(text))
-        return [Part(clip(text[start:end]), start, end) for start, end in found if self._stands_alone(text, start, end)]
+        return [
+            (clip(text[start:end]), start, end)
+            for start, end in found
+            if self._stands_alone(text, start, end)
+        ]
 
     def _stands_alone(self, text: str, start: int, end: int) -> bool:
         """Not cut out of a longer word: "ai" is not in "said"."""

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from hybrid.analyzers.compounds import parts
-from hybrid.analyzers.segment import Part, ScriptAnalyzer, bigrams, clip
+from hybrid.analyzers.compounds import LONGEST_WORD, parts
+from hybrid.analyzers.normalize import Span
+from hybrid.analyzers.segment import ScriptAnalyzer, bigrams, clip
 
 if TYPE_CHECKING:
     from Stemmer import Stemmer
@@ -29,17 +30,19 @@ class English(ScriptAnalyzer):
     def id(self) -> str:
         return "english-1"
 
-    def word(self, run: str) -> Sequence[Part]:
-        return english_word(run)
+    def word(self, run: str) -> Sequence[Span]:
+        return english_word(run[:LONGEST_WORD])
 
-    def han(self, run: str) -> Sequence[Part]:
+    def han(self, run: str) -> Sequence[Span]:
         return bigrams(run)
 
 
 @lru_cache(maxsize=1 << 16)
-def english_word(run: str) -> tuple[Part, ...]:
+def english_word(run: str) -> tuple[Span, ...]:
     """The forms of a word or compound, stop words left out, words stemmed."""
-    return tuple(Part(clip(stem(term)), start, end) for term, start, end in parts(run) if term not in STOP_WORDS)
+    return tuple(
+        (clip(stem(term)), start, end) for term, start, end in parts(run) if term not in STOP_WORDS
+    )
 
 
 def stem(word: str) -> str:

@@ -9,7 +9,8 @@ from functools import cached_property
 from hybrid.analyzers.chinese import Chinese
 from hybrid.analyzers.dictionary import parse_user_word, versioned
 from hybrid.analyzers.english import English
-from hybrid.analyzers.segment import Part, ScriptAnalyzer
+from hybrid.analyzers.normalize import Span
+from hybrid.analyzers.segment import ScriptAnalyzer
 
 _ENGLISH = English()
 
@@ -31,13 +32,13 @@ class Mixed(ScriptAnalyzer):
     def id(self) -> str:
         return versioned("mixed-1", self.user_words)
 
-    def word(self, run: str) -> Sequence[Part]:
+    def word(self, run: str) -> Sequence[Span]:
         return _ENGLISH.word(run)
 
-    def han(self, run: str) -> Sequence[Part]:
+    def han(self, run: str) -> Sequence[Span]:
         return self._chinese.han(run)
 
-    def whole(self, text: str) -> Sequence[Part]:
+    def whole(self, text: str) -> Sequence[Span]:
         return self._chinese.whole(text)
 
     @cached_property

@@ -12,12 +12,15 @@ from array import array
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import regex
 
 if TYPE_CHECKING:
     from opencc import OpenCC
+
+Span: TypeAlias = tuple[str, int, int]
+"""A term and the characters that it came from: (term, start, end)."""
 
 _RAISED = r"\u00B2\u00B3\u00B9\u2070-\u209C"
 # Characters whose folding depends on a neighbour; a text without any folds character by character.
@@ -46,7 +49,18 @@ _AFTER_NFKC = str.maketrans(
     {
         **dict.fromkeys("\u2018\u2019\u201b\u02bc\u2032", "'"),
         "\u2010": "-",
-        **{"æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "ħ": "h", "ı": "i", "ł": "l", "ŧ": "t", "þ": "th"},
+        **{
+            "æ": "ae",
+            "œ": "oe",
+            "ø": "o",
+            "đ": "d",
+            "ð": "d",
+            "ħ": "h",
+            "ı": "i",
+            "ł": "l",
+            "ŧ": "t",
+            "þ": "th",
+        },
     }
 )
 
@@ -58,9 +72,11 @@ class Folded:
     text: str
     edits: _Edits | None = None
 
-    def original(self, start: int, end: int) -> tuple[int, int]:
-        """Where ``text[start:end]`` came from; a part of an expanded character means all of it."""
-        return (start, end) if self.edits is None else self.edits.original(start, end)
+    def originals(self, spans: list[Span]) -> list[Span]:
+        """Where each ``text[start:end]`` came from; a part of an expanded character means all of it."""
+        if self.edits is None:
+            return spans
+        return [(term, self.edits.start(start), self.edits.end(end)) for term, start, end in spans]
 
 
 def fold(text: str) -> Folded:
@@ -127,10 +143,7 @@ class _Edits:
         self.length += len(piece)
         return piece
 
-    def original(self, start: int, end: int) -> tuple[int, int]:
-        return self._original_start(start), self._original_end(end)
-
-    def _original_start(self, start: int) -> int:
+    def start(self, start: int) -> int:
         edit = bisect_right(self.starts, start) - 1
         if edit < 0:
             return start
@@ -138,7 +151,7 @@ class _Edits:
             return self.original_starts[edit]
         return self.original_ends[edit] + start - self.ends[edit]
 
-    def _original_end(self, end: int) -> int:
+    def end(self, end: int) -> int:
         edit = bisect_left(self.starts, end) - 1
         if edit < 0:
             return end

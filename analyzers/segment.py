@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
-from hybrid.analyzers.normalize import fold
+from hybrid.analyzers.normalize import Span, fold
 
 HAN = "\u3005\u3007\u3021-\u3029\u3038-\u303b\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 # Scripts written without spaces: kana, Thai, Lao, Myanmar, Khmer.
@@ -33,18 +32,10 @@ _runs = re.compile(
     rf"|(?P<unspaced>[{UNSPACED}]+)"
     rf"|(?P<emoji>[\U0001f1e6-\U0001f1ff]{{2}}|[{EMOJI}])"
 )
-_LONGEST_WORD = 1024  # characters; what goes on beyond (base64, a wall of letters) is cut
+_MAX_TERM_BYTES = 255
 
 _all_han = re.compile(f"[{HAN}]+")
 _unit = re.compile(rf".[{MARK}]*")
-
-
-class Part(NamedTuple):
-    """A term and the characters of its run that it came from: ``run[start:end]``."""
-
-    term: str
-    start: int
-    end: int
 
 
 class ScriptAnalyzer(ABC):
@@ -54,47 +45,43 @@ class ScriptAnalyzer(ABC):
     """
 
     @abstractmethod
-    def word(self, run: str) -> Sequence[Part]:
+    def word(self, run: str) -> Sequence[Span]:
         """The terms of a word or compound of a script that is written with spaces."""
 
     @abstractmethod
-    def han(self, run: str) -> Sequence[Part]:
+    def han(self, run: str) -> Sequence[Span]:
         """The terms of a run of Chinese characters."""
 
-    def whole(self, text: str) -> Sequence[Part]:  # noqa: ARG002
+    def whole(self, text: str) -> Sequence[Span]:  # noqa: ARG002
         """Terms that runs by script would break."""
         return ()
 
     def terms(self, text: str) -> list[str]:
         """The terms of ``text`` in order, repeats included."""
-        return [term for term, _, _ in self._parts(fold(text).text)]
+        return [term for term, _, _ in self._spans(fold(text).text)]
 
-    def spans(self, text: str) -> list[tuple[str, int, int]]:
+    def spans(self, text: str) -> list[Span]:
         """``terms`` with the characters that each came from: ``text[start:end]``."""
         folded = fold(text)
-        return [(term, *folded.original(start, end)) for term, start, end in self._parts(folded.text)]
+        return folded.originals(self._spans(folded.text))
 
-    def _parts(self, text: str) -> Iterable[Part]:
-        whole = self.whole(text)
-        if not whole:
-            return self._run_parts(text)
-        return sorted({*whole, *self._run_parts(text)}, key=lambda part: (part.start, -part.end, part.term))
-
-    def _run_parts(self, text: str) -> Iterator[Part]:
+    def _spans(self, text: str) -> list[Span]:
         analyse = {"word": self.word, "han": self.han, "unspaced": bigrams, "emoji": single}
-        for match in _runs.finditer(text):
-            kind, run, offset = match.lastgroup or "", match.group(), match.start()
-            if kind == "word":
-                run = run[:_LONGEST_WORD]
-            for term, start, end in analyse[kind](run):
-                yield Part(term, offset + start, offset + end)
+        spans = [
+            (term, match.start() + start, match.start() + end)
+            for match in _runs.finditer(text)
+            for term, start, end in analyse[match.lastgroup or ""](match.group())
+        ]
+        if whole := self.whole(text):
+            return sorted({*spans, *whole}, key=lambda span: (span[1], -span[2]))
+        return spans
 
 
-def bigrams(run: str) -> list[Part]:
+def bigrams(run: str) -> list[Span]:
     """Overlapping pairs of characters with their marks; a lone one is a term of its own."""
     units = [match.span() for match in _unit.finditer(run)]
     pairs = zip(units, units[1:] or units, strict=False)
-    return [Part(clip(run[start:end]), start, end) for (start, _), (_, end) in pairs]
+    return [(clip(run[start:end]), start, end) for (start, _), (_, end) in pairs]
 
 
 def is_han(text: str) -> bool:
@@ -102,12 +89,12 @@ def is_han(text: str) -> bool:
     return _all_han.fullmatch(text) is not None
 
 
-def single(run: str) -> list[Part]:
-    return [Part(run, 0, len(run))]
+def single(run: str) -> list[Span]:
+    return [(run, 0, len(run))]
 
 
-def clip(term: str, limit: int = 255) -> str:
-    """At most ``limit`` bytes of UTF-8, cut between characters."""
-    if len(term) * 4 <= limit:
+def clip(term: str) -> str:
+    """At most 255 bytes of UTF-8, cut between characters: a longer term is no word."""
+    if len(term) * 4 <= _MAX_TERM_BYTES:
         return term
-    return term.encode()[:limit].decode(errors="ignore")
+    return term.encode()[:_MAX_TERM_BYTES].decode(errors="ignore")

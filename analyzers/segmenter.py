@@ -10,7 +10,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from hybrid.analyzers.dictionary import Literals, UserWord, parse_user_word
-from hybrid.analyzers.segment import Part, clip, is_han
+from hybrid.analyzers.normalize import Span
+from hybrid.analyzers.segment import clip, is_han
 
 if TYPE_CHECKING:
     from jieba import Tokenizer
@@ -43,16 +44,16 @@ class Segmenter:
         self._stop_words = stop_words()
         self._word_parts = lru_cache(maxsize=1 << 16)(self._parts_of_word)
 
-    def parts(self, run: str) -> list[Part]:
+    def parts(self, run: str) -> list[Span]:
         """The terms of a run of Chinese characters, folded before."""
-        found: list[Part] = []
+        found: list[Span] = []
         offset = 0
         for word in self._tokenizer.cut(run, HMM=False):
-            found += [Part(term, offset + start, offset + end) for term, start, end in self._word_parts(word)]
+            found += [(term, offset + start, offset + end) for term, start, end in self._word_parts(word)]
             offset += len(word)
         return found
 
-    def _parts_of_word(self, word: str) -> tuple[Part, ...]:
+    def _parts_of_word(self, word: str) -> tuple[Span, ...]:
         frequency = self._tokenizer.FREQ
         places = {
             (start, start + size)
@@ -61,8 +62,8 @@ class Segmenter:
             if frequency.get(word[start : start + size])
         }
         ordered = sorted(places | {(0, len(word))}, key=lambda place: (place[0], -place[1]))
-        found = (Part(clip(word[start:end]), start, end) for start, end in ordered)
-        return tuple(part for part in found if part.term not in self._stop_words)
+        found = ((clip(word[start:end]), start, end) for start, end in ordered)
+        return tuple(span for span in found if span[0] not in self._stop_words)
 
 
 @cache

@@ -1,9 +1,9 @@
 """Score normalisers: one list's scores onto a scale that can be added to another list's.
 
 A document that a list lacks counts 0 there, so each of these maps onto values of 0 and more, where 0
-is the worst. If all scores of a list are equal, each gives 1: the list says that these documents were
-found and nothing about their order, and dividing by a spread of 0 (or of rounding noise) says less.
-All compute in float64, where no float32 score can overflow.
+is the worst. If all scores of a list are equal, each gives 1: there is no spread to divide by, and a
+document that was found is better than one that was not. All compute in float64, where no float32 score
+can overflow.
 """
 
 from __future__ import annotations
@@ -103,8 +103,7 @@ NORMALIZERS: Final[Mapping[str, type[Normalizer]]] = MappingProxyType(
 
 
 def _flat(candidates: Candidates) -> bool:
-    """Whether all scores are equal: the best and the worst are, since a list stands best first. Their
-    sd would not do to tell: it may be rounding noise instead of 0."""
+    """Whether all scores are equal: whether the first and the last are, since a list is sorted."""
     return not len(candidates) or bool(candidates.scores[0] == candidates.scores[-1])
 
 

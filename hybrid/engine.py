@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, Unpack
 
@@ -242,13 +241,11 @@ class Index:
     def _encoded(self, snapshot: Snapshot, requests: Sequence[Request]) -> list[Request]:
         """The requests with their query vectors filled in."""
         texts = [r.text for r in requests if r.asks_meaning and r.vector is None and r.text is not None]
-        if not texts or not len(snapshot.vectors.rows):
-            return list(requests)
-        if (cache := self._model.queries()) is None:
-            if requests[0].mode == "vector":
-                raise QueryError(
-                    'mode "vector" needs vector=…: this index has no encoder to make one from the query'
-                )
+        if texts and requests[0].mode == "vector" and snapshot.generation.settings.encoder is None:
+            raise QueryError(
+                'mode "vector" needs vector=…: this index has no encoder to make one from the query'
+            )
+        if not texts or not len(snapshot.vectors.rows) or (cache := self._model.queries()) is None:
             return list(requests)
         vectors = iter(cache.vectors(texts))
         asker = self._asker(snapshot)

@@ -196,16 +196,14 @@ class MemoryIndex:
         return -float(((a - b) ** 2).sum()) if self._metric == "l2" else float(a @ b)
 
     def _query_vector(self, request: Request) -> Scores | None:
-        if not request.asks_meaning or not self._dim:
+        if not request.asks_meaning:
             return None
-        if request.vector is not None:
+        if request.vector is None and request.mode == "vector" and self._encoder is None:
+            raise QueryError(
+                'mode "vector" needs vector=…: this index has no encoder to make one from the query'
+            )
+        if request.vector is not None or self._encoder is None or not self._dim:
             return request.vector
-        if self._encoder is None:
-            if request.mode == "vector":
-                raise QueryError(
-                    'mode "vector" needs vector=…: this index has no encoder to make one from the query'
-                )
-            return None
         return self._asker().unit(self._encoder.queries([request.text or ""])[0])
 
 

@@ -55,7 +55,7 @@ class Model:
     def _checked(self, encoder: Encoder) -> Encoder:
         if self._reference is None:
             raise IndexMismatch(
-                f"{self._path}: built without an encoder; to give it one run: hybrid reindex {self._path} --encoder …"
+                f"{self._path}: built without an encoder; run: hybrid reindex {self._path} --encoder …"
             )
         if encoder.id != self._reference.id:
             raise IndexMismatch(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import count
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -11,12 +15,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import hybrid.columns
 from hybrid.columns import Columns
 from hybrid.filters import Filter, parse
 from tests.test_filters import FAILS, PASSES
 
 BIG = 2**53
-SMALL = st.sampled_from([0, 1, 9, 9.0, 2.5, -0.0, 0.1, 5e-324])
+SMALL = st.sampled_from([0, 1, 2, 3, 9, 9.0, 2.5, -0.0, 0.1, 5e-324])
 HUGE = st.sampled_from(
     [BIG, BIG + 1, float(BIG), -BIG - 1, 2**64, 1e300, int(1e300), int(1e300) + 1, 1.7e308]
 )
@@ -98,7 +103,7 @@ def passing(source: dict[str, Any], *documents: Any) -> list[bool]:
     return [bool(passed) for passed in columns.mask(parse(source), len(documents))]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(st.lists(METADATA, max_size=8), st.lists(FILTERS, min_size=1, max_size=4), st.integers(0, 10))
 @example([{"a": BIG + 1}, {"a": float(BIG)}], [{"a": {"gt": BIG}}, {"a": BIG}], 2)
 def test_the_mask_is_what_matches(documents: list[Any], sources: list[dict[str, Any]], n: int) -> None:
@@ -172,8 +177,72 @@ def test_a_mask_belongs_to_the_caller() -> None:
     assert columns.mask(parse({"a": True}), 2).tolist() == [True, False]
 
 
+def at_every_line(run: Callable[[], Any], look: Callable[[], None]) -> Any:
+    """Run, and before every line of columns.py let another look, as a thread might."""
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        if frame.f_code.co_filename != hybrid.columns.__file__:
+            return None
+        if event == "line":
+            look()
+        return trace
+
+    usual = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        return run()
+    finally:
+        sys.settrace(usual)
+
+
+WANTED = [parse({"n": {"gte": 3}}), parse({"s": "odd"}), parse({"s": {"gt": "even"}}), parse({"t": "all"})]
+
+
+def document(i: int) -> dict[str, Any]:
+    return {"n": i, "s": "odd" if i % 2 else "even", "t": ["all"] * (i % 3)}
+
+
+def test_a_reader_may_look_at_any_line_of_the_writer(monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = np.empty
+    monkeypatch.setattr(
+        np, "empty", lambda *args: np.full_like(empty(*args), 1)
+    )  # poison what is not written
+    columns, documents = Columns(), [document(i) for i in range(40)]
+    for n, metadata in enumerate(documents):
+        expected = [[wanted.matches(known) for known in documents[:n]] for wanted in WANTED]
+
+        def look(n: int = n, expected: list[list[bool]] = expected) -> None:
+            assert [columns.mask(wanted, n).tolist() for wanted in WANTED] == expected
+
+        at_every_line(partial(columns.append, n, metadata), look)
+
+
+def test_a_writer_may_write_at_any_line_of_a_reader() -> None:
+    for n in range(20):
+        columns = columns_of([(i, document(i)) for i in range(n)])
+        later = count(n)
+
+        def write(columns: Columns = columns, later: Iterator[int] = later) -> None:
+            ordinal = next(later)
+            columns.append(ordinal, document(ordinal) | {"s": f"new {ordinal}"})
+
+        for wanted in WANTED:
+            mask = at_every_line(partial(columns.mask, wanted, n), write)
+            assert mask.tolist() == [wanted.matches(document(i)) for i in range(n)]
+
+
+@pytest.fixture
+def hasty_threads() -> Iterator[None]:
+    """Let threads take turns as often as they can."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("hasty_threads")
 def test_readers_beside_a_writer_see_their_snapshot() -> None:
-    columns, total = Columns(), 6000
+    columns, total = Columns(), 3000
     published = [0]
     wrong: list[str] = []
     filters: list[tuple[Filter, Callable[[Any], Any]]] = [

@@ -278,7 +278,6 @@ def test_distribution_keeps_the_order_of_outliers_above_and_drops_those_below() 
 @pytest.mark.parametrize("score", [0.0, 0.1, -7.5, 3.4e38, 1e-45])
 @pytest.mark.parametrize("n", [1, 2, 7])
 def test_equal_scores_are_all_1(normalize: Normalizer, score: float, n: int) -> None:
-    """0.1 seven times has a mean that is not 0.1: noise must not become a ranking."""
     leg = candidates(dict.fromkeys(range(n), score), floor=-10.0 if score < 0 else 0.0)
     np.testing.assert_array_equal(normalize(leg), np.ones(n))
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Final, cast
 
-import click
 import typer
 
 from hybrid.cli import care, demo, evaluate, index, search
 from hybrid.cli.output import complain
 from hybrid.errors import HybridError, InputError
+
+# click's ClickException; typer may carry a click of its own, so it is reached through what typer exports.
+_USAGE: Final = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
 
 app = typer.Typer(
     help="Hybrid search, keywords and meaning, in one directory.",
@@ -37,7 +40,7 @@ def main() -> None:
     """The ``hybrid`` command. No error reaches the user as a traceback."""
     try:
         status = app(standalone_mode=False)
-    except click.ClickException as error:
+    except _USAGE as error:
         complain(error.format_message())
         status = error.exit_code
     except InputError as error:
@@ -46,7 +49,7 @@ def main() -> None:
     except HybridError as error:
         complain(str(error))
         status = 1
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         complain("interrupted; what was acknowledged is kept")
         status = 130
     except BrokenPipeError:  # the reader of our output has left

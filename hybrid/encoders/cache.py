@@ -31,7 +31,7 @@ class QueryCache:
         return vector
 
     def vectors(self, texts: Sequence[str]) -> Matrix:
-        """float32 (len(texts), dim), read-only; the new ones are encoded in one call. Raises EncoderError."""
+        """float32 (len(texts), dim), read-only; the new ones encoded in one call. Raises EncoderError."""
         if not texts:
             return np.empty((0, self._encoder.dim), np.float32)
         known = self._recall(texts)

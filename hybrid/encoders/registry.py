@@ -62,7 +62,7 @@ def _at(place: str | Path) -> Encoder:
     if isinstance(place, str) and _HUB_NAME.fullmatch(place):
         return Transformer(place)
     raise ModelNotFound(
-        f"{place} is no encoder: neither a named model ({', '.join(MODELS)}) nor a folder nor a name on the hub"
+        f"{place} is no encoder: no named model ({', '.join(MODELS)}), no folder and no name on the hub"
     )
 
 

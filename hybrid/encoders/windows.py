@@ -17,7 +17,7 @@ from hybrid.types import Encoder, Passage, Windowed
 _SENTENCE_END = regex.compile(
     r"""
       [。！？；…]+ [”’」』）》"')\]]*
-    | (?: [!?]+ | (?<! \b (?: \p{Lu} | Dr | Mr | Mrs | Ms | Prof | St | Fig | No | vs | e\.g | i\.e ) ) \.+ )
+    | (?: [!?]+ | (?<! \b (?: \p{Lu} | Dr | Mr | Mrs | Ms | Prof | St | No | vs | e\.g | i\.e ) ) \.+ )
       [”’"')\]]* (?=\s)
     | \n+
     """,
