@@ -9,8 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
-from hybrid.analyzers.normalize import fold
-from hybrid.analyzers.normalize import Span
+from hybrid.analyzers.normalize import Span, fold
 from hybrid.analyzers.segment import LETTER, clip
 from hybrid.errors import CorpusError, SettingsError
 
@@ -54,9 +53,10 @@ def parse_user_word(entry: str) -> UserWord:
     """Raises SettingsError unless ``entry`` reads ``word [frequency] [tag]``."""
     match = _entry.fullmatch(entry.strip())
     frequency = int(match["frequency"]) if match and match["frequency"] else None
-    if not match or frequency == 0:
+    word = fold(match["word"]).text if match else ""
+    if word.split() != [word] or frequency == 0:
         raise SettingsError(f"{entry!r} is no user word; write: word [frequency, at least 1] [tag]")
-    return UserWord(fold(match["word"]).text, frequency)
+    return UserWord(word, frequency)
 
 
 class Literals:

@@ -45,24 +45,11 @@ _accents = regex.compile(
 )
 # NFKC would glue the sign to its word ("sonytm"), and spell the ellipsis with three characters.
 _BEFORE_NFKC = str.maketrans(dict.fromkeys("™℠…‥", " "))
-_AFTER_NFKC = str.maketrans(
-    {
-        **dict.fromkeys("\u2018\u2019\u201b\u02bc\u2032", "'"),
-        "\u2010": "-",
-        **{
-            "æ": "ae",
-            "œ": "oe",
-            "ø": "o",
-            "đ": "d",
-            "ð": "d",
-            "ħ": "h",
-            "ı": "i",
-            "ł": "l",
-            "ŧ": "t",
-            "þ": "th",
-        },
-    }
-)
+_AFTER_NFKC: dict[int, str | int] = {
+    **str.maketrans("\u2018\u2019\u201b\u02bc\u2032\u2010", "'''''-"),
+    **str.maketrans("øđðħıłŧ", "oddhilt"),
+    **str.maketrans({"æ": "ae", "œ": "oe", "þ": "th"}),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +82,7 @@ def simplify(text: str) -> str:
     stays) where the phrases keep it, else by character."""
     if not _han.search(text):
         return text
-    simplified = _opencc().convert(text)
+    simplified: str = _opencc().convert(text)
     if len(simplified) == len(text):
         return simplified
     return _han.sub(lambda match: _opencc().convert(match.group())[:1], text)

@@ -6,12 +6,12 @@ import threading
 import warnings
 from collections.abc import Sequence
 from functools import cache, lru_cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from hybrid.analyzers.dictionary import Literals, UserWord, parse_user_word
 from hybrid.analyzers.normalize import Span
 from hybrid.analyzers.segment import clip, is_han
+from hybrid.analyzers.stopwords import stop_words
 
 if TYPE_CHECKING:
     from jieba import Tokenizer
@@ -41,7 +41,7 @@ class Segmenter:
     def __init__(self, user_words: Sequence[UserWord]) -> None:
         self.literals = Literals([user.word for user in user_words if not is_han(user.word)])
         self._tokenizer = _tokenizer([user for user in user_words if is_han(user.word)])
-        self._stop_words = stop_words()
+        self._stop_words = stop_words("zh")
         self._word_parts = lru_cache(maxsize=1 << 16)(self._parts_of_word)
 
     def parts(self, run: str) -> list[Span]:
@@ -64,12 +64,6 @@ class Segmenter:
         ordered = sorted(places | {(0, len(word))}, key=lambda place: (place[0], -place[1]))
         found = ((clip(word[start:end]), start, end) for start, end in ordered)
         return tuple(span for span in found if span[0] not in self._stop_words)
-
-
-@cache
-def stop_words() -> frozenset[str]:
-    lines = files("hybrid.analyzers").joinpath("stopwords_zh.txt").read_text("utf-8").splitlines()
-    return frozenset(word for line in lines if not line.startswith("#") for word in line.split())
 
 
 def _tokenizer(user_words: Sequence[UserWord]) -> Tokenizer:

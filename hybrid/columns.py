@@ -152,7 +152,7 @@ class _Column:
 
     def mark(self, test: Test, passed: Mask) -> None:
         """Set ``passed`` (n,) at the ordinals below n that have a value which passes the test."""
-        length = self._length  # before the arrays: those of a later moment hold at least this much
+        length = self._length  # what is appended from here on is not below n
         ordinals, values = self._arrays
         below = int(np.searchsorted(ordinals[:length], len(passed)))
         hit = test(values[:below])

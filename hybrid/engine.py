@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -209,9 +210,11 @@ class Index:
         such as {"price": {"lt": 100}}. fusion=None: a value such as RRF(k=60), instead of the index's
         serving profile. depth=None: candidates of each leg, at least k. reranker=None: orders the fused.
         """
+        start = time.perf_counter()
         with self._reading() as snapshot:
             request = self._asker(snapshot).one(query, vector, options)
-            return answer(snapshot, self._encoded(snapshot, [request])[0], self._lanes)
+            results = answer(snapshot, self._encoded(snapshot, [request])[0], self._lanes)
+            return replace(results, took=time.perf_counter() - start)
 
     def search_many(
         self,

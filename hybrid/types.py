@@ -67,7 +67,7 @@ class Hit:
 @dataclass(frozen=True)
 class Results:
     """An answer: ``hits`` best first, the sequence number of the ``snapshot`` it was read from, and
-    the seconds it ``took``. Iterates over its hits."""
+    the seconds it ``took`` (in a batch, without the encoding). Iterates over its hits."""
 
     hits: tuple[Hit, ...]
     snapshot: int

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hybrid.columns
@@ -45,7 +45,7 @@ PLACES = (
     | POINTS.map(list)
 )
 SCALARS = NUMBERS | STRINGS | INSTANTS | st.booleans()
-KEYS = st.sampled_from(["a", "b", "c", "a.b", ".", ""])
+KEYS = st.sampled_from(["a", "a", "a", "b", "b", "a.b", ".", ""])
 METADATA = st.dictionaries(
     KEYS,
     st.recursive(
@@ -53,43 +53,52 @@ METADATA = st.dictionaries(
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
         max_leaves=6,
     ),
+    min_size=1,
     max_size=3,
 )
-
-PATHS = st.sampled_from(["a", "b", "c", "a.b", "a.b.c", "a.lat", "b.a", "c.c", "", "a.", "..", "nowhere"])
-
-
-def ranges(operands: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    return st.dictionaries(st.sampled_from(["gt", "gte", "lt", "lte"]), operands, min_size=1, max_size=3)
+KM = st.sampled_from([0, 1, 343.5, 344, 5000, 20_016]) | st.floats(0, 21_000)
+BOUNDS = st.sets(st.sampled_from(["gt", "gte", "lt", "lte"]), min_size=1, max_size=3)
 
 
-def is_instant(text: str) -> bool:
-    (kind,) = {kind for kind, _ in parse({"x": text}).values}  # type: ignore[union-attr]
-    return kind == "instant"
+def held_by(metadata: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """What could be asked of some metadata: each path with each value there."""
+    if isinstance(metadata, dict):
+        for key, inner in metadata.items():
+            yield from held_by(inner, f"{path}.{key}" if path else key)
+    elif isinstance(metadata, list):
+        for inner in metadata:
+            yield from held_by(inner, path)
+    yield path, metadata
 
 
-CONDITIONS = (
-    SCALARS
-    | st.lists(SCALARS, max_size=4).map(lambda values: {"in": values})
-    | ranges(NUMBERS)
-    | ranges(STRINGS)
-    | ranges(INSTANTS.filter(is_instant))
-    | st.booleans().map(lambda wanted: {"exists": wanted})
-    | st.builds(
-        lambda point, km: {"near": point, "km": km},
-        POINTS,
-        st.sampled_from([0, 1, 343.5, 344, 5000, 20_016]) | st.floats(0, 21_000),
+def condition(value: Any) -> st.SearchStrategy[Any]:
+    """A condition that ``value`` may meet."""
+    conditions: list[st.SearchStrategy[Any]] = [st.booleans().map(lambda wanted: {"exists": wanted})]
+    if isinstance(value, (str, int, float)):
+        conditions += [
+            st.just(value),
+            st.lists(SCALARS, max_size=3).map(lambda more: {"in": [value, *more]}),
+        ]
+        if not isinstance(value, bool):
+            conditions.append(BOUNDS.map(lambda bounds: dict.fromkeys(bounds, value)))
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        conditions.append(st.dictionaries(st.sampled_from(["gt", "lte"]), NUMBERS, min_size=1))
+    conditions.append(st.builds(lambda point, km: {"near": point, "km": km}, POINTS, KM))
+    return st.one_of(conditions)
+
+
+def filters_about(documents: Sequence[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    known = [(path, value) for metadata in documents for path, value in held_by(metadata)]
+    known += [("nowhere", 1), ("a", "elsewhere")]
+    return st.recursive(
+        st.sampled_from(known).flatmap(lambda pair: condition(pair[1]).map(lambda asked: {pair[0]: asked})),
+        lambda inner: (
+            st.lists(inner, min_size=1, max_size=3).map(lambda parts: {"and": parts})
+            | st.lists(inner, min_size=1, max_size=3).map(lambda parts: {"or": parts})
+            | inner.map(lambda part: {"not": part})
+        ),
+        max_leaves=3,
     )
-)
-FILTERS = st.recursive(
-    st.dictionaries(PATHS, CONDITIONS, max_size=2),
-    lambda inner: (
-        st.lists(inner, min_size=1, max_size=3).map(lambda parts: {"and": parts})
-        | st.lists(inner, min_size=1, max_size=3).map(lambda parts: {"or": parts})
-        | inner.map(lambda part: {"not": part})
-    ),
-    max_leaves=4,
-)
 
 
 def columns_of(documents: Sequence[tuple[int, Any]]) -> Columns:
@@ -103,13 +112,12 @@ def passing(source: dict[str, Any], *documents: Any) -> list[bool]:
     return [bool(passed) for passed in columns.mask(parse(source), len(documents))]
 
 
-@settings(max_examples=250, deadline=None)
-@given(st.lists(METADATA, max_size=8), st.lists(FILTERS, min_size=1, max_size=4), st.integers(0, 10))
-@example([{"a": BIG + 1}, {"a": float(BIG)}], [{"a": {"gt": BIG}}, {"a": BIG}], 2)
-def test_the_mask_is_what_matches(documents: list[Any], sources: list[dict[str, Any]], n: int) -> None:
-    columns = columns_of(list(enumerate(documents)))
-    known = [*documents, *[{}] * 10][:n]
-    for source in sources:
+@settings(max_examples=300, deadline=None)
+@given(st.data(), st.lists(METADATA, min_size=1, max_size=8), st.integers(-2, 3))
+def test_the_mask_is_what_matches(data: st.DataObject, documents: list[Any], more: int) -> None:
+    columns, n = columns_of(list(enumerate(documents))), max(0, len(documents) + more)
+    known = [*documents, {}, {}, {}][:n]
+    for source in data.draw(st.lists(filters_about(documents), min_size=1, max_size=4)):
         wanted = parse(source)
         mask = columns.mask(wanted, n)
         assert mask.dtype == np.bool_
@@ -195,18 +203,15 @@ def at_every_line(run: Callable[[], Any], look: Callable[[], None]) -> Any:
         sys.settrace(usual)
 
 
-WANTED = [parse({"n": {"gte": 3}}), parse({"s": "odd"}), parse({"s": {"gt": "even"}}), parse({"t": "all"})]
+WANTED = [parse({"n": 0}), parse({"n": {"gte": 4}}), parse({"s": {"gt": "even"}}), parse({"t": "all"})]
 
 
 def document(i: int) -> dict[str, Any]:
-    return {"n": i, "s": "odd" if i % 2 else "even", "t": ["all"] * (i % 3)}
+    return {"n": i + 1, "s": "odd" if i % 2 else "even", "t": ["all"] * (i % 3)}
 
 
 def test_a_reader_may_look_at_any_line_of_the_writer(monkeypatch: pytest.MonkeyPatch) -> None:
-    empty = np.empty
-    monkeypatch.setattr(
-        np, "empty", lambda *args: np.full_like(empty(*args), 1)
-    )  # poison what is not written
+    monkeypatch.setattr(np, "empty", np.zeros)  # so that an entry not yet written is n = 0 of ordinal 0
     columns, documents = Columns(), [document(i) for i in range(40)]
     for n, metadata in enumerate(documents):
         expected = [[wanted.matches(known) for known in documents[:n]] for wanted in WANTED]

@@ -15,10 +15,11 @@ from hybrid.cli.output import bar, out, table
 from hybrid.engine import DEFAULT_ENCODER, Index
 from hybrid.evaluate import depth_of, parse
 from hybrid.evaluate import evaluate as measure
-from hybrid.types import Mode, Results
+from hybrid.types import Document, Mode, Results
 
 _MODES: Final[list[Mode]] = ["lexical", "vector", "hybrid"]
 _SHOWN: Final = 3
+_TRY: Final = "what to do when the tap drips"
 
 
 def demo(
@@ -30,26 +31,35 @@ def demo(
     folder = corpora.sample()
     queries = corpora.read_queries(folder / "queries.jsonl")
     qrels = corpora.read_qrels(folder / "qrels" / "test.tsv")
-    documents = list(corpora.read_documents(folder))
     with _index(to) as index:
-        with bar("indexing", len(documents)) as progress:
-            index.add(documents, progress=progress.advance)
+        _fill(index, list(corpora.read_documents(folder)))
         out.print(
-            f"{len(index):,} documents in Chinese and English, encoded with {DEFAULT_ENCODER}, in {to}\n"
+            f"{len(index):,} documents in Chinese and English, encoded with {DEFAULT_ENCODER}, in {to}."
+        )
+        out.print(
+            "The first three answers of each way to search; ✓ marks what answers the query.\n", style="dim"
         )
         for query_id, shows in _showcase(folder).items():
             _compare(index, queries[query_id], shows, qrels[query_id])
         measures = parse(MEASURES)
         report = measure(answers(index, queries, qrels, _MODES, depth_of(measures)), qrels, measures)
         out.print(scores(report))
-        out.print(f"{report.queries} judged queries of the sample\n", style="dim")
+        out.print(
+            f"{report.queries} judged queries of the sample, which shows but proves nothing\n", style="dim"
+        )
     out.print("Now ask it yourself:", style="bold")
-    out.print(f'  hybrid search {to} "how do I get red wine out of a carpet"')
-    out.print(f"""  hybrid search {to} 耳机 --filter '{{"price": {{"lt": 500}}}}'""")
+    out.print(f'  hybrid search {to} "{_TRY}"', soft_wrap=True)
+    out.print(f"""  hybrid search {to} 耳机 --filter '{{"price": {{"lt": 500}}}}'""", soft_wrap=True)
 
 
 def _index(to: Path) -> Index:
     return Index.open(to) if to.exists() and any(to.iterdir()) else Index.create(to)
+
+
+def _fill(index: Index, documents: list[Document]) -> None:
+    if len(index) < len(documents):
+        with bar("indexing", len(documents)) as progress:
+            index.add(documents, progress=progress.advance)
 
 
 def _showcase(folder: Path) -> dict[str, str]:
@@ -62,7 +72,11 @@ def _showcase(folder: Path) -> dict[str, str]:
 def _compare(index: Index, query: str, shows: str, judged: dict[str, int]) -> None:
     """The first hits of each mode side by side; what answers the query is marked."""
     answers = [index.search(query, k=_SHOWN, mode=mode) for mode in _MODES]
-    rows = table("keyword (BM25)", "meaning (vectors)", "hybrid", title=f"{shows}: {query}")
+    out.print(Text.assemble((query, "bold"), (f"   {shows}", "dim")))
+    rows = table("keyword (BM25)", "meaning (vectors)", "hybrid")
+    rows.expand = True
+    for column in rows.columns:
+        column.ratio = 1
     for place in range(_SHOWN):
         rows.add_row(*(_cell(results, place, judged) for results in answers))
     out.print(rows)

@@ -7,6 +7,7 @@ from typing import Annotated, Final, cast
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from hybrid import corpora
 from hybrid.cli.output import AsJson, bar, complain, out, print_json, table
@@ -79,11 +80,8 @@ def scores(report: Report) -> Table:
     rows = table("system", *measures)
     best = {name: max(figures[name] for figures in report.systems.values()) for name in measures}
     for system, figures in report.systems.items():
-        cells = [
-            f"[bold]{value:.4f}[/]" if value == best[name] else f"{value:.4f}"
-            for name, value in figures.items()
-        ]
-        rows.add_row(system, *cells)
+        styles = {name: "bold green" if figures[name] == best[name] else "" for name in measures}
+        rows.add_row(system, *(Text(f"{figures[name]:.4f}", styles[name]) for name in measures))
     return rows
 
 

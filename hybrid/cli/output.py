@@ -62,16 +62,9 @@ def bar(label: str, total: float | None) -> Iterator[Bar]:
         yield Bar(progress, progress.add_task(label, total=total))
 
 
-def table(*columns: str, title: str | None = None) -> Table:
-    """A table in the house style; columns after the first that hold figures are set right by the caller."""
-    made = Table(
-        title=title,
-        title_justify="left",
-        header_style="bold",
-        box=None,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-    )
+def table(*columns: str) -> Table:
+    """A table in the house style."""
+    made = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
         made.add_column(column, overflow="fold")
     return made

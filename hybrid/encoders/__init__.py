@@ -5,6 +5,7 @@ from hybrid.encoders.bundle import Bundle
 from hybrid.encoders.cache import QueryCache
 from hybrid.encoders.hashing import HashEncoder
 from hybrid.encoders.registry import EncoderSpec, load, spec_of
+from hybrid.encoders.transformer import Transformer
 from hybrid.encoders.windows import compose, cut
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "EncoderSpec",
     "HashEncoder",
     "QueryCache",
+    "Transformer",
     "compose",
     "cut",
     "encode_documents",

@@ -58,14 +58,24 @@ def _sync(path: Path) -> None:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Libraries that warn, draw progress bars or set up logging at import do not do so in here."""
+    from huggingface_hub.utils import (
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
+
     root = logging.getLogger()
     handlers, level, disabled = root.handlers[:], root.level, logging.root.manager.disable
     logging.disable(logging.WARNING)
+    bars = not are_progress_bars_disabled()
+    disable_progress_bars()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
+        if bars:
+            enable_progress_bars()
         logging.disable(disabled)
         root.handlers[:] = handlers
         root.setLevel(level)

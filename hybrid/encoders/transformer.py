@@ -112,11 +112,12 @@ class Transformer:
 
     def _load(self) -> SentenceTransformer:
         build.require(f"loading {self._place}", "sentence_transformers")
-        with build.quiet():
+        folder = self._folder
+        with build.quiet(), _bars_off():
             from sentence_transformers import SentenceTransformer
 
             try:
-                return SentenceTransformer(str(self._folder), local_files_only=True)
+                return SentenceTransformer(str(folder), local_files_only=True)
             except Exception as error:  # whatever its many libraries raise for a folder they cannot read
                 raise EncoderFailed(
                     f"{self._place} is no sentence-transformers model: {build.brief(error)}"
@@ -208,6 +209,20 @@ def _fingerprint(folder: Path) -> str:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:12]
+
+
+@contextmanager
+def _bars_off() -> Iterator[None]:
+    """transformers has a switch of its own for progress bars."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 @contextmanager

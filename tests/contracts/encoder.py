@@ -24,7 +24,8 @@ class EncoderContract:
     Quantised networks scale their numbers by the largest in the batch."""
 
     @pytest.fixture(scope="class")
-    def encoder(self) -> Encoder:
+    @classmethod
+    def encoder(cls) -> Encoder:
         raise NotImplementedError
 
     def test_vectors_are_finite_float32_one_row_a_text(self, encoder: Encoder) -> None:
