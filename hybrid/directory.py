@@ -31,7 +31,7 @@ class Directory:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self._lock = FileLock(self.path / "writer.lock")
+        self._lock = FileLock(self.path / "writer.lock", thread_local=False)
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], fill: Callable[[Path], None]) -> Directory:

@@ -122,15 +122,12 @@ class Generation:
     def columns(self, count: int) -> Columns:
         """The metadata of at least the first ``count`` ordinals; read when the first filter asks."""
         with self._columns_lock:
-            for ordinal, document in self._from(self._columned, count):
-                self._columns.append(ordinal, document.metadata)
-                self._columned = ordinal + 1
+            for first in range(self._columned, count, _REPLAY):
+                span = range(first, min(count, first + _REPLAY))
+                documents = self.ledger.documents(span)
+                self._columns.extend(zip(span, (d.metadata for d in documents), strict=True))
+                self._columned = span.stop
             return self._columns
-
-    def _from(self, start: int, end: int) -> Iterator[tuple[int, Document]]:
-        for first in range(start, end, _REPLAY):
-            span = range(first, min(end, first + _REPLAY))
-            yield from zip(span, self.ledger.documents(span), strict=True)
 
     # -- writing
 

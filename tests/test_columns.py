@@ -112,7 +112,7 @@ def passing(source: dict[str, Any], *documents: Any) -> list[bool]:
     return [bool(passed) for passed in columns.mask(parse(source), len(documents))]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.data(), st.lists(METADATA, min_size=1, max_size=8), st.integers(-2, 3))
 def test_the_mask_is_what_matches(data: st.DataObject, documents: list[Any], more: int) -> None:
     columns, n = columns_of(list(enumerate(documents))), max(0, len(documents) + more)

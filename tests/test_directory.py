@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,14 @@ def test_one_writer_at_a_time(tmp_path: Path) -> None:
     first.release()
     second.claim()
     second.release()
+
+
+def test_the_lock_belongs_to_no_thread(tmp_path: Path) -> None:
+    first = Directory.create(tmp_path / "idx", fill)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(first.claim).result()
+        first.release()
+        pool.submit(Directory(tmp_path / "idx").claim).result()
 
 
 def test_switching_is_one_rename_and_sweeping_drops_the_rest(tmp_path: Path) -> None:
