@@ -48,7 +48,9 @@ _BEFORE_NFKC = str.maketrans(dict.fromkeys("™℠…‥", " "))
 _AFTER_NFKC: dict[int, str | int] = {
     **str.maketrans("\u2018\u2019\u201b\u02bc\u2032\u2010", "'''''-"),
     **str.maketrans("øđðħıłŧ", "oddhilt"),
-    **str.maketrans({"æ": "ae", "œ": "oe", "þ": "th"}),
+    ord("æ"): "ae",
+    ord("œ"): "oe",
+    ord("þ"): "th",
 }
 
 

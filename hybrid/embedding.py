@@ -65,7 +65,8 @@ def _encode(
     if encoder is None or not windows:
         return np.empty((0, 0), np.float32)
     texts = [
-        encoders.compose(documents[i].title, documents[i].text[start:end]) for i, (start, end) in windows
+        encoders.compose(documents[i].title, documents[i].text[start:end], encoder)
+        for i, (start, end) in windows
     ]
     share = len(documents) / len(texts)
     tell = None if progress is None else lambda done: progress(done * share)
