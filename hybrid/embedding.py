@@ -63,6 +63,8 @@ def _encode(
     progress: Progress | None,
 ) -> Matrix:
     if encoder is None or not windows:
+        if progress is not None:
+            progress(len(documents))
         return np.empty((0, 0), np.float32)
     texts = [
         encoders.compose(documents[i].title, documents[i].text[start:end], encoder)

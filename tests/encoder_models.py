@@ -20,11 +20,7 @@ def letters_tokenizer() -> Any:
 
     signs = LETTERS + string.digits + ".,!?:"
     tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *signs, *("##" + sign for sign in signs)]
-    tokenizer = Tokenizer(
-        models.WordPiece(
-            {token: i for i, token in enumerate(tokens)}, unk_token="[UNK]", max_input_chars_per_word=10**6
-        )
-    )
+    tokenizer = Tokenizer(models.WordPiece({token: i for i, token in enumerate(tokens)}, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.post_processor = processors.TemplateProcessing(
@@ -56,7 +52,7 @@ def bundle_of_letters(folder: Path, **settings: Any) -> Bundle:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.save(model, folder / "model.onnx")
-    Manifest(**{"id": "letters", "dim": 26, "max_length": 40} | settings).write(folder)
+    Manifest.model_validate({"id": "letters", "dim": 26, "max_length": 40} | settings).write(folder)
     return Bundle(folder)
 
 
@@ -65,13 +61,13 @@ def letters_model(folder: Path) -> Path:
     import torch
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+    import transformers
+    from transformers import BertConfig, BertModel
 
     tokenizer = letters_tokenizer()
     specials = {"unk_token": "[UNK]", "pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=64, **specials).save_pretrained(
-        folder / "network"
-    )
+    fast: Any = transformers.PreTrainedTokenizerFast  # its constructor carries no types
+    fast(tokenizer_object=tokenizer, model_max_length=64, **specials).save_pretrained(folder / "network")
     torch.manual_seed(1)
     config = BertConfig(
         vocab_size=tokenizer.get_vocab_size(),

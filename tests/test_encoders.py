@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import PackageNotFoundError
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -53,12 +54,10 @@ class TestHashEncoder(EncoderContract):
         assert sofa @ chinese > sofa @ near
 
     def test_its_vectors_never_change(self) -> None:
-        assert HashEncoder(4).documents(["cat"])[0].tolist() == pytest.approx(HASHED_CAT, abs=1e-6)
+        cat = HashEncoder(4).documents(["cat"])[0]
+        assert cat.tolist() == pytest.approx([-2 / 3, 0, 1 / 3, 2 / 3], abs=1e-6)
         assert HashEncoder(4) == HashEncoder(4)
         assert HashEncoder(4).id == "hash-4"
-
-
-HASHED_CAT = [0.0, 0.0, 0.0, 0.0]
 
 
 def letter_counts(texts: list[str]) -> list[list[float]]:
@@ -335,8 +334,8 @@ def test_windows_end_at_sentences_and_overlap_by_one() -> None:
 
 
 def test_chinese_sentences() -> None:
-    text = "今天天气很好。我们去公园吧！好的，走。"
-    assert pieces(text, max_tokens=16) == ["今天天气很好。我们去公园吧！", "我们去公园吧！好的，走。"]
+    text = "今天天气很好。走吧！好的，走。"
+    assert pieces(text, max_tokens=16) == ["今天天气很好。走吧！", "走吧！好的，走。"]
 
 
 @pytest.mark.parametrize(
@@ -402,11 +401,12 @@ def test_windows_cover_the_text_in_order_within_the_budget(text: str, title: str
         assert len(encoder.token_offsets(text[start:end])) <= room
 
 
-def test_ten_megabytes_are_cut_in_linear_time(letters: Bundle) -> None:
-    text = ("abc defg. " * 100 + "甲乙丙。" * 10 + "a" * (2 * PIECE)) * 200
+def test_megabytes_are_cut_in_pieces(letters: Bundle) -> None:
+    text = ("abc defg. " * 100 + "甲乙丙。" * 10) * 300 + "a" * (3 * PIECE) + "。end"
     windows = cut(text, "", letters)
     assert windows[-1].end == len(text)
     assert len(text) / 40 < len(windows) < len(text) / 5
+    letters.documents([text[start:end] for start, end in windows[-2:]])
 
 
 # --- bulk, cache, functions --------------------------------------------------------------------------
@@ -576,7 +576,7 @@ def test_what_is_no_encoder(spec: Any) -> None:
 @pytest.mark.usefixtures("no_network")
 def test_a_named_model_that_is_nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def absent(name: str) -> Any:
-        raise encoders.places.PackageNotFoundError(name)
+        raise PackageNotFoundError(name)
 
     monkeypatch.setattr("hybrid.encoders.places.distribution", absent)
     for name in MODELS:

@@ -337,6 +337,8 @@ def test_progress_adds_up_to_the_documents(index: Index) -> None:
     seen: list[float] = []
     index.add([Document(f"p{i}", "word " * i) for i in range(1, 20)], progress=seen.append)
     assert sum(seen) == pytest.approx(19)
+    index.add([Document("v", vector=[1.0] * 32)], progress=seen.append)
+    assert sum(seen) == pytest.approx(20)
 
 
 def test_lists_are_expected(index: Index) -> None:

@@ -58,7 +58,7 @@ def _sync(path: Path) -> None:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Libraries that warn, draw progress bars or set up logging at import do not do so in here."""
-    from huggingface_hub.utils import (
+    from huggingface_hub.utils.tqdm import (
         are_progress_bars_disabled,
         disable_progress_bars,
         enable_progress_bars,
