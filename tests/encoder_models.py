@@ -59,9 +59,9 @@ def bundle_of_letters(folder: Path, **settings: Any) -> Bundle:
 def letters_model(folder: Path) -> Path:
     """A sentence-transformers model, two random layers over letters, with prompts of its own."""
     import torch
+    import transformers
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
-    import transformers
     from transformers import BertConfig, BertModel
 
     tokenizer = letters_tokenizer()

@@ -220,3 +220,24 @@ def test_help_names_every_command() -> None:
     shown = run("--help").stdout
     for command in ("index", "delete", "reindex", "search", "evaluate", "verify", "stats", "demo"):
         assert f"  {command} " in shown
+
+
+@pytest.mark.slow
+def test_a_sentence_at_the_end_of_a_long_file_is_found_by_meaning(tmp_path: Path) -> None:
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    dull = "The committee met on Tuesday, read the minutes of the last meeting and approved them. " * 120
+    (folder / "minutes.txt").write_text(
+        dull + "At the end the cat gave birth to four kittens under the table."
+    )
+    (folder / "other.txt").write_text(dull)
+    (folder / "会议.txt").write_text(
+        "委员会在星期二开会,宣读并通过了上次的会议记录。" * 120 + "最后,猫在桌子下面生了四只小猫。"
+    )
+    run("index", folder, "--to", tmp_path / "idx")
+    for query, expected in (("newborn pets", "minutes.txt"), ("宠物刚出生", "会议.txt")):
+        hit = answer("search", tmp_path / "idx", query, "--mode", "vector")["hits"][0]
+        assert hit["id"] == expected
+        start, end = hit["passage"]
+        assert start > 0
+        assert "kittens" in hit["text"][start:end] or "小猫" in hit["text"][start:end]

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from hybrid import corpora
 from hybrid.cli.evaluate import MEASURES, answers, scores
-from hybrid.cli.output import bar, out, table
+from hybrid.cli.output import AsJson, bar, out, print_json, table
 from hybrid.engine import DEFAULT_ENCODER, Index
 from hybrid.evaluate import depth_of, parse
 from hybrid.evaluate import evaluate as measure
@@ -26,6 +26,7 @@ def demo(
     to: Annotated[
         Path, typer.Argument(metavar="[DIR]", help="Where the index goes; kept afterwards.")
     ] = Path("hybrid-demo"),
+    as_json: AsJson = False,
 ) -> None:
     """Index the bundled Chinese and English sample, search it three ways, measure all three."""
     folder = corpora.sample()
@@ -33,20 +34,24 @@ def demo(
     qrels = corpora.read_qrels(folder / "qrels" / "test.tsv")
     with _index(to) as index:
         _fill(index, list(corpora.read_documents(folder)))
-        out.print(
-            f"{len(index):,} documents in Chinese and English, encoded with {DEFAULT_ENCODER}, in {to}."
-        )
-        out.print(
-            "The first three answers of each way to search; ✓ marks what answers the query.\n", style="dim"
-        )
-        for query_id, shows in _showcase(folder).items():
-            _compare(index, queries[query_id], shows, qrels[query_id])
+        shown = {id: _answers(index, queries[id]) for id in _showcase(folder)}
         measures = parse(MEASURES)
         report = measure(answers(index, queries, qrels, _MODES, depth_of(measures)), qrels, measures)
-        out.print(scores(report))
-        out.print(
-            f"{report.queries} judged queries of the sample, which shows but proves nothing\n", style="dim"
-        )
+        documents = len(index)
+    if as_json:
+        found = {queries[id]: {m: [hit.id for hit in r] for m, r in a.items()} for id, a in shown.items()}
+        print_json({"documents": documents, "answers": found, **report.to_json()})
+        return
+    out.print(f"{documents:,} documents in Chinese and English, encoded with {DEFAULT_ENCODER}, in {to}.")
+    out.print(
+        "The first three answers of each way to search; ✓ marks what answers the query.\n", style="dim"
+    )
+    for id, shows in _showcase(folder).items():
+        _compare(queries[id], shows, shown[id], qrels[id])
+    out.print(scores(report))
+    out.print(
+        f"{report.queries} judged queries of the sample, which shows but proves nothing\n", style="dim"
+    )
     out.print("Now ask it yourself:", style="bold")
     out.print(f'  hybrid search {to} "{_TRY}"', soft_wrap=True)
     out.print(f"""  hybrid search {to} 耳机 --filter '{{"price": {{"lt": 500}}}}'""", soft_wrap=True)
@@ -69,16 +74,19 @@ def _showcase(folder: Path) -> dict[str, str]:
     return {id: metadata["shows"] for id, metadata in marked.items() if metadata.get("showcase")}
 
 
-def _compare(index: Index, query: str, shows: str, judged: dict[str, int]) -> None:
+def _answers(index: Index, query: str) -> dict[Mode, Results]:
+    return {mode: index.search(query, k=_SHOWN, mode=mode) for mode in _MODES}
+
+
+def _compare(query: str, shows: str, answers: dict[Mode, Results], judged: dict[str, int]) -> None:
     """The first hits of each mode side by side; what answers the query is marked."""
-    answers = [index.search(query, k=_SHOWN, mode=mode) for mode in _MODES]
     out.print(Text.assemble((query, "bold"), (f"   {shows}", "dim")))
     rows = table("keyword (BM25)", "meaning (vectors)", "hybrid")
     rows.expand = True
     for column in rows.columns:
         column.ratio = 1
     for place in range(_SHOWN):
-        rows.add_row(*(_cell(results, place, judged) for results in answers))
+        rows.add_row(*(_cell(results, place, judged) for results in answers.values()))
     out.print(rows)
     out.print()
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -31,9 +31,6 @@ MODEL = "model.onnx"
 TOKENIZER = "tokenizer.json"
 MANIFEST = "encoder.json"
 FORMAT: Literal[1] = 1
-
-BATCH_TOKENS = 2048
-"""Tokens of one batch, padding included: enough to amortise a call, few enough to stay in cache."""
 
 
 class Prompts(BaseModel):
@@ -110,8 +107,9 @@ class Bundle:
     Opening reads the manifest only; the network and the tokenizer load at the first text. Then the
     files' sizes are checked, which finds an interrupted copy; ``verify`` checks every byte.
 
-    One batch runs on the calling thread, for a query must not wait for other cores. Several run on
-    as many threads as there are cores, each on one core, beside one another in one session.
+    Every text runs alone, on one core: several at once on several cores. A batch would save nothing
+    (what it gains, padding costs), and under dynamic quantisation, which takes one scale a batch, a
+    text's vector would depend on its neighbours.
     Texts longer than the window are cut off at its end: cut them first (``hybrid.encoders.cut``).
     """
 
@@ -160,20 +158,13 @@ class Bundle:
                 raise self._damaged(name)
 
     def _encode(self, texts: Sequence[str], prompt: str) -> Matrix:
-        vectors = np.empty((len(texts), self.dim), np.float32)
-        if not texts:
-            return vectors
         tokens = [self._fit(one.ids) for one in self._tokenize([prompt + text for text in texts])]
-        batches = list(pack([len(one) for one in tokens]))
-
-        def run(batch: NDArray[np.int64]) -> None:
-            vectors[batch] = self._run([tokens[row] for row in batch])
-
-        if len(batches) == 1:
-            run(batches[0])
-        else:
-            with ThreadPoolExecutor(min(len(batches), cores()), "encoder") as pool:
-                list(pool.map(run, batches))
+        if len(tokens) == 1:
+            return self._run(tokens[0])[None]
+        vectors = np.empty((len(texts), self.dim), np.float32)
+        with ThreadPoolExecutor(cores(), "encoder") as pool:
+            for row, vector in enumerate(pool.map(self._run, tokens)):
+                vectors[row] = vector
         return vectors
 
     def _tokenize(self, texts: list[str]) -> list[Encoding]:
@@ -189,31 +180,20 @@ class Bundle:
         limit = self.manifest.max_length
         return ids if len(ids) <= limit else [*ids[: limit - 1], ids[-1]]
 
-    def _run(self, tokens: list[list[int]]) -> Matrix:
-        lengths = np.array([len(one) for one in tokens])
-        mask = np.arange(lengths.max()) < lengths[:, None]
-        ids = np.zeros(mask.shape, np.int64)
-        ids[mask] = np.concatenate(tokens)
+    def _run(self, tokens: list[int]) -> Matrix:
+        """The vector (dim,) of one text."""
+        ids = np.array([tokens], np.int64)
         inputs = {
             "input_ids": ids,
-            "attention_mask": mask.astype(np.int64),
+            "attention_mask": np.ones_like(ids),
             "token_type_ids": np.zeros_like(ids),
         }
         try:
             (states,) = self._session.run(None, {name: inputs[name] for name in self._inputs})
         except Exception as error:  # onnxruntime raises classes of its own
-            raise EncoderFailed(f"{self.id} failed on {ids.shape} tokens: {error}") from error
-        return self._pool(states, mask)
-
-    def _pool(self, states: Matrix, mask: NDArray[np.bool_]) -> Matrix:
-        if self.manifest.pooling == "cls":
-            vectors = states[:, 0]
-        else:
-            weights = mask.astype(np.float32)
-            vectors = (weights[:, None] @ states)[:, 0] / weights.sum(1, keepdims=True)
-        if self.manifest.normalize:
-            vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-        return vectors
+            raise EncoderFailed(f"{self.id} failed on {len(tokens)} tokens: {error}") from error
+        vector: Matrix = states[0, 0] if self.manifest.pooling == "cls" else states[0].mean(axis=0)
+        return vector / max(float(np.linalg.norm(vector)), 1e-12) if self.manifest.normalize else vector
 
     @property
     def _tokenizer(self) -> Tokenizer:
@@ -250,19 +230,6 @@ class Bundle:
         return EncoderFailed(
             f"{self.folder / name} is not the file that was built; delete {self.folder} and build it again"
         )
-
-
-def pack(lengths: Sequence[int]) -> Iterator[NDArray[np.int64]]:
-    """Group texts of like length into batches of at most ``BATCH_TOKENS`` tokens, padding included.
-
-    Yields rows of ``lengths``, longest first, each once.
-    """
-    order = np.argsort(lengths, kind="stable")[::-1]
-    start = 0
-    while start < len(order):
-        size = max(1, BATCH_TOKENS // max(1, lengths[order[start]]))
-        yield order[start : start + size]
-        start += size
 
 
 def cores() -> int:
