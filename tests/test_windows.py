@@ -26,7 +26,7 @@ def letters(tmp_path: Path) -> Bundle:
 
 
 class Words:
-    """An encoder whose tokens are words or single Chinese characters, and nine tokens are its window."""
+    """An encoder whose tokens are words or single Chinese characters."""
 
     id = "words"
     dim = 1

@@ -40,6 +40,7 @@ def main() -> None:
     """The ``hybrid`` command. No error reaches the user as a traceback."""
     try:
         status = app(standalone_mode=False)
+        sys.stdout.flush()
     except _USAGE as error:
         complain(error.format_message())
         status = error.exit_code
@@ -55,7 +56,9 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
-    except (OSError, MemoryError) as error:
+    except Exception as error:
+        if sys.flags.dev_mode:  # python -X dev
+            raise
         complain(f"{type(error).__name__}: {error}")
         status = 1
     sys.exit(status or 0)
