@@ -1,4 +1,4 @@
-"""Bundles: pooling, prompts, batches, damage; building them."""
+"""Bundles: pooling, prompts, threads, damage; building them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from hybrid.encoders import Bundle
 from hybrid.encoders import bundle as bundles
 from hybrid.encoders.build import building
-from hybrid.encoders.bundle import Manifest, Prompts, pack
+from hybrid.encoders.bundle import Manifest, Prompts
 from hybrid.errors import EncoderFailed, FormatTooNew, ModelNotFound
 from tests.encoder_models import bundle_of_letters
 
@@ -62,23 +60,11 @@ def test_the_last_guard_keeps_the_beginning(tmp_path: Path) -> None:
     assert bundle.documents(["a b c d e f"])[0] == pytest.approx(one_hot("abc", [1 / 5] * 3))
 
 
-def test_many_batches_in_threads_agree_with_one_by_one(
-    letters: Bundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bundles, "BATCH_TOKENS", 16)
+def test_a_text_has_one_vector_in_any_company(letters: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bundles, "cores", lambda: 4)
     texts = [" ".join("abcdefgh"[: i % 9]) for i in range(100)]
     alone = np.concatenate([letters.documents([text]) for text in texts])
-    assert letters.documents(texts) == pytest.approx(alone, abs=1e-6)
-
-
-@given(st.lists(st.integers(0, 600), max_size=300))
-def test_pack_takes_every_row_once_within_the_budget(lengths: list[int]) -> None:
-    batches = [batch.tolist() for batch in pack(lengths)]
-    assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
-    for batch in batches:
-        longest = max(lengths[row] for row in batch)
-        assert len(batch) == 1 or longest * len(batch) <= bundles.BATCH_TOKENS
+    assert np.array_equal(letters.documents(texts), alone)
 
 
 def test_opening_reads_the_manifest_only(letters: Bundle) -> None:

@@ -116,8 +116,6 @@ class TestMiniLM(WindowedContract):
 
 @pytest.mark.slow
 class TestE5(WindowedContract):
-    tolerance = 5e-3
-
     @pytest.fixture(scope="class")
     @classmethod
     def encoder(cls) -> Encoder:

@@ -20,8 +20,7 @@ TEXTS = [
 
 class EncoderContract:
     tolerance = 1e-5
-    """How far apart, as 1 - cosine, the vectors of a text may be when its neighbours in the batch differ.
-    Quantised networks scale their numbers by the largest in the batch."""
+    """How far apart, as 1 - cosine, the vectors of a text may be when its neighbours in the batch differ."""
 
     @pytest.fixture(scope="class")
     @classmethod
