@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import tempfile
 import warnings
@@ -13,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from hybrid.directory import sync, sync_tree
 from hybrid.errors import MissingExtra
 
 
@@ -38,21 +38,12 @@ def building(folder: Path) -> Iterator[Path]:
     work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     try:
         yield work
-        for path in (*work.iterdir(), work):
-            _sync(path)
+        sync_tree(work)
         work.chmod(0o755)  # mkdtemp's folders are private, a bundle is not
         work.rename(folder)
-        _sync(folder.parent)
+        sync(folder.parent)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextmanager

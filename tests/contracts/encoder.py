@@ -20,7 +20,7 @@ TEXTS = [
 
 class EncoderContract:
     tolerance = 1e-5
-    """How far apart, as 1 - cosine, the vectors of a text may be when its neighbours in the batch differ."""
+    """How far apart, as 1 - cosine, the vectors of a text may be when its neighbours differ."""
 
     @pytest.fixture(scope="class")
     @classmethod
