@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -54,13 +53,14 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def shrink(source: Path, target: Path) -> None:
     """A few judged queries of the sample and their documents."""
-    judged = [line.split("\t") for line in islice((source / "qrels" / "test.tsv").open(), 1, 8)]
+    lines = (source / "qrels" / "test.tsv").read_text("utf-8").splitlines(keepends=True)
+    judged = [line.split("\t") for line in lines[1:8]]
     target.mkdir(exist_ok=True)
     for name, column in (("corpus.jsonl", 1), ("queries.jsonl", 0)):
         wanted = {row[column] for row in judged}
-        lines = (source / name).read_text("utf-8").splitlines()
+        records = (source / name).read_text("utf-8").splitlines()
         (target / name).write_text(
-            "".join(line + "\n" for line in lines if json.loads(line)["_id"] in wanted), "utf-8"
+            "".join(line + "\n" for line in records if json.loads(line)["_id"] in wanted), "utf-8"
         )
     (target / "qrels").mkdir(exist_ok=True)
     text = "query-id\tcorpus-id\tscore\n" + "".join("\t".join(row) for row in judged)
