@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -12,7 +14,7 @@ from rich.text import Text
 from hybrid import corpora
 from hybrid.cli.evaluate import MEASURES, answers, scores
 from hybrid.cli.output import AsJson, bar, out, print_json, table
-from hybrid.engine import DEFAULT_ENCODER, Index
+from hybrid.engine import Index
 from hybrid.evaluate import depth_of, parse
 from hybrid.evaluate import evaluate as measure
 from hybrid.types import Document, Mode, Results
@@ -42,7 +44,7 @@ def demo(
         found = {queries[id]: {m: [hit.id for hit in r] for m, r in a.items()} for id, a in shown.items()}
         print_json({"documents": documents, "answers": found, **report.to_json()})
         return
-    out.print(f"{documents:,} documents in Chinese and English, encoded with {DEFAULT_ENCODER}, in {to}.")
+    out.print(f"{documents:,} documents in Chinese and English, in {to}.")
     out.print(
         "The first three answers of each way to search; ✓ marks what answers the query.\n", style="dim"
     )
@@ -53,8 +55,9 @@ def demo(
         f"{report.queries} judged queries of the sample, which shows but proves nothing\n", style="dim"
     )
     out.print("Now ask it yourself:", style="bold")
-    out.print(f'  hybrid search {to} "{_TRY}"', soft_wrap=True)
-    out.print(f"""  hybrid search {to} 耳机 --filter '{{"price": {{"lt": 500}}}}'""", soft_wrap=True)
+    hybrid = "hybrid" if shutil.which("hybrid") else sys.argv[0]
+    out.print(f'  {hybrid} search {to} "{_TRY}"', soft_wrap=True)
+    out.print(f"""  {hybrid} search {to} 耳机 --filter '{{"price": {{"lt": 500}}}}'""", soft_wrap=True)
 
 
 def _index(to: Path) -> Index:
