@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from hybrid.types import Candidates
 
+_ROUNDING: Final = 5e-7  # a few units in the last place of a float32
 Normalized: TypeAlias = NDArray[np.float64]
 
 
@@ -103,8 +104,13 @@ NORMALIZERS: Final[Mapping[str, type[Normalizer]]] = MappingProxyType(
 
 
 def _flat(candidates: Candidates) -> bool:
-    """Whether all scores are equal: whether the first and the last are, since a list is sorted."""
-    return not len(candidates) or bool(candidates.scores[0] == candidates.scores[-1])
+    """Whether all scores are equal, up to what float32 rounds: whether the first and the last are, since
+    a list is sorted. Without the tolerance, equal documents scored in another order of summation would
+    be spread over the whole scale."""
+    if not len(candidates):
+        return True
+    best, worst = float(candidates.scores[0]), float(candidates.scores[-1])
+    return best - worst <= _ROUNDING * max(abs(best), abs(worst))
 
 
 def _scale(scores: Normalized, low: float, width: float) -> Normalized:

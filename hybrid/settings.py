@@ -52,9 +52,15 @@ class Settings(_Frozen):
 
 class Profile(_Frozen):
     """How an index ranks when the caller says nothing: the fusion, and how many candidates each leg
-    hands to it (``depth``)."""
+    hands to it (``depth``).
 
-    fusion: dict[str, Any] = Field(default_factory=lambda: fusion.dump(fusion.RRF()))
+    The default was chosen on training queries alone (nDCG@10 of 600 each, z-score sum against RRF(60)):
+    scifact with e5 .7387 / .7176, with MiniLM .7364 / .7235, zh_medqa with e5 .2502 / .2390.
+    """
+
+    fusion: dict[str, Any] = Field(
+        default_factory=lambda: fusion.dump(fusion.Linear((0.5, 0.5), fusion.ZScore()))
+    )
     depth: int = Field(default=100, ge=1)
 
     def fuse(self) -> Fusion:

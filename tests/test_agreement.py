@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from hybrid import Document, Index, MemoryIndex, Results
+from hybrid import RRF, Document, Index, MemoryIndex, Results
 from hybrid.types import Mode
 
 WORDS = ["kettle", "steel", "headphones", "iPhone15", "降噪", "耳机", "水壶", "手机壳", "c++", "running"]
@@ -83,7 +83,7 @@ class Agreement(RuleBasedStateMachine):
     @precondition(lambda self: self.exact)
     @rule(query=TEXTS, vector=VECTORS.filter(bool), where=FILTERS, k=st.integers(1, 15))
     def search_both(self, query: str, vector: list[int], where: dict[str, Any] | None, k: int) -> None:
-        mine, its = self.both(query, vector=vector, filter=where, k=k, mode="hybrid")
+        mine, its = self.both(query, vector=vector, filter=where, k=k, mode="hybrid", fusion=RRF())
         assert np.allclose([hit.score for hit in mine], [hit.score for hit in its], atol=2e-3)
 
     def both(self, query: str | None, **options: Any) -> tuple[Results, Results]:
