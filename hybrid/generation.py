@@ -162,8 +162,9 @@ class Generation:
         for first in range(view.reflects, count, _REPLAY):
             documents = self.ledger.documents(range(first, min(count, first + _REPLAY)))
             self.lexical.apply(first, map(self.terms, documents), ())
-        if view.reflects < count or view.searcher.num_docs != len(self._held()):
-            self.lexical.apply(count, (), np.setdiff1d(np.arange(count), self._held()).tolist())
+        held = self._held()
+        if view.reflects < count or view.searcher.num_docs != len(held):
+            self.lexical.apply(count, (), np.setdiff1d(np.arange(count), held).tolist())
         self._behind = False
 
     def _sound_view(self, count: int) -> LexicalView:

@@ -77,14 +77,15 @@ def ranking(snapshot: Snapshot, request: Request, lanes: Lanes) -> list[tuple[st
 
 
 def _ranked(snapshot: Snapshot, request: Request, allowed: Mask | None, lanes: Lanes) -> Candidates:
-    legs = lanes.run(
-        lambda: _lexical(snapshot, request, allowed),
-        lambda: _vector(snapshot, request, allowed),
-    )
     if request.mode == "hybrid":
+        legs = lanes.run(
+            lambda: _lexical(snapshot, request, allowed),
+            lambda: _vector(snapshot, request, allowed),
+        )
         ranked = request.fuse(legs)
-    else:
-        ranked = legs[0] if request.mode == "lexical" else legs[1]
+    else:  # a leg that was not asked must not teach the lanes that it is cheap
+        legs = _lexical(snapshot, request, allowed), _vector(snapshot, request, allowed)
+        ranked = legs[request.mode == "vector"]
     if request.reranker is not None:
         ranked = rerank(request.reranker, request.text, ranked.top(request.depth), legs)
     return ranked.top(request.k)
