@@ -27,6 +27,7 @@ from hybrid.errors import (
     SettingsError,
     StorageError,
 )
+from hybrid.failpoints import reach
 from hybrid.generation import Generation, Snapshot
 from hybrid.ledger import Ledger
 from hybrid.model import Model, reference_to
@@ -297,7 +298,9 @@ class Index:
                 None if model is None else (lambda batch: embed(batch, model, settings.metric, 0, progress))
             )
             rebuild(self._generation, folder, settings, words, make, progress)
+            reach("rebuild.filled")
             self._directory.switch(folder)
+            reach("rebuild.switched")
             with self._switching:
                 old, self._generation = self._generation, Generation(folder, words)
                 if model is not None:

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.directory import sync
+from hybrid.failpoints import reach
 from hybrid.types import Matrix, Metric, Scores
 
 M: Final = 16
@@ -88,7 +89,9 @@ class Graph:
             self._index.save_index(str(temporary))
         size, crc = _checksum(temporary)
         sync(temporary)
+        reach("graph.written")
         os.replace(temporary, path)
+        reach("graph.renamed")
         manifest = {
             "uuid": uuid,
             "file": path.name,
@@ -102,6 +105,7 @@ class Graph:
         sync(draft)
         os.replace(draft, folder / "graph.json")
         sync(folder)
+        reach("graph.listed")
         for old in folder.glob("graph-*.hnsw"):
             if old != path:
                 old.unlink(missing_ok=True)

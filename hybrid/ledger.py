@@ -26,6 +26,7 @@ import numpy as np
 
 from hybrid.arrays import RowFiles, Rows
 from hybrid.errors import IndexCorrupt, StorageError
+from hybrid.failpoints import reach
 from hybrid.settings import Profile, Settings
 from hybrid.types import Document, Mask, Ordinals
 
@@ -232,6 +233,7 @@ class Ledger:
             rows = Rows(rows.vectors, rows.ordinals + first, rows.spans)
             dim = rows.vectors.shape[1]
             self._files.write(before, rows)
+            reach("ledger.vectors")
         added = 0 if rows is None else len(rows)
         with self._transaction() as connection:
             connection.executemany(
@@ -247,7 +249,9 @@ class Ledger:
             connection.executemany(
                 "UPDATE meta SET value = ? WHERE key = ?", ((str(v), k) for k, v in meta.items())
             )
+            reach("ledger.inside")
         # Durable from here on. What follows only tells this process.
+        reach("ledger.committed")
         self.dim, self.rows = dim, self._files.map(before + added, dim)
         self.lifetimes.kill(deaths, seq)
         self.lifetimes.append(np.full(len(documents), seq), np.full(len(documents), NEVER))

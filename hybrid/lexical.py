@@ -26,6 +26,7 @@ import numpy as np
 import tantivy
 
 from hybrid.errors import IndexCorrupt, StorageError
+from hybrid.failpoints import reach
 from hybrid.types import Candidates, Mask, Ordinals, Scores
 
 _HEAP_BYTES: Final = 64_000_000  # of one writer thread; below 15 MB tantivy refuses
@@ -171,7 +172,9 @@ class LexicalLeg:
             for ordinal in deaths:
                 if ordinal != top:
                     writer.delete_documents_by_term("ordinal", int(ordinal))
+            reach("lexical.added")
             writer.commit()
+            reach("lexical.committed")
 
     @contextmanager
     def _writing(self) -> Iterator[tantivy.IndexWriter]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from hybrid.arrays import Rows
 from hybrid.embedding import Progress
+from hybrid.failpoints import reach
 from hybrid.generation import Generation
 from hybrid.ledger import Ledger
 from hybrid.settings import Settings
@@ -40,6 +41,7 @@ def rebuild(
             documents = source.ledger.documents(ordinals)
             rows = _copied(source.snapshot.vectors.rows, ordinals) if embed is None else embed(documents)
             target.commit(documents, rows)
+            reach("rebuild.batch")
             if progress is not None and embed is None:
                 progress(len(documents))
 
