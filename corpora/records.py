@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 from hybrid.errors import CorpusError
 from hybrid.types import Document
@@ -29,14 +29,16 @@ def report(error: CorpusError, skipped: Skipped | None) -> None:
 
 
 def document(record: Mapping[str, Any]) -> Document:
-    """A document from ``_id`` or ``id``, ``title``, ``text``, ``metadata`` and ``vector``; whatever
-    else the record holds becomes metadata, unless ``metadata`` has that name already."""
+    """A document from ``_id`` or ``id``, ``title``, ``text``, ``metadata``, ``vector`` (one, or a list of
+    them) and beside it ``passages`` (a list of [start, end], one for each vector); whatever else the
+    record holds becomes metadata, unless ``metadata`` has that name already."""
     made = Document(
         id=identifier(record),
         text=string(record, "text"),
         title=string(record, "title"),
         metadata=_metadata(record),
         vector=_vector(record),
+        passages=_passages(record),
     )
     if not made.text.strip() and not made.title.strip() and made.vector is None:
         raise BadRecord(f"document {made.id!r} has neither text, title nor vector")
@@ -86,13 +88,36 @@ def _metadata(record: Mapping[str, Any]) -> dict[str, Any]:
     if given is not None and not isinstance(given, dict):
         raise BadRecord(f'"metadata" must be an object, not {kind(given)}')
     taken = {_id_key(record), *_FIELDS}
+    if record.get("vector") is not None:
+        taken.add("passages")  # of other people's records it may be anything
     return {name: value for name, value in record.items() if name not in taken} | (given or {})
 
 
-def _vector(record: Mapping[str, Any]) -> list[float] | None:
+def _vector(record: Mapping[str, Any]) -> list[float] | list[list[float]] | None:
     value = record.get("vector")
-    if value is None:
-        return None
-    if not isinstance(value, list) or not value or not all(type(x) in (int, float) for x in value):
-        raise BadRecord('"vector" must be a list of numbers')
+    if value is None or _numbers(value):
+        return value
+    if not isinstance(value, list) or not all(map(_numbers, value)) or len(set(map(len, value))) != 1:
+        raise BadRecord('"vector" must be a list of numbers, or a list of such lists, all of one length')
     return value
+
+
+def _numbers(value: object) -> TypeGuard[list[float]]:
+    return isinstance(value, list) and bool(value) and set(map(type, value)) <= {int, float}
+
+
+def _passages(record: Mapping[str, Any]) -> list[tuple[int, int]] | None:
+    vector, value = record.get("vector"), record.get("passages")
+    if vector is None or value is None:
+        return None
+    count, end = (1 if _numbers(vector) else len(vector)), len(string(record, "text"))
+    if not isinstance(value, list) or len(value) != count:
+        raise BadRecord(f'"passages" must be a list of {count}, one for each vector')
+    if wrong := next((pair for pair in value if not _is_passage(pair, end)), None):
+        raise BadRecord(f'"passages" holds {wrong!r:.80}, no [start, end] in a text of {end} characters')
+    return [(start, end) for start, end in value]
+
+
+def _is_passage(pair: Any, end: int) -> bool:
+    whole = isinstance(pair, list) and len(pair) == 2 and set(map(type, pair)) == {int}
+    return whole and 0 <= pair[0] <= pair[1] <= end

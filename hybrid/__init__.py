@@ -8,7 +8,7 @@ with hybrid.Index.create("idx") as index:
         ...
 """
 
-from hybrid.engine import DEFAULT_ENCODER, Index
+from hybrid.engine import DEFAULT_ENCODER, Index, restore
 from hybrid.errors import HybridError
 from hybrid.fusion import RRF, Distribution, Linear, MinMax, TheoreticalMinMax, ZScore
 from hybrid.memory import MemoryIndex
@@ -35,4 +35,5 @@ __all__ = [
     "TheoreticalMinMax",
     "ZScore",
     "__version__",
+    "restore",
 ]

@@ -40,7 +40,7 @@ from hybrid.filters import (
 )
 from hybrid.types import Mask, Ordinals
 
-Store: TypeAlias = Literal["bool", "int", "huge", "float", "string", "instant", "point", "object"]
+Store: TypeAlias = Literal["bool", "int", "huge", "float", "string", "instant", "point"]
 Key: TypeAlias = tuple[str, Store]
 Test: TypeAlias = Callable[[NDArray[Any]], Mask]
 _Entries: TypeAlias = tuple[list[int], list[Any]]
@@ -60,7 +60,6 @@ _DTYPES: Final[Mapping[Store, np.dtype[Any]]] = {
     "string": np.dtype(np.int32),  # codes: places in the path's dictionary
     "instant": np.dtype(np.int64),
     "point": np.dtype((np.float64, 2)),
-    "object": np.dtype(np.bool_),  # always true: there is a value below this path
 }
 
 
@@ -109,6 +108,11 @@ class Columns:
 
     def _condition(self, wanted: Condition, n: int) -> Mask:
         passed = np.zeros(n, np.bool_)
+        if isinstance(wanted, Exists):
+            for key in list(self._columns):  # a copy, at once: a writer may add columns meanwhile
+                if f"{key[0]}.".startswith(f"{wanted.path}."):
+                    self._columns[key].mark(_present, passed)
+            return passed
         for store, test in _tests(wanted, self._codes.get(wanted.path, {})):
             if column := self._columns.get((wanted.path, store)):
                 column.mark(test, passed)
@@ -116,18 +120,11 @@ class Columns:
 
 
 def _stage(ordinal: int, metadata: Mapping[str, Any], staged: Mapping[Key, _Entries]) -> None:
-    """Sort a document's values by path and store; a path with dots also says that its objects exist."""
-    objects: set[str] = set()
+    """Sort a document's values by path and store."""
     for path, (kind, value) in flatten(metadata):
         ordinals, values = staged[path, _number_store(value) if kind == "number" else kind]
         ordinals.append(ordinal)
         values.append(value)
-        while (dot := path.rfind(".")) >= 0:
-            path = path[:dot]
-            objects.add(path)
-    for path in objects:
-        staged[path, "object"][0].append(ordinal)
-        staged[path, "object"][1].append(True)
 
 
 class _Column:
@@ -177,10 +174,8 @@ def _number_store(value: float) -> Store:
 # --- what a condition asks of which stores -----------------------------------------------------------
 
 
-def _tests(wanted: Condition, codes: _Codes) -> Iterator[tuple[Store, Test]]:
+def _tests(wanted: In | Range | Near, codes: _Codes) -> Iterator[tuple[Store, Test]]:
     match wanted:
-        case Exists():
-            yield from ((store, _present) for store in _DTYPES)
         case In():
             yield from _equalities(wanted, codes)
         case Range():

@@ -1,29 +1,45 @@
 """The directory of an index: a pointer to the generation that counts, and the writer's lock.
 
-    current     JSON: format version, the index's UUID, the name of the generation folder
+    current     JSON: format version, the generation that counts: its folder's name and its UUID
     writer.lock held by the one writer
-    g1/         a generation: ledger.db, text.f32, text.ord, text.span, lexical/, graph.json, graph-N.hnsw
+    g1/         a generation: ledger.db, head, text.f32, text.ord, text.span,
+                lexical.json, lexical-N/, graph.json, graph-N.hnsw
+    g2.tmp/     the next one, while it is filled
 
-A generation is complete before ``current`` names it, and that rename is the switch: after a compaction
-or a re-index everything is the new one, before it everything is the old one.
+A generation is complete and synced before it is renamed to ``g2``, and that before ``current`` names it.
+Whatever becomes of the format, ``current`` stays such a sealed JSON object with ``format``. This last rename is the switch: after a compaction or a re-index everything is the new one, before it
+everything is the old one.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
+from hybrid import manifest
 from hybrid.errors import FormatTooNew, IndexCorrupt, IndexExists, IndexLocked, IndexNotFound, StorageError
+from hybrid.files import sync, sync_tree
 from hybrid.settings import FORMAT
 
 _POINTER: Final = "current"
+
+Fill = Callable[[Path], str]
+"""Fills an empty folder with a generation and returns the generation's UUID."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a generation is, and which one it must be."""
+
+    folder: Path
+    uuid: str
 
 
 class Directory:
@@ -31,10 +47,10 @@ class Directory:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self._lock = FileLock(self.path / "writer.lock", thread_local=False)
+        self._lock = FileLock(self.path / "writer.lock", mode=0o666, thread_local=False)
 
     @classmethod
-    def create(cls, path: str | os.PathLike[str], fill: Callable[[Path], None]) -> Directory:
+    def create(cls, path: str | os.PathLike[str], fill: Fill) -> Directory:
         """Make the directory, with a first generation that ``fill`` writes: whole or not at all."""
         target = Path(path)
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -43,8 +59,7 @@ class Directory:
         draft = target.with_name(f".{target.absolute().name}.{uuid4().hex[:8]}.tmp")
         try:
             (draft / "g1").mkdir(parents=True)
-            fill(draft / "g1")
-            _point(draft, "g1")
+            _point(draft, Place(draft / "g1", fill(draft / "g1")))
             sync_tree(draft)
             os.rename(draft, target)
             sync(target.absolute().parent)
@@ -72,25 +87,39 @@ class Directory:
     def release(self) -> None:
         self._lock.release()
 
-    def current(self) -> Path:
-        """The folder of the generation that counts."""
+    def current(self) -> Place:
+        """The generation that counts. Raises IndexNotFound, FormatTooNew, IndexCorrupt."""
         pointer = self.path / _POINTER
         try:
-            value = json.loads(pointer.read_bytes())
-            version, name = int(value["format"]), str(value["generation"])
+            value = manifest.read(pointer)
+            version, name, uuid = int(value["format"]), str(value["generation"]), str(value["uuid"])
         except (FileNotFoundError, NotADirectoryError) as cause:
             raise self._absent() from cause
-        except (OSError, ValueError, KeyError, TypeError) as cause:
-            raise IndexCorrupt(f"{pointer}: cannot be read: {cause}; restore a backup") from cause
+        except (KeyError, ValueError, TypeError) as cause:
+            raise IndexCorrupt(f"{pointer}: damaged: {cause}; {self._repair}") from cause
+        except IndexCorrupt as cause:
+            raise IndexCorrupt(f"{cause}; {self._repair}") from cause
         if version > FORMAT:
             raise FormatTooNew(
                 f"{self.path}: format {version}, this version reads {FORMAT}; upgrade hybrid-retrieval"
             )
-        if name != Path(name).name or not (self.path / name).is_dir():
-            raise IndexCorrupt(
-                f"{pointer}: names the generation {name!r}, which is not there; restore a backup"
-            )
-        return self.path / name
+        if Path(name).name != name or not (self.path / name).is_dir():
+            raise IndexCorrupt(f"{self.path / name}: missing; {self._repair}")
+        return Place(self.path / name, uuid)
+
+    @property
+    def _repair(self) -> str:
+        return f"run: hybrid verify {self.path} --repair"
+
+    def complete(self) -> list[Path]:
+        """The folders of complete generations, the newest first; more than one after a crash."""
+        folders = [path for path in self.path.glob("g*") if path.name[1:].isdigit() and path.is_dir()]
+        return sorted(folders, key=_number, reverse=True)
+
+    def point(self, place: Place) -> None:
+        """Make this the generation that counts."""
+        _point(self.path, place)
+        sync(self.path)
 
     def stamp(self) -> tuple[int, int]:
         """Changes whenever ``current`` does; costs a microsecond."""
@@ -100,54 +129,40 @@ class Directory:
             raise self._absent() from cause
         return status.st_ino, status.st_mtime_ns
 
-    def _absent(self) -> IndexNotFound:
+    def _absent(self) -> StorageError:
+        if self.complete():
+            return IndexCorrupt(f"{self.path / _POINTER}: missing; {self._repair}")
         return IndexNotFound(f"{self.path}: no index here; make one with hybrid index or Index.create")
 
     def draft(self) -> Path:
         """A new, empty folder for the next generation."""
-        folder = self.path / f"g{int(self.current().name[1:]) + 1}"
+        folder = self.path / f"g{max(map(_number, self.complete()), default=0) + 1}.tmp"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         return folder
 
-    def switch(self, folder: Path) -> None:
-        """Make ``folder`` the generation that counts. This rename is the commit of a compaction."""
-        sync_tree(folder)
-        _point(self.path, folder.name)
+    def switch(self, draft: Path, uuid: str) -> Place:
+        """Make ``draft``, filled, the generation that counts: the commit of a compaction."""
+        sync_tree(draft)
+        place = Place(draft.with_suffix(""), uuid)
+        os.rename(draft, place.folder)
         sync(self.path)
+        self.point(place)
+        return place
 
     def sweep(self) -> None:
         """Drop what no pointer names: old generations and unfinished ones. Processes that still read one
-        keep their open files."""
-        current = self.current()
+        have its files open or mapped, and go on."""
+        current = self.current().folder
         for path in self.path.glob("g[0-9]*"):
             if path != current:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def _point(folder: Path, generation: str) -> None:
-    draft = folder / f"{_POINTER}.tmp"
-    value: dict[str, Any] = {"format": FORMAT, "generation": generation}
-    draft.write_text(json.dumps(value) + "\n")
-    sync(draft)
-    os.replace(draft, folder / _POINTER)
+def _number(generation: Path) -> int:
+    return int(generation.name[1:])
 
 
-def sync(path: Path) -> None:
-    """fsync a file or a folder."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sync_tree(folder: Path) -> None:
-    """fsync a folder and everything below it."""
-    for root, _, files in os.walk(folder):
-        for name in files:
-            sync(Path(root, name))
-        sync(Path(root))
-
-
-__all__ = ["Directory", "sync", "sync_tree"]
+def _point(folder: Path, place: Place) -> None:
+    value = {"format": FORMAT, "generation": place.folder.name, "uuid": place.uuid}
+    manifest.write(folder / _POINTER, value)

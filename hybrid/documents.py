@@ -12,65 +12,109 @@ from typing import Any, Final
 
 import numpy as np
 import regex
+from numpy.typing import NDArray
 
-from hybrid.errors import DocumentError, QueryError
-from hybrid.types import Document, Metric, Scores
+from hybrid.errors import DocumentError, HybridError, InputError, QueryError
+from hybrid.limits import (
+    MAX_ID,
+    MAX_INTEGER_BITS,
+    MAX_METADATA,
+    MAX_METADATA_DEPTH,
+    MAX_METADATA_VALUES,
+    MAX_PATH,
+    MAX_TEXT,
+    MAX_TITLE,
+    shown,
+)
+from hybrid.types import Document, Matrix, Metric, Scores
 
 _BAD_IN_ID: Final = regex.compile(r"[\p{Cc}\p{Cs}]")
-_MAX_DEPTH: Final = 64
-_MAX_BITS: Final = 1024
 
 
 def check_batch(documents: Iterable[Document]) -> list[Document]:
-    """The documents, cleaned; or a DocumentError that says which one is wrong and why."""
-    if isinstance(documents, (Document, Mapping, str)):
+    """The documents, cleaned; or a DocumentError that says which one is wrong and why. What the iterable
+    itself raises is passed on."""
+    if isinstance(documents, (Document, Mapping, str)) or not isinstance(documents, Iterable):
         raise DocumentError(
             f"add takes a list of documents, not one {type(documents).__name__}; write [document]"
         )
-    batch = [_check(document, place) for place, document in enumerate(documents)]
+    batch = [_check(document, f"document {place}") for place, document in enumerate(documents)]
     seen: dict[str, int] = {}
     for place, document in enumerate(batch):
         if (first := seen.setdefault(document.id, place)) != place:
             raise DocumentError(
-                f"document {place}: id {document.id!r} stands in this batch already, at {first}; "
+                f"document {place}: id {shown(document.id)} stands in this batch already, at {first}; "
                 "add one of the two, or both in separate calls to replace"
             )
     return batch
 
 
-def _check(document: Document, place: int) -> Document:
+def check_ids(ids: Iterable[str]) -> list[str]:
+    """Ids to look up or delete, without those that no document can have. DocumentError for what is no
+    list of str."""
+    if isinstance(ids, str) or not isinstance(ids, Iterable):
+        raise DocumentError(f"expected a list of ids; write [{shown(ids)}]")
+    wanted = list(ids)
+    if bad := [id for id in wanted if not isinstance(id, str)]:
+        raise DocumentError(f"an id is a str, not a {type(bad[0]).__name__}: {shown(bad[0])}")
+    return [id for id in map(_exact, wanted) if id and not _BAD_IN_ID.search(id)]
+
+
+def _check(document: Document, where: str) -> Document:
     if not isinstance(document, Document):
-        raise DocumentError(
-            f"document {place}: a {type(document).__name__}; write hybrid.Document(id=…, text=…)"
-        )
-    check_id(document.id, f"document {place}")
-    where = f"document {document.id!r}"
-    for name in ("title", "text"):
-        if not isinstance(getattr(document, name), str):
-            raise DocumentError(f"{where}: {name} is a {type(getattr(document, name)).__name__}, not a str")
-    if not isinstance(document.metadata, Mapping):
-        raise DocumentError(f"{where}: metadata is a {type(document.metadata).__name__}, not a JSON object")
-    title, text = clean(document.title), clean(document.text)
+        raise DocumentError(f"{where}: a {type(document).__name__}; write hybrid.Document(id=…, text=…)")
+    id = _check_id(document.id, where)
+    try:
+        return _checked(id, document, f"document {shown(id)}")
+    except (HybridError, MemoryError):
+        raise
+    except Exception as cause:  # a mapping, a str of the user's own
+        raise DocumentError(f"document {shown(id)}: cannot be read: {shown(cause)}") from cause
+
+
+def _checked(id: str, document: Document, where: str) -> Document:
+    title = _text(document.title, f"{where}: title", MAX_TITLE, "put the rest into the text")
+    text = _text(document.text, f"{where}: text", MAX_TEXT, "cut it into several documents")
     if not title.strip() and not text.strip() and document.vector is None:
         raise DocumentError(f"{where}: neither text, title nor vector; there is nothing to find it by")
-    metadata = _json(document.metadata, f"{where}: metadata", 0)
-    return Document(document.id, text, title, metadata, document.vector)
+    if not isinstance(document.metadata, Mapping):
+        raise DocumentError(f"{where}: metadata is a {type(document.metadata).__name__}, not a JSON object")
+    metadata = _Metadata.copy(document.metadata, where)
+    return Document(id, text, title, metadata, document.vector, document.passages)
 
 
-def check_id(value: object, where: str) -> None:
-    """An id is a non-empty str without control characters and surrogates; DocumentError otherwise."""
+def _check_id(value: object, where: str) -> str:
+    """An id is a non-empty str without control characters and surrogates."""
     if not isinstance(value, str):
-        raise DocumentError(f"{where}: the id is a {type(value).__name__}, not a str: {value!r:.80}")
-    if not value:
+        raise DocumentError(f"{where}: the id is a {type(value).__name__}, not a str: {shown(value)}")
+    id = _exact(value)
+    if not id:
         raise DocumentError(f"{where}: the id is empty")
-    if bad := _BAD_IN_ID.search(value):
+    if len(id) > MAX_ID:
         raise DocumentError(
-            f"{where}: the id {value!r:.80} has a control character or surrogate at {bad.start()}"
+            f"{where}: the id has {len(id):,} characters; more than {MAX_ID:,} are not taken: use its hash"
         )
+    if bad := _BAD_IN_ID.search(id):
+        raise DocumentError(
+            f"{where}: the id {shown(id)} has a control character or surrogate at {bad.start()}"
+        )
+    return id
+
+
+def _text(value: object, where: str, limit: int, way_out: str) -> str:
+    if not isinstance(value, str):
+        raise DocumentError(f"{where} is a {type(value).__name__}, not a str")
+    text = clean(value)
+    if len(text) > limit:
+        raise DocumentError(
+            f"{where} has {len(text):,} characters; more than {limit:,} are not taken: {way_out}"
+        )
+    return text
 
 
 def clean(text: str) -> str:
     """``text`` with every lone surrogate as U+FFFD (a pair becomes its character)."""
+    text = _exact(text)
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -78,43 +122,121 @@ def clean(text: str) -> str:
     return text
 
 
-def _json(value: Any, where: str, depth: int) -> Any:
-    """A clean copy of a JSON value. Checked by hand: json.dumps would turn keys into str in silence."""
-    if depth > _MAX_DEPTH:
-        raise DocumentError(f"{where}: nested deeper than {_MAX_DEPTH}")
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, int):
-        if value.bit_length() > _MAX_BITS:
-            raise DocumentError(f"{where} is an integer of more than {_MAX_BITS} bits; write it as a str")
-        return int(value)
-    if isinstance(value, str):
-        return clean(value)
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise DocumentError(f"{where} is {value}, which JSON cannot say; leave the key out")
-        return float(value)
-    if isinstance(value, Mapping):
-        if bad := next((key for key in value if not isinstance(key, str)), None):
-            raise DocumentError(f"{where}: the key {bad!r:.80} is a {type(bad).__name__}, not a str")
-        return {clean(key): _json(item, f"{where}[{key!r:.80}]", depth + 1) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_json(item, f"{where}[{i}]", depth + 1) for i, item in enumerate(value)]
-    raise DocumentError(
-        f"{where} is a {type(value).__name__}, not JSON; write it as str, number, bool, list or object"
-    )
+def _exact(text: str) -> str:
+    """A subclass's characters, none of its methods."""
+    return str.__str__(text)
+
+
+class _Refused(Exception):
+    """A value that metadata cannot hold. On its way out it learns where in the metadata that was."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.steps: list[str] = []
+
+
+class _Metadata:
+    """Makes a clean copy of one document's metadata. By hand: json.dumps would turn keys into str in
+    silence, and an object that holds another one twice, level below level, has no end."""
+
+    def __init__(self) -> None:
+        self._values = self._characters = 0
+
+    @classmethod
+    def copy(cls, metadata: Mapping[Any, Any], where: str) -> dict[str, Any]:
+        try:
+            return cls()._object(metadata, 0, 0)
+        except _Refused as error:
+            raise DocumentError(f"{where}: metadata{''.join(reversed(error.steps))}{error}") from error
+
+    def _copy(self, value: Any, depth: int, path: int) -> Any:
+        """``path`` counts the characters of the keys that lead here."""
+        self._count(1, 0)
+        if isinstance(value, str):
+            return self._string(value)
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, int):
+            return _integer(value)
+        if isinstance(value, float):
+            return _float(value)
+        if depth >= MAX_METADATA_DEPTH:
+            raise _Refused(f": nested deeper than {MAX_METADATA_DEPTH}")
+        if isinstance(value, Mapping):
+            return self._object(value, depth + 1, path + 1)
+        if isinstance(value, (list, tuple)):
+            return self._list(value, depth + 1, path)
+        raise _Refused(
+            f" is a {type(value).__name__}, not JSON; write it as str, number, bool, list or object"
+        )
+
+    def _object(self, value: Mapping[Any, Any], depth: int, path: int) -> dict[str, Any]:
+        copy = {}
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise _Refused(f": the key {shown(key)} is a {type(key).__name__}, not a str")
+            name = self._string(key)
+            if path + len(name) > MAX_PATH:
+                raise _Refused(
+                    f": the key {shown(name)} with those above it has {path + len(name):,} characters; "
+                    f"more than {MAX_PATH:,} are not taken: write it as a value"
+                )
+            try:
+                copy[name] = self._copy(item, depth, path + len(name))
+            except _Refused as error:
+                error.steps.append(f"[{shown(name)}]")
+                raise
+        return copy
+
+    def _list(self, value: Iterable[Any], depth: int, path: int) -> list[Any]:
+        copy: list[Any] = []
+        for item in value:
+            try:
+                copy.append(self._copy(item, depth, path))
+            except _Refused as error:
+                error.steps.append(f"[{len(copy)}]")
+                raise
+        return copy
+
+    def _string(self, value: str) -> str:
+        text = clean(value)
+        self._count(0, len(text))
+        return text
+
+    def _count(self, values: int, characters: int) -> None:
+        self._values += values
+        self._characters += characters
+        if self._values > MAX_METADATA_VALUES:
+            raise _Refused(
+                f": more than {MAX_METADATA_VALUES:,} values in all; keep what no filter asks for elsewhere, "
+                "under the document's id"
+            )
+        if self._characters > MAX_METADATA:
+            raise _Refused(
+                f": more than {MAX_METADATA:,} characters in all; long texts belong into the text, or "
+                "elsewhere under the document's id"
+            )
+
+
+def _integer(value: int) -> int:
+    if (number := int.__index__(value)).bit_length() > MAX_INTEGER_BITS:
+        raise _Refused(f" is an integer of more than {MAX_INTEGER_BITS:,} bits; write it as a str")
+    return number
+
+
+def _float(value: float) -> float:
+    if not math.isfinite(number := float.__float__(value)):
+        raise _Refused(f" is {number}, which JSON cannot say; leave the key out")
+    return number
 
 
 def check_vector(value: Any, metric: Metric, dim: int | None, where: str, query: bool = False) -> Scores:
-    """A ready-made vector as float32 (dim,), of unit length under "cosine"."""
+    """One ready-made vector as float32 (dim,), of unit length under "cosine"."""
     error = QueryError if query else DocumentError
-    try:
-        with np.errstate(over="ignore"):
-            vector = np.asarray(value, dtype=np.float32)
-    except (TypeError, ValueError) as cause:
-        raise error(f"{where}: the vector is not a list of numbers: {cause}") from cause
+    vector = _numbers(value, where, error)
     if vector.ndim != 1 or not vector.size:
-        raise error(f"{where}: the vector has the shape {vector.shape}; it must be (dim,)")
+        shapes = "(dim,)" if query else "(dim,) or (n, dim)"
+        raise error(f"{where}: the vector has the shape {vector.shape}; it must be {shapes}")
     if dim is not None and vector.size != dim:
         raise error(f"{where}: the vector has {vector.size} numbers; this index holds vectors of {dim}")
     if not np.isfinite(vector).all():
@@ -126,10 +248,56 @@ def check_vector(value: Any, metric: Metric, dim: int | None, where: str, query:
     return unit(vector[None, :])[0] if metric == "cosine" else vector
 
 
-def unit(rows: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Rows (n, dim) scaled to length one; rows of zeros stay. Scaled by the largest number first, so
-    that the squares of very small or large ones neither vanish nor overflow."""
+def check_vectors(value: Any, metric: Metric, dim: int | None, where: str) -> Matrix:
+    """The ready-made vectors of a document, one (dim,) or several (n, dim), as float32 (n, dim)."""
+    rows = _numbers(value, where, DocumentError)
+    if rows.ndim != 2:
+        return check_vector(rows, metric, dim, where)[None, :]
+    if not len(rows):
+        raise DocumentError(f"{where}: no vector in {rows.shape}; give one or more, or vector=None")
+    return np.stack([check_vector(row, metric, dim, f"{where}, row {i}") for i, row in enumerate(rows)])
+
+
+def _numbers(value: Any, where: str, error: type[InputError]) -> Matrix:
+    """As float32, of whatever shape."""
+    try:
+        given = np.asarray(value)
+        if given.dtype.kind not in "biufO":
+            raise TypeError(f"found {given.dtype}")
+        with np.errstate(over="ignore"):
+            return given.astype(np.float32)
+    except (TypeError, ValueError, ArithmeticError, RuntimeError) as cause:
+        raise error(f"{where}: the vector is not a list of numbers: {cause}") from cause
+
+
+def check_passages(value: Any, count: int, text: str, where: str) -> NDArray[np.int64]:
+    """The stretches of ``text`` that ``count`` vectors stand for, int64 (count, 2); all of it for None."""
+    if value is None:
+        return np.tile(np.array([0, len(text)]), (count, 1))
+    try:
+        spans = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as cause:
+        raise DocumentError(f"{where}: the passages are not pairs (start, end): {cause}") from cause
+    if spans.shape != (count, 2) or spans.dtype.kind not in "iu":
+        raise DocumentError(
+            f"{where}: passages must be pairs (start, end) of whole numbers, as many as vectors: {count}"
+        )
+    starts, ends = spans.T
+    if wrong := np.flatnonzero((starts < 0) | (starts > ends) | (ends > len(text))).tolist():
+        raise DocumentError(
+            f"{where}: passage {wrong[0]} is {tuple(spans[wrong[0]].tolist())}, "
+            f"which is no stretch of a text of {len(text)} characters"
+        )
+    return spans.astype(np.int64)
+
+
+def unit(rows: Matrix) -> Matrix:
+    """Rows (n, dim) scaled to length one. Rows of zeros stay, and so do those of length one as nearly as
+    float32 can say, to the bit: ``unit(unit(rows))`` is ``unit(rows)``."""
+    # By the largest number first: the squares of very small or large ones would vanish or overflow.
     largest = np.abs(rows).max(axis=1, keepdims=True, initial=0)
     scaled = rows.astype(np.float64) / np.where(largest > 0, largest, 1)
     norms = np.linalg.norm(scaled, axis=1, keepdims=True)
-    return np.asarray(scaled / np.where(norms > 0, norms, 1), dtype=np.float32)
+    # Rounding each number to float32 moves the length by no more than half of eps.
+    done = np.abs(norms * largest - 1) <= np.finfo(np.float32).eps
+    return np.where(done, rows, scaled / np.where(norms > 0, norms, 1)).astype(np.float32)

@@ -1,18 +1,18 @@
-"""Documents to vector rows: ready-made vectors as they are, texts cut into windows and encoded."""
+"""Documents to vector rows and back: ready-made vectors as they are, texts cut into windows and encoded."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hybrid import encoders
 from hybrid.arrays import Rows
-from hybrid.documents import check_vector, unit
-from hybrid.errors import IndexMismatch
-from hybrid.types import Document, Encoder, Matrix, Metric, Ordinals, Passage, Scores
+from hybrid.documents import check_passages, check_vectors, unit
+from hybrid.errors import DocumentError, IndexMismatch
+from hybrid.types import Document, Encoder, Matrix, Metric, Ordinals, Passage
 
 Progress: TypeAlias = Callable[[float], None]
 """Told how many more documents are done; a document of many windows comes in fractions."""
@@ -27,33 +27,64 @@ def embed(
 ) -> Rows:
     """The rows of a batch, ordinals counted from 0 within it. ``dim`` is the index's, 0 while unknown.
 
-    DocumentError for a vector that does not fit; IndexMismatch for an encoder that does not.
+    DocumentError for vectors or passages that do not fit; IndexMismatch for an encoder that does not.
     """
-    ready = {i: document for i, document in enumerate(documents) if document.vector is not None}
-    vectors: dict[int, Scores] = {}
-    for i, document in ready.items():
-        vectors[i] = check_vector(document.vector, metric, dim or None, f"document {document.id!r}")
-        dim = vectors[i].size
-    windows = (
-        []
-        if encoder is None
-        else [(i, p) for i, d in enumerate(documents) if i not in ready for p in _cut(d, encoder)]
-    )
-    encoded = _encode(documents, windows, encoder, progress)
-    if len(encoded) and dim and encoded.shape[1] != dim:
+    brought = []
+    for i, document in enumerate(documents):
+        if (rows := _brought(i, document, metric, dim)) is not None:
+            dim = rows.vectors.shape[1]
+            brought.append(rows)
+    made = _made(documents, encoder, metric, progress)
+    if len(made) and dim and made.vectors.shape[1] != dim:
         raise IndexMismatch(
-            f"the encoder makes vectors of {encoded.shape[1]} numbers, this index holds {dim}"
+            f"the encoder makes vectors of {made.vectors.shape[1]} numbers, this index holds {dim}"
         )
-    owners = [*vectors, *(i for i, _ in windows)]
-    spans = [*((0, len(ready[i].text)) for i in vectors), *(passage for _, passage in windows)]
-    rows = [*vectors.values(), *encoded]
-    if not rows:
-        return Rows.none(dim)
-    return _sorted(np.stack(rows), np.array(owners, np.int64), np.array(spans, np.int64), metric)
+    parts = [part for part in (*brought, made) if len(part)]
+    return _in_order(parts) if parts else Rows.none(dim)
 
 
-def _cut(document: Document, encoder: Encoder) -> list[Passage]:
-    return encoders.cut(document.text, document.title, encoder)
+def with_rows(document: Document, rows: Rows) -> Document:
+    """``document`` with its ``rows`` as ready-made vectors (n, dim), None where it has none: what ``embed``
+    takes back to the bit."""
+    if not len(rows):
+        return replace(document, vector=None, passages=None)
+    passages = [Passage(start, end) for start, end in rows.spans.tolist()]
+    return replace(document, vector=rows.vectors, passages=passages)
+
+
+def _brought(place: int, document: Document, metric: Metric, dim: int) -> Rows | None:
+    """The rows of the ready-made vectors that ``document`` brings along, if it does."""
+    where = f"document {document.id!r}"
+    if document.vector is None:
+        if document.passages is not None:
+            raise DocumentError(f"{where}: passages without vectors; passages say what each vector is of")
+        return None
+    vectors = check_vectors(document.vector, metric, dim or None, where)
+    spans = check_passages(document.passages, len(vectors), document.text, where)
+    return Rows(vectors, np.full(len(vectors), place), spans)
+
+
+def _made(
+    documents: Sequence[Document], encoder: Encoder | None, metric: Metric, progress: Progress | None
+) -> Rows:
+    """The rows of the other documents, by the encoder."""
+    windows = [] if encoder is None else _windows(documents, encoder)
+    vectors = _encode(documents, windows, encoder, progress)
+    owners = np.array([i for i, _ in windows], np.int64)
+    spans = np.array([passage for _, passage in windows], np.int64).reshape(-1, 2)
+    if metric != "cosine":
+        return Rows(vectors, owners, spans)
+    directed = vectors.any(axis=1)  # an encoder may answer zeros (to an empty text, say): no row then
+    return Rows(unit(vectors[directed]), owners[directed], spans[directed])
+
+
+def _windows(documents: Sequence[Document], encoder: Encoder) -> list[tuple[int, Passage]]:
+    return [
+        (i, passage)
+        for i, document in enumerate(documents)
+        if document.vector is None
+        for passage in encoders.cut(document.text, document.title, encoder)
+    ]
 
 
 def _encode(
@@ -75,11 +106,10 @@ def _encode(
     return encoders.encode_documents(encoder, texts, tell)
 
 
-def _sorted(vectors: Matrix, owners: Ordinals, spans: NDArray[np.int64], metric: Metric) -> Rows:
+def _in_order(parts: Sequence[Rows]) -> Rows:
+    """The rows of all ``parts``, those of one document together, as they stood."""
+    owners: Ordinals = np.concatenate([part.ordinals for part in parts])
     order = np.argsort(owners, kind="stable")
-    vectors = vectors[order]
-    if metric == "cosine":
-        vectors = unit(vectors)
-        directed = vectors.any(axis=1)  # an encoder may answer zeros (to an empty text, say): no row then
-        order, vectors = order[directed], vectors[directed]
-    return Rows(vectors, owners[order], spans[order])
+    vectors = np.concatenate([part.vectors for part in parts])
+    spans = np.concatenate([part.spans for part in parts])
+    return Rows(vectors[order], owners[order], spans[order])

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final, Self, Unpack
@@ -14,28 +13,25 @@ from typing import Any, Final, Self, Unpack
 from numpy.typing import ArrayLike
 
 from hybrid import analyzers, encoders
+from hybrid.copying import copy
 from hybrid.directory import Directory
 from hybrid.documents import check_batch
 from hybrid.embedding import Progress, embed
 from hybrid.encoders import EncoderSpec
 from hybrid.errors import (
     DocumentError,
-    IndexClosed,
     IndexCorrupt,
-    IndexReadOnly,
     QueryError,
     SettingsError,
     StorageError,
 )
-from hybrid.failpoints import reach
 from hybrid.generation import Generation, Snapshot
-from hybrid.ledger import Ledger
 from hybrid.model import Model, reference_to
 from hybrid.query import Lanes, answer, ranking
-from hybrid.rebuild import rebuild
 from hybrid.request import Asker, Options, Request
 from hybrid.settings import METRICS, AnalyzerRef, Profile, Settings
 from hybrid.stats import stats
+from hybrid.store import Store
 from hybrid.types import Analyzer, Document, Encoder, Metric, Results, Run
 
 DEFAULT_ENCODER: Final = "multilingual-e5-small"
@@ -48,19 +44,11 @@ class Index:
     their next search. All methods may be called from several threads. Usable as a context manager.
     """
 
-    def __init__(
-        self, directory: Directory, encoder: Encoder | None, analyzer: Analyzer | None, *, read_only: bool
-    ) -> None:
-        self._directory = directory
-        self._read_only = read_only
-        self._analyzer = analyzer
+    def __init__(self, store: Store, encoder: Encoder | None) -> None:
+        self._store = store
         self._lanes = Lanes()
-        self._writing = threading.RLock()  # add, delete, compact: one at a time
-        self._switching = threading.Lock()  # which generation counts
-        self._pid = os.getpid()
-        self._closed = False
-        self._generation = self._open_generation()
-        self._model = Model(directory.path, self._generation.settings.encoder, encoder)
+        reference = store.generation.settings.encoder
+        self._models = {reference: Model(store.path, reference, encoder)}
 
     # -- making and opening
 
@@ -87,9 +75,8 @@ class Index:
         words = analyzers.by_name(analyzer) if isinstance(analyzer, str) else analyzer
         reference = None if encoder is None or model is None else reference_to(encoder, model)
         settings = Settings(metric=metric, analyzer=_analyzer_ref(words), encoder=reference)
-        directory = Directory.create(path, lambda folder: Ledger.create(folder, settings, Profile()))
-        directory.claim()
-        return cls(directory, model, words, read_only=False)
+        Directory.create(path, lambda folder: Generation.create(folder, settings, Profile()))
+        return cls(Store.open(path, words), model)
 
     @classmethod
     def open(
@@ -105,35 +92,20 @@ class Index:
         ``encoder`` and ``analyzer`` need to be given only where the index cannot name them (a callable, an
         analyzer of your own). Raises IndexNotFound, IndexLocked, IndexMismatch, FormatTooNew, IndexCorrupt.
         """
-        index = cls._open(path, analyzer, read_only=read_only)
+        index = cls(Store.open(path, analyzer, read_only=read_only), None)
         with _closing_on_error(index):
-            index._generation.check_analyzer()
+            index._store.generation.check_analyzer()
             if encoder is not None:
-                index._model.take(encoder)
+                index._model(index._store.generation).take(encoder)
         return index
-
-    @classmethod
-    def _open(cls, path: str | os.PathLike[str], analyzer: Analyzer | None, *, read_only: bool) -> Self:
-        directory = Directory(path)
-        if read_only:
-            return cls(directory, None, analyzer, read_only=True)
-        directory.claim()
-        try:
-            directory.sweep()
-            return cls(directory, None, analyzer, read_only=False)
-        except BaseException:
-            directory.release()
-            raise
 
     def close(self) -> None:
         """Let go of everything; finishes and saves the graph. Again is harmless."""
-        if self._closed or os.getpid() != self._pid:
-            return
-        with self._writing:
-            self._closed = True
-            self._lanes.close()
-            self._generation.retire()
-            self._directory.release()
+        self._close(finish=True)
+
+    def _close(self, finish: bool) -> None:
+        self._store.close(finish)
+        self._lanes.close()
 
     def __enter__(self) -> Self:
         return self
@@ -141,10 +113,10 @@ class Index:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        self._close(finish=error is None)
 
     def __repr__(self) -> str:
-        return f"<hybrid.Index {str(self._directory.path)!r}{' closed' if self._closed else ''}>"
+        return f"<hybrid.Index {str(self._store.path)!r}{' closed' if self._store.closed else ''}>"
 
     # -- documents
 
@@ -154,48 +126,47 @@ class Index:
         On return they are on disk for good and every later search finds them. Raises DocumentError
         (nothing written), EncoderError (nothing written), IndexReadOnly, StorageError.
         """
-        self._check_writable()
+        self._store.check_writable()
         batch = check_batch(documents)
-        generation = self._generation
-        encoder = self._model.encoder() if any(document.vector is None for document in batch) else None
-        rows = embed(batch, encoder, generation.settings.metric, generation.ledger.dim, progress)
-        with self._writing:
-            self._check_writable()
-            if self._generation is not generation and self._generation.settings != generation.settings:
+        known = self._store.generation
+        encoder = (
+            self._model(known).encoder() if any(document.vector is None for document in batch) else None
+        )
+        rows = embed(batch, encoder, known.settings.metric, known.ledger.dim, progress)
+        with self._store.writing() as generation:
+            if generation.settings != known.settings:
                 raise StorageError(
-                    f"{self._directory.path}: re-indexed in the meantime; add the documents again"
+                    f"{self._store.path}: re-indexed in the meantime; add the documents again"
                 )
-            if len(rows) and (dim := self._generation.ledger.dim) not in (0, rows.vectors.shape[1]):
+            if len(rows) and (dim := generation.ledger.dim) not in (0, rows.vectors.shape[1]):
                 raise DocumentError(
                     f"vectors of {rows.vectors.shape[1]} numbers; this index holds vectors of {dim}"
                 )
             if batch:
-                self._generation.commit(batch, rows)
+                generation.commit(batch, rows)
         return len(batch)
 
     def delete(self, ids: Iterable[str]) -> int:
         """Delete documents by id; unknown ids are ignored. Returns how many there were."""
         if isinstance(ids, str):
             raise DocumentError(f"delete takes a list of ids; write [{ids!r}]")
-        self._check_writable()
+        self._store.check_writable()
         wanted = list(ids)
         if bad := next((id for id in wanted if not isinstance(id, str)), None):
             raise DocumentError(f"an id is a str, not a {type(bad).__name__}: {bad!r:.80}")
-        with self._writing:
-            self._check_writable()
-            found = self._generation.ledger.living(wanted)
-            if found:
-                self._generation.commit([], deleted=found)
+        with self._store.writing() as generation:
+            if found := generation.ledger.living(wanted):
+                generation.commit([], deleted=found)
         return len(found)
 
     def get(self, id: str) -> Document | None:
         """The document of this id, or None."""
-        with self._reading() as snapshot:
+        with self._store.reading() as snapshot:
             found = snapshot.generation.ledger.living([id])
             return snapshot.documents([found[id]])[0] if id in found else None
 
     def __len__(self) -> int:
-        with self._reading() as snapshot:
+        with self._store.reading() as snapshot:
             return snapshot.size
 
     # -- searching
@@ -212,7 +183,7 @@ class Index:
         serving profile. depth=None: candidates of each leg, at least k. reranker=None: orders the fused.
         """
         start = time.perf_counter()
-        with self._reading() as snapshot:
+        with self._store.reading() as snapshot:
             request = self._asker(snapshot).one(query, vector, options)
             results = answer(snapshot, self._encoded(snapshot, [request])[0], self._lanes)
             return replace(results, took=time.perf_counter() - start)
@@ -226,14 +197,14 @@ class Index:
     ) -> list[Results]:
         """One answer for each of ``queries`` (or ``vectors``, or pairs of both), all from one snapshot; the
         queries are encoded together. Takes the options of ``search``."""
-        with self._reading() as snapshot:
+        with self._store.reading() as snapshot:
             requests = self._asker(snapshot).many(queries, vectors, options)
             return [answer(snapshot, request, self._lanes) for request in self._encoded(snapshot, requests)]
 
     def run(self, queries: Mapping[str, str], **options: Unpack[Options]) -> Run:
         """What ``search_many`` answers to ``queries`` (query id -> text), as a run: ids and scores without
         the documents. For evaluation. Takes the options of ``search``."""
-        with self._reading() as snapshot:
+        with self._store.reading() as snapshot:
             requests = self._asker(snapshot).many(list(queries.values()), None, options)
             encoded = self._encoded(snapshot, requests)
             return {id: ranking(snapshot, r, self._lanes) for id, r in zip(queries, encoded, strict=True)}
@@ -249,7 +220,11 @@ class Index:
             raise QueryError(
                 'mode "vector" needs vector=…: this index has no encoder to make one from the query'
             )
-        if not texts or not len(snapshot.vectors.rows) or (cache := self._model.queries()) is None:
+        if (
+            not texts
+            or not len(snapshot.vectors.rows)
+            or (cache := self._model(snapshot.generation).queries()) is None
+        ):
             return list(requests)
         vectors = iter(cache.vectors(texts))
         asker = self._asker(snapshot)
@@ -258,12 +233,26 @@ class Index:
             for r in requests
         ]
 
+    def _model(self, generation: Generation) -> Model:
+        """What encodes for this generation. (A reader may find that the writer has re-indexed.)"""
+        reference = generation.settings.encoder
+        if reference not in self._models:
+            self._models = {reference: Model(self._store.path, reference)}
+        return self._models[reference]
+
     # -- care
 
+    def documents(self) -> Iterator[Document]:
+        """All living documents of one snapshot, oldest first, with their vectors (n, dim) and passages."""
+        with self._store.reading() as snapshot:
+            yield from snapshot.everything()
+
     def compact(self, *, progress: Progress | None = None) -> None:
-        """Write the living documents anew and drop the rest: frees space, and makes BM25 statistics exact
-        again (they count dead documents until then). Searches go on meanwhile, writes wait."""
-        self._rebuild(self._generation.settings, self._generation.analyzer, progress=progress)
+        """Write the living documents anew and drop the rest: frees space, leaves no byte of what was
+        deleted, and makes BM25 statistics exact again (they count dead documents until then). Searches go
+        on meanwhile, writes wait. Runs by itself, beside writes, when a third is dead."""
+        generation = self._store.generation
+        self._store.rebuild(generation.settings, generation.analyzer, progress=progress)
 
     def reindex(
         self,
@@ -274,98 +263,42 @@ class Index:
     ) -> None:
         """Build the index again from its own documents with another encoder or analyzer, and switch over at
         once. A change of encoder drops ready-made vectors: there is nothing to make them from."""
-        settings, words = self._generation.settings, self._generation.analyzer
+        generation = self._store.generation
+        settings, words = generation.settings, generation.analyzer
         if analyzer is not None:
             words = analyzers.by_name(analyzer) if isinstance(analyzer, str) else analyzer
             settings = settings.model_copy(update={"analyzer": _analyzer_ref(words)})
-        model = None if encoder is None else encoders.load(encoder)
-        if encoder is not None and model is not None:
-            settings = settings.model_copy(update={"encoder": reference_to(encoder, model)})
-        self._rebuild(settings, words, model, progress)
+        if encoder is None:
+            self._store.rebuild(settings, words, progress=progress)
+            return
+        model = encoders.load(encoder)
+        settings = settings.model_copy(update={"encoder": reference_to(encoder, model)})
+        self._models[settings.encoder] = Model(self._store.path, settings.encoder, model)
+        self._store.rebuild(
+            settings, words, lambda batch: embed(batch, model, settings.metric, 0, progress)
+        )
+        self._models = {settings.encoder: self._models[settings.encoder]}
 
-    def _rebuild(
-        self,
-        settings: Settings,
-        words: Analyzer,
-        model: Encoder | None = None,
-        progress: Progress | None = None,
-    ) -> None:
-        self._check_writable()
-        with self._writing:
-            self._check_writable()
-            folder = self._directory.draft()
-            make = (
-                None if model is None else (lambda batch: embed(batch, model, settings.metric, 0, progress))
-            )
-            rebuild(self._generation, folder, settings, words, make, progress)
-            reach("rebuild.filled")
-            self._directory.switch(folder)
-            reach("rebuild.switched")
-            with self._switching:
-                old, self._generation = self._generation, Generation(folder, words)
-                if model is not None:
-                    self._model = Model(self._directory.path, settings.encoder, model)
-            old.retire()
-            self._directory.sweep()
+    def backup(self, to: str | os.PathLike[str], *, progress: Progress | None = None) -> None:
+        """Copy the index as of now to the new directory ``to``, also while a writer is at work: whole or
+        not at all. The copy is an index like any other. Raises IndexExists, StorageError."""
+        with self._store.reading() as snapshot:
+            Directory.create(to, lambda folder: copy(snapshot.generation, folder, progress))
 
     def verify(self) -> list[str]:
         """Check ledger, legs and vectors against one another: a line for each thing wrong. Reads all."""
-        with self._reading() as snapshot:
+        with self._store.reading() as snapshot:
             return list(snapshot.generation.disagreements())
 
     def repair(self) -> None:
         """Build the lexical leg and the graph again from the ledger."""
-        self._check_writable()
-        with self._writing:
-            self._generation.repair()
+        with self._store.writing() as generation:
+            generation.repair()
 
     def stats(self) -> dict[str, Any]:
         """Counts, sizes in bytes and identities, ready for JSON."""
-        with self._reading() as snapshot:
-            return {"path": str(self._directory.path), **stats(snapshot)}
-
-    # -- inside
-
-    def _open_generation(self) -> Generation:
-        """The generation that counts. A reader may meet a switch on the way: then once more."""
-        for _ in range(10):
-            self._stamp = self._directory.stamp() if self._read_only else None
-            try:
-                return Generation(self._directory.current(), self._analyzer, read_only=self._read_only)
-            except (StorageError, OSError):
-                if self._stamp is None or self._directory.stamp() == self._stamp:
-                    raise
-        raise IndexCorrupt(f"{self._directory.path}: the current generation keeps changing; try again")
-
-    @contextmanager
-    def _reading(self) -> Iterator[Snapshot]:
-        """The newest snapshot, whose generation stays open until the end of the block."""
-        self._check_open()
-        with self._switching:
-            if self._read_only and self._directory.stamp() != self._stamp:
-                self._generation.retire()
-                self._generation = self._open_generation()
-            generation = self._generation
-            generation.hold()
-        try:
-            yield generation.refresh()
-        finally:
-            generation.release()
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise IndexClosed(f"{self._directory.path}: this index is closed; open it again")
-        if os.getpid() != self._pid:
-            raise IndexClosed(
-                f"{self._directory.path}: opened in another process, before a fork; open it in this one"
-            )
-
-    def _check_writable(self) -> None:
-        self._check_open()
-        if self._read_only:
-            raise IndexReadOnly(
-                f"{self._directory.path}: opened with read_only=True; open it without to change it"
-            )
+        with self._store.reading() as snapshot:
+            return {"path": str(self._store.path), **stats(snapshot)}
 
 
 def reindex(
@@ -377,11 +310,21 @@ def reindex(
 ) -> dict[str, Any]:
     """``Index.reindex`` of a closed index, also of one whose analyzer this version no longer has: with
     neither encoder nor analyzer given, today's analyzer of the same name. Returns the new ``stats``."""
-    with Index._open(path, None, read_only=False) as index:
-        reference = index._generation.settings.analyzer
+    with Index(Store.open(path), None) as index:
+        reference = index._store.generation.settings.analyzer
         same = analyzers.by_name(reference.name, reference.user_words)
         index.reindex(encoder=encoder, analyzer=analyzer or same, progress=progress)
         return index.stats()
+
+
+def restore(backup: str | os.PathLike[str], to: str | os.PathLike[str]) -> None:
+    """Check the whole ledger of ``backup`` and copy it to the new directory ``to``. Raises IndexNotFound,
+    IndexCorrupt, IndexExists."""
+    store = Store.open(backup, read_only=True)
+    with closing(store), store.reading() as snapshot:
+        if damage := list(snapshot.generation.ledger.check()):
+            raise IndexCorrupt(f"{store.path}: {damage[0]}; take another backup")
+        Directory.create(to, lambda folder: copy(snapshot.generation, folder))
 
 
 def _analyzer_ref(analyzer: Analyzer) -> AnalyzerRef:
@@ -394,5 +337,5 @@ def _closing_on_error(index: Index) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        index.close()
+        index._close(finish=False)
         raise

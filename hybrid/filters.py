@@ -23,7 +23,8 @@ What a value is:
   two numbers.
 - null, [] and {} are no values: as if the key were absent.
 
-``and``, ``or`` and ``not`` are taken: metadata keys of these names cannot be filtered on.
+``and``, ``or`` and ``not`` are taken: metadata keys of these names cannot be filtered on. How deep a filter
+may nest and how much it may hold is said in `hybrid.limits`.
 """
 
 from __future__ import annotations
@@ -38,9 +39,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from hybrid.errors import FilterError
-
-MAX_DEPTH: Final = 32
-"""How deep ``and``, ``or`` and ``not`` may nest."""
+from hybrid.limits import MAX_CONDITIONS, MAX_FILTER_DEPTH, MAX_FILTER_VALUES, shown
 
 EARTH_KM: Final = 6371.0088
 """The mean radius of the Earth (IUGG)."""
@@ -234,68 +233,96 @@ Filter: TypeAlias = And | Or | Not | Condition
 def parse(source: Mapping[str, Any]) -> Filter:
     """The filter that a JSON object says. FilterError with what is wrong and where in it
     (``and[1].price.gte``)."""
-    return _filter(source, "", 0)
+    try:
+        return _Parser().filter(source, "", 0)
+    except (FilterError, MemoryError):
+        raise
+    except Exception as cause:  # a mapping, a str of the user's own
+        raise FilterError(f"filter: cannot be read: {shown(cause)}") from cause
 
 
-def _filter(source: Any, where: str, depth: int) -> Filter:
-    if not isinstance(source, Mapping):
-        raise _error(where, f'a filter is an object such as {{"brand": "x"}}, not {_name(source)}')
-    if depth > MAX_DEPTH:
-        raise _error(
-            where, f"nested deeper than {MAX_DEPTH}; a list takes any number of filters side by side"
-        )
-    parts = tuple(_entry(key, item, where, depth) for key, item in source.items())
-    return parts[0] if len(parts) == 1 else And(parts)
+class _Parser:
+    """Reads one filter and counts what it holds: an object that holds another one twice, level below
+    level, has no end."""
 
+    def __init__(self) -> None:
+        self._conditions = self._values = 0
 
-def _entry(key: Any, item: Any, where: str, depth: int) -> Filter:
-    if not isinstance(key, str):
-        raise _error(where, f"a key must be a string, not {_name(key)}")
-    here = f"{where}.{key}" if where else key
-    if key == "not":
-        return Not(_filter(item, here, depth + 1))
-    if key not in ("and", "or"):
-        return _condition(key, item, here)
-    if not isinstance(item, (list, tuple)):
-        raise _error(here, f"takes a list of filters, not {_name(item)}")
-    if not item:
-        raise _error(here, "the list is empty, which says neither all nor nothing; leave it out")
-    parts = tuple(_filter(part, f"{here}[{i}]", depth + 1) for i, part in enumerate(item))
-    return And(parts) if key == "and" else Or(parts)
+    def filter(self, source: Any, where: str, depth: int) -> Filter:
+        if not isinstance(source, Mapping):
+            raise _error(where, f'a filter is an object such as {{"brand": "x"}}, not {_name(source)}')
+        if depth > MAX_FILTER_DEPTH:
+            raise _error(
+                where,
+                f"nested deeper than {MAX_FILTER_DEPTH}; a list takes any number of filters side by side",
+            )
+        parts = tuple(self._entry(key, item, where, depth) for key, item in source.items())
+        if not parts:
+            self._count_condition(where)
+        return parts[0] if len(parts) == 1 else And(parts)
 
+    def _entry(self, key: Any, item: Any, where: str, depth: int) -> Filter:
+        if not isinstance(key, str):
+            raise _error(where, f"a key must be a string, not {_name(key)}")
+        key = str.__str__(key)
+        here = f"{where}.{_readable(key)}" if where else _readable(key)
+        if key == "not":
+            return Not(self.filter(item, here, depth + 1))
+        if key not in ("and", "or"):
+            return self._condition(key, item, here)
+        if not isinstance(item, (list, tuple)):
+            raise _error(here, f"takes a list of filters, not {_name(item)}")
+        if not item:
+            raise _error(here, "the list is empty, which says neither all nor nothing; leave it out")
+        parts = tuple(self.filter(part, f"{here}[{i}]", depth + 1) for i, part in enumerate(item))
+        return And(parts) if key == "and" else Or(parts)
 
-def _condition(path: str, item: Any, where: str) -> Filter:
-    if not isinstance(item, Mapping):
-        return In(path, frozenset([_operand(item, where)]))
-    operators = set(item)
-    if operators == {"in"}:
-        return _in(path, item["in"], f"{where}.in")
-    if operators == {"near", "km"}:
-        return _near(path, item, where)
-    if operators == {"exists"}:
-        return _exists(path, item["exists"], f"{where}.exists")
-    if operators and operators <= COMPARE.keys():
-        return _range(path, item, where)
-    raise _error(where, _no_operator(operators))
+    def _condition(self, path: str, item: Any, where: str) -> Filter:
+        self._count_condition(where)
+        if not isinstance(item, Mapping):
+            return In(path, frozenset([_operand(item, where)]))
+        operators = set(item)
+        if operators == {"in"}:
+            return self._in(path, item["in"], f"{where}.in")
+        if operators == {"near", "km"}:
+            return _near(path, item, where)
+        if operators == {"exists"}:
+            return _exists(path, item["exists"], f"{where}.exists")
+        if operators and operators <= COMPARE.keys():
+            return _range(path, item, where)
+        raise _error(where, _no_operator(operators))
+
+    def _count_condition(self, where: str) -> None:
+        self._conditions += 1
+        if self._conditions > MAX_CONDITIONS:
+            raise _error(
+                where,
+                f'more than {MAX_CONDITIONS:,} conditions; {{"in": [...]}} asks for many values of one key',
+            )
+
+    def _in(self, path: str, item: Any, where: str) -> In:
+        if not isinstance(item, (list, tuple)):
+            raise _error(where, f"takes a list, not {_name(item)}")
+        self._values += len(item)
+        if self._values > MAX_FILTER_VALUES:
+            raise _error(
+                where,
+                f"more than {MAX_FILTER_VALUES:,} values in all; file what they share under a key of its own",
+            )
+        return In(path, frozenset(_operand(value, f"{where}[{i}]") for i, value in enumerate(item)))
 
 
 def _no_operator(operators: set[Any]) -> str:
     known = ("in", *COMPARE, "near", "km", "exists")
-    if unknown := sorted(str(key) for key in operators if key not in known):
+    if unknown := sorted(key if isinstance(key, str) else shown(key) for key in operators - set(known)):
         return (
-            f"unknown operator {unknown[0]!r:.80}; there are {', '.join(known)}; write an inner key as a.b"
+            f"unknown operator {shown(unknown[0])}; there are {', '.join(known)}; write an inner key as a.b"
         )
     if len(operators & {"near", "km"}) == 1:
         return "near and km go together"
     if not operators:
         return f"an object without operator; there are {', '.join(known)}"
     return f"{' and '.join(sorted(operators))} cannot stand in one object; join two with and"
-
-
-def _in(path: str, item: Any, where: str) -> In:
-    if not isinstance(item, (list, tuple)):
-        raise _error(where, f"takes a list, not {_name(item)}")
-    return In(path, frozenset(_operand(value, f"{where}[{i}]") for i, value in enumerate(item)))
 
 
 def _range(path: str, item: Mapping[Bound, Any], where: str) -> Range:
@@ -328,8 +355,12 @@ def _exists(path: str, wanted: Any, where: str) -> Filter:
 
 
 def _operand(value: Any, where: str) -> Value:
-    if isinstance(value, (str, bool)) or _is_number(value):
+    if isinstance(value, str):
+        return typed(str.__str__(value))  # of a subclass the characters, none of its methods
+    if isinstance(value, bool):
         return typed(value)
+    if _is_number(value):
+        return typed(float.__float__(value) if isinstance(value, float) else int.__index__(value))
     if value is None:
         raise _error(where, 'null equals nothing; ask {"exists": false} for what is absent')
     if isinstance(value, (list, tuple)):
@@ -341,6 +372,10 @@ def _name(value: Any) -> str:
     if isinstance(value, float):
         return str(value)
     return "null" if value is None else type(value).__name__
+
+
+def _readable(key: str) -> str:
+    return key if key.isprintable() and len(key) <= 80 else shown(key)
 
 
 def _error(where: str, what: str) -> FilterError:

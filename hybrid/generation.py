@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -18,12 +19,13 @@ from hybrid.errors import IndexCorrupt, IndexMismatch
 from hybrid.filters import Filter
 from hybrid.ledger import Commit, Ledger
 from hybrid.lexical import LexicalLeg, LexicalView
-from hybrid.types import Analyzer, Document, Mask, Ordinals
+from hybrid.settings import Profile, Settings
+from hybrid.types import Analyzer, Document, Mask, Ordinals, Passage
 from hybrid.vector import VectorLeg, VectorView
 
 _log = logging.getLogger(__name__)
 
-_REPLAY = 1000  # documents a step
+_STEP = 1000  # documents a step
 
 
 @dataclass(frozen=True)
@@ -55,28 +57,61 @@ class Snapshot:
     def documents(self, ordinals: Sequence[int]) -> list[Document]:
         return self.generation.ledger.documents(ordinals)
 
+    def everything(self) -> Iterator[Document]:
+        """All living documents by ordinal, with their vectors (n, dim) and passages."""
+        live, rows = np.flatnonzero(self.live), self.vectors.rows
+        for start in range(0, len(live), _STEP):
+            for ordinal, document in zip(
+                live[start:], self.documents(live[start : start + _STEP].tolist()), strict=False
+            ):
+                if len(numbers := rows.of(np.array([ordinal]))):
+                    passages = [Passage(*span) for span in rows.spans[numbers].tolist()]
+                    document = replace(document, vector=rows.vectors[numbers], passages=passages)
+                yield document
+
 
 class Generation:
     """The ledger, legs and columns in ``folder``. One writer or any number of readers."""
 
-    def __init__(self, folder: Path, analyzer: Analyzer | None = None, *, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        analyzer: Analyzer | None = None,
+        *,
+        uuid: str | None = None,
+        read_only: bool = False,
+    ) -> None:
         self.folder = folder
         self._read_only = read_only
-        self.ledger = Ledger(folder, read_only=read_only)
-        self.settings = self.ledger.settings
         self._given = analyzer
-        self.lexical = LexicalLeg(folder / "lexical", read_only=read_only)
-        self.vector = VectorLeg(folder, self.settings.uuid, self.settings.metric, read_only=read_only)
         self._columns = Columns()
         self._columned = 0  # ordinals that are in the columns
         self._columns_lock = threading.Lock()
         self._look_lock = threading.Lock()
         self._held_by = 0
-        self._retired = False
+        self._retired = self._finish = False
         self._behind = True  # the lexical leg may lack what the ledger has
-        if not read_only:
-            self._catch_up()
-        self.snapshot = self._look()
+        with ExitStack() as opened:
+            self.ledger = Ledger(folder, read_only=read_only)
+            opened.callback(self.ledger.close)
+            if uuid not in (None, self.ledger.uuid):
+                raise IndexCorrupt(f"{folder / 'ledger.db'}: belongs to another index; restore a backup")
+            self.settings = self.ledger.settings
+            self.lexical = LexicalLeg(folder, self.ledger.uuid, read_only=read_only)
+            opened.callback(self.lexical.close)
+            self.vector = VectorLeg(folder, self.ledger.uuid, self.settings.metric, read_only=read_only)
+            opened.callback(self.vector.close, finish=False)
+            if not read_only:
+                self._catch_up()
+            self.snapshot = self._look()
+            opened.pop_all()
+
+    @classmethod
+    def create(cls, folder: Path, settings: Settings, profile: Profile, seq: int = 0) -> str:
+        """Lay an empty generation down in ``folder``; returns its UUID."""
+        uuid = Ledger.create(folder, settings, profile, seq)
+        LexicalLeg.create(folder, uuid)
+        return uuid
 
     def check_analyzer(self) -> None:
         """IndexMismatch where the analyzer is not the one that the index was built with."""
@@ -102,6 +137,8 @@ class Generation:
         lexical = self.lexical.view()
         if self._read_only:
             self.ledger.refresh()
+            if not lexical.listed:
+                self._check(lexical)
         lifetimes, seq = self.ledger.lifetimes, self.ledger.seq
         count = lifetimes.count
         if lexical.reflects < count:
@@ -122,8 +159,8 @@ class Generation:
     def columns(self, count: int) -> Columns:
         """The metadata of at least the first ``count`` ordinals; read when the first filter asks."""
         with self._columns_lock:
-            for first in range(self._columned, count, _REPLAY):
-                span = range(first, min(count, first + _REPLAY))
+            for first in range(self._columned, count, _STEP):
+                span = range(first, min(count, first + _STEP))
                 documents = self.ledger.documents(span)
                 self._columns.extend(zip(span, (d.metadata for d in documents), strict=True))
                 self._columned = span.stop
@@ -138,8 +175,8 @@ class Generation:
         terms = [self.terms(document) for document in documents]
         if self._behind:
             self._catch_up()
-        commit = self.ledger.commit(documents, rows, deleted)
         self._behind = True
+        commit = self.ledger.commit(documents, rows, deleted)
         self.lexical.apply(commit.first, terms, self._deaths(commit))
         self._behind = False
         self.snapshot = self._look()
@@ -157,25 +194,42 @@ class Generation:
 
     def _catch_up(self) -> None:
         """Bring the lexical leg up to the ledger, after a crash or a failure between the two."""
-        count = self.ledger.lifetimes.count
-        view = self._sound_view(count)
-        for first in range(view.reflects, count, _REPLAY):
-            documents = self.ledger.documents(range(first, min(count, first + _REPLAY)))
+        if not self.ledger.certain:
+            self.ledger.refresh()
+        view, count = self._sound_view(), self.ledger.lifetimes.count
+        if view.reflects > count:
+            raise IndexCorrupt(
+                f"{self.folder / 'ledger.db'}: {view.reflects - count} documents are lost that the lexical "
+                "leg has; restore a backup, or keep what is left with: "
+                f"hybrid verify {self.folder.parent} --repair"
+            )
+        for first in range(view.reflects, count, _STEP):
+            documents = self.ledger.documents(range(first, min(count, first + _STEP)))
             self.lexical.apply(first, map(self.terms, documents), ())
         held = self._held()
         if view.reflects < count or view.searcher.num_docs != len(held):
             self.lexical.apply(count, (), np.setdiff1d(np.arange(count), held).tolist())
+        self.lexical.adopt()
         self._behind = False
 
-    def _sound_view(self, count: int) -> LexicalView:
-        """The lexical leg, or an empty one in its place: damaged, or with more than the ledger has."""
+    def _sound_view(self) -> LexicalView:
+        """The lexical leg, or an empty one in its place where it is damaged."""
         try:
-            if (view := self.lexical.view()).reflects <= count:
-                return view
+            view = self.lexical.view()
+            if not view.listed:
+                self._check(view)
+            return view
         except IndexCorrupt as error:
-            _log.warning("%s; it is built again from the ledger", error)
-        self.lexical.wipe()
-        return self.lexical.view()
+            _log.warning("%s; the lexical leg is built again from the ledger", error)
+            self.lexical.renew()
+            return self.lexical.view()
+
+    def _check(self, view: LexicalView) -> None:
+        """Of a leg whose listing is not up to date: it must hold all that live and it reflects."""
+        lifetimes = self.ledger.lifetimes
+        living = np.flatnonzero(lifetimes.live(min(view.reflects, lifetimes.count), self.ledger.seq))
+        if len(np.setdiff1d(living, view.ordinals())):
+            raise IndexCorrupt(f"{self.folder / 'lexical.json'}: the lexical leg lacks documents")
 
     def _held(self) -> Ordinals:
         """The ordinals that the lexical leg should hold: the living, and the largest even if dead."""
@@ -204,8 +258,8 @@ class Generation:
         """Analyse every document again; each term must have the same document frequency in the leg."""
         expected: dict[str, int] = {}
         try:
-            for first in range(0, len(held), _REPLAY):
-                for document in self.ledger.documents(held[first : first + _REPLAY]):
+            for first in range(0, len(held), _STEP):
+                for document in self.ledger.documents(held[first : first + _STEP]):
                     for term in set(self.terms(document)):
                         expected[term] = expected.get(term, 0) + 1
         except IndexCorrupt:
@@ -218,8 +272,11 @@ class Generation:
 
     def repair(self) -> None:
         """Build every projection again from the ledger."""
-        self.lexical.wipe()
+        if not self.ledger.certain:
+            self.ledger.refresh()
         self.vector.wipe()
+        self.lexical.renew()
+        self._behind = True
         self._catch_up()
         self.snapshot = self._look()
 
@@ -235,15 +292,15 @@ class Generation:
             self._held_by -= 1
             last = self._retired and not self._held_by
         if last:
-            self.close()
+            self.close(self._finish)
 
-    def retire(self) -> None:
-        """Close as soon as nobody holds it."""
+    def retire(self, finish: bool = False) -> None:
+        """Close as soon as nobody holds it; a writer may ``finish`` the graph then."""
         self.hold()
-        self._retired = True
+        self._retired, self._finish = True, finish
         self.release()
 
-    def close(self) -> None:
-        self.vector.close()
-        self.lexical.close()
-        self.ledger.close()
+    def close(self, finish: bool = True) -> None:
+        """Let go of the files; a writer may ``finish`` the graph first."""
+        with closing(self.ledger), closing(self.lexical):
+            self.vector.close(finish)

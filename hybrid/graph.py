@@ -8,7 +8,7 @@ was not checked first, since a damaged one crashes the process.
 
 from __future__ import annotations
 
-import json
+import errno
 import os
 import threading
 import zlib
@@ -21,13 +21,16 @@ import hnswlib
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid.directory import sync
+from hybrid import manifest
+from hybrid.errors import IndexCorrupt
 from hybrid.failpoints import reach
+from hybrid.files import sync
 from hybrid.types import Matrix, Metric, Scores
 
 M: Final = 16
 EF_CONSTRUCTION: Final = 200
 EF_SEARCH: Final = 200
+MANIFEST: Final = "graph.json"
 _SLICE: Final = 16  # rows inserted between two chances for a search: some 10 ms
 
 
@@ -88,22 +91,15 @@ class Graph:
         with self._gate.shared():
             self._index.save_index(str(temporary))
         size, crc = _checksum(temporary)
+        if size != self._index.index_file_size():  # hnswlib does not look whether its writes succeed
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(temporary))
         sync(temporary)
         reach("graph.written")
         os.replace(temporary, path)
         reach("graph.renamed")
-        manifest = {
-            "uuid": uuid,
-            "file": path.name,
-            "rows": self.rows,
-            "bytes": size,
-            "crc": crc,
-            "dim": self.dim,
-        }
-        draft = folder / "graph.tmp"
-        draft.write_text(json.dumps(manifest | {"metric": self.metric}))
-        sync(draft)
-        os.replace(draft, folder / "graph.json")
+        sync(folder)
+        value = {"uuid": uuid, "file": path.name, "rows": self.rows, "bytes": size, "crc32": crc}
+        manifest.write(folder / MANIFEST, value | {"dim": self.dim, "metric": self.metric})
         sync(folder)
         reach("graph.listed")
         for old in folder.glob("graph-*.hnsw"):
@@ -115,32 +111,42 @@ class Graph:
         """The saved graph over the first rows of ``rows``; an empty one and the reason where it cannot
         be taken (None where there is just none)."""
         graph = cls(metric, dim)
-        if (complaint := distrust(folder, uuid, metric, dim, rows)) or not (folder / "graph.json").exists():
-            return graph, complaint
-        manifest = json.loads((folder / "graph.json").read_text())
-        graph._capacity = manifest["rows"] + 1024
-        graph._index.load_index(str(folder / manifest["file"]), max_elements=graph._capacity)
-        graph._index.set_ef(EF_SEARCH)
-        graph.rows = manifest["rows"]
+        try:
+            value = checked(folder, uuid, metric, dim, rows)
+        except IndexCorrupt as complaint:
+            return graph, str(complaint)
+        if value is not None:
+            graph._capacity = value["rows"] + 1024
+            graph._index.load_index(str(folder / value["file"]), max_elements=graph._capacity)
+            graph._index.set_ef(EF_SEARCH)
+            graph.rows = value["rows"]
         return graph, None
 
 
-def distrust(folder: Path, uuid: str, metric: Metric, dim: int, rows: int) -> str | None:
-    """Why the saved graph must not be loaded; None where it may, or where none is saved."""
-    if not (folder / "graph.json").exists():
-        return None
+def graph_file(folder: Path) -> str:
+    """The name of the saved graph. Raises FileNotFoundError, IndexCorrupt."""
+    return str(manifest.read(folder / MANIFEST).get("file"))
+
+
+def checked(folder: Path, uuid: str, metric: Metric, dim: int, rows: int) -> dict[str, Any] | None:
+    """The manifest of the saved graph; None where none is saved. IndexCorrupt unless it may be loaded as
+    one over the first rows of ``rows``."""
+    path = folder / MANIFEST
     try:
-        manifest = json.loads((folder / "graph.json").read_text())
-        size, crc = _checksum(folder / str(manifest["file"]))
-        if (manifest["bytes"], manifest["crc"]) != (size, crc):
-            return "the graph's file is damaged"
-        if (manifest["uuid"], manifest["metric"], manifest["dim"]) != (uuid, metric, dim):
-            return "the graph belongs to another index"
-        if not 0 < int(manifest["rows"]) <= rows:
-            return f"the graph holds {manifest['rows']} rows, the ledger {rows}"
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return f"the graph's manifest cannot be read: {error}"
-    return None
+        value = manifest.read(path)
+        if (value["uuid"], value["metric"], value["dim"]) != (uuid, metric, dim):
+            raise IndexCorrupt(f"{path}: belongs to another index")
+        if (value["bytes"], value["crc32"]) != _checksum(folder / str(value["file"])):
+            raise IndexCorrupt(f"{folder / value['file']}: damaged")
+    except FileNotFoundError as error:
+        if error.filename != str(path):
+            raise IndexCorrupt(f"{error.filename}: missing") from error
+        return None
+    except (KeyError, TypeError) as error:
+        raise IndexCorrupt(f"{path}: damaged: {error}") from error
+    if not 0 < value["rows"] <= rows:
+        raise IndexCorrupt(f"{path}: {value['rows']} rows in the graph, {rows} in the ledger")
+    return value
 
 
 def _checksum(path: Path) -> tuple[int, int]:

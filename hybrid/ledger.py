@@ -12,75 +12,29 @@ the commit. Before it nothing of the batch exists; after it neither kill -9 nor 
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import threading
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from uuid import uuid4
 
 import numpy as np
 
+from hybrid import database, lifetimes
 from hybrid.arrays import RowFiles, Rows
 from hybrid.errors import IndexCorrupt, StorageError
 from hybrid.failpoints import reach
+from hybrid.head import Head
+from hybrid.lifetimes import NEVER, Lifetimes
 from hybrid.settings import Profile, Settings
-from hybrid.types import Document, Mask, Ordinals
+from hybrid.types import Document, Ordinals
 
 _T = TypeVar("_T")
-NEVER: Final = np.iinfo(np.int64).max
-"""The death of what lives."""
-
-_SCHEMA: Final = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE documents (ordinal INTEGER PRIMARY KEY, id TEXT NOT NULL, born INTEGER NOT NULL, dead INTEGER);
-CREATE UNIQUE INDEX live_ids ON documents (id) WHERE dead IS NULL;
-CREATE INDEX deaths ON documents (dead) WHERE dead IS NOT NULL;
-CREATE TABLE bodies (ordinal INTEGER PRIMARY KEY, title TEXT NOT NULL, text TEXT NOT NULL,
-                     metadata TEXT NOT NULL, crc INTEGER NOT NULL);
-CREATE TABLE blocks (first INTEGER PRIMARY KEY, rows INTEGER NOT NULL, crc INTEGER NOT NULL);
-"""
-
-
-class Lifetimes:
-    """When each ordinal was born and died: int64 arrays that grow under their readers.
-
-    A reader takes views of the first n; a later death changes a cell in place, from NEVER to a sequence
-    number above any that an older snapshot asks about, so what that snapshot sees does not change.
-    """
-
-    def __init__(self) -> None:
-        self._born = np.empty(0, np.int64)
-        self._dead = np.empty(0, np.int64)
-        self.count = 0
-
-    @property
-    def born(self) -> Ordinals:
-        return self._born[: self.count]
-
-    @property
-    def dead(self) -> Ordinals:
-        return self._dead[: self.count]
-
-    def append(self, born: Ordinals, dead: Ordinals) -> None:
-        end = self.count + len(born)
-        if end > len(self._born):
-            room = max(1024, 2 * end) - self.count
-            self._born = np.concatenate([self.born, np.zeros(room, np.int64)])
-            self._dead = np.concatenate([self.dead, np.full(room, NEVER)])
-        self._born[self.count : end] = born
-        self._dead[self.count : end] = dead
-        self.count = end
-
-    def kill(self, ordinals: Ordinals, seq: int | Ordinals) -> None:
-        self._dead[ordinals] = seq
-
-    def live(self, count: int, seq: int) -> Mask:
-        """bool (count,): who of the first ``count`` is alive as of ``seq``."""
-        return self._dead[:count] > seq
+_PART: Final = 50_000  # documents read at a time when opening
 
 
 @dataclass(frozen=True)
@@ -93,7 +47,11 @@ class Commit:
 
 
 class Ledger:
-    """The documents and vectors of one generation folder."""
+    """The documents and vectors of one generation folder.
+
+    Opening reads and checks everything but the bodies, which are checked as they are read. What is
+    damaged raises IndexCorrupt; nothing here is ever repaired in silence.
+    """
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
         self._path = folder / "ledger.db"
@@ -101,60 +59,142 @@ class Ledger:
             raise IndexCorrupt(f"{self._path}: missing; restore a backup")
         self._files = RowFiles(folder)
         self._lock = threading.Lock()  # sqlite3 connections are not for several threads at once
-        self._reader = self._connect(read_only=True)
-        self._writer = None if read_only else self._connect(read_only=False)
-        self.lifetimes = Lifetimes()
-        self.seq = -1
-        self._version = -1
-        meta = self._meta()
-        self.settings = Settings.model_validate_json(meta["settings"])
-        self.refresh()
+        self._writer: sqlite3.Connection | None = None
+        with ExitStack() as opened, self._translated():
+            self._source = database.Reader(self._path)
+            opened.callback(self._source.close)
+            if not read_only:
+                self._writer = database.writer(self._path)
+                opened.callback(self._writer.close)
+            database.check_schema(self._path, self._reader)
+            self._meta = self._checked_meta()
+            self.uuid = self._meta["uuid"]
+            self.settings = Settings.model_validate_json(self._meta["settings"])
+            self._head = Head(folder, self.uuid)
+            known = self._head.read()
+            self._version, self.seq, self.lifetimes, self.rows = -1, -1, Lifetimes(), Rows.none()
+            self.refresh()
+            self._compare(known, read_only)
+            opened.pop_all()
+
+    def _compare(self, known: int | None, read_only: bool) -> None:
+        """With what the head knew before the ledger was read."""
+        if known is not None and known > self.seq:
+            raise IndexCorrupt(
+                f"{self._path}: commits {self.seq + 1} to {known} are lost; restore a backup, or keep what "
+                f"is left with: hybrid verify {self._path.parents[1]} --repair"
+            )
+        if known != self.seq and not read_only:
+            self._head.write(self.seq)
 
     @classmethod
-    def create(cls, folder: Path, settings: Settings, profile: Profile, seq: int = 0) -> None:
-        """Lay an empty ledger down in ``folder``, which exists."""
+    def create(cls, folder: Path, settings: Settings, profile: Profile, seq: int = 0) -> str:
+        """Lay an empty ledger down in ``folder``, which exists; returns its UUID."""
         RowFiles(folder).create()
-        with closing(sqlite3.connect(folder / "ledger.db", isolation_level=None)) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.executescript(_SCHEMA)
-            meta = {"settings": settings.model_dump_json(), "profile": profile.model_dump_json()}
-            meta |= {"seq": str(seq), "rows": "0", "dim": "0"}
-            connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
+        uuid = uuid4().hex
+        with closing(database.create(folder / "ledger.db")) as connection:
+            meta = {
+                "uuid": uuid,
+                "settings": settings.model_dump_json(),
+                "profile": profile.model_dump_json(),
+            }
+            meta |= {"seq": str(seq), "rows": "0", "dim": "0", "digest": "0"}
+            connection.executemany("INSERT INTO meta VALUES (?, ?)", _sealed(meta).items())
+        Head(folder, uuid).write(seq)
+        return uuid
 
     # -- reading
+
+    @property
+    def _reader(self) -> sqlite3.Connection:
+        return self._source.connection
 
     def refresh(self) -> bool:
         """Read what other connections have committed since the last look; True if there was any."""
         with self._lock, self._translated():
+            if self._source.stale():
+                self._source.reopen()
+                self._version = -1
             version = int(self._reader.execute("PRAGMA data_version").fetchone()[0])
             if version == self._version:
                 return False
+            fresh, self._version = self._version < 0, -1  # whatever interrupts this, the next look is whole
             self._reader.execute("BEGIN")
             try:
-                self._load()
+                self._load(fresh)
+            except (ValueError, TypeError, OverflowError) as error:  # no number where one was written
+                raise database.damaged(self._path, error) from error
             finally:
                 self._reader.execute("COMMIT")
             self._version = version
             return True
 
-    def _load(self) -> None:
+    def _load(self, fresh: bool) -> None:
+        meta = self._checked_meta()
+        seq, known = (-1, Lifetimes()) if fresh else (self.seq, self.lifetimes)
+        rows = self._files.map(int(meta["rows"]), int(meta["dim"]))
+        self._check_blocks(rows, 0 if fresh else len(self.rows))
+        killed = self._table(
+            "SELECT ordinal, dead FROM documents WHERE dead > ? AND ordinal < ?", seq, known.count
+        )
+        known.kill(killed[:, 0], killed[:, 1])
+        for ids, born, dead in self._births(known.count):
+            known.append(born, dead, lifetimes.marks(ids))
+        if known.digest != int(meta["digest"]):
+            raise database.damaged(self._path, "births and deaths are not those that were written")
+        if fresh:
+            self._check_ids(known)
+        self._meta, self.profile = meta, Profile.model_validate_json(meta["profile"])
+        self.dim, self.rows, self.lifetimes, self.seq = int(meta["dim"]), rows, known, int(meta["seq"])
+
+    def _checked_meta(self) -> dict[str, str]:
         meta = dict(self._reader.execute("SELECT key, value FROM meta"))
-        self.profile = Profile.model_validate_json(meta["profile"])
-        self.dim, rows, seq = int(meta["dim"]), int(meta["rows"]), int(meta["seq"])
-        known = self.lifetimes.count
-        births = self._reader.execute(
-            "SELECT born, coalesce(dead, ?) FROM documents WHERE ordinal >= ? ORDER BY ordinal",
-            (NEVER, known),
+        if meta != _sealed(meta):
+            raise database.damaged(self._path, "the table meta is damaged")
+        return meta
+
+    def _births(self, first: int) -> Iterator[tuple[list[str], Ordinals, Ordinals]]:
+        """Ids, births and deaths of the ordinals from ``first`` on."""
+        cursor = self._reader.execute(
+            "SELECT ordinal, id, born, coalesce(dead, ?) FROM documents "
+            "WHERE ordinal >= ? ORDER BY ordinal",
+            (NEVER, first),
         )
-        table = np.array(births.fetchall(), np.int64).reshape(-1, 2)
-        deaths = self._reader.execute(
-            "SELECT ordinal, dead FROM documents WHERE dead > ? AND ordinal < ?", (self.seq, known)
+        while part := cursor.fetchmany(_PART):
+            ordinals, ids, born, dead = zip(*part, strict=True)
+            if ordinals != tuple(range(first, first + len(part))):
+                raise database.damaged(self._path, f"documents are missing from ordinal {first} on")
+            first += len(part)
+            yield list(ids), np.array(born, np.int64), np.array(dead, np.int64)
+
+    def _check_blocks(self, rows: Rows, first: int) -> None:
+        """Rows from ``first`` on must be those that were written."""
+        blocks = self._table("SELECT first, rows, crc FROM blocks WHERE first >= ? ORDER BY first", first)
+        for start, count, crc in blocks.tolist():
+            if start != first or rows[start : start + count].crc() != crc:
+                raise database.damaged(
+                    self._path.with_name("text.*"), f"vectors from row {first} on are damaged"
+                )
+            first += count
+        if first != len(rows):
+            raise database.damaged(self._path, f"no checksums of the vectors from row {first} on")
+
+    def _check_ids(self, known: Lifetimes) -> None:
+        """The index by which ids are looked up must hold what the table holds."""
+        cursor = self._reader.execute(
+            "SELECT ordinal, id FROM documents INDEXED BY live_ids WHERE dead IS NULL"
         )
-        killed = np.array(deaths.fetchall(), np.int64).reshape(-1, 2)
-        self.rows = self._files.map(rows, self.dim)
-        self.lifetimes.kill(killed[:, 0], killed[:, 1])
-        self.lifetimes.append(table[:, 0], table[:, 1])
-        self.seq = seq
+        found = 0
+        while part := cursor.fetchmany(_PART):
+            ordinals, ids = zip(*part, strict=True)
+            found += lifetimes.pairs(np.array(ordinals, np.int64), lifetimes.marks(ids))
+        alive = np.flatnonzero(known.dead == NEVER)
+        if found % 2**64 != lifetimes.pairs(alive, known.marks[alive]):
+            raise database.damaged(self._path, "the index of ids is damaged")
+
+    def _table(self, sql: str, *parameters: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+        found = self._reader.execute(sql, parameters).fetchall()
+        return np.array(found, np.int64).reshape(len(found), -1 if found else 3)
 
     def documents(self, ordinals: Sequence[int] | Ordinals) -> list[Document]:
         """The bodies of some ordinals, in their order."""
@@ -203,20 +243,29 @@ class Ledger:
         """What is damaged: one line each, nothing if all is well. Reads everything."""
         with self._lock, self._translated():
             complaints = [str(row[0]) for row in self._reader.execute("PRAGMA integrity_check")]
-            blocks = self._reader.execute("SELECT first, rows, crc FROM blocks ORDER BY first").fetchall()
         yield from (f"SQLite: {line}" for line in complaints if line != "ok")
         for part in _slices(range(self.lifetimes.count), 500):
             try:
                 self.documents(part)
             except IndexCorrupt as error:
                 yield str(error)
-        if (covered := sum(rows for _, rows, _ in blocks)) != len(self.rows):
-            yield f"vectors: blocks cover {covered} rows of {len(self.rows)}"
-        for first, rows, crc in blocks:
-            if self.rows[first : first + rows].crc() != crc:
-                yield f"vectors: rows {first} to {first + rows - 1} are damaged"
         if np.any(np.diff(self.rows.ordinals) < 0):
             yield "vectors: rows are not in the order of their documents"
+
+    def copy(self, folder: Path, progress: Callable[[float], None] | None = None) -> None:
+        """Put what is committed now into the empty ``folder``; ``progress`` is told of shares of 1."""
+        with (
+            self._translated(),
+            closing(database.Reader(self._path)) as source,
+            closing(sqlite3.connect(folder / self._path.name)) as target,
+        ):
+            source.connection.backup(target)
+            meta = dict(target.execute("SELECT key, value FROM meta"))
+        if meta != _sealed(meta):
+            raise database.damaged(self._path, "the table meta is damaged")
+        # After the rows were counted: what is committed of the arrays never changes.
+        self._files.copy(folder, int(meta["rows"]), int(meta["dim"]), progress)
+        Head(folder, meta["uuid"]).write(int(meta["seq"]))
 
     # -- writing
 
@@ -226,37 +275,56 @@ class Ledger:
         """Make a batch durable: new ``documents`` (each replaces a living one of its id), their vector
         ``rows`` (ordinals counted from 0 within the batch, ascending), and the ids to be ``deleted``."""
         first, seq, before = self.lifetimes.count, self.seq + 1, len(self.rows)
-        dead = self.living([*(document.id for document in documents), *deleted])
-        deaths = np.array(sorted(dead.values()), np.int64)
-        dim = self.dim
+        deaths = np.array(
+            sorted(self.living([*(document.id for document in documents), *deleted]).values()), np.int64
+        )
+        births, dim, added = lifetimes.marks(document.id for document in documents), self.dim, 0
         if rows is not None and len(rows):
             rows = Rows(rows.vectors, rows.ordinals + first, rows.spans)
-            dim = rows.vectors.shape[1]
+            dim, added = rows.vectors.shape[1], len(rows)
             self._files.write(before, rows)
             reach("ledger.vectors")
-        added = 0 if rows is None else len(rows)
+        digest = self.lifetimes.after(deaths, births, seq)
+        changed = {"seq": seq, "rows": before + added, "dim": dim, "digest": digest}
+        meta = _sealed(self._meta | {key: str(value) for key, value in changed.items()})
+        version, self._version = self._version, -1  # whatever interrupts this, the next look is whole
         with self._transaction() as connection:
-            connection.executemany(
-                "UPDATE documents SET dead = ? WHERE ordinal = ?", ((seq, int(d)) for d in deaths)
-            )
-            born = ((first + i, document.id, seq) for i, document in enumerate(documents))
-            connection.executemany("INSERT INTO documents (ordinal, id, born) VALUES (?, ?, ?)", born)
-            bodies = (_body(first + i, document) for i, document in enumerate(documents))
-            connection.executemany("INSERT INTO bodies VALUES (?, ?, ?, ?, ?)", bodies)
+            self._record(connection, first, seq, documents, deaths)
             if rows is not None and added:
                 connection.execute("INSERT INTO blocks VALUES (?, ?, ?)", (before, added, rows.crc()))
-            meta = {"seq": seq, "rows": before + added, "dim": dim}
             connection.executemany(
-                "UPDATE meta SET value = ? WHERE key = ?", ((str(v), k) for k, v in meta.items())
+                "UPDATE meta SET value = ? WHERE key = ?", ((v, k) for k, v in meta.items())
             )
             reach("ledger.inside")
         # Durable from here on. What follows only tells this process.
         reach("ledger.committed")
-        self.dim, self.rows = dim, self._files.map(before + added, dim)
+        self.dim, self.rows, self._meta = dim, self._files.map(before + added, dim), meta
         self.lifetimes.kill(deaths, seq)
-        self.lifetimes.append(np.full(len(documents), seq), np.full(len(documents), NEVER))
-        self.seq = seq
+        self.lifetimes.append(np.full(len(documents), seq), np.full(len(documents), NEVER), births)
+        self.seq, self._version = seq, version
+        self._head.write(seq)
         return Commit(seq, first, deaths)
+
+    def _record(
+        self,
+        connection: sqlite3.Connection,
+        first: int,
+        seq: int,
+        documents: Sequence[Document],
+        deaths: Ordinals,
+    ) -> None:
+        connection.executemany(
+            "UPDATE documents SET dead = ? WHERE ordinal = ?", ((seq, int(ordinal)) for ordinal in deaths)
+        )
+        born = ((first + i, document.id, seq) for i, document in enumerate(documents))
+        connection.executemany("INSERT INTO documents (ordinal, id, born) VALUES (?, ?, ?)", born)
+        bodies = (_body(first + i, document) for i, document in enumerate(documents))
+        connection.executemany("INSERT INTO bodies VALUES (?, ?, ?, ?, ?)", bodies)
+
+    @property
+    def certain(self) -> bool:
+        """Whether this process knows what is committed; not after a commit that was interrupted."""
+        return self._version >= 0
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -275,40 +343,18 @@ class Ledger:
 
     def close(self) -> None:
         with self._lock:
-            self._reader.close()
+            self._source.close()
             if self._writer is not None:
                 self._writer.close()  # last: it may then fold the log into the database file
 
-    # -- inside
+    def _translated(self) -> AbstractContextManager[None]:
+        return database.translated(self._path)
 
-    def _connect(self, *, read_only: bool) -> sqlite3.Connection:
-        mode = "mode=rw" if not read_only else "mode=ro"
-        if read_only and not os.access(self._path.parent, os.W_OK):
-            mode = "immutable=1"  # WAL wants to write its shared memory even to read
-        with self._translated():
-            connection = sqlite3.connect(
-                f"{self._path.absolute().as_uri()}?{mode}",
-                uri=True,
-                isolation_level=None,
-                check_same_thread=False,
-                timeout=30,
-            )
-            if not read_only:
-                connection.execute("PRAGMA synchronous=FULL")
-        return connection
 
-    def _meta(self) -> dict[str, str]:
-        with self._lock, self._translated():
-            return dict(self._reader.execute("SELECT key, value FROM meta"))
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error):
-                raise StorageError(f"{self._path}: {error}") from error
-            raise IndexCorrupt(f"{self._path}: {error}; run: hybrid verify") from error
+def _sealed(meta: Mapping[str, str]) -> dict[str, str]:
+    """``meta`` with a checksum over the rest of it."""
+    rest = {key: value for key, value in sorted(meta.items()) if key != "crc"}
+    return {**rest, "crc": str(_crc(*(part for item in rest.items() for part in item)))}
 
 
 def _body(ordinal: int, document: Document) -> tuple[int, str, str, str, int]:

@@ -13,25 +13,30 @@ answer is filtered by the snapshot's live documents.
 from __future__ import annotations
 
 import logging
+import os
 import shutil
+import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import tantivy
 
+from hybrid import manifest, segments
 from hybrid.errors import IndexCorrupt, StorageError
 from hybrid.failpoints import reach
+from hybrid.files import sync, sync_tree
 from hybrid.types import Candidates, Mask, Ordinals, Scores
 
 _HEAP_BYTES: Final = 64_000_000  # of one writer thread; below 15 MB tantivy refuses
 _SLACK: Final = 16
 _TOKENIZER: Final = "terms"
+_RETRIES: Final = 5  # readings of a folder in which merges come and go
 _log = logging.getLogger(__name__)
 
 
@@ -51,6 +56,8 @@ class LexicalView:
     schema: tantivy.Schema
     reflects: int
     """Holds every ordinal below this one."""
+    listed: bool = True
+    """The files are those of a listing, not only sound each by itself."""
 
     def search(self, terms: Sequence[str], k: int, allowed: Mask | None = None) -> Candidates:
         """The best ``k`` by BM25 of those that contain a term (repeats weigh more), among ``allowed``.
@@ -108,42 +115,102 @@ class LexicalView:
 
 
 class LexicalLeg:
-    """The tantivy index in ``folder`` (made if absent): a writer of it, or a reader."""
+    """The tantivy index of the generation in ``folder``, as its writer or a reader.
 
-    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
-        self._folder = folder
+    ``lexical.json`` names the folder that counts, the generation it belongs to (``uuid``) and its files.
+    A leg is never repaired in place: ``renew`` begins an empty one in a new folder and ``adopt`` makes it
+    the one that counts, so a reader finds the old one until the new one is whole.
+    """
+
+    def __init__(self, folder: Path, uuid: str, *, read_only: bool = False) -> None:
+        self._parent, self._uuid = folder, uuid
+        self._manifest = folder / "lexical.json"
         self._read_only = read_only
+        self._known: dict[str, segments.Sum] = {}
         self._writer: tantivy.IndexWriter | None = None
         self._lock = threading.Lock()
+        self._adopted = True
+        self._listed = True
+        if read_only:
+            return
         try:
             self._open()
+        except FileNotFoundError:
+            self.renew()
         except IndexCorrupt as error:
-            if read_only:
-                raise
-            _log.warning("%s; it is built again from the ledger", error)
-            self.wipe()
+            _log.warning("%s; the lexical leg is built again from the ledger", error)
+            self.renew()
+
+    @classmethod
+    def create(cls, folder: Path, uuid: str) -> None:
+        """Lay an empty leg down beside an empty ledger."""
+        with closing(cls(folder, uuid)) as leg:
+            leg.adopt()
 
     def _open(self) -> None:
+        """The index that counts, checked."""
+        value = self._read_manifest()
+        self._folder = self._parent / value["folder"]
+        self._check(value)
+        self._index = self._opened(self._folder)
+
+    def _read_manifest(self) -> dict[str, Any]:
+        value = manifest.read(self._manifest)
+        if value["uuid"] != self._uuid:
+            raise IndexCorrupt(f"{self._manifest}: belongs to another index")
+        return value
+
+    def _check(self, value: dict[str, Any]) -> segments.Commit:
+        """Every file of the last commit; sets whether the manifest knows that commit."""
+        folder = self._parent / value["folder"]
+        listed = {name: (size, crc) for name, (size, crc) in value["files"].items()}
+        commit = segments.Commit.read(folder)
+        self._listed = commit.crc == value["meta"]
+        segments.check(folder, commit, listed, self._known)
+        self._known = segments.listing(folder, commit, self._known)
+        return commit
+
+    def _opened(self, folder: Path) -> tantivy.Index:
         self._schema = _schema()
         try:
-            if not self._read_only:
-                self._folder.mkdir(exist_ok=True)
-            self._index = tantivy.Index(self._schema, str(self._folder))
+            index = tantivy.Index(self._schema, str(folder))
         except ValueError as cause:
             raise self._corrupt(cause) from cause
-        self._index.register_tokenizer(
+        index.register_tokenizer(
             _TOKENIZER, tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build()
         )
-        self._index.config_reader("manual")
+        index.config_reader("manual")
+        return index
 
     def view(self) -> LexicalView:
-        """The leg as of its last commit."""
-        everyone = tantivy.Query.all_query()
-        with self._lock, self._reading():
-            self._index.reload()
-            searcher = self._index.searcher()
+        """The leg as of its last commit. Raises IndexCorrupt."""
+        with self._lock:
+            return self._mirrored() if self._read_only else self._viewed(self._index)
+
+    def _viewed(self, index: tantivy.Index) -> LexicalView:
+        with self._reading():
+            index.reload()
+            searcher = index.searcher()
+            everyone = tantivy.Query.all_query()
             top = searcher.search(everyone, 1, count=False, order_by_field="ordinal").hits
-            return LexicalView(searcher, self._schema, int(top[0][0]) + 1 if top else 0)
+            return LexicalView(searcher, self._schema, int(top[0][0]) + 1 if top else 0, self._listed)
+
+    def _mirrored(self) -> LexicalView:
+        """Through a folder of links, which may go once the files are mapped: tantivy wants to write a
+        lock file even to read, and a reader may not be allowed to, and should not."""
+        for patience in reversed(range(_RETRIES)):
+            try:
+                value = self._read_manifest()
+                commit = self._check(value)
+                with tempfile.TemporaryDirectory(prefix="hybrid-lexical-") as mirror:
+                    for name in commit.files:
+                        os.symlink((self._parent / value["folder"] / name).absolute(), Path(mirror, name))
+                    Path(mirror, "meta.json").write_bytes(commit.text)
+                    return self._viewed(self._opened(Path(mirror)))
+            except (FileNotFoundError, IndexCorrupt) as error:
+                if not patience:  # a merge may have removed a file meanwhile; not so often
+                    raise self._corrupt(error) from error
+        raise AssertionError("unreachable")
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -155,9 +222,8 @@ class LexicalLeg:
             raise self._corrupt(cause) from cause
 
     def _corrupt(self, cause: BaseException) -> IndexCorrupt:
-        return IndexCorrupt(
-            f"{self._folder}: {cause}; run: hybrid verify {self._folder.parents[1]} --repair"
-        )
+        path = self._parent / "lexical"
+        return IndexCorrupt(f"{path}: {cause}; run: hybrid verify {self._parent.parent} --repair")
 
     def apply(self, first: int, documents: Iterable[Sequence[str]], deaths: Iterable[int]) -> None:
         """Commit the terms of documents ``first``, ``first`` + 1, ... and the ``deaths`` of any, but of the
@@ -175,6 +241,8 @@ class LexicalLeg:
             reach("lexical.added")
             writer.commit()
             reach("lexical.committed")
+        if self._adopted:
+            self._list()
 
     @contextmanager
     def _writing(self) -> Iterator[tantivy.IndexWriter]:
@@ -184,26 +252,89 @@ class LexicalLeg:
             if self._writer is None:
                 self._writer = self._index.writer(_HEAP_BYTES, 1)
             yield self._writer
-        except (KeyboardInterrupt, SystemExit, GeneratorExit):
-            self._writer = None
-            raise
         except BaseException as cause:  # tantivy's PanicException is no Exception
-            self._writer = None
+            self._abandon()
+            if isinstance(cause, (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError)):
+                raise
             raise StorageError(
                 f"{self._folder}: the lexical leg failed: {cause}; the documents are safe"
             ) from cause
 
-    def wipe(self) -> None:
-        """Forget everything, to be filled again from the ledger."""
+    def _abandon(self) -> None:
+        """Let the writer go for good: as long as anything (a traceback) refers to it, it holds its lock."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            with suppress(BaseException):
+                writer.wait_merging_threads()
+
+    def _list(self) -> None:
+        """Write down what the last commit consists of. Merges go on by themselves, so a crash may leave an
+        older listing; then the footers must do."""
+        for patience in reversed(range(_RETRIES)):
+            try:
+                commit = segments.Commit.read(self._folder)
+                self._known = segments.listing(self._folder, commit, self._known)
+                break
+            except FileNotFoundError:  # a merge has removed it
+                if not patience:
+                    raise
+        value = {"uuid": self._uuid, "folder": self._folder.name, "meta": commit.crc, "files": self._known}
+        manifest.write(self._manifest, value)
+        self._listed = True
+        reach("lexical.listed")
+
+    def copy(self, folder: Path) -> None:
+        """Put the last commit into ``folder``, as a leg of its own."""
+        with self._lock:
+            for patience in reversed(range(_RETRIES)):
+                try:
+                    self._copy(folder / "lexical-1")
+                    break
+                except FileNotFoundError:  # a merge has removed it
+                    shutil.rmtree(folder / "lexical-1")
+                    if not patience:
+                        raise
+
+    def _copy(self, target: Path) -> None:
+        source = self._parent / self._read_manifest()["folder"]
+        commit = segments.Commit.read(source)
+        target.mkdir()
+        for name in commit.files:
+            shutil.copyfile(source / name, target / name)
+        (target / "meta.json").write_bytes(commit.text)
+        files = segments.listing(source, commit, {})
+        value = {"uuid": self._uuid, "folder": target.name, "meta": commit.crc, "files": files}
+        manifest.write(target.parent / self._manifest.name, value)
+
+    def renew(self) -> None:
+        """Begin again with an empty index, which counts once it is adopted."""
         self.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._open()
+        numbers = [int(path.name[8:]) for path in self._parent.glob("lexical-*") if path.name[8:].isdigit()]
+        self._folder = self._parent / f"lexical-{max(numbers, default=0) + 1}"
+        self._folder.mkdir()
+        self._known, self._adopted = {}, False
+        self._index = self._opened(self._folder)
+
+    def adopt(self) -> None:
+        """The index that ``renew`` began is whole: from now on it counts."""
+        if self._adopted:
+            return
+        sync_tree(self._folder)
+        self._list()
+        sync(self._parent)
+        self._adopted = True
+        for folder in self._parent.glob("lexical-*"):
+            if folder != self._folder:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def close(self) -> None:
         """Wait for merges and let the directory go."""
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.wait_merging_threads()
+            if self._adopted:
+                with suppress(OSError):  # the last listing will do, and the folder may be gone
+                    self._list()
 
 
 def _pass(ordinals: Ordinals, allowed: Mask) -> Mask:

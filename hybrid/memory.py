@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Unpack
 
@@ -20,7 +20,7 @@ from rank_bm25 import BM25
 from hybrid import analyzers, encoders
 from hybrid.arrays import Rows
 from hybrid.documents import check_batch
-from hybrid.embedding import embed
+from hybrid.embedding import embed, with_rows
 from hybrid.encoders import EncoderSpec
 from hybrid.errors import QueryError
 from hybrid.request import Asker, Options, Request
@@ -93,7 +93,12 @@ class MemoryIndex:
             terms = self._analyzer.terms(document.title) + self._analyzer.terms(document.text)
             mine = slice(*np.searchsorted(rows.ordinals, [i, i + 1]).tolist())
             self._documents.pop(document.id, None)
-            self._documents[document.id] = self._next, replace(document, vector=None), terms, rows[mine]
+            self._documents[document.id] = (
+                self._next,
+                replace(document, vector=None, passages=None),
+                terms,
+                rows[mine],
+            )
             self._next += 1
         self._seq += bool(batch)
         return len(batch)
@@ -107,6 +112,11 @@ class MemoryIndex:
     def get(self, id: str) -> Document | None:
         found = self._documents.get(id)
         return None if found is None else found[1]
+
+    def documents(self) -> Iterator[Document]:
+        """As ``Index.documents``."""
+        held = list(self._documents.values())
+        return (with_rows(document, rows) for _, document, _, rows in held)
 
     def __len__(self) -> int:
         return len(self._documents)

@@ -5,45 +5,85 @@ Compaction keeps analyzer and encoder and copies the vectors; a re-index changes
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
 
 import numpy as np
 
 from hybrid.arrays import Rows
 from hybrid.embedding import Progress
 from hybrid.failpoints import reach
-from hybrid.generation import Generation
-from hybrid.ledger import Ledger
+from hybrid.generation import Generation, Snapshot
 from hybrid.settings import Settings
 from hybrid.types import Analyzer, Document, Ordinals
 
-_BATCH = 1000
+_BATCH: Final = 1000
 
 Embed = Callable[[Sequence[Document]], Rows]
 
 
-def rebuild(
-    source: Generation,
-    folder: Path,
-    settings: Settings,
-    analyzer: Analyzer,
-    embed: Embed | None = None,
-    progress: Progress | None = None,
-) -> None:
-    """Fill the empty ``folder``. ``embed`` makes new vectors; without it the old ones are copied."""
-    Ledger.create(folder, settings, source.ledger.profile, source.ledger.seq)
-    live = np.flatnonzero(source.snapshot.live)
-    with closing(Generation(folder, analyzer)) as target:
-        for start in range(0, len(live), _BATCH):
-            ordinals = live[start : start + _BATCH]
-            documents = source.ledger.documents(ordinals)
-            rows = _copied(source.snapshot.vectors.rows, ordinals) if embed is None else embed(documents)
-            target.commit(documents, rows)
-            reach("rebuild.batch")
-            if progress is not None and embed is None:
+class Rebuild:
+    """Fills the empty ``folder`` from ``source``. ``embed`` makes new vectors; without it the old ones are
+    copied. A context manager: what is not closed by its end is removed."""
+
+    def __init__(
+        self,
+        source: Generation,
+        folder: Path,
+        settings: Settings,
+        analyzer: Analyzer,
+        embed: Embed | None = None,
+    ) -> None:
+        self.folder = folder
+        self.uuid = Generation.create(folder, settings, source.ledger.profile, source.ledger.seq)
+        self._source, self._embed = source, embed
+        self._target = Generation(folder, analyzer)
+        self._copied: Ordinals = np.empty(0, np.int64)
+        self._seen = 0
+        self._open = True
+
+    def follow(self, snapshot: Snapshot, progress: Progress | None = None) -> None:
+        """Bring the new generation up to a snapshot of the old one: the first, or a later one."""
+        gone = self._copied[~snapshot.live[self._copied]]
+        if len(gone):
+            self._target.commit([], deleted=self._source.ledger.ids(gone.tolist()))
+        live = np.flatnonzero(snapshot.live)
+        fresh = live[live >= self._seen]
+        for start in range(0, len(fresh), _BATCH):
+            self._copy(snapshot, fresh[start : start + _BATCH], progress)
+        self._copied, self._seen = live, snapshot.count
+
+    def _copy(self, snapshot: Snapshot, ordinals: Ordinals, progress: Progress | None) -> None:
+        documents = snapshot.documents(ordinals.tolist())
+        if self._embed is None:
+            self._target.commit(documents, _copied(snapshot.vectors.rows, ordinals))
+            if progress is not None:
                 progress(len(documents))
+        else:
+            self._target.commit(documents, self._embed(documents))
+        reach("rebuild.batch")
+
+    def settle(self, stop: Callable[[], bool] = lambda: False) -> None:
+        """Let the graph grow until it has taken in what was copied."""
+        self._target.vector.settle(stop)
+
+    def close(self) -> None:
+        """The new generation is whole."""
+        self._open = False
+        self._target.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._open:
+            self._target.close(finish=False)
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _copied(rows: Rows, ordinals: Ordinals) -> Rows:

@@ -7,7 +7,6 @@ generation: another encoder or analyzer means a new generation (``hybrid reindex
 from __future__ import annotations
 
 from typing import Any, Final
-from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -44,7 +43,6 @@ class AnalyzerRef(_Frozen):
 class Settings(_Frozen):
     """What every document of an index has in common."""
 
-    uuid: str = Field(default_factory=lambda: uuid4().hex)
     metric: Metric = "cosine"
     analyzer: AnalyzerRef
     encoder: EncoderRef | None = None

@@ -34,8 +34,10 @@ Qrels: TypeAlias = dict[str, dict[str, int]]
 class Document:
     """What goes into an index and what comes out of it.
 
-    ``metadata`` is any JSON object; ``vector`` is a ready-made embedding of shape (dim,), given
-    instead of one from the index's encoder.
+    ``metadata`` is any JSON object. ``vector`` is a ready-made embedding of shape (dim,), or several of
+    shape (n, dim), given instead of what the index's encoder would make; the document counts with its
+    best one. ``passages`` are then the stretches ``text[start:end]`` that the n stand for, as (start,
+    end) in characters; without them each stands for the whole text.
     """
 
     id: str
@@ -43,6 +45,7 @@ class Document:
     title: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     vector: ArrayLike | None = field(default=None, compare=False, repr=False)
+    passages: Sequence[tuple[int, int]] | None = field(default=None, compare=False, repr=False)
 
 
 class Passage(NamedTuple):

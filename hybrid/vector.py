@@ -11,8 +11,10 @@ product, or minus the squared Euclidean distance.
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.arrays import Rows
-from hybrid.graph import Graph, distrust
+from hybrid.errors import IndexCorrupt
+from hybrid.graph import MANIFEST, Graph, checked, graph_file
 from hybrid.types import Candidates, Mask, Metric, Ordinals, Scores
 
 SEAL_AT: Final = 4096
@@ -195,25 +198,53 @@ class VectorLeg:
     def _seal(self) -> None:
         graph = self._graph
         assert graph is not None
-        while True:
-            rows = self._rows
-            graph.insert(rows.vectors[graph.rows :], self._stop.is_set)
+        try:
+            while not self._sealed(graph):
+                graph.insert(self._rows.vectors[graph.rows :], self._stop.is_set)
+                if (
+                    not self._read_only and graph.rows >= 2 * self._saved
+                ):  # so a crash costs at most half of the graph
+                    self._save(graph)
+        except Exception as error:  # no memory, say: search stays exact, the next commit tries again
+            _log.warning("%s: the graph does not grow: %s", self._folder, error)
             with self._lock:
-                if self._stop.is_set() or len(self._rows) - graph.rows <= SEAL_AT:
-                    self._sealer = None
-                    return
+                self._sealer = None
 
-    def settle(self) -> None:
-        """Wait until sealing has caught up."""
-        if (sealer := self._sealer) is not None:
-            sealer.join()
+    def _sealed(self, graph: Graph) -> bool:
+        """Whether there is nothing left to do; the thread then counts as gone."""
+        with self._lock:
+            done = self._stop.is_set() or len(self._rows) - graph.rows <= SEAL_AT
+            if done:
+                self._sealer = None
+            return done
+
+    def _save(self, graph: Graph) -> None:
+        """The file is a cache: without it the graph is built again, so a full disk is no error here."""
+        try:
+            graph.save(self._folder, self._uuid)
+            self._saved = graph.rows
+        except OSError as error:
+            _log.warning("%s: the graph is not saved: %s", self._folder, error)
+
+    def settle(self, stop: Callable[[], bool] = lambda: False) -> None:
+        """Wait until sealing has caught up, or until ``stop`` says so."""
+        while (sealer := self._sealer) is not None and not stop():
+            sealer.join(0.1)
 
     def disagreements(self, rows: Rows) -> Iterator[str]:
         """What is wrong with the saved graph: one line each. (None saved is not wrong.)"""
-        if len(rows) and (
-            complaint := distrust(self._folder, self._uuid, self._metric, rows.vectors.shape[1], len(rows))
-        ):
-            yield f"vector leg: {complaint}"
+        if len(rows):
+            try:
+                checked(self._folder, self._uuid, self._metric, rows.vectors.shape[1], len(rows))
+            except IndexCorrupt as error:
+                yield f"vector leg: {error}"
+
+    def copy(self, folder: Path) -> None:
+        """Put the saved graph, if there is one, into ``folder``. One that a newer replaces meanwhile is not
+        missed: the graph is only a cache."""
+        with suppress(FileNotFoundError):
+            for name in (graph_file(self._folder), MANIFEST):
+                shutil.copyfile(self._folder / name, folder / name)
 
     def wipe(self) -> None:
         """Forget the graph, in memory and on disk; it grows again from the rows."""
@@ -223,14 +254,14 @@ class VectorLeg:
             path.unlink()
         self._stop.clear()
 
-    def close(self) -> None:
-        """A writer lets sealing finish and saves the graph; a reader just stops."""
-        if not self._read_only:
+    def close(self, finish: bool = True) -> None:
+        """A writer may let sealing ``finish`` and save the graph."""
+        finish = finish and not self._read_only
+        if finish:
             self.settle()
         self._end()
-        if self._graph is not None and not self._read_only and self._graph.rows > self._saved:
-            self._graph.save(self._folder, self._uuid)
-            self._saved = self._graph.rows
+        if finish and self._graph is not None and self._graph.rows > self._saved:
+            self._save(self._graph)
 
     def _end(self) -> None:
         self._stop.set()

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from hybrid.cli import main
 
 HYBRID = [sys.executable, "-c", "from hybrid.cli import main; main()"]
 
@@ -157,8 +162,6 @@ def test_a_bad_line_is_named_and_nothing_written(tmp_path: Path) -> None:
 
 
 def test_verify_says_no_with_status_1_and_repairs(idx: Path, tmp_path: Path) -> None:
-    import shutil
-
     hurt = tmp_path / "hurt"
     shutil.copytree(idx, hurt)
     shutil.rmtree(hurt / "g1" / "lexical")
@@ -218,8 +221,98 @@ def test_errors_are_one_line_without_a_traceback(
 
 def test_help_names_every_command() -> None:
     shown = run("--help").stdout
-    for command in ("index", "delete", "reindex", "search", "evaluate", "verify", "stats", "demo"):
+    for command in (
+        *("index", "delete", "reindex", "search", "evaluate", "verify", "stats", "demo"),
+        *("compact", "backup", "restore", "export"),
+    ):
         assert f"  {command} " in shown
+
+
+def test_compaction_says_what_it_freed(idx: Path, tmp_path: Path) -> None:
+    shutil.copytree(idx, tmp_path / "idx")
+    run("delete", tmp_path / "idx", "1", "2")
+    report = answer("compact", tmp_path / "idx")
+    assert report["documents"] == 1
+    assert report["bytes_before"] > report["bytes_after"] > 0
+    held = sum(path.stat().st_size for path in (tmp_path / "idx").rglob("*") if path.is_file())
+    assert report["bytes_after"] == held
+    assert run("compact", tmp_path / "idx").stdout.startswith("1 documents in ")
+    assert answer("verify", tmp_path / "idx")["sound"]
+
+
+def test_a_backup_and_what_is_restored_from_it(idx: Path, tmp_path: Path) -> None:
+    copy, back = tmp_path / "copy", tmp_path / "back"
+    assert answer("backup", idx, copy)["documents"] == 3
+    assert run("restore", copy, back).stdout.startswith(f"3 documents restored to {back}, ")
+    for path in (copy, back):
+        assert answer("search", path, "kettle")["hits"] == answer("search", idx, "kettle")["hits"]
+    assert str(copy) in refusal("backup", idx, copy, status=1)
+    assert str(back) in refusal("restore", copy, back, status=1)
+    assert "no index here" in refusal("restore", tmp_path, tmp_path / "new", status=1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["back", "copy"]
+
+
+def test_an_export_is_read_back(idx: Path, tmp_path: Path) -> None:
+    file = tmp_path / "out.jsonl"
+    assert run("export", idx, file).stdout == f"3 documents exported to {file}\n"
+    shown = run("export", idx).stdout
+    assert file.read_text("utf-8") == shown
+    assert [json.loads(line) for line in shown.splitlines()] == CORPUS
+    run("index", file, "--to", tmp_path / "new", "--encoder", "none")
+    assert run("export", tmp_path / "new", "-").stdout == shown
+    assert "(os error" not in refusal("export", idx, tmp_path / "out.json")
+    cut = f'{shlex.join(HYBRID)} export "$0" | head -c 10'
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", cut, idx], capture_output=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, shown[:10].encode(), b"")
+
+
+def test_the_metric_is_chosen_once(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.jsonl", {"_id": "1", "vector": [3, 4]})
+    new = ("index", file, "--to", tmp_path / "idx", "--encoder", "none")
+    assert "manhattan" in refusal(*new, "--metric", "manhattan")
+    run(*new, "--metric", "ip")
+    assert json.loads(run("export", tmp_path / "idx").stdout)["vector"] == [[3.0, 4.0]]
+    again = ("index", file, "--to", tmp_path / "idx")
+    assert "built with metric 'ip', not 'l2'" in refusal(*again, "--metric", "l2", status=1)
+    run(*again, "--metric", "ip")
+    run(*again)
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "word"), [("SIGTERM", 143, "terminated"), ("SIGINT", 130, "interrupted")]
+)
+@pytest.mark.parametrize(("point", "documents"), [("ledger.inside", 0), ("ledger.committed", 1)])
+def test_a_signal_ends_it_in_good_order(
+    name: str, status: int, word: str, point: str, documents: int, tmp_path: Path
+) -> None:
+    code = (
+        "import os, signal\n"
+        "from hybrid import failpoints\n"
+        "from hybrid.cli import main\n"
+        f"failpoints.arm({point!r}, lambda: os.kill(os.getpid(), signal.{name}))\n"
+        "main()"
+    )
+    file = write(tmp_path / "a.jsonl", {"_id": "1", "text": "kettle"})
+    command = [sys.executable, "-c", code, "index", file, "--to", tmp_path / "idx", "--encoder", "none"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert done.stderr == f"hybrid: {word}; what was acknowledged is kept\n"
+    assert answer("stats", tmp_path / "idx")["documents"] == documents
+    run("index", file, "--to", tmp_path / "idx")  # no lock is left, and it works again
+    assert answer("verify", tmp_path / "idx")["sound"]
+    assert answer("search", tmp_path / "idx", "kettle")["total"] == 1
+
+
+def test_the_handler_of_before_is_back_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["hybrid", "--help"])
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 0
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.mark.slow

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from hybrid.directory import Directory
+from hybrid import manifest
+from hybrid.directory import Directory, Place
 from hybrid.errors import FormatTooNew, IndexCorrupt, IndexExists, IndexLocked, IndexNotFound
 
 
-def fill(folder: Path) -> None:
+def fill(folder: Path) -> str:
     (folder / "data").write_text("x")
+    return "uuid-of-x"
 
 
 def test_create_makes_a_generation_and_leaves_no_draft(tmp_path: Path) -> None:
     directory = Directory.create(tmp_path / "idx", fill)
-    assert directory.current() == tmp_path / "idx" / "g1"
-    assert (directory.current() / "data").read_text() == "x"
+    assert directory.current() == Place(tmp_path / "idx" / "g1", "uuid-of-x")
+    assert (directory.current().folder / "data").read_text() == "x"
     assert [path.name for path in tmp_path.iterdir()] == ["idx"]
 
 
 def test_a_failing_create_leaves_nothing(tmp_path: Path) -> None:
-    def fail(folder: Path) -> None:
+    def fail(folder: Path) -> str:
         fill(folder)
         raise RuntimeError("no")
 
@@ -71,10 +73,10 @@ def test_switching_is_one_rename_and_sweeping_drops_the_rest(tmp_path: Path) -> 
     draft = directory.draft()
     fill(draft)
     assert directory.stamp() == stamp
-    assert directory.current().name == "g1"
-    directory.switch(draft)
+    assert directory.current().folder.name == "g1"
+    assert directory.switch(draft, "uuid-of-y") == directory.current()
     assert directory.stamp() != stamp
-    assert directory.current().name == "g2"
+    assert directory.current() == Place(directory.path / "g2", "uuid-of-y")
     directory.sweep()
     assert sorted(path.name for path in directory.path.glob("g*")) == ["g2"]
 
@@ -82,22 +84,26 @@ def test_switching_is_one_rename_and_sweeping_drops_the_rest(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("pointer", "error"),
     [
-        (None, IndexNotFound),
+        (None, IndexCorrupt),
         ("", IndexCorrupt),
         ("[]", IndexCorrupt),
         ("\x00\xff", IndexCorrupt),
-        (json.dumps({"format": 1}), IndexCorrupt),
-        (json.dumps({"format": 1, "generation": "g9"}), IndexCorrupt),
-        (json.dumps({"format": 1, "generation": "../idx/g1"}), IndexCorrupt),
-        (json.dumps({"format": 99, "generation": "g1"}), FormatTooNew),
+        ('{"format": 1, "generation": "g1", "uuid": "uuid-of-x"}', IndexCorrupt),
+        ('{"format": 1, "generation": "g1", "uuid": "uuid-of-x", "crc": 1}', IndexCorrupt),
+        ({"format": 1}, IndexCorrupt),
+        ({"format": 1, "generation": "g9", "uuid": "u"}, IndexCorrupt),
+        ({"format": 1, "generation": "../idx/g1", "uuid": "u"}, IndexCorrupt),
+        ({"format": 99, "generation": "g1", "uuid": "u"}, FormatTooNew),
     ],
 )
-def test_a_pointer_that_cannot_be_followed(
-    tmp_path: Path, pointer: str | None, error: type[Exception]
-) -> None:
+def test_a_pointer_that_cannot_be_followed(tmp_path: Path, pointer: Any, error: type[Exception]) -> None:
     Directory.create(tmp_path / "idx", fill)
     path = tmp_path / "idx" / "current"
-    path.unlink() if pointer is None else path.write_text(pointer)
+    path.unlink()
+    if isinstance(pointer, str):
+        path.write_text(pointer)
+    elif pointer is not None:
+        manifest.write(path, pointer)
     with pytest.raises(error, match="idx"):
         Directory(tmp_path / "idx").current()
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hybrid.errors import FilterError
-from hybrid.filters import MAX_DEPTH, And, In, Not, Or, Point, Range, distance, parse
+from hybrid.filters import And, In, Not, Or, Point, Range, distance, parse
+from hybrid.limits import MAX_FILTER_DEPTH
 
 BIG = 2**53
 ALICE = {"author": {"name": "Alice", "born": "1980-02-29"}}
@@ -244,9 +245,9 @@ def nested(depth: int) -> dict[str, Any]:
 
 
 def test_nesting_has_a_limit() -> None:
-    assert parse(nested(MAX_DEPTH)).matches({"a": 1})
+    assert parse(nested(MAX_FILTER_DEPTH)).matches({"a": 1})
     with pytest.raises(FilterError, match="nested deeper than 32"):
-        parse(nested(MAX_DEPTH + 1))
+        parse(nested(MAX_FILTER_DEPTH + 1))
 
 
 def test_deep_metadata_is_read() -> None:

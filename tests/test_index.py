@@ -259,7 +259,7 @@ def test_an_index_without_encoder_gets_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("victim", ["lexical", "segment", "half"])
 def test_a_lexical_leg_that_is_gone_or_behind_comes_back(path: Path, victim: str) -> None:
-    folder = path / "g1" / "lexical"
+    folder = path / "g1" / "lexical-1"
     if victim == "lexical":
         shutil.rmtree(folder)
     elif victim == "segment":
@@ -274,7 +274,7 @@ def test_a_lexical_leg_that_is_gone_or_behind_comes_back(path: Path, victim: str
 
 def test_verify_finds_what_disagrees_and_repair_mends_it(path: Path) -> None:
     with Index.open(path, encoder=letters) as index:
-        generation = index._generation
+        generation = index._store.generation
         generation.lexical.apply(4, [["intruder"]], [])  # a document that the ledger does not have
         problems = index.verify()
         assert any("too many" in problem for problem in problems)
@@ -289,7 +289,7 @@ def test_verify_finds_what_disagrees_and_repair_mends_it(path: Path) -> None:
 
 def test_a_crash_between_the_two_commits_is_made_good(path: Path) -> None:
     with Index.open(path, encoder=letters) as index:
-        ledger = index._generation.ledger
+        ledger = index._store.generation.ledger
         ledger.commit([Document("5", "committed but not projected"), Document("3", "replaced")])
         ledger.commit([], deleted=["5", "1"])
         with Index.open(path, read_only=True, encoder=letters) as reader:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -10,7 +12,8 @@ import pytest
 
 from hybrid.arrays import Rows
 from hybrid.errors import IndexCorrupt, StorageError
-from hybrid.ledger import NEVER, Ledger, Lifetimes
+from hybrid.ledger import Ledger
+from hybrid.lifetimes import NEVER, Lifetimes, marks
 from hybrid.settings import AnalyzerRef, Profile, Settings
 from hybrid.types import Document
 
@@ -106,9 +109,70 @@ def test_a_flipped_byte_in_the_vectors_is_found(folder: Path, name: str) -> None
     data = bytearray((folder / name).read_bytes())
     data[5] ^= 1
     (folder / name).write_bytes(data)
+    for read_only in (False, True):
+        with pytest.raises(IndexCorrupt, match="vectors from row 0 on are damaged"):
+            Ledger(folder, read_only=read_only)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("UPDATE documents SET dead = 1 WHERE ordinal = 1", "births and deaths"),
+        ("UPDATE documents SET dead = 9 WHERE ordinal = 0", "births and deaths"),
+        ("UPDATE documents SET born = 1 WHERE ordinal = 2", "births and deaths"),
+        ("UPDATE documents SET id = 'c' WHERE ordinal = 1", "births and deaths"),
+        ("DELETE FROM documents WHERE ordinal = 1", "missing from ordinal 0"),
+        ("DELETE FROM documents WHERE ordinal = 2", "births and deaths"),
+        ("UPDATE documents SET born = 'x'", "invalid literal"),
+        ("UPDATE meta SET value = '3' WHERE key = 'seq'", "meta is damaged"),
+        ("DELETE FROM meta WHERE key = 'dim'", "meta is damaged"),
+        ("UPDATE blocks SET crc = crc + 1", "vectors from row 0"),
+        ("DELETE FROM blocks", "no checksums of the vectors from row 0"),
+        ("DROP INDEX live_ids", "not those of a ledger"),
+    ],
+)
+def test_a_changed_table_is_refused(folder: Path, change: str, says: str) -> None:
     ledger = Ledger(folder)
-    assert any("rows 0 to 1 are damaged" in line for line in ledger.check())
+    ledger.commit([Document("a", "x"), Document("b", "y")], rows(0, 1))
+    ledger.commit([Document("a", "z")])
     ledger.close()
+    with sqlite3.connect(folder / "ledger.db") as connection:
+        connection.execute(change)
+    connection.close()
+    with pytest.raises(IndexCorrupt, match=says):
+        Ledger(folder)
+
+
+def test_an_index_of_ids_that_lies_is_found(folder: Path) -> None:
+    ledger = Ledger(folder)
+    ledger.commit([Document("name-of-one", "x")])
+    ledger.close()
+    data = (folder / "ledger.db").read_bytes()
+    places = [match.start() for match in re.finditer(b"name-of-one", data)]
+    assert len(places) == 2  # the table, and the index
+    refused = 0
+    for place in places:
+        (folder / "ledger.db").write_bytes(data[:place] + b"N" + data[place + 1 :])
+        with pytest.raises(IndexCorrupt):
+            Ledger(folder)
+        refused += 1
+    assert refused == 2
+
+
+def test_commits_that_sqlite_forgot_are_missed(folder: Path) -> None:
+    ledger = Ledger(folder)
+    ledger.commit([Document("a", "x")])
+    ledger.commit([Document("b", "y")])
+    keep = shutil.copytree(folder, folder.with_name("crashed"))  # the log is not folded in yet
+    ledger.close()
+    log = keep / "ledger.db-wal"
+    data = bytearray(log.read_bytes())
+    data[-100] ^= 1  # in its last frame
+    log.write_bytes(data)
+    with pytest.raises(IndexCorrupt, match="commits 2 to 2 are lost"):
+        Ledger(keep)
+    (keep / "head").unlink()
+    Ledger(keep).close()  # nothing says so now: what is there is there
 
 
 def test_a_changed_body_is_refused(folder: Path) -> None:
@@ -152,10 +216,15 @@ def test_a_reader_cannot_commit(folder: Path) -> None:
 
 def test_lifetimes_grow_without_changing_what_was_seen() -> None:
     lifetimes = Lifetimes()
-    lifetimes.append(np.full(3, 1), np.full(3, NEVER))
+    lifetimes.append(np.full(3, 1), np.full(3, NEVER), marks("abc"))
     early = lifetimes.live(3, 1)
-    lifetimes.append(np.full(5000, 2), np.full(5000, NEVER))
+    more = marks(map(str, range(5000)))
+    expected = lifetimes.after(np.empty(0, np.int64), more, 2)
+    lifetimes.append(np.full(5000, 2), np.full(5000, NEVER), more)
+    assert lifetimes.digest == expected
+    expected = lifetimes.after(np.array([1]), marks([]), 3)
     lifetimes.kill(np.array([1]), 3)
+    assert (lifetimes.digest, lifetimes.deaths) == (expected, 1)
     assert early.tolist() == [True, True, True]
     assert lifetimes.live(3, 2).tolist() == [True, True, True]
     assert lifetimes.live(3, 3).tolist() == [True, False, True]

@@ -22,7 +22,7 @@ def corpus(seed: int, n: int, longest: int = 400) -> list[list[str]]:
 
 @pytest.fixture
 def leg(tmp_path: Path) -> LexicalLeg:
-    return LexicalLeg(tmp_path / "lexical")
+    return LexicalLeg(tmp_path, "uuid")
 
 
 def test_scores_are_the_textbooks(leg: LexicalLeg) -> None:
@@ -69,13 +69,14 @@ def test_a_view_stays_what_it_was(leg: LexicalLeg) -> None:
 
 
 def test_it_says_how_much_it_reflects_also_when_the_newest_are_dead(tmp_path: Path) -> None:
-    leg = LexicalLeg(tmp_path / "lexical")
+    leg = LexicalLeg(tmp_path, "uuid")
+    leg.adopt()
     assert leg.view().reflects == 0
     leg.apply(0, [["a"], ["b"], ["c"]], [])
     leg.apply(3, [], [1, 2])
     assert leg.view().reflects == 3
     leg.close()
-    leg = LexicalLeg(tmp_path / "lexical")
+    leg = LexicalLeg(tmp_path, "uuid")
     assert leg.view().reflects == 3
     leg.apply(3, [["d"]], [2])
     assert leg.view().ordinals().tolist() == [0, 3]
@@ -94,7 +95,7 @@ def test_a_filter_costs_no_recall(
     tmp_path_factory: pytest.TempPathFactory, seed: int, k: int, share: float, query: list[str]
 ) -> None:
     documents = corpus(seed, 60, 30)
-    leg = LexicalLeg(tmp_path_factory.mktemp("leg") / "lexical")
+    leg = LexicalLeg(tmp_path_factory.mktemp("leg"), "uuid")
     leg.apply(0, documents, [])
     allowed = np.random.default_rng(seed).random(60) < share
     scores = LuceneBM25(documents).get_scores(query)

@@ -1,18 +1,22 @@
-"""The command line: ``hybrid index | delete | reindex | search | evaluate | verify | stats | demo``.
+"""The command line: ``hybrid index | delete | reindex | search | evaluate | verify | stats | compact |
+backup | restore | export | demo``.
 
 Answers go to stdout, progress and complaints to stderr. Exit status: 0 done; 1 it could not be done, or
-the answer is no (``verify`` found damage); 2 what was asked cannot be understood.
+the answer is no (``verify`` found damage); 2 what was asked cannot be understood; 130 Ctrl-C; 143 SIGTERM.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from typing import Final, cast
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, NoReturn, cast
 
 import typer
 
-from hybrid.cli import care, demo, evaluate, index, search
+from hybrid.cli import care, copies, demo, evaluate, index, search
 from hybrid.cli.output import complain
 from hybrid.errors import HybridError, InputError
 
@@ -33,32 +37,65 @@ app.command("search")(search.search)
 app.command("evaluate")(evaluate.evaluate)
 app.command("verify")(care.verify)
 app.command("stats")(care.stats)
+app.command("compact")(care.compact)
+app.command("backup")(copies.backup)
+app.command("restore")(copies.restore)
+app.command("export")(copies.export)
 app.command("demo")(demo.demo)
+
+
+class _Terminated(BaseException):
+    """SIGTERM. Passes by ``except Exception``, as KeyboardInterrupt does."""
 
 
 def main() -> None:
     """The ``hybrid`` command. No error reaches the user as a traceback."""
+    with _terminable():
+        status = _run()
+    sys.exit(status)
+
+
+def _run() -> int:
+    """The exit status."""
     try:
         status = app(standalone_mode=False)
         sys.stdout.flush()
+        return status or 0
     except _USAGE as error:
         complain(error.format_message())
-        status = error.exit_code
+        return error.exit_code
     except InputError as error:
         complain(str(error))
-        status = 2
+        return 2
     except HybridError as error:
         complain(str(error))
-        status = 1
+        return 1
     except (KeyboardInterrupt, typer.Abort):
         complain("interrupted; what was acknowledged is kept")
-        status = 130
+        return 130
+    except _Terminated:
+        complain("terminated; what was acknowledged is kept")
+        return 143
     except BrokenPipeError:  # the reader of our output has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
+        return 0
     except Exception as error:
         if sys.flags.dev_mode:  # python -X dev
             raise
         complain(f"{type(error).__name__}: {error}")
-        status = 1
-    sys.exit(status or 0)
+        return 1
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM as an exception, so that what is open is closed; a second one does not disturb that."""
+
+    def stop(*_: object) -> NoReturn:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,4 +1,4 @@
-"""``hybrid verify`` and ``hybrid stats``: is the index sound, and what is in it."""
+"""``hybrid verify``, ``stats``, ``compact``: is the index sound, what is in it; out with the dead."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.filesize import decimal
 
-from hybrid.cli.output import AsJson, out, print_json, table
+from hybrid.cli.output import AsJson, bar, out, print_json, size, table
 from hybrid.engine import Index
 from hybrid.errors import IndexCorrupt
 
@@ -63,3 +64,16 @@ def _readable(name: str, value: Any) -> str:
     if name == "profile":
         return f"{value['fusion']}, depth {value['depth']}"
     return f"{value:,}" if isinstance(value, int) else "none" if value is None else str(value)
+
+
+def compact(directory: Directory, as_json: AsJson = False) -> None:
+    """Write the living documents anew and drop the rest: no byte of a deleted document is left."""
+    with Index.open(directory) as index:
+        before, documents = size(directory), len(index)
+        with bar("compacting", documents) as progress:
+            index.compact(progress=progress.advance)
+    after = size(directory)
+    if as_json:
+        print_json({"documents": documents, "bytes_before": before, "bytes_after": after})
+    else:
+        out.print(f"{documents:,} documents in {decimal(after)}, before in {decimal(before)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import chain, islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -13,8 +13,9 @@ from hybrid import analyzers, corpora, engine
 from hybrid.cli.output import AsJson, bar, complain, out, print_json
 from hybrid.documents import check_batch
 from hybrid.engine import DEFAULT_ENCODER, Index
-from hybrid.errors import CorpusError, InputError
-from hybrid.types import Analyzer, Document
+from hybrid.errors import CorpusError, IndexMismatch, InputError
+from hybrid.settings import METRICS
+from hybrid.types import Analyzer, Document, Metric
 
 _BATCH = 1000
 
@@ -34,6 +35,9 @@ Dictionary = Annotated[
         "--user-dict", help="Words that Chinese segmentation must know: word [freq] [tag] a line."
     ),
 ]
+Distance = Annotated[
+    str | None, typer.Option("--metric", help=f"{', '.join(METRICS)}. [new index: {METRICS[0]}]")
+]
 
 
 def index(
@@ -42,6 +46,7 @@ def index(
     encoder: Encoder = None,
     analyzer: Analysis = None,
     user_dict: Dictionary = None,
+    metric: Distance = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Count records that cannot be taken, and go on.")
     ] = False,
@@ -53,7 +58,8 @@ def index(
     """
     total, bad, unread = _check(inputs, skip_bad)
     skip: Callable[[CorpusError], None] | None = (lambda _: None) if skip_bad else None
-    with _open(to, encoder, _analyzer(analyzer, user_dict)) as target, bar("indexing", total) as progress:
+    words = _analyzer(analyzer, user_dict)
+    with _open(to, encoder, words, metric) as target, bar("indexing", total) as progress:
         documents = chain.from_iterable(corpora.read_documents(path, skip) for path in inputs)
         good = _good(documents, bad)
         while batch := list(islice(good, _BATCH)):
@@ -100,11 +106,17 @@ def reindex(
         )
 
 
-def _open(to: Path, encoder: str | None, analyzer: Analyzer | None) -> Index:
+def _open(to: Path, encoder: str | None, analyzer: Analyzer | None, metric: str | None) -> Index:
     if not to.exists() or (to.is_dir() and not any(to.iterdir())):
         spec = None if encoder == "none" else encoder or DEFAULT_ENCODER
-        return Index.create(to, encoder=spec, analyzer=analyzer or "mixed")
-    return Index.open(to, encoder=encoder, analyzer=analyzer)
+        chosen = cast(Metric, metric or METRICS[0])  # Index.create refuses what is none
+        return Index.create(to, encoder=spec, analyzer=analyzer or "mixed", metric=chosen)
+    target = Index.open(to, encoder=encoder, analyzer=analyzer)
+    built = target.stats()["metric"]
+    if metric not in (None, built):
+        target.close()
+        raise IndexMismatch(f"{to}: built with metric {built!r}, not {metric!r}; make a new index")
+    return target
 
 
 def _analyzer(name: str | None, user_dict: Path | None) -> Analyzer | None:

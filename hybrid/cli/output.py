@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -55,12 +56,18 @@ class Bar:
 
 
 @contextmanager
-def bar(label: str, total: float | None) -> Iterator[Bar]:
+def bar(label: str, total: float | None, *, shown: bool = True) -> Iterator[Bar]:
     """Show ``label`` and how far along ``total`` it is; None where the end is not known."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f}"), _Rate())
     times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-    with Progress(*columns, *times, console=err, transient=True, disable=not err.is_terminal) as progress:
+    hidden = not (shown and err.is_terminal)
+    with Progress(*columns, *times, console=err, transient=True, disable=hidden) as progress:
         yield Bar(progress, progress.add_task(label, total=total))
+
+
+def size(directory: Path) -> int:
+    """The bytes of all files below ``directory``."""
+    return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
 
 
 def table(*columns: str) -> Table:

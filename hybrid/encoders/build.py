@@ -12,8 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from hybrid.directory import sync, sync_tree
 from hybrid.errors import MissingExtra
+from hybrid.files import sync, sync_tree
 
 
 def require(purpose: str, *modules: str, extra: str = "models") -> None:

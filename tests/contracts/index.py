@@ -207,3 +207,51 @@ class IndexContract:
         with pytest.raises(QueryError, match="no encoder"):
             index.search("words", mode="vector")
         getattr(index, "close", lambda: None)()
+
+    def test_a_document_counts_with_the_best_of_its_vectors(self, tmp_path: Path) -> None:
+        index = self.make(tmp_path / "several", encoder=None)
+        fox = Document("a", "red fox", vector=[[3, 0], [0, 2]], passages=[(0, 3), (4, 7)])
+        index.add([fox, Document("b", "blue", vector=np.eye(2)), Document("c", "green", vector=[1, 1])])
+        for vector, passage in (([1.0, 0.1], (0, 3)), ([0.1, 1.0], (4, 7))):
+            results = index.search(vector=vector, mode="vector")
+            assert [hit.id for hit in results] == ["a", "b", "c"]
+            assert [hit.passage for hit in results] == [passage, (0, 4), (0, 5)]
+            assert results.hits[0].score == pytest.approx(1 / np.sqrt(1.01))
+        assert index.search(vector=[1, 0], mode="vector").hits[0].document.vector is None
+        getattr(index, "close", lambda: None)()
+
+    def test_documents_come_out_with_their_vectors(self, tmp_path: Path) -> None:
+        index = self.make(tmp_path / "out", encoder=None)
+        index.add([Document("a", "old"), Document("b", "just words"), Document("c", vector=[3, 4])])
+        several = Document("a", "red fox", "T", {"n": 1}, [[0, 1], [1, 0]], [(0, 3), (4, 7)])
+        index.add([several])
+        index.delete(["b"])
+        everyone = index.documents()
+        first = next(everyone)
+        index.delete(["a"])
+        index.add([Document("later", "not of that moment")])
+        found = [first, *everyone]
+        assert found == [Document("c"), several]  # vectors do not count in this
+        assert [d.passages for d in found] == [[(0, 0)], [(0, 3), (4, 7)]]
+        assert np.allclose(found[0].vector, [[0.6, 0.8]])
+        assert np.array_equal(found[1].vector, [[0, 1], [1, 0]])
+        assert [d.vector for d in index.documents() if d.id == "later"] == [None]
+        getattr(index, "close", lambda: None)()
+
+    @pytest.mark.parametrize(
+        ("document", "says"),
+        [
+            (Document("x", "text", vector=np.ones((0, 32))), "no vector in"),
+            (Document("x", "text", vector=[[1.0] * 32, [1.0] * 31]), "not a list of numbers"),
+            (
+                Document("x", "text", vector=[[1.0] * 32], passages=[(0, 4), (0, 4)]),
+                "as many as vectors: 1",
+            ),
+            (Document("x", "text", vector=[1.0] * 32, passages=[(0, 5)]), "a text of 4 characters"),
+            (Document("x", "text", passages=[(0, 4)]), "passages without vectors"),
+        ],
+    )
+    def test_vectors_and_passages_that_do_not_fit(self, index: Any, document: Document, says: str) -> None:
+        with pytest.raises(DocumentError, match=says):
+            index.add([document])
+        assert index.get("x") is None

@@ -1,0 +1,142 @@
+"""``hybrid backup``, ``hybrid restore``, ``hybrid export``: an index in another place or form."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, BinaryIO, Final
+from uuid import uuid4
+
+import numpy as np
+import orjson
+import typer
+from rich.filesize import decimal
+
+import hybrid
+from hybrid.cli.output import AsJson, bar, out, print_json, size
+from hybrid.engine import Index
+from hybrid.errors import InputError, StorageError
+from hybrid.files import sync
+from hybrid.types import Document
+
+_STDOUT: Final = Path("-")
+
+
+def backup(
+    directory: Annotated[Path, typer.Argument(metavar="DIR")],
+    to: Annotated[Path, typer.Argument(metavar="TO", help="The copy; nothing may be there yet.")],
+    as_json: AsJson = False,
+) -> None:
+    """Copy an index as it is at this moment, also while a program writes to it.
+
+    The copy appears whole or not at all, and is an index that can be searched.
+    """
+    with Index.open(directory, read_only=True) as index, bar("copying", len(index)) as progress:
+        index.backup(to, progress=progress.advance)
+    _report("backed up", to, as_json)
+
+
+def restore(
+    backup: Annotated[Path, typer.Argument(metavar="BACKUP", help="What hybrid backup made.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The index; nothing may be there yet.")],
+    as_json: AsJson = False,
+) -> None:
+    """Check a backup and make an index of it."""
+    with bar("restoring", None):
+        hybrid.restore(backup, directory)
+    _report("restored", directory, as_json)
+
+
+def export(
+    directory: Annotated[Path, typer.Argument(metavar="DIR")],
+    file: Annotated[Path, typer.Argument(metavar="[FILE]", help="A .jsonl file; - is stdout.")] = _STDOUT,
+) -> None:
+    """Write every document as a line of JSON, with its vectors, as of this moment.
+
+    hybrid index FILE --to NEW makes an index of it, and encodes nothing again. The file holds documents and
+    no settings: name the encoder there all the same, which turns queries into vectors, and whatever else
+    the index was made with (--analyzer, --user-dict, --metric).
+    """
+    done = 0
+    shown = file != _STDOUT or not sys.stdout.isatty()  # a bar would overwrite the lines
+    with (
+        Index.open(directory, read_only=True) as index,
+        _sink(file) as sink,
+        bar("exporting", len(index), shown=shown) as progress,
+    ):
+        for document in index.documents():
+            sink.write(line(document))
+            progress.advance(1)
+            done += 1
+    if file != _STDOUT:
+        out.print(f"{done:,} documents exported to {file}", soft_wrap=True)
+
+
+def line(document: Document) -> bytes:
+    """``document`` as ``corpora.read_documents`` reads it, its vectors to the bit."""
+    # Not orjson for metadata: it may hold integers beyond 64 bits.
+    metadata = json.dumps(document.metadata, ensure_ascii=False, separators=(",", ":"))
+    record = {"_id": document.id, "title": document.title, "text": document.text}
+    return orjson.dumps(
+        record | {"metadata": orjson.Fragment(metadata)} | _vectors(document),
+        option=orjson.OPT_APPEND_NEWLINE,
+    )
+
+
+def _vectors(document: Document) -> dict[str, object]:
+    if document.vector is None:
+        return {}
+    vectors = np.ascontiguousarray(document.vector, np.float32)
+    numbers = orjson.dumps(vectors, option=orjson.OPT_SERIALIZE_NUMPY)
+    # The shortest decimal that means one float32 may, read by way of float64, become its neighbour:
+    # 7.038531e-26 does. As float64 the numbers are twice as long and exact.
+    if np.array(orjson.loads(numbers), np.float32).tobytes() != vectors.tobytes():
+        numbers = orjson.dumps(vectors.astype(np.float64), option=orjson.OPT_SERIALIZE_NUMPY)
+    passages = [] if document.passages is None else [[start, end] for start, end in document.passages]
+    return {"vector": orjson.Fragment(numbers)} | ({"passages": passages} if passages else {})
+
+
+@contextmanager
+def _sink(file: Path) -> Iterator[BinaryIO]:
+    """Where the lines go: a file appears whole or not at all."""
+    if file == _STDOUT:
+        yield sys.stdout.buffer
+        return
+    try:
+        if file.exists() and not file.is_file():  # a device, a pipe
+            with file.open("wb") as sink:
+                yield sink
+            return
+        with _replacing(file.resolve()) as sink:
+            yield sink
+    except OSError as cause:
+        raise StorageError(f"{file}: cannot be written: {cause.strerror}") from cause
+
+
+@contextmanager
+def _replacing(file: Path) -> Iterator[BinaryIO]:
+    if file.suffix.lower() != ".jsonl":
+        raise InputError(f"{file}: name it .jsonl, so that hybrid index knows what it is")
+    draft = file.with_name(f".{file.name}.{uuid4().hex[:8]}.tmp")
+    try:
+        with draft.open("xb") as sink:
+            yield sink
+        sync(draft)
+        os.replace(draft, file)
+        sync(file.parent)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _report(what: str, made: Path, as_json: bool) -> None:
+    with Index.open(made, read_only=True) as index:
+        report = {"documents": len(index), "bytes": size(made)}
+    if as_json:
+        print_json(report)
+    else:
+        documents, amount = f"{report['documents']:,}", decimal(report["bytes"])
+        out.print(f"{documents} documents {what} to {made}, {amount}", soft_wrap=True)

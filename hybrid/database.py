@@ -1,0 +1,150 @@
+"""The SQLite file of a ledger: its schema, and connections to it for whoever may write what."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final
+
+from hybrid.errors import IndexCorrupt, StorageError
+
+_SCHEMA: Final = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE documents (ordinal INTEGER PRIMARY KEY, id TEXT NOT NULL, born INTEGER NOT NULL, dead INTEGER);
+CREATE UNIQUE INDEX live_ids ON documents (id) WHERE dead IS NULL;
+CREATE INDEX deaths ON documents (dead) WHERE dead IS NOT NULL;
+CREATE TABLE bodies (ordinal INTEGER PRIMARY KEY, title TEXT NOT NULL, text TEXT NOT NULL,
+                     metadata TEXT NOT NULL, crc INTEGER NOT NULL);
+CREATE TABLE blocks (first INTEGER PRIMARY KEY, rows INTEGER NOT NULL, crc INTEGER NOT NULL);
+"""
+_OF_THE_MACHINE: Final = {
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+}
+_BUSY: Final = 30  # seconds to wait for another connection's lock
+_Stamp = tuple[tuple[int, int] | None, ...]
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """SQLite's errors as ours: the machine's (disk full, locked, I/O) or the file's."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in _OF_THE_MACHINE:
+            raise StorageError(f"{path}: {error}") from error
+        raise damaged(path, error) from error
+
+
+def damaged(path: Path, what: object) -> IndexCorrupt:
+    return IndexCorrupt(f"{path}: {what}; run: hybrid verify {path.parents[1]}")
+
+
+def create(path: Path) -> sqlite3.Connection:
+    """A new database with empty tables."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.executescript(_SCHEMA)
+    return connection
+
+
+def check_schema(path: Path, connection: sqlite3.Connection) -> None:
+    """IndexCorrupt unless the tables are those that ``create`` makes."""
+    query = "SELECT type, name, sql FROM sqlite_schema ORDER BY name"
+    with closing(sqlite3.connect(":memory:")) as model:
+        model.executescript(_SCHEMA)
+        if connection.execute(query).fetchall() != model.execute(query).fetchall():
+            raise damaged(path, "the tables are not those of a ledger")
+
+
+def writer(path: Path) -> sqlite3.Connection:
+    connection = _connect(path, "mode=rw")
+    connection.execute("PRAGMA synchronous=FULL")
+    return connection
+
+
+class Reader:
+    """A ``connection`` that reads ``path``, also where this process may write nothing.
+
+    A WAL database is read through shared memory, a file beside it. Where that cannot be made, the
+    database is taken to stand still: alone if it has no log, in a private copy otherwise. ``stale`` tells
+    when it has moved on after all, because a writer who may write has come.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._copy: tempfile.TemporaryDirectory[str] | None = None
+        self._frozen: _Stamp | None = None
+        self.connection = self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        if os.access(self._path.parent, os.W_OK):
+            return _connect(self._path, "mode=ro")
+        log, shared = (Path(f"{self._path}-{end}") for end in ("wal", "shm"))
+        if shared.exists():
+            connection = _connect(self._path, "mode=ro")
+            try:
+                connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
+                return connection
+            except sqlite3.OperationalError:
+                connection.close()
+        self._frozen = _stamp(self._path)
+        if not log.exists():
+            return _connect(self._path, "immutable=1")
+        return self._copied(log)
+
+    def _copied(self, log: Path) -> sqlite3.Connection:
+        self._copy = tempfile.TemporaryDirectory(prefix="hybrid-ledger-")
+        for file in (self._path, log):
+            shutil.copyfile(file, Path(self._copy.name, file.name))
+        return _connect(Path(self._copy.name, self._path.name), "mode=rw")
+
+    def stale(self) -> bool:
+        return self._frozen is not None and self._frozen != _stamp(self._path)
+
+    def reopen(self) -> None:
+        self.close()
+        self._frozen = None
+        self.connection = self._open()
+
+    def close(self) -> None:
+        self.connection.close()
+        if self._copy is not None:
+            self._copy.cleanup()
+            self._copy = None
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?{mode}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=_BUSY,
+    )
+
+
+def _stamp(path: Path) -> _Stamp:
+    """Changes whenever the database or its log does."""
+    return tuple(map(_status, (path, Path(f"{path}-wal"))))
+
+
+def _status(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_size, status.st_mtime_ns

@@ -1,0 +1,112 @@
+"""When each ordinal was born and died, and a digest that tells whether that is what was written."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybrid.types import Mask, Ordinals
+
+NEVER: Final = np.iinfo(np.int64).max
+"""The death of what lives."""
+
+_Words = NDArray[np.uint64]
+Marks = NDArray[np.uint32]
+
+
+class Lifetimes:
+    """int64 arrays that grow under their readers, and ``marks``: the checksum of each document's id.
+
+    A reader takes views of the first n; a later death changes a cell in place, from NEVER to a sequence
+    number above any that an older snapshot asks about, so what that snapshot sees does not change.
+
+    ``deaths`` counts the dead. ``digest`` is a sum (modulo 2**64) over all ordinals of a hash of ordinal,
+    id, birth and death, so it is kept up to date at the cost of what changes. The ledger records it with
+    every commit.
+    """
+
+    def __init__(self) -> None:
+        self._born = np.empty(0, np.int64)
+        self._dead = np.empty(0, np.int64)
+        self._marks = np.empty(0, np.uint32)
+        self.count = 0
+        self.deaths = 0
+        self.digest = 0
+
+    @property
+    def born(self) -> Ordinals:
+        return self._born[: self.count]
+
+    @property
+    def dead(self) -> Ordinals:
+        return self._dead[: self.count]
+
+    @property
+    def marks(self) -> Marks:
+        return self._marks[: self.count]
+
+    def append(self, born: Ordinals, dead: Ordinals, marks: Marks) -> None:
+        end = self.count + len(born)
+        if end > len(self._born):
+            room = max(1024, 2 * end) - self.count
+            self._born = np.concatenate([self.born, np.zeros(room, np.int64)])
+            self._dead = np.concatenate([self.dead, np.full(room, NEVER)])
+            self._marks = np.concatenate([self.marks, np.zeros(room, np.uint32)])
+        self._born[self.count : end] = born
+        self._dead[self.count : end] = dead
+        self._marks[self.count : end] = marks
+        self._add(np.arange(self.count, end))
+        self.deaths += int(np.count_nonzero(dead != NEVER))
+        self.count = end
+
+    def kill(self, ordinals: Ordinals, seq: int | Ordinals) -> None:
+        self._add(ordinals, -1)
+        self.deaths += int(np.count_nonzero(self._dead[ordinals] == NEVER))
+        self._dead[ordinals] = seq
+        self._add(ordinals)
+
+    def live(self, count: int, seq: int) -> Mask:
+        """bool (count,): who of the first ``count`` is alive as of ``seq``."""
+        return self._dead[:count] > seq
+
+    def after(self, deaths: Ordinals, births: Marks, seq: int) -> int:
+        """The digest that a commit with number ``seq`` will have."""
+        new = np.arange(self.count, self.count + len(births))
+        changed = _digest(deaths, self._marks[deaths], self._born[deaths], np.full(len(deaths), seq))
+        added = _digest(new, births, np.full(len(new), seq), np.full(len(new), NEVER))
+        return (self.digest - self._of(deaths) + changed + added) % 2**64
+
+    def _add(self, ordinals: Ordinals, sign: int = 1) -> None:
+        self.digest = (self.digest + sign * self._of(ordinals)) % 2**64
+
+    def _of(self, ordinals: Ordinals) -> int:
+        return _digest(ordinals, self._marks[ordinals], self._born[ordinals], self._dead[ordinals])
+
+
+def marks(ids: Iterable[str]) -> Marks:
+    """The checksum (CRC-32) of each id."""
+    return np.fromiter((zlib.crc32(id.encode()) for id in ids), np.uint32)
+
+
+def pairs(ordinals: Ordinals, of: Marks) -> int:
+    """A digest of which id belongs to which ordinal, whatever their order."""
+    return _digest(ordinals, of)
+
+
+def _digest(*columns: NDArray[Any]) -> int:
+    words: _Words = np.zeros(len(columns[0]), np.uint64)
+    for column in columns:
+        words = _mixed(words ^ column.astype(np.uint64))
+    return int(words.sum(dtype=np.uint64))
+
+
+def _mixed(words: _Words) -> _Words:
+    """The finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014)."""
+    words = words + np.uint64(0x9E3779B97F4A7C15)
+    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return words ^ (words >> np.uint64(31))

@@ -1,0 +1,1 @@
+"""Harnesses that try to make an index lose or invent something."""

@@ -1,0 +1,268 @@
+"""A disk as a power cut may leave it.
+
+The model is that of Pillai et al., "All File Systems Are Not Created Equal" (OSDI 2014), at its weakest: what a
+file was given since its last fsync may be there, be absent or be torn, whatever became of its length; what
+was done to a folder's entries since the folder's own fsync may be done or undone, each by itself. Only a
+rename is one thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from random import Random
+from typing import Final, Literal, TypeAlias
+
+from tests.durability.recording import Event, Unsupported
+
+SECTOR: Final = 512
+VOLATILE: Final = "-shm"
+"""How the names of files end that are mapped memory: a cut takes them."""
+Tree: TypeAlias = dict[str, bytes | None]
+"""Path -> content, None for a folder."""
+Fate: TypeAlias = Literal["kept", "lost", "zero", "torn"]
+
+
+@dataclass(frozen=True)
+class Write:
+    at: int
+    offset: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The file got this length."""
+
+    at: int
+    length: int
+
+
+@dataclass
+class File:
+    synced: bytes = b""
+    pending: list[Write | Cut] = field(default_factory=list)
+    length: int = 0
+
+    def change(self, change: Write | Cut) -> None:
+        if isinstance(change, Write) and change.offset < 0:  # to the end
+            change = replace(change, offset=self.length)
+        end = change.length if isinstance(change, Cut) else change.offset + len(change.data)
+        self.length = end if isinstance(change, Cut) else max(self.length, end)
+        self.pending.append(change)
+
+    def sync(self, before: int) -> None:
+        """Make durable what had happened before event number ``before``."""
+        covered = [change for change in self.pending if change.at < before]
+        self.synced = _applied(self.synced, covered, lambda: "kept", Random(0))
+        self.pending = [change for change in self.pending if change.at >= before]
+
+    def content(self, fate: Callable[[], Fate], random: Random) -> bytes:
+        """What a cut leaves, each pending change met by its ``fate``."""
+        return _applied(self.synced, self.pending, fate, random)
+
+
+def _applied(data: bytes, changes: list[Write | Cut], fate: Callable[[], Fate], random: Random) -> bytes:
+    if not changes:
+        return data
+    room = bytearray(data)
+    for change in changes:
+        _apply(room, change, fate(), random)
+    return bytes(room)
+
+
+def _apply(data: bytearray, change: Write | Cut, fate: Fate, random: Random) -> None:
+    if fate == "lost":
+        return
+    if isinstance(change, Cut):
+        _resize(data, change.length)
+        return
+    _resize(data, max(len(data), change.offset + len(change.data)))
+    if fate == "torn":
+        _tear(data, change, random)
+    elif fate == "kept":
+        data[change.offset : change.offset + len(change.data)] = change.data
+
+
+def _tear(data: bytearray, change: Write, random: Random) -> None:
+    """Some sectors new, the others as they were; or all up to one."""
+    sectors = range(change.offset // SECTOR, (change.offset + len(change.data) - 1) // SECTOR + 1)
+    cut, share = random.randint(0, len(sectors)), random.choice([None, 0.2, 0.5, 0.8])
+    for number, sector in enumerate(sectors):
+        if (number < cut) if share is None else (random.random() < share):
+            start = max(change.offset, sector * SECTOR)
+            end = min(change.offset + len(change.data), (sector + 1) * SECTOR)
+            data[start:end] = change.data[start - change.offset : end - change.offset]
+
+
+def _resize(data: bytearray, length: int) -> None:
+    del data[length:]
+    data.extend(bytes(length - len(data)))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """``name`` now means ``node``, or nothing; a rename took it from the name ``source``."""
+
+    at: int
+    name: str
+    node: Node | None
+    source: str | None = None
+
+    def enter(self, entries: dict[str, Node]) -> None:
+        if self.source is not None and entries.get(self.source) is self.node:
+            del entries[self.source]
+        if self.node is None:
+            entries.pop(self.name, None)
+        else:
+            entries[self.name] = self.node
+
+
+@dataclass(eq=False)
+class Folder:
+    synced: dict[str, Node] = field(default_factory=dict)
+    pending: list[Entry] = field(default_factory=list)
+    now: dict[str, Node] = field(default_factory=dict)
+
+    def change(self, entry: Entry) -> None:
+        self.pending.append(entry)
+        entry.enter(self.now)
+
+    def sync(self, before: int) -> None:
+        covered = [entry for entry in self.pending if entry.at < before]
+        for entry in covered:
+            entry.enter(self.synced)
+        self.pending = [entry for entry in self.pending if entry.at >= before]
+
+    def entries(self, whim: Whim, random: Random) -> dict[str, Node]:
+        """The names after a cut, each pending change made or undone."""
+        entries = dict(self.synced)
+        for entry in self.pending:
+            if random.random() < (whim.deaths if entry.node is None else whim.births):
+                entry.enter(entries)
+        return entries
+
+
+Node: TypeAlias = File | Folder
+
+
+@dataclass(frozen=True)
+class Whim:
+    """What a power cut does to whatever was not synced."""
+
+    name: str
+    births: float
+    """How likely a name that was made or moved is kept."""
+    deaths: float
+    """How likely a name that was removed stays so."""
+    fates: tuple[Fate, ...]
+    """What becomes of a write: one of these."""
+
+
+EXTREMES: Final = (
+    Whim("keeps nothing", 0, 0, ("lost",)),
+    Whim("keeps everything", 1, 1, ("kept",)),
+    Whim("keeps names, no data", 1, 1, ("lost",)),
+    Whim("keeps names and lengths, no data", 1, 1, ("zero",)),
+    Whim("keeps data, no names", 0, 0, ("kept",)),
+    Whim("keeps data and removals", 0, 1, ("kept",)),
+    Whim("keeps everything but removals", 1, 0, ("kept",)),
+)
+MIXTURES: Final = (
+    Whim("keeps most", 0.9, 0.9, ("kept", "kept", "kept", "lost", "torn")),
+    Whim("keeps half", 0.5, 0.5, ("kept", "lost", "zero", "torn")),
+    Whim("keeps names, tears data", 1, 1, ("torn",)),
+)
+
+
+class Disk:
+    """The folder that was recorded, as of some event, with what is durable of it and what is not."""
+
+    def __init__(self) -> None:
+        self._root = Folder()
+        self._happened = 0
+
+    def apply(self, event: Event, *, ignored: bool = False) -> None:
+        """Let the next event happen; ``ignored`` lets it pass without effect."""
+        if not ignored and event.action != "mark":
+            self._do(event)
+        self._happened += 1
+
+    def _do(self, event: Event) -> None:
+        at = self._happened
+        if event.action == "sync":
+            if (node := self._find(event.path)) is not None:
+                node.sync(event.began)
+        elif event.action in ("write", "cut"):
+            self._file(event.path).change(_change(event, at))
+        else:
+            self._rename(event, at)
+
+    def _rename(self, event: Event, at: int) -> None:
+        folder, name = self._place(event.path)
+        if event.action == "file" and name not in folder.now:
+            folder.change(Entry(at, name, File()))
+        elif event.action == "folder":
+            folder.change(Entry(at, name, Folder()))
+        elif event.action == "unlink":
+            folder.change(Entry(at, name, None))
+        elif event.action in ("rename", "link"):
+            target, new = self._place(event.target)
+            if target is not folder:
+                raise Unsupported(f"{event.action} to another folder: {event.path} {event.target}")
+            folder.change(Entry(at, new, folder.now[name], name if event.action == "rename" else None))
+
+    def _place(self, path: str) -> tuple[Folder, str]:
+        parent, _, name = path.rpartition("/")
+        folder = self._find(parent)
+        if not isinstance(folder, Folder):
+            raise Unsupported(f"{path}: in a folder that is not known")
+        return folder, name
+
+    def _find(self, path: str) -> Node | None:
+        node: Node | None = self._root
+        for name in path.split("/") if path else ():
+            node = node.now.get(name) if isinstance(node, Folder) else None
+        return node
+
+    def _file(self, path: str) -> File:
+        if not isinstance(found := self._find(path), File):
+            raise Unsupported(f"{path}: a file that is not known")
+        return found
+
+    def after(self, whim: Whim, random: Random) -> Tree:
+        """What a power cut now leaves."""
+        tree: Tree = {}
+        self._grow(tree, "", self._root, whim, random)
+        return tree
+
+    def _grow(self, tree: Tree, path: str, folder: Folder, whim: Whim, random: Random) -> None:
+        for name, node in sorted(folder.entries(whim, random).items()):
+            below = f"{path}{name}"
+            if isinstance(node, Folder):
+                tree[below] = None
+                self._grow(tree, f"{below}/", node, whim, random)
+            elif not name.endswith(VOLATILE):
+                tree[below] = node.content(lambda: random.choice(whim.fates), random)
+
+
+def _change(event: Event, at: int) -> Write | Cut:
+    if event.action == "cut":
+        return Cut(at, event.offset)
+    return Write(at, event.offset, event.data)
+
+
+def lay(tree: Tree, folder: Path) -> None:
+    """Write ``tree`` below the empty ``folder``."""
+    for path, content in tree.items():
+        if content is None:
+            (folder / path).mkdir()
+        else:
+            (folder / path).write_bytes(content)
+
+
+def read(folder: Path) -> Tree:
+    """What lies below ``folder``."""
+    paths = sorted(path for path in folder.rglob("*") if not path.name.endswith(VOLATILE))
+    return {str(p.relative_to(folder)): None if p.is_dir() else p.read_bytes() for p in paths}

@@ -1,0 +1,162 @@
+"""A reproducible random program of operations on an index, and what they should come to.
+
+Operation ``n`` of a program depends on the seed and on ``n`` alone, so a process that takes over from one
+that was killed goes on where it stopped, and a second reader of the same seed knows what was meant to happen.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Final, Literal, TypeAlias
+
+import numpy as np
+
+from hybrid import Document, Index, MemoryIndex, graph, vector
+
+Kind: TypeAlias = Literal["create", "add", "delete", "compact", "reopen"]
+
+IDS: Final = tuple(f"d{i}" for i in range(48))
+DIM: Final = 6
+_ENGLISH: Final = (
+    "kettle",
+    "steel",
+    "headphones",
+    "iPhone15",
+    "noise",
+    "cancelling",
+    "running",
+    "c++",
+    "shoes",
+)
+_CHINESE: Final = ("降噪", "耳机", "水壶", "手机壳", "不锈钢", "跑步鞋", "无线", "充电器")
+_WEIGHTS: Final[dict[Kind, int]] = {"add": 60, "delete": 20, "reopen": 11, "compact": 9}
+
+
+def shrink() -> None:
+    """Make this process seal rows into the graph, and search it, from some dozens of rows on."""
+    vector.SEAL_AT, vector.EXACT_ROWS = 16, 24  # type: ignore[misc]
+    graph._SLICE = 4  # type: ignore[misc]
+
+
+def warm_up() -> None:
+    """Load now what would otherwise be loaded in every process that is forked."""
+    memory = Program(0).memory(3)
+    memory.search("kettle 降噪", vector=[1.0] * DIM)
+    np.unique([1])  # imports numpy.ma
+    gc.collect()
+    gc.freeze()
+
+
+@dataclass(frozen=True)
+class Operation:
+    kind: Kind
+    documents: tuple[Document, ...] = ()
+    ids: tuple[str, ...] = ()
+
+    def remember(self, memory: MemoryIndex) -> None:
+        """Do to ``memory`` what this does to an index."""
+        if self.kind == "add":
+            memory.add(self.documents)
+        elif self.kind == "delete":
+            memory.delete(self.ids)
+
+
+@dataclass(frozen=True)
+class Program:
+    """Operations numbered from 0; number 0 makes the index. The kinds of the first are as the ``script``
+    says, the others are drawn."""
+
+    seed: int
+    script: Sequence[Kind] = ()
+
+    def __getitem__(self, step: int) -> Operation:
+        random = Random(f"{self.seed}/{step}")
+        kind = self._kind(step, random)
+        if kind == "add":
+            ids = random.sample(IDS, random.randint(1, 8))
+            return Operation(kind, tuple(_document(random, id, step) for id in ids))
+        if kind == "delete":
+            return Operation(kind, ids=tuple(random.sample(IDS, random.randint(1, 4))))
+        return Operation(kind)
+
+    def _kind(self, step: int, random: Random) -> Kind:
+        if step < len(self.script):
+            return self.script[step]
+        return "create" if step == 0 else random.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
+
+    def memory(self, steps: int) -> MemoryIndex:
+        """The state after the first ``steps`` operations."""
+        memory = MemoryIndex()
+        for step in range(steps):
+            self[step].remember(memory)
+        return memory
+
+
+def _document(random: Random, id: str, step: int) -> Document:
+    """``step`` stands in the title, in the metadata and in the vector: an old version tells itself apart."""
+    words = random.choices(_ENGLISH + _CHINESE, k=random.randint(0, 12))
+    text = random.choice([" ", ""]).join(words)
+    vector = None if random.random() < 0.15 else [random.gauss(0, 1) for _ in range(DIM)]
+    return Document(id, text, f"step{step}", {"step": step, "even": step % 2 == 0}, vector)
+
+
+@dataclass
+class Query:
+    """What one comparison asks: words and a vector, with a filter or without."""
+
+    text: str
+    vector: list[float]
+    where: dict[str, object] | None
+
+
+def queries(random: Random, steps: int, count: int) -> list[Query]:
+    """``count`` questions that documents of the first ``steps`` operations may answer."""
+    found = []
+    for _ in range(count):
+        words = random.sample(_ENGLISH + _CHINESE, 2) + [f"step{random.randint(0, steps)}"]
+        where = random.choice([None, {"even": True}, {"step": {"gte": steps // 2}}])
+        found.append(Query(" ".join(words), [random.gauss(0, 1) for _ in range(DIM)], where))
+    return found
+
+
+@dataclass
+class Life:
+    """Runs a program's operations on the index at ``path`` and says before and after each what it does."""
+
+    path: Path
+    program: Program
+    begin: Callable[[int], object]
+    done: Callable[[int], object]
+    index: Index | None = field(default=None)
+
+    def run(self, step: int) -> None:
+        operation = self.program[step]
+        self.begin(step)
+        self._action(operation)()
+        self.done(step)
+
+    def _action(self, operation: Operation) -> Callable[[], object]:
+        if operation.kind == "create":
+            return self._create
+        index = self.index
+        assert index is not None
+        actions: dict[Kind, Callable[[], object]] = {
+            "add": partial(index.add, operation.documents),
+            "delete": partial(index.delete, operation.ids),
+            "compact": index.compact,
+            "reopen": self._reopen,
+        }
+        return actions[operation.kind]
+
+    def _create(self) -> None:
+        self.index = Index.create(self.path, encoder=None)
+
+    def _reopen(self) -> None:
+        assert self.index is not None
+        self.index.close()
+        self.index = Index.open(self.path)

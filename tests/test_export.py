@@ -1,0 +1,166 @@
+"""An export: its lines, exact to the bit, and the file they stand in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from hybrid import Document, Index
+from hybrid.cli import app, copies
+from hybrid.corpora import jsonl, records
+from hybrid.encoders import Bundle
+from hybrid.errors import InputError, StorageError
+from hybrid.types import Matrix
+from tests.encoder_models import bundle_of_letters
+
+# -- one line
+
+
+IDS = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=6)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=6,
+)
+KEYS = st.sampled_from(["_id", "id", "text", "title", "metadata", "vector", "passages"]) | TEXTS
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> Document:
+    text, title = draw(TEXTS), draw(TEXTS)
+    rows, dim = draw(st.integers(0 if (text + title).strip() else 1, 3)), draw(st.integers(1, 4))
+    bits = draw(st.lists(st.integers(0, 2**32 - 1), min_size=rows * dim, max_size=rows * dim))
+    vectors = np.array(bits, np.uint32).view(np.float32)
+    vectors = np.where(np.isfinite(vectors), vectors, np.float32(-0.0)).reshape(rows, dim)
+    place = st.integers(0, len(text))
+    passages = [tuple(sorted((draw(place), draw(place)))) for _ in range(rows)]
+    metadata = draw(st.dictionaries(KEYS, JSON, max_size=3))
+    if not rows:
+        return Document(draw(IDS), text, title, metadata)
+    return Document(draw(IDS), text, title, metadata, vectors, passages)  # type: ignore[arg-type]
+
+
+def bits(document: Document) -> list[list[int]] | None:
+    if document.vector is None:
+        return None
+    found: list[list[int]] = np.array(document.vector, np.float32).view(np.uint32).tolist()
+    return found
+
+
+# As a decimal of the fewest digits this float32 would come back as its neighbour.
+AWKWARD = np.array([[0x15AE43FD, 0x80000000, 1]], np.uint32).view(np.float32)
+
+
+@given(documents())
+@example(Document("a", vector=AWKWARD, passages=[(0, 0)]))
+def test_a_line_reads_back_as_the_document_to_the_bit(document: Document) -> None:
+    line = copies.line(document)
+    assert line.count(b"\n") == 1
+    again = records.document(jsonl.parse(line))
+    assert again == document
+    assert bits(again) == bits(document)
+    assert (again.passages or []) == (document.passages or [])
+
+
+def test_a_line_is_what_anybody_can_read() -> None:
+    metadata = {"text": "x", "price": 9.5, "list": [1, None, {"deep": True}]}
+    document = Document("a", "红 fox", "T", metadata, [[0.1, -1e-9]], [(0, 5)])
+    assert json.loads(copies.line(document)) == {
+        "_id": "a",
+        "title": "T",
+        "text": "红 fox",
+        "metadata": metadata,
+        "vector": [[0.1, -1e-9]],
+        "passages": [[0, 5]],
+    }
+    assert b"[[0.1,-1e-9]]" in copies.line(document)  # as short as float32 allows
+    assert json.loads(copies.line(Document("b", "words"))).keys() == {"_id", "title", "text", "metadata"}
+
+
+# -- the file
+
+
+def test_the_command_reads_its_own_file_without_encoding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a user would, with an encoder that is named by its path."""
+    encoder = str(bundle_of_letters(tmp_path / "letters").folder)
+    long = " ".join(f"{word} of the fox." for word in ["kettle", "steel", "water"] * 9)
+    with Index.create(tmp_path / "idx", encoder=encoder, analyzer="english") as index:
+        index.add([Document("long", long, "Fox"), Document("short", "a kettle"), Document("zh", "水壶")])
+        index.compact()
+        assert index.stats()["vectors"] > 4
+        file = tmp_path / "out.jsonl"
+        copies.export(tmp_path / "idx", file)
+        expected = [index.search(query).hits for query in ("kettle", "fox of steel", "水壶")]
+    asked = encoder_asked(monkeypatch)
+    command = ["index", str(file), "--to", str(tmp_path / "new"), "--encoder", encoder]
+    app([*command, "--analyzer", "english"], standalone_mode=False)
+    assert asked == ["水壶"]  # that encoder's vector of it is zero, so there was none to export
+    with Index.open(tmp_path / "new") as copy:
+        assert [copy.search(query).hits for query in ("kettle", "fox of steel", "水壶")] == expected
+
+
+def encoder_asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The texts that bundles encode for documents from now on."""
+    asked: list[str] = []
+    encode = Bundle.documents
+
+    def listening(self: Bundle, texts: Sequence[str]) -> Matrix:
+        asked.extend(texts)
+        return encode(self, texts)
+
+    monkeypatch.setattr(Bundle, "documents", listening)
+    return asked
+
+
+@pytest.mark.parametrize("before", [None, b"what was there"])
+def test_a_file_appears_whole_or_not_at_all(
+    before: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Index.create(tmp_path / "idx", encoder=None) as index:
+        index.add([Document(str(i), "text") for i in range(3)])
+    file = tmp_path / "out.jsonl"
+    if before is not None:
+        file.write_bytes(before)
+    lines, write = iter([b"1\n", b"2\n"]), copies.line
+    monkeypatch.setattr(copies, "line", lambda _: next(lines))
+    with pytest.raises(StopIteration):
+        copies.export(tmp_path / "idx", file)
+    assert (file.read_bytes() if file.exists() else None) == before
+    assert {path.name for path in tmp_path.iterdir()} <= {"idx", "out.jsonl"}
+    monkeypatch.setattr(copies, "line", write)
+    copies.export(tmp_path / "idx", file)
+    assert file.read_bytes() == b"".join(write(Document(str(i), "text")) for i in range(3))
+
+
+def test_a_link_is_followed_and_a_device_is_not_replaced(tmp_path: Path) -> None:
+    with Index.create(tmp_path / "idx", encoder=None) as index:
+        index.add([Document("a", "text")])
+    (tmp_path / "link.jsonl").symlink_to(tmp_path / "real.jsonl")
+    copies.export(tmp_path / "idx", tmp_path / "link.jsonl")
+    assert (tmp_path / "link.jsonl").is_symlink()
+    assert (tmp_path / "real.jsonl").read_bytes() == copies.line(Document("a", "text"))
+    copies.export(tmp_path / "idx", Path("/dev/null"))
+    assert Path("/dev/null").is_char_device()
+
+
+def test_where_no_file_can_be_written(tmp_path: Path) -> None:
+    Index.create(tmp_path / "idx", encoder=None).close()
+    with pytest.raises(InputError, match=r"out\.txt: name it \.jsonl"):
+        copies.export(tmp_path / "idx", tmp_path / "out.txt")
+    for file in (tmp_path, tmp_path / "no" / "out.jsonl"):
+        with pytest.raises(StorageError, match="cannot be written"):
+            copies.export(tmp_path / "idx", file)
+    assert [path.name for path in tmp_path.iterdir()] == ["idx"]
