@@ -10,6 +10,7 @@ from typing import Final
 from hybrid.errors import QueryError
 from hybrid.fusion._merge import merge
 from hybrid.fusion.normalize import NORMALIZERS, Normalizer, TheoreticalMinMax
+from hybrid.limits import shown
 from hybrid.types import Candidates
 
 _LEGS: Final = ("lexical", "vector")
@@ -51,17 +52,21 @@ class Linear:
 def _weights(given: Sequence[float] | Mapping[str, float]) -> tuple[float, ...]:
     if isinstance(given, Mapping):
         if set(given) != set(_LEGS):
-            raise QueryError(f"Linear: weights name {sorted(map(str, given))}; name {' and '.join(_LEGS)}")
+            raise QueryError(f"Linear: weights name {shown(list(given))}; name {' and '.join(_LEGS)}")
         given = [given[leg] for leg in _LEGS]
     try:
+        if isinstance(given, (str, bytes)):
+            raise TypeError
         weights = tuple(float(weight) for weight in given)
     except (TypeError, ValueError, OverflowError) as cause:
         raise QueryError(
-            f"Linear: weights are {given!r:.80}; give one number a list, (0.5, 0.5)"
+            f"Linear: weights are {shown(given)}; give one number a list, (0.5, 0.5)"
         ) from cause
     # NaN fails the first comparison, infinity the last.
     if not all(weight >= 0 for weight in weights) or not 0 < sum(weights) < math.inf:
-        raise QueryError(f"Linear: weights are {weights}; they must be finite, 0 or more, and not all 0")
+        raise QueryError(
+            f"Linear: weights are {shown(weights)}; they must be finite, 0 or more, and not all 0"
+        )
     return weights
 
 
@@ -69,9 +74,9 @@ def _normalizer(given: Normalizer | str) -> Normalizer:
     if isinstance(given, str):
         if given not in NORMALIZERS:
             raise QueryError(
-                f"Linear: normalize is {given!r:.80}; it must be one of {', '.join(NORMALIZERS)}"
+                f"Linear: normalize is {shown(given)}; it must be one of {', '.join(NORMALIZERS)}"
             )
         return NORMALIZERS[given]()
     if not callable(given) or isinstance(given, type):
-        raise QueryError(f"Linear: normalize is {given!r:.80}; give a normaliser, such as MinMax()")
+        raise QueryError(f"Linear: normalize is {shown(given)}; give a normaliser, such as MinMax()")
     return given

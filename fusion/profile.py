@@ -10,6 +10,7 @@ from hybrid.errors import SettingsError
 from hybrid.fusion.linear import Linear
 from hybrid.fusion.normalize import NORMALIZERS, Normalizer
 from hybrid.fusion.rrf import RRF
+from hybrid.limits import shown
 from hybrid.types import Fusion
 
 _METHODS: Final[Mapping[str, type[RRF | Linear]]] = {"rrf": RRF, "linear": Linear}
@@ -21,23 +22,25 @@ def dump(fusion: Fusion) -> dict[str, Any]:
         return {"method": "rrf", "k": fusion.k}
     if isinstance(fusion, Linear):
         return {"method": "linear", "weights": list(fusion.weights), "normalize": _name(fusion.normalize)}
-    raise SettingsError(f"{fusion!r:.80} has no stored form; pass it to each search, or use RRF or Linear")
+    raise SettingsError(f"{shown(fusion)} has no stored form; pass it to each search, or use RRF or Linear")
 
 
 def load(profile: Mapping[str, Any]) -> Fusion:
     """The fusion that ``dump`` wrote; a parameter left out has its default. SettingsError for an
     unknown method or parameter, QueryError for a value that the method refuses."""
+    if not isinstance(profile, Mapping):
+        raise SettingsError(f"stored fusion: {shown(profile)} is no JSON object")
     parameters = dict(profile)
     name = parameters.pop("method", None)
     method = _METHODS.get(name) if isinstance(name, str) else None
     if method is None:
         raise SettingsError(
-            f"stored fusion: method is {name!r:.80}; it must be one of {', '.join(_METHODS)}"
+            f"stored fusion: method is {shown(name)}; it must be one of {', '.join(_METHODS)}"
         )
     known = [field.name for field in fields(method)]
     if unknown := [key for key in parameters if key not in known]:
         raise SettingsError(
-            f"stored fusion {name}: no parameter {unknown[0]!r:.80}; it has {', '.join(known)}"
+            f"stored fusion {name}: no parameter {shown(unknown[0])}; it has {', '.join(known)}"
         )
     return method(**parameters)
 
@@ -46,4 +49,4 @@ def _name(normalizer: Normalizer) -> str:
     for name, known in NORMALIZERS.items():
         if type(normalizer) is known:
             return name
-    raise SettingsError(f"{normalizer!r:.80} has no stored form; use one of {', '.join(NORMALIZERS)}")
+    raise SettingsError(f"{shown(normalizer)} has no stored form; use one of {', '.join(NORMALIZERS)}")

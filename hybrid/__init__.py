@@ -8,6 +8,7 @@ with hybrid.Index.create("idx") as index:
         ...
 """
 
+from hybrid.damage import salvage
 from hybrid.engine import DEFAULT_ENCODER, Index, restore
 from hybrid.errors import HybridError
 from hybrid.fusion import RRF, Distribution, Linear, MinMax, TheoreticalMinMax, ZScore
@@ -36,4 +37,5 @@ __all__ = [
     "ZScore",
     "__version__",
     "restore",
+    "salvage",
 ]

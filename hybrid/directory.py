@@ -7,8 +7,8 @@
     g2.tmp/     the next one, while it is filled
 
 A generation is complete and synced before it is renamed to ``g2``, and that before ``current`` names it.
-Whatever becomes of the format, ``current`` stays such a sealed JSON object with ``format``. This last rename is the switch: after a compaction or a re-index everything is the new one, before it
-everything is the old one.
+This last rename is the switch: after a compaction or a re-index everything is the new one, before it
+everything is the old one. Whatever becomes of the format, ``current`` stays a JSON object of this kind.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ class Directory:
 
     def claim(self) -> None:
         """Become the writer, or fail at once."""
-        if not (self.path / _POINTER).exists():
-            self.current()  # says what is wrong before a lock file is left in a stranger's folder
+        if not (self.path / _POINTER).exists() and not self.complete():
+            raise self._absent()  # before a lock file is left in a stranger's folder
         try:
             self._lock.acquire(timeout=0)
         except Timeout as cause:

@@ -92,7 +92,7 @@ def _check_id(value: object, where: str) -> str:
         raise DocumentError(f"{where}: the id is empty")
     if len(id) > MAX_ID:
         raise DocumentError(
-            f"{where}: the id has {len(id):,} characters; more than {MAX_ID:,} are not taken: use its hash"
+            f"{where}: the id has {len(id):,} characters; the limit is {MAX_ID:,}: use its hash"
         )
     if bad := _BAD_IN_ID.search(id):
         raise DocumentError(
@@ -106,9 +106,7 @@ def _text(value: object, where: str, limit: int, way_out: str) -> str:
         raise DocumentError(f"{where} is a {type(value).__name__}, not a str")
     text = clean(value)
     if len(text) > limit:
-        raise DocumentError(
-            f"{where} has {len(text):,} characters; more than {limit:,} are not taken: {way_out}"
-        )
+        raise DocumentError(f"{where} has {len(text):,} characters; the limit is {limit:,}: {way_out}")
     return text
 
 
@@ -179,7 +177,7 @@ class _Metadata:
             if path + len(name) > MAX_PATH:
                 raise _Refused(
                     f": the key {shown(name)} with those above it has {path + len(name):,} characters; "
-                    f"more than {MAX_PATH:,} are not taken: write it as a value"
+                    f"the limit is {MAX_PATH:,}: write it as a value"
                 )
             try:
                 copy[name] = self._copy(item, depth, path + len(name))
@@ -208,8 +206,8 @@ class _Metadata:
         self._characters += characters
         if self._values > MAX_METADATA_VALUES:
             raise _Refused(
-                f": more than {MAX_METADATA_VALUES:,} values in all; keep what no filter asks for elsewhere, "
-                "under the document's id"
+                f": more than {MAX_METADATA_VALUES:,} values in all; keep what no filter asks for "
+                "elsewhere, under the document's id"
             )
         if self._characters > MAX_METADATA:
             raise _Refused(

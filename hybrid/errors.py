@@ -17,6 +17,7 @@
     │   ├── IndexMismatch               built with another encoder or analyzer
     │   ├── FormatTooNew                written by a newer version
     │   └── IndexCorrupt                what is on disk is not what was written
+    │       └── CommitsLost             the ledger lacks commits that were acknowledged
     └── EncoderError                    vectors cannot be made
         ├── ModelNotFound               nowhere to be found; names the places tried
         ├── MissingExtra (ImportError)  needs an optional part of this package; names it
@@ -94,6 +95,10 @@ class FormatTooNew(StorageError):
 
 class IndexCorrupt(StorageError):
     """What is on disk is not what was written."""
+
+
+class CommitsLost(IndexCorrupt):
+    """The ledger is sound but lacks commits that were acknowledged."""
 
 
 class EncoderError(HybridError):

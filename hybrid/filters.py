@@ -307,7 +307,7 @@ class _Parser:
         if self._values > MAX_FILTER_VALUES:
             raise _error(
                 where,
-                f"more than {MAX_FILTER_VALUES:,} values in all; file what they share under a key of its own",
+                f"more than {MAX_FILTER_VALUES:,} values in all; give what they share a key of its own",
             )
         return In(path, frozenset(_operand(value, f"{where}[{i}]") for i, value in enumerate(item)))
 

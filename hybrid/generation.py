@@ -15,7 +15,7 @@ import numpy as np
 from hybrid import analyzers
 from hybrid.arrays import Rows
 from hybrid.columns import Columns
-from hybrid.errors import IndexCorrupt, IndexMismatch
+from hybrid.errors import CommitsLost, IndexCorrupt, IndexMismatch
 from hybrid.filters import Filter
 from hybrid.ledger import Commit, Ledger
 from hybrid.lexical import LexicalLeg, LexicalView
@@ -198,7 +198,7 @@ class Generation:
             self.ledger.refresh()
         view, count = self._sound_view(), self.ledger.lifetimes.count
         if view.reflects > count:
-            raise IndexCorrupt(
+            raise CommitsLost(
                 f"{self.folder / 'ledger.db'}: {view.reflects - count} documents are lost that the lexical "
                 "leg has; restore a backup, or keep what is left with: "
                 f"hybrid verify {self.folder.parent} --repair"

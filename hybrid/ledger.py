@@ -19,14 +19,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 from uuid import uuid4
 
 import numpy as np
 
 from hybrid import database, lifetimes
 from hybrid.arrays import RowFiles, Rows
-from hybrid.errors import IndexCorrupt, StorageError
+from hybrid.errors import CommitsLost, IndexCorrupt, StorageError
 from hybrid.failpoints import reach
 from hybrid.head import Head
 from hybrid.lifetimes import NEVER, Lifetimes
@@ -80,7 +80,7 @@ class Ledger:
     def _compare(self, known: int | None, read_only: bool) -> None:
         """With what the head knew before the ledger was read."""
         if known is not None and known > self.seq:
-            raise IndexCorrupt(
+            raise CommitsLost(
                 f"{self._path}: commits {self.seq + 1} to {known} are lost; restore a backup, or keep what "
                 f"is left with: hybrid verify {self._path.parents[1]} --repair"
             )
@@ -99,7 +99,7 @@ class Ledger:
                 "profile": profile.model_dump_json(),
             }
             meta |= {"seq": str(seq), "rows": "0", "dim": "0", "digest": "0"}
-            connection.executemany("INSERT INTO meta VALUES (?, ?)", _sealed(meta).items())
+            connection.executemany("INSERT INTO meta VALUES (?, ?)", sealed(meta).items())
         Head(folder, uuid).write(seq)
         return uuid
 
@@ -134,8 +134,9 @@ class Ledger:
         seq, known = (-1, Lifetimes()) if fresh else (self.seq, self.lifetimes)
         rows = self._files.map(int(meta["rows"]), int(meta["dim"]))
         self._check_blocks(rows, 0 if fresh else len(self.rows))
-        killed = self._table(
-            "SELECT ordinal, dead FROM documents WHERE dead > ? AND ordinal < ?", seq, known.count
+        deaths = "SELECT ordinal, dead FROM documents WHERE dead > ? AND ordinal < ?"
+        killed = np.array(self._reader.execute(deaths, (seq, known.count)).fetchall(), np.int64).reshape(
+            -1, 2
         )
         known.kill(killed[:, 0], killed[:, 1])
         for ids, born, dead in self._births(known.count):
@@ -149,7 +150,7 @@ class Ledger:
 
     def _checked_meta(self) -> dict[str, str]:
         meta = dict(self._reader.execute("SELECT key, value FROM meta"))
-        if meta != _sealed(meta):
+        if meta != sealed(meta):
             raise database.damaged(self._path, "the table meta is damaged")
         return meta
 
@@ -169,13 +170,12 @@ class Ledger:
 
     def _check_blocks(self, rows: Rows, first: int) -> None:
         """Rows from ``first`` on must be those that were written."""
-        blocks = self._table("SELECT first, rows, crc FROM blocks WHERE first >= ? ORDER BY first", first)
-        for start, count, crc in blocks.tolist():
-            if start != first or rows[start : start + count].crc() != crc:
+        for start, end, sound in blocks(self._reader, rows, first):
+            if start != first or not sound:
                 raise database.damaged(
                     self._path.with_name("text.*"), f"vectors from row {first} on are damaged"
                 )
-            first += count
+            first = end
         if first != len(rows):
             raise database.damaged(self._path, f"no checksums of the vectors from row {first} on")
 
@@ -192,10 +192,6 @@ class Ledger:
         if found % 2**64 != lifetimes.pairs(alive, known.marks[alive]):
             raise database.damaged(self._path, "the index of ids is damaged")
 
-    def _table(self, sql: str, *parameters: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-        found = self._reader.execute(sql, parameters).fetchall()
-        return np.array(found, np.int64).reshape(len(found), -1 if found else 3)
-
     def documents(self, ordinals: Sequence[int] | Ordinals) -> list[Document]:
         """The bodies of some ordinals, in their order."""
         wanted = [int(ordinal) for ordinal in ordinals]
@@ -211,15 +207,11 @@ class Ledger:
             sql = f"SELECT {columns} FROM {tables} WHERE ordinal IN ({_marks(part)})"
             with self._lock, self._translated():
                 found = self._reader.execute(sql, part).fetchall()
-            yield from ((row[0], self._document(row)) for row in found)
-
-    def _document(self, row: tuple[Any, ...]) -> Document:
-        ordinal, id, title, text, metadata, crc = row
-        if crc != _crc(id, title, text, metadata):
-            raise IndexCorrupt(
-                f"{self._path}: document {id!r} (ordinal {ordinal}) is damaged; run: hybrid verify"
-            )
-        return Document(id, text, title, json.loads(metadata))
+            for ordinal, *rest in found:
+                try:
+                    yield ordinal, body(*rest)
+                except (IndexCorrupt, TypeError, AttributeError) as error:
+                    raise database.damaged(self._path, f"ordinal {ordinal}: {error}") from error
 
     def ids(self, ordinals: Sequence[int]) -> list[str]:
         """The documents' ids of some ordinals, in their order."""
@@ -261,7 +253,7 @@ class Ledger:
         ):
             source.connection.backup(target)
             meta = dict(target.execute("SELECT key, value FROM meta"))
-        if meta != _sealed(meta):
+        if meta != sealed(meta):
             raise database.damaged(self._path, "the table meta is damaged")
         # After the rows were counted: what is committed of the arrays never changes.
         self._files.copy(folder, int(meta["rows"]), int(meta["dim"]), progress)
@@ -286,7 +278,7 @@ class Ledger:
             reach("ledger.vectors")
         digest = self.lifetimes.after(deaths, births, seq)
         changed = {"seq": seq, "rows": before + added, "dim": dim, "digest": digest}
-        meta = _sealed(self._meta | {key: str(value) for key, value in changed.items()})
+        meta = sealed(self._meta | {key: str(value) for key, value in changed.items()})
         version, self._version = self._version, -1  # whatever interrupts this, the next look is whole
         with self._transaction() as connection:
             self._record(connection, first, seq, documents, deaths)
@@ -351,10 +343,25 @@ class Ledger:
         return database.translated(self._path)
 
 
-def _sealed(meta: Mapping[str, str]) -> dict[str, str]:
-    """``meta`` with a checksum over the rest of it."""
+def sealed(meta: Mapping[str, str]) -> dict[str, str]:
+    """The table ``meta`` with a checksum over the rest of it."""
     rest = {key: value for key, value in sorted(meta.items()) if key != "crc"}
     return {**rest, "crc": str(_crc(*(part for item in rest.items() for part in item)))}
+
+
+def blocks(connection: sqlite3.Connection, rows: Rows, first: int = 0) -> Iterator[tuple[int, int, bool]]:
+    """The blocks in which the rows from ``first`` on were written: start, end, and whether they still are
+    what was written."""
+    query = "SELECT first, rows, crc FROM blocks WHERE first >= ? ORDER BY first"
+    for start, count, crc in connection.execute(query, (first,)):
+        yield start, start + count, rows[start : start + count].crc() == crc
+
+
+def body(id: str, title: str, text: str, metadata: str, crc: int) -> Document:
+    """A document from its row, checked. Raises IndexCorrupt."""
+    if crc != _crc(id, title, text, metadata):
+        raise IndexCorrupt(f"document {id!r} is damaged")
+    return Document(id, text, title, json.loads(metadata))
 
 
 def _body(ordinal: int, document: Document) -> tuple[int, str, str, str, int]:

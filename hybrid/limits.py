@@ -52,7 +52,7 @@ MAX_METADATA_DEPTH: Final = 64
 """How deep metadata may nest: Python's own JSON takes some hundreds."""
 
 MAX_PATH: Final = 1_024
-"""Characters of a key with the keys above it (``author.name``): each value is filed under its whole path."""
+"""Characters of a key with those above it (``author.name``): each value is filed under its whole path."""
 
 MAX_INTEGER_BITS: Final = 1_024
 """An integer in metadata; larger than any float, and reading decimal digits is quadratic."""

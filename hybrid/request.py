@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypedDict, get_args
@@ -12,6 +13,7 @@ from hybrid import filters
 from hybrid.documents import check_vector, clean, unit
 from hybrid.errors import QueryError
 from hybrid.filters import Filter
+from hybrid.limits import MAX_HITS, MAX_QUERY, shown
 from hybrid.settings import Profile
 from hybrid.types import Candidates, Fusion, Metric, Mode, Reranker, Scores
 
@@ -24,6 +26,7 @@ class Options(TypedDict, total=False):
     k: how many hits (10). mode: "hybrid", "lexical" or "vector". filter: see ``hybrid.filters``.
     fusion: instead of the index's serving profile. depth: how many candidates each leg gives to the
     fusion, instead of the profile's; at least k. reranker: puts the fused candidates into a better order.
+    The largest k and depth, and how large a query and a filter may be: see ``hybrid.limits``.
     """
 
     k: int
@@ -89,12 +92,13 @@ class Asker:
         """One request for each of ``queries`` and ``vectors``, which are as many where both are given."""
         if queries is None and vectors is None:
             raise QueryError("nothing to search for: give queries, vectors, or both")
-        if isinstance(queries, str):
-            raise QueryError("search_many takes a list of queries; use search for one")
-        texts = [None] * len(vectors) if queries is None else [_text(query) for query in queries]
-        if vectors is not None and len(vectors) != len(texts):
-            raise QueryError(f"{len(texts)} queries but {len(vectors)} vectors; they go in pairs")
-        ready = [None] * len(texts) if vectors is None else [self._vector(vector) for vector in vectors]
+        if isinstance(queries, (str, Mapping)):
+            raise QueryError("search_many takes a list of queries; use search for one, run for {id: query}")
+        given = None if vectors is None else _list("vectors", vectors)
+        texts = [None] * len(given or ()) if queries is None else [*map(_text, _list("queries", queries))]
+        if given is not None and len(given) != len(texts):
+            raise QueryError(f"{len(texts)} queries but {len(given)} vectors; they go in pairs")
+        ready = [None] * len(texts) if given is None else [self._vector(vector) for vector in given]
         plan = self._plan(**options)
         if plan["mode"] == "lexical" and queries is None:
             raise QueryError(
@@ -118,13 +122,13 @@ class Asker:
         depth: int | None = None,
         reranker: Reranker | None = None,
     ) -> dict[str, Any]:
-        if mode not in MODES:
-            raise QueryError(f"mode {mode!r} is not known; it is one of {', '.join(map(repr, MODES))}")
+        if not isinstance(mode, str) or mode not in MODES:
+            raise QueryError(f"mode {shown(mode)} is not known; it is one of {', '.join(map(repr, MODES))}")
         k = _count("k", k)
         for name, value in (("fusion", fusion), ("reranker", reranker)):
             if value is not None and (not callable(value) or isinstance(value, type)):
                 raise QueryError(
-                    f"{name}={value!r} is not a value that can be called, such as hybrid.RRF(k=60)"
+                    f"{name}={shown(value)} is not a value that can be called, such as hybrid.RRF(k=60)"
                 )
         return {
             "k": k,
@@ -136,13 +140,29 @@ class Asker:
         }
 
 
+def _list(name: str, given: Any) -> list[Any]:
+    try:
+        return list(given)
+    except TypeError as cause:
+        raise QueryError(f"{name} is a {type(given).__name__}, not a list") from cause
+
+
 def _text(query: Any) -> str:
     if not isinstance(query, str):
-        raise QueryError(f"a query is a str, not a {type(query).__name__}: {query!r:.80}")
-    return clean(query)
+        raise QueryError(f"a query is a str, not a {type(query).__name__}: {shown(query)}")
+    text = clean(query)
+    if len(text) > MAX_QUERY:
+        raise QueryError(
+            f"the query has {len(text):,} characters; the limit is {MAX_QUERY:,}: ask a part of it"
+        )
+    return text
 
 
 def _count(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise QueryError(f"{name} is {value!r}; it must be a whole number of at least 1")
-    return value
+    try:
+        count = 0 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        count = 0
+    if not 1 <= count <= MAX_HITS:
+        raise QueryError(f"{name} is {shown(value)}; it must be a whole number from 1 to {MAX_HITS:,}")
+    return count

@@ -25,7 +25,6 @@ _USAGE: Final = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
 
 app = typer.Typer(
     help="Hybrid search, keywords and meaning, in one directory.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -58,9 +57,9 @@ def main() -> None:
 def _run() -> int:
     """The exit status."""
     try:
-        status = app(standalone_mode=False)
+        status = _command(sys.argv[1:] or ["--help"])
         sys.stdout.flush()
-        return status or 0
+        return status
     except _USAGE as error:
         complain(error.format_message())
         return error.exit_code
@@ -70,7 +69,7 @@ def _run() -> int:
     except HybridError as error:
         complain(str(error))
         return 1
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
         complain("interrupted; what was acknowledged is kept")
         return 130
     except _Terminated:
@@ -84,6 +83,17 @@ def _run() -> int:
             raise
         complain(f"{type(error).__name__}: {error}")
         return 1
+
+
+def _command(arguments: list[str]) -> int:
+    # Not app(): that ends Ctrl-C without a word, and a closed pipe with status 1.
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context("hybrid", arguments) as context:
+            command.invoke(context)
+    except typer.Exit as left:
+        return left.exit_code
+    return 0
 
 
 @contextmanager

@@ -8,40 +8,32 @@ from typing import Annotated, Any
 import typer
 from rich.filesize import decimal
 
+from hybrid import damage
 from hybrid.cli.output import AsJson, bar, out, print_json, size, table
 from hybrid.engine import Index
-from hybrid.errors import IndexCorrupt
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR")]
 
 
 def verify(
     directory: Directory,
-    repair: Annotated[bool, typer.Option("--repair", help="Build the legs again from the ledger.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Build all but the ledger again; keep what it has.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check ledger, legs and vectors against one another; exit status 1 if they disagree."""
-    problems = _problems(directory, repair)
+    """Check ledger, legs and vectors against one another, and say what can be saved; exit status 1 if
+    something is wrong."""
+    if repair:
+        damage.repair(directory)
+    problems = damage.examine(directory)
     if as_json:
         print_json({"sound": not problems, "problems": problems})
     else:
-        for problem in problems:
+        for problem in problems or ["sound"]:
             out.print(problem, soft_wrap=True)
-        out.print(
-            "sound" if not problems else f"{len(problems)} problems; --repair rebuilds all but the ledger"
-        )
     if problems:
         raise typer.Exit(1)
-
-
-def _problems(directory: Path, repair: bool) -> list[str]:
-    try:
-        with Index.open(directory, read_only=not repair) as index:
-            if repair:
-                index.repair()
-            return index.verify()
-    except IndexCorrupt as error:
-        return [str(error)]
 
 
 def stats(directory: Directory, as_json: AsJson = False) -> None:

@@ -53,7 +53,7 @@ def restore(
 
 def export(
     directory: Annotated[Path, typer.Argument(metavar="DIR")],
-    file: Annotated[Path, typer.Argument(metavar="[FILE]", help="A .jsonl file; - is stdout.")] = _STDOUT,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .jsonl file; - is stdout.")] = _STDOUT,
 ) -> None:
     """Write every document as a line of JSON, with its vectors, as of this moment.
 

@@ -26,7 +26,7 @@ _TRY: Final = "what to do when the tap drips"
 
 def demo(
     to: Annotated[
-        Path, typer.Argument(metavar="[DIR]", help="Where the index goes; kept afterwards.")
+        Path, typer.Argument(metavar="DIR", help="Where the index goes; kept afterwards.")
     ] = Path("hybrid-demo"),
     as_json: AsJson = False,
 ) -> None:

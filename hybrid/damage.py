@@ -1,0 +1,164 @@
+"""What is wrong with an index that may not open, what of it can be built again, what can be saved."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from hybrid import database
+from hybrid.arrays import RowFiles, Rows
+from hybrid.directory import Directory, Place
+from hybrid.errors import CommitsLost, HybridError, IndexCorrupt
+from hybrid.ledger import Ledger, blocks, body, sealed
+from hybrid.store import Store
+from hybrid.types import Document, Passage
+
+_SLICE = 100  # ordinals asked for at once; one by one where that fails
+
+
+def examine(path: str | os.PathLike[str]) -> list[str]:
+    """A line for each thing wrong, and what can be done; none if all is well. Reads everything."""
+    try:
+        with closing(Store.open(path, read_only=True)) as store, store.reading() as snapshot:
+            damage = list(snapshot.generation.disagreements())
+    except IndexCorrupt as error:
+        damage = [str(error)]
+    return [*damage, _way_out(Directory(path))] if damage else []
+
+
+def _way_out(directory: Directory) -> str:
+    path = directory.path
+    try:
+        with closing(Ledger(_folder(directory), read_only=True)) as ledger:
+            sound = not any(ledger.check())
+            count = ledger.lifetimes.count - ledger.lifetimes.deaths
+    except CommitsLost:
+        return f"what is left of the ledger is sound; to keep it: hybrid verify {path} --repair"
+    except HybridError:
+        sound = False
+    if sound:
+        return f"all {count:,} documents are sound; to build the rest again: hybrid verify {path} --repair"
+    found = list(salvage(path))
+    left = sum(document is not None for document in found)
+    return (
+        f"{left:,} documents of {len(found):,} can be read; restore a backup, "
+        f"or save them with: hybrid export {path} SAVED.jsonl --salvage"
+    )
+
+
+def repair(path: str | os.PathLike[str]) -> None:
+    """Build everything but the ledger again: pointer, head, both legs. Commits that the ledger has lost are
+    given up. Raises IndexCorrupt where the ledger itself is damaged."""
+    directory = Directory(path)
+    directory.claim()
+    try:
+        place = _place(directory)
+        for name in ("lexical.json", "graph.json"):
+            (place.folder / name).unlink(missing_ok=True)
+        directory.point(place)
+    finally:
+        directory.release()
+    Store.open(path).close()
+
+
+def _place(directory: Directory) -> Place:
+    folder = _folder(directory)
+    try:
+        ledger = Ledger(folder, read_only=True)
+    except CommitsLost:
+        (folder / "head").unlink()
+        ledger = Ledger(folder, read_only=True)
+    with closing(ledger):
+        return Place(folder, ledger.uuid)
+
+
+def _folder(directory: Directory) -> Path:
+    """The generation that counts, or the newest that is complete where nothing says which does."""
+    try:
+        return directory.current().folder
+    except IndexCorrupt:
+        if folders := directory.complete():
+            return folders[0]
+        raise
+
+
+def salvage(path: str | os.PathLike[str]) -> Iterator[Document | None]:
+    """Every living document of a damaged index that can be read and is what was written, with its vectors
+    where those are; None for each that is lost. Which ones were deleted is as the damage left it."""
+    folder = _folder(Directory(path))
+    file = folder / "ledger.db"
+    try:
+        reader = database.Reader(file)
+    except sqlite3.Error as error:
+        raise IndexCorrupt(f"{file}: {error}; nothing can be read") from error
+    with closing(reader):
+        rows = _sound_rows(folder, reader.connection)
+        for first in range(0, _count(reader.connection), _SLICE):
+            for document in _documents(reader.connection, range(first, first + _SLICE)):
+                yield document and _with_vectors(*document, rows)
+
+
+def _count(connection: sqlite3.Connection) -> int:
+    """How many ordinals there may be."""
+    for table in ("documents", "bodies"):
+        try:
+            return int(
+                connection.execute(f"SELECT coalesce(max(ordinal) + 1, 0) FROM {table}").fetchone()[0]
+            )
+        except (sqlite3.Error, TypeError, ValueError):
+            continue
+    return 0
+
+
+def _documents(connection: sqlite3.Connection, part: range) -> Iterator[tuple[int, Document] | None]:
+    query = (
+        "SELECT ordinal, id, title, text, metadata, crc FROM documents LEFT JOIN bodies USING (ordinal) "
+        "WHERE dead IS NULL AND ordinal >= ? AND ordinal < ?"
+    )
+    try:
+        found = connection.execute(query, (part.start, part.stop)).fetchall()
+    except sqlite3.Error:
+        if len(part) == 1:
+            yield None
+            return
+        for ordinal in part:
+            yield from _documents(connection, range(ordinal, ordinal + 1))
+        return
+    for row in found:
+        try:
+            yield int(row[0]), body(*row[1:])
+        except (IndexCorrupt, ValueError, TypeError, AttributeError):
+            yield None
+
+
+def _sound_rows(folder: Path, connection: sqlite3.Connection) -> Rows:
+    """The rows of all blocks that are what was written."""
+    try:
+        meta = dict(connection.execute("SELECT key, value FROM meta"))
+        if meta != sealed(meta):
+            return Rows.none()
+        rows = RowFiles(folder).map(int(meta["rows"]), int(meta["dim"]))
+        sound = [rows[start:end] for start, end, good in blocks(connection, rows) if good]
+    except (sqlite3.Error, IndexCorrupt, OSError, ValueError, TypeError, KeyError):
+        return Rows.none()
+    if not sound:
+        return Rows.none()
+    return Rows(
+        np.concatenate([part.vectors for part in sound]),
+        np.concatenate([part.ordinals for part in sound]),
+        np.concatenate([part.spans for part in sound]),
+    )
+
+
+def _with_vectors(ordinal: int, document: Document, rows: Rows) -> Document:
+    numbers = rows.of(np.array([ordinal]))
+    if not len(numbers):
+        return document
+    passages = [Passage(*span) for span in rows.spans[numbers].tolist()]
+    return replace(document, vector=rows.vectors[numbers], passages=passages)
