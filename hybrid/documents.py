@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hybrid.errors import DocumentError, HybridError, InputError, QueryError
 from hybrid.limits import (
+    MAX_DIM,
     MAX_ID,
     MAX_INTEGER_BITS,
     MAX_METADATA,
@@ -235,6 +236,8 @@ def check_vector(value: Any, metric: Metric, dim: int | None, where: str, query:
     if vector.ndim != 1 or not vector.size:
         shapes = "(dim,)" if query else "(dim,) or (n, dim)"
         raise error(f"{where}: the vector has the shape {vector.shape}; it must be {shapes}")
+    if vector.size > MAX_DIM:
+        raise error(f"{where}: the vector has {vector.size:,} numbers; the limit is {MAX_DIM:,}")
     if dim is not None and vector.size != dim:
         raise error(f"{where}: the vector has {vector.size} numbers; this index holds vectors of {dim}")
     if not np.isfinite(vector).all():

@@ -62,9 +62,11 @@ MAX_DIM: Final = 65_536
 
 # --- files
 
-MAX_LINE: Final = 1 << 28
-"""Bytes of a line of JSON, characters of a line of text: the longest text with its vectors. A file without
-line breaks is not read into memory whole."""
+MAX_JSON_LINE: Final = 1 << 28
+"""Bytes: the longest text with its vectors. A file without line breaks is not read into memory whole."""
+
+MAX_TEXT_LINE: Final = 1 << 24
+"""Characters of a line of text, or of all lines of a table's row: three of the longest texts."""
 
 MAX_DICTIONARY_BYTES: Final = 1 << 24
 """A user dictionary; jieba's own has 5 MB."""

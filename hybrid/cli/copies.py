@@ -17,7 +17,7 @@ import typer
 from rich.filesize import decimal
 
 import hybrid
-from hybrid.cli.output import AsJson, bar, out, print_json, size
+from hybrid.cli.output import AsJson, bar, complain, out, print_json, size
 from hybrid.engine import Index
 from hybrid.errors import InputError, StorageError
 from hybrid.files import sync
@@ -54,6 +54,9 @@ def restore(
 def export(
     directory: Annotated[Path, typer.Argument(metavar="DIR")],
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A .jsonl file; - is stdout.")] = _STDOUT,
+    salvage: Annotated[
+        bool, typer.Option("--salvage", help="Of a damaged index, what can still be read.")
+    ] = False,
 ) -> None:
     """Write every document as a line of JSON, with its vectors, as of this moment.
 
@@ -61,19 +64,37 @@ def export(
     no settings: name the encoder there all the same, which turns queries into vectors, and whatever else
     the index was made with (--analyzer, --user-dict, --metric).
     """
-    done = 0
+    written = bare = lost = 0
     shown = file != _STDOUT or not sys.stdout.isatty()  # a bar would overwrite the lines
     with (
-        Index.open(directory, read_only=True) as index,
+        _source(directory, salvage) as (documents, total),
         _sink(file) as sink,
-        bar("exporting", len(index), shown=shown) as progress,
+        bar("exporting", total, shown=shown) as progress,
     ):
-        for document in index.documents():
-            sink.write(line(document))
+        for document in documents:
             progress.advance(1)
-            done += 1
+            if document is None:
+                lost += 1
+                continue
+            sink.write(line(document))
+            written += 1
+            bare += document.vector is None
     if file != _STDOUT:
-        out.print(f"{done:,} documents exported to {file}", soft_wrap=True)
+        out.print(f"{written:,} documents exported to {file}", soft_wrap=True)
+    if salvage:
+        complain(f"{lost:,} documents could not be read; of the others {bare:,} have no vectors")
+    if lost:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _source(directory: Path, salvage: bool) -> Iterator[tuple[Iterator[Document | None], int | None]]:
+    """The documents, None for each that is lost, and how many there are where that is known."""
+    if salvage:
+        yield hybrid.salvage(directory), None
+        return
+    with Index.open(directory, read_only=True) as index:
+        yield index.documents(), len(index)
 
 
 def line(document: Document) -> bytes:

@@ -1,0 +1,130 @@
+"""A damaged file is refused or rebuilt; it never kills the process and never changes an answer."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import hybrid
+from hybrid import Document, Index, damage
+from hybrid.errors import CommitsLost, IndexCorrupt
+from tests.durability.damage import DAMAGES, Range, kind
+
+
+def test_no_damage_is_answered_wrongly(tmp_path: Path) -> None:
+    shelf = Range(tmp_path)
+    cases = shelf.cases(120, seed=7)
+    assert {case.damage for case in cases} == set(DAMAGES)
+    assert {kind(Path(case.file)) for case in cases} >= {
+        "graph-N.hnsw",
+        "ledger.db",
+        "ledger.db-wal",
+        "lexical.json",
+        "lexical/*.idx",
+        "text.f32",
+    }
+    found = {str(case): outcome for case, outcome in shelf.outcomes(cases)}
+    assert {case: outcome for case, outcome in found.items() if outcome not in ("same", "refused")} == {}
+    assert set(found.values()) == {"same", "refused"}
+
+
+def test_the_harness_sees_a_wrong_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the checks of the segments off, a flipped byte of an index file changes answers or kills."""
+    monkeypatch.setattr("hybrid.segments.check", lambda *_: None)
+    shelf = Range(tmp_path)
+    cases = [
+        case
+        for case in shelf.cases(1200, seed=1)
+        if "lexical-1/" in case.file and case.file[-3:] in ("idx", "ast", "del", "erm")
+    ]
+    bad = [outcome for _, outcome in shelf.outcomes(cases[:80]) if outcome not in ("same", "refused")]
+    assert bad
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "idx"
+    with Index.create(path, encoder=None) as index:
+        index.add([Document(f"d{i}", f"word{i} 水壶 {i}", vector=np.eye(8)[i % 8] + i) for i in range(40)])
+        index.delete(["d3"])
+    return path
+
+
+def test_a_sound_index_has_nothing_to_say(path: Path) -> None:
+    assert damage.examine(path) == []
+
+
+def test_a_lost_pointer_and_lost_legs_are_built_again(path: Path) -> None:
+    for name in ("current", "g1/lexical.json", "g1/head"):
+        (path / name).unlink()
+    with pytest.raises(IndexCorrupt, match="verify .* --repair"):
+        Index.open(path)
+    assert "all 39 documents are sound" in damage.examine(path)[-1]
+    damage.repair(path)
+    assert damage.examine(path) == []
+    with Index.open(path, read_only=True) as index:
+        assert [hit.id for hit in index.search("word7", mode="lexical")] == ["d7"]
+
+
+def test_what_can_still_be_read_is_saved(path: Path, tmp_path: Path) -> None:
+    with sqlite3.connect(path / "g1" / "ledger.db") as connection:
+        connection.execute("UPDATE bodies SET text = 'other' WHERE ordinal = 5")
+        connection.execute("UPDATE documents SET born = 7 WHERE ordinal = 6")
+    connection.close()
+    with pytest.raises(IndexCorrupt, match="births and deaths"):
+        Index.open(path)
+    with pytest.raises(IndexCorrupt):
+        damage.repair(path)
+    assert "38 documents of 39 can be read" in damage.examine(path)[-1]
+    saved = [document for document in hybrid.salvage(path) if document is not None]
+    assert len(saved) == 38
+    with Index.create(tmp_path / "new", encoder=None) as index:
+        index.add(saved)
+        assert index.search(vector=np.eye(8)[1] + 9, k=1).hits[0].id == "d9"
+        assert index.get("d5") is None
+
+
+def test_damaged_vectors_cost_only_the_vectors(path: Path) -> None:
+    data = bytearray((path / "g1" / "text.f32").read_bytes())
+    data[10] ^= 1
+    (path / "g1" / "text.f32").write_bytes(data)
+    saved = list(hybrid.salvage(path))
+    assert len(saved) == 39
+    assert all(document is not None and document.vector is None for document in saved)
+
+
+def test_nothing_can_be_read_of_what_is_no_database(path: Path) -> None:
+    (path / "g1" / "ledger.db").write_bytes(b"no database" * 1000)
+    assert "0 documents of 0" in damage.examine(path)[-1]
+    (path / "g1" / "ledger.db").unlink()
+    assert len(damage.examine(path)) == 2
+
+
+def test_lost_commits_are_refused_until_they_are_given_up(path: Path) -> None:
+    head = path / "g1" / "head"
+    later = hybrid.head.Head(path / "g1", head.read_text().split()[1])
+    later.write(9)
+    for read_only in (False, True):
+        with pytest.raises(CommitsLost, match="commits 3 to 9 are lost"):
+            Index.open(path, read_only=read_only)
+    damage.repair(path)
+    assert damage.examine(path) == []
+
+
+def test_a_ledger_behind_its_lexical_leg_is_refused(path: Path, tmp_path: Path) -> None:
+    old = path / "g1" / "ledger.db"
+    before = {name: (path / "g1" / name).read_bytes() for name in ("ledger.db", "head")}
+    with Index.open(path) as index:
+        index.add([Document("late", "x", vector=np.ones(8))])
+    for name, data in before.items():
+        (path / "g1" / name).write_bytes(data)
+    assert old.exists()
+    with pytest.raises(CommitsLost, match="1 documents are lost that the lexical leg has"):
+        Index.open(path)
+    damage.repair(path)
+    with Index.open(path) as index:
+        assert index.get("late") is None
+        assert index.verify() == []
