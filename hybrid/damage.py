@@ -44,7 +44,10 @@ def _way_out(directory: Directory) -> str:
         sound = False
     if sound:
         return f"all {count:,} documents are sound; to build the rest again: hybrid verify {path} --repair"
-    found = list(salvage(path))
+    try:
+        found = list(salvage(path))
+    except IndexCorrupt:
+        return "nothing can be read; restore a backup"
     left = sum(document is not None for document in found)
     return (
         f"{left:,} documents of {len(found):,} can be read; restore a backup, "
