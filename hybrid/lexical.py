@@ -124,6 +124,7 @@ class LexicalLeg:
 
     def __init__(self, folder: Path, uuid: str, *, read_only: bool = False) -> None:
         self._parent, self._uuid = folder, uuid
+        self._folder = folder  # of the index that is open; of none yet
         self._manifest = folder / "lexical.json"
         self._read_only = read_only
         self._known: dict[str, segments.Sum] = {}
@@ -185,7 +186,7 @@ class LexicalLeg:
     def view(self) -> LexicalView:
         """The leg as of its last commit. Raises IndexCorrupt."""
         with self._lock:
-            return self._mirrored() if self._read_only else self._viewed(self._index)
+            return self._read() if self._read_only else self._viewed(self._index)
 
     def _viewed(self, index: tantivy.Index) -> LexicalView:
         with self._reading():
@@ -195,22 +196,30 @@ class LexicalLeg:
             top = searcher.search(everyone, 1, count=False, order_by_field="ordinal").hits
             return LexicalView(searcher, self._schema, int(top[0][0]) + 1 if top else 0, self._listed)
 
-    def _mirrored(self) -> LexicalView:
-        """Through a folder of links, which may go once the files are mapped: tantivy wants to write a
-        lock file even to read, and a reader may not be allowed to, and should not."""
+    def _read(self) -> LexicalView:
+        """As a reader: what counts now, in whichever folder that is."""
         for patience in reversed(range(_RETRIES)):
             try:
                 value = self._read_manifest()
-                commit = self._check(value)
-                with tempfile.TemporaryDirectory(prefix="hybrid-lexical-") as mirror:
-                    for name in commit.files:
-                        os.symlink((self._parent / value["folder"] / name).absolute(), Path(mirror, name))
-                    Path(mirror, "meta.json").write_bytes(commit.text)
-                    return self._viewed(self._opened(Path(mirror)))
+                commit, folder = self._check(value), self._parent / value["folder"]
+                if not _lockable(folder):
+                    return self._mirrored(folder, commit)
+                if folder != self._folder:
+                    self._folder, self._index = folder, self._opened(folder)
+                return self._viewed(self._index)
             except (FileNotFoundError, IndexCorrupt) as error:
                 if not patience:  # a merge may have removed a file meanwhile; not so often
                     raise self._corrupt(error) from error
         raise AssertionError("unreachable")
+
+    def _mirrored(self, folder: Path, commit: segments.Commit) -> LexicalView:
+        """Through a folder of links, which may go once the files are mapped: tantivy wants to write a
+        lock file even to read."""
+        with tempfile.TemporaryDirectory(prefix="hybrid-lexical-") as mirror:
+            for name in commit.files:
+                os.symlink((folder / name).absolute(), Path(mirror, name))
+            Path(mirror, "meta.json").write_bytes(commit.text)
+            return self._viewed(self._opened(Path(mirror)))
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -335,6 +344,12 @@ class LexicalLeg:
             if self._adopted:
                 with suppress(OSError):  # the last listing will do, and the folder may be gone
                     self._list()
+
+
+def _lockable(folder: Path) -> bool:
+    """Whether this process may take tantivy's lock on ``folder``."""
+    lock = folder / ".tantivy-meta.lock"
+    return os.access(folder, os.W_OK) and (not lock.exists() or os.access(lock, os.W_OK))
 
 
 def _pass(ordinals: Ordinals, allowed: Mask) -> Mask:

@@ -39,8 +39,7 @@ MAX_TITLE: Final = 10_000
 """Characters of a title, which stands before each window of the text and is cut to fit each time."""
 
 MAX_TEXT: Final = 5_000_000
-"""Characters of a text, more than the Bible: English takes 2 s and 0.1 GB to analyse, Chinese 20 s and
-0.3 GB."""
+"""Characters of a text, more than the Bible: to analyse takes 2 s in English and 20 s in Chinese."""
 
 MAX_METADATA: Final = 1_000_000
 """Characters of all keys and strings in a document's metadata: every opened index holds them in memory."""
