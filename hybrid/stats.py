@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from hybrid.generation import Snapshot
 
-_PARTS: Final = {"ledger": "ledger.db*", "vectors": "text.*", "lexical": "lexical/*", "graph": "graph*"}
+_PARTS: Final = {"ledger": "ledger.db*", "vectors": "text.*", "lexical": "lexical-*/*", "graph": "graph*"}
 
 
 def stats(snapshot: Snapshot) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Indexes as each released format version wrote them, and what they hold."""
