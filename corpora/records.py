@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypeGuard
 
 from hybrid.errors import CorpusError
+from hybrid.limits import shown
 from hybrid.types import Document
 
 Skipped: TypeAlias = Callable[[CorpusError], object]
@@ -41,7 +42,7 @@ def document(record: Mapping[str, Any]) -> Document:
         passages=_passages(record),
     )
     if not made.text.strip() and not made.title.strip() and made.vector is None:
-        raise BadRecord(f"document {made.id!r} has neither text, title nor vector")
+        raise BadRecord(f"document {shown(made.id)} has neither text, title nor vector")
     return made
 
 
@@ -114,7 +115,7 @@ def _passages(record: Mapping[str, Any]) -> list[tuple[int, int]] | None:
     if not isinstance(value, list) or len(value) != count:
         raise BadRecord(f'"passages" must be a list of {count}, one for each vector')
     if wrong := next((pair for pair in value if not _is_passage(pair, end)), None):
-        raise BadRecord(f'"passages" holds {wrong!r:.80}, no [start, end] in a text of {end} characters')
+        raise BadRecord(f'"passages" holds {shown(wrong)}, no [start, end] in a text of {end} characters')
     return [(start, end) for start, end in value]
 
 

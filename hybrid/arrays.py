@@ -38,7 +38,7 @@ class Rows:
     def __len__(self) -> int:
         return len(self.ordinals)
 
-    def __getitem__(self, part: slice) -> Rows:
+    def __getitem__(self, part: slice | Ordinals) -> Rows:
         return Rows(self.vectors[part], self.ordinals[part], self.spans[part])
 
     def of(self, ordinals: Ordinals) -> NDArray[np.int64]:

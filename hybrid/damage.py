@@ -6,7 +6,6 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +13,11 @@ import numpy as np
 from hybrid import database
 from hybrid.arrays import RowFiles, Rows
 from hybrid.directory import Directory, Place
+from hybrid.embedding import with_rows
 from hybrid.errors import CommitsLost, HybridError, IndexCorrupt
 from hybrid.ledger import Ledger, blocks, body, sealed
 from hybrid.store import Store
-from hybrid.types import Document, Passage
+from hybrid.types import Document
 
 _SLICE = 100  # ordinals asked for at once; one by one where that fails
 
@@ -104,7 +104,10 @@ def salvage(path: str | os.PathLike[str]) -> Iterator[Document | None]:
         rows = _sound_rows(folder, reader.connection)
         for first in range(0, _count(reader.connection), _SLICE):
             for document in _documents(reader.connection, range(first, first + _SLICE)):
-                yield document and _with_vectors(*document, rows)
+                if document is None:
+                    yield None
+                else:
+                    yield with_rows(document[1], rows[rows.of(np.array(document[:1]))])
 
 
 def _count(connection: sqlite3.Connection) -> int:
@@ -157,11 +160,3 @@ def _sound_rows(folder: Path, connection: sqlite3.Connection) -> Rows:
         np.concatenate([part.ordinals for part in sound]),
         np.concatenate([part.spans for part in sound]),
     )
-
-
-def _with_vectors(ordinal: int, document: Document, rows: Rows) -> Document:
-    numbers = rows.of(np.array([ordinal]))
-    if not len(numbers):
-        return document
-    passages = [Passage(*span) for span in rows.spans[numbers].tolist()]
-    return replace(document, vector=rows.vectors[numbers], passages=passages)

@@ -268,7 +268,7 @@ def _numbers(value: Any, where: str, error: type[InputError]) -> Matrix:
         with np.errstate(over="ignore"):
             return given.astype(np.float32)
     except (TypeError, ValueError, ArithmeticError, RuntimeError) as cause:
-        raise error(f"{where}: the vector is not a list of numbers: {cause}") from cause
+        raise error(f"{where}: the vector is not a list of numbers: {_line(cause)}") from cause
 
 
 def check_passages(value: Any, count: int, text: str, where: str) -> NDArray[np.int64]:
@@ -278,7 +278,7 @@ def check_passages(value: Any, count: int, text: str, where: str) -> NDArray[np.
     try:
         spans = np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as cause:
-        raise DocumentError(f"{where}: the passages are not pairs (start, end): {cause}") from cause
+        raise DocumentError(f"{where}: the passages are not pairs (start, end): {_line(cause)}") from cause
     if spans.shape != (count, 2) or spans.dtype.kind not in "iu":
         raise DocumentError(
             f"{where}: passages must be pairs (start, end) of whole numbers, as many as vectors: {count}"
@@ -290,6 +290,11 @@ def check_passages(value: Any, count: int, text: str, where: str) -> NDArray[np.
             f"which is no stretch of a text of {len(text)} characters"
         )
     return spans.astype(np.int64)
+
+
+def _line(cause: Exception) -> str:
+    """What another's error says, in one line."""
+    return " ".join(str(cause).split())[:160]
 
 
 def unit(rows: Matrix) -> Matrix:

@@ -12,6 +12,7 @@ from hybrid import encoders
 from hybrid.arrays import Rows
 from hybrid.documents import check_passages, check_vectors, unit
 from hybrid.errors import DocumentError, IndexMismatch
+from hybrid.limits import shown
 from hybrid.types import Document, Encoder, Matrix, Metric, Ordinals, Passage
 
 Progress: TypeAlias = Callable[[float], None]
@@ -54,7 +55,7 @@ def with_rows(document: Document, rows: Rows) -> Document:
 
 def _brought(place: int, document: Document, metric: Metric, dim: int) -> Rows | None:
     """The rows of the ready-made vectors that ``document`` brings along, if it does."""
-    where = f"document {document.id!r}"
+    where = f"document {shown(document.id)}"
     if document.vector is None:
         if document.passages is not None:
             raise DocumentError(f"{where}: passages without vectors; passages say what each vector is of")

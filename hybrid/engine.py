@@ -12,8 +12,7 @@ from typing import Any, Final, Self, Unpack
 
 from numpy.typing import ArrayLike
 
-from hybrid import analyzers, encoders
-from hybrid.copying import copy
+from hybrid import analyzers, copying, encoders
 from hybrid.directory import Directory
 from hybrid.documents import check_batch
 from hybrid.embedding import Progress, embed
@@ -282,8 +281,7 @@ class Index:
     def backup(self, to: str | os.PathLike[str], *, progress: Progress | None = None) -> None:
         """Copy the index as of now to the new directory ``to``, also while a writer is at work: whole or
         not at all. The copy is an index like any other. Raises IndexExists, StorageError."""
-        with self._store.reading() as snapshot:
-            Directory.create(to, lambda folder: copy(snapshot.generation, folder, progress))
+        copying.backup(self._store, to, progress)
 
     def verify(self) -> list[str]:
         """Check ledger, legs and vectors against one another: a line for each thing wrong. Reads all."""
@@ -317,14 +315,15 @@ def reindex(
         return index.stats()
 
 
-def restore(backup: str | os.PathLike[str], to: str | os.PathLike[str]) -> None:
+def restore(
+    backup: str | os.PathLike[str], to: str | os.PathLike[str], *, progress: Progress | None = None
+) -> None:
     """Check the whole ledger of ``backup`` and copy it to the new directory ``to``. Raises IndexNotFound,
     IndexCorrupt, IndexExists."""
-    store = Store.open(backup, read_only=True)
-    with closing(store), store.reading() as snapshot:
-        if damage := list(snapshot.generation.ledger.check()):
+    with closing(Store.open(backup, read_only=True)) as store:
+        if damage := list(store.generation.ledger.check()):
             raise IndexCorrupt(f"{store.path}: {damage[0]}; take another backup")
-        Directory.create(to, lambda folder: copy(snapshot.generation, folder))
+        copying.backup(store, to, progress)
 
 
 def _analyzer_ref(analyzer: Analyzer) -> AnalyzerRef:

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -15,12 +15,13 @@ import numpy as np
 from hybrid import analyzers
 from hybrid.arrays import Rows
 from hybrid.columns import Columns
+from hybrid.embedding import with_rows
 from hybrid.errors import CommitsLost, IndexCorrupt, IndexMismatch
 from hybrid.filters import Filter
 from hybrid.ledger import Commit, Ledger
 from hybrid.lexical import LexicalLeg, LexicalView
 from hybrid.settings import Profile, Settings
-from hybrid.types import Analyzer, Document, Mask, Ordinals, Passage
+from hybrid.types import Analyzer, Document, Mask, Ordinals
 from hybrid.vector import VectorLeg, VectorView
 
 _log = logging.getLogger(__name__)
@@ -61,13 +62,9 @@ class Snapshot:
         """All living documents by ordinal, with their vectors (n, dim) and passages."""
         live, rows = np.flatnonzero(self.live), self.vectors.rows
         for start in range(0, len(live), _STEP):
-            for ordinal, document in zip(
-                live[start:], self.documents(live[start : start + _STEP].tolist()), strict=False
-            ):
-                if len(numbers := rows.of(np.array([ordinal]))):
-                    passages = [Passage(*span) for span in rows.spans[numbers].tolist()]
-                    document = replace(document, vector=rows.vectors[numbers], passages=passages)
-                yield document
+            part = live[start : start + _STEP]
+            for ordinal, document in zip(part, self.documents(part.tolist()), strict=True):
+                yield with_rows(document, rows[rows.of(np.array([ordinal]))])
 
 
 class Generation:

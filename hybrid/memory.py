@@ -115,8 +115,8 @@ class MemoryIndex:
 
     def documents(self) -> Iterator[Document]:
         """As ``Index.documents``."""
-        held = list(self._documents.values())
-        return (with_rows(document, rows) for _, document, _, rows in held)
+        for _, document, _, rows in list(self._documents.values()):
+            yield with_rows(document, rows)
 
     def __len__(self) -> int:
         return len(self._documents)

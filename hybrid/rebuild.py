@@ -88,6 +88,5 @@ class Rebuild:
 
 def _copied(rows: Rows, ordinals: Ordinals) -> Rows:
     """The rows of some documents, with ordinals counted from 0."""
-    numbers = rows.of(ordinals)
-    owners = np.searchsorted(ordinals, rows.ordinals[numbers])
-    return Rows(rows.vectors[numbers], owners, rows.spans[numbers])
+    taken = rows[rows.of(ordinals)]
+    return Rows(taken.vectors, np.searchsorted(ordinals, taken.ordinals), taken.spans)

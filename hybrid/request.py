@@ -160,7 +160,7 @@ def _text(query: Any) -> str:
 
 def _count(name: str, value: Any) -> int:
     try:
-        count = 0 if isinstance(value, bool) else operator.index(value)
+        count = 0 if isinstance(value, bool) else int.__index__(operator.index(value))
     except TypeError:
         count = 0
     if not 1 <= count <= MAX_HITS:

@@ -97,6 +97,10 @@ class Store:
         finally:
             generation.release()
 
+    def stamp(self) -> tuple[int, int]:
+        """Changes whenever another generation counts."""
+        return self._directory.stamp()
+
     def check_open(self) -> None:
         if self._closed:
             raise IndexClosed(f"{self.path}: this index is closed; open it again")

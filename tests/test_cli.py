@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from hybrid import Index
+from hybrid import Document, Index
 from hybrid.cli import main
 
 HYBRID = [sys.executable, "-c", "from hybrid.cli import main; main()"]
@@ -165,7 +165,7 @@ def test_a_bad_line_is_named_and_nothing_written(tmp_path: Path) -> None:
 def test_verify_says_no_with_status_1_and_repairs(idx: Path, tmp_path: Path) -> None:
     hurt = tmp_path / "hurt"
     shutil.copytree(idx, hurt)
-    shutil.rmtree(hurt / "g1" / "lexical")
+    shutil.rmtree(next(hurt.glob("g1/lexical-*")))
     done = run("verify", hurt, "--json", status=1)
     assert json.loads(done.stdout)["sound"] is False
     assert run("verify", hurt, "--repair").stdout.strip() == "sound"
@@ -269,6 +269,22 @@ def test_an_export_is_read_back(idx: Path, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, shown[:10].encode(), b"")
 
 
+def test_what_is_left_of_a_damaged_index_is_saved(tmp_path: Path) -> None:
+    idx, saved = tmp_path / "idx", tmp_path / "saved.jsonl"
+    with Index.create(idx, encoder=None) as index:
+        index.add([Document("1", "a kettle", vector=[1.0]), Document("2", "a lamp"), Document("3", "tea")])
+    ledger = idx / "g1" / "ledger.db"
+    ledger.write_bytes(ledger.read_bytes().replace(b"a lamp", b"a lump"))
+    assert "damaged" in refusal("export", idx, saved, status=1)
+    assert not saved.exists()
+    done = run("export", idx, saved, "--salvage", status=1)
+    assert done.stdout == f"2 documents exported to {saved}\n"
+    assert done.stderr == "hybrid: 1 documents could not be read; of the others 1 have no vectors\n"
+    found = [json.loads(line) for line in saved.read_text().splitlines()]
+    assert [(record["_id"], record.get("vector")) for record in found] == [("1", [[1.0]]), ("3", None)]
+    assert run("export", idx, "--salvage", status=1).stdout == saved.read_text()
+
+
 def test_the_metric_is_chosen_once(tmp_path: Path) -> None:
     file = write(tmp_path / "a.jsonl", {"_id": "1", "vector": [3, 4]})
     new = ("index", file, "--to", tmp_path / "idx", "--encoder", "none")
@@ -296,7 +312,8 @@ def test_a_signal_ends_it_in_good_order(
         "main()"
     )
     file = write(tmp_path / "a.jsonl", {"_id": "1", "text": "kettle"})
-    command = [sys.executable, "-c", code, "index", file, "--to", tmp_path / "idx", "--encoder", "none"]
+    command = [sys.executable, "-c", code, "index", str(file), "--to", str(tmp_path / "idx")]
+    command += ["--encoder", "none"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (status, "")
     assert done.stderr == f"hybrid: {word}; what was acknowledged is kept\n"

@@ -180,14 +180,11 @@ def test_nothing_is_written_over(original: Index, tmp_path: Path) -> None:
     taken = tmp_path / "taken"
     taken.mkdir()
     (taken / "file").write_text("mine")
-    for make in (
-        lambda: original.backup(tmp_path / "backup"),
-        lambda: original.backup(taken),
-        lambda: hybrid.restore(tmp_path / "backup", taken),
-        lambda: hybrid.restore(tmp_path / "backup", tmp_path / "idx"),
-    ):
+    for to in (tmp_path / "backup", tmp_path / "idx", taken):
         with pytest.raises(IndexExists):
-            make()
+            original.backup(to)
+        with pytest.raises(IndexExists):
+            hybrid.restore(tmp_path / "backup", to)
     with pytest.raises(HybridError):
         hybrid.restore(taken, tmp_path / "new")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["backup", "idx", "taken"]
@@ -203,6 +200,15 @@ def test_a_damaged_backup_is_not_restored(original: Index, tmp_path: Path) -> No
     with pytest.raises(StorageError):
         hybrid.restore(tmp_path / "backup", tmp_path / "restored")
     assert not (tmp_path / "restored").exists()
+
+
+def test_progress_adds_up_to_the_documents(original: Index, tmp_path: Path) -> None:
+    told: list[float] = []
+    original.backup(tmp_path / "backup", progress=told.append)
+    assert sum(told) == pytest.approx(len(original))
+    told.clear()
+    original.compact(progress=told.append)
+    assert sum(told) == pytest.approx(len(original))
 
 
 # -- beside a writer
@@ -267,3 +273,25 @@ def same_as_a_prefix(copy: Index, case: Case, batch: Callable[[int], list[Docume
     with Index.create(to, encoder=case.encoder) as fresh:
         fresh.add(living)
         assert answers(copy) == answers(fresh)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_compaction_in_the_middle_does_not_spoil_a_backup(own: bool, tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    with Index.create(tmp_path / "idx", encoder=None) as index:
+        index.add([CASES[1].document(str(i), random) for i in range(50)])
+        index.delete(["7"])
+        expected = [copies.line(document) for document in index.documents()]
+        switched: list[float] = []
+
+        def switch(done: float) -> None:
+            if not switched:
+                switched.append(done)
+                index.compact()
+
+        with Index.open(tmp_path / "idx", read_only=True) as reader:
+            (index if own else reader).backup(tmp_path / "backup", progress=switch)
+        assert switched
+    with Index.open(tmp_path / "backup") as copy:
+        assert [copies.line(document) for document in copy.documents()] == expected
+        assert copy.verify() == []

@@ -69,7 +69,7 @@ def test_documents_with_their_rows_embed_to_the_same_rows() -> None:
         assert np.array_equal(np.asarray(document.vector), np.asarray(same.vector))
         assert document.passages == same.passages
     assert first[0].passages == [(0, 3), (4, 7)]
-    assert np.allclose(np.asarray(first[0].vector), [[0.6, 0.8], [1, 0]])
+    assert np.allclose(np.asarray(first[0].vector), np.array([[0.6, 0.8], [1, 0]]))
     assert first[1].vector is None
     assert first[1].passages is None
     assert np.asarray(first[2].vector).shape == (1, 2)
@@ -102,6 +102,7 @@ def test_rows_stand_in_the_order_of_their_documents() -> None:
         (np.empty((0, 3)), "document 'a': no vector in (0, 3)"),
         ([[]], "row 0: the vector has the shape (0,)"),
         (np.ones((1, 1, 3)), "the shape (1, 1, 3); it must be (dim,) or (n, dim)"),
+        (np.ones((2, 65_537)), "row 0: the vector has 65,537 numbers; the limit is 65,536"),
         (3.0, "the shape ()"),
         (["1", "2", "3"], "not a list of numbers"),
         ([1j, 0, 0], "not a list of numbers"),
@@ -115,6 +116,15 @@ def test_vectors_that_are_refused(vector: Any, says: str) -> None:
         check_vectors(vector, "cosine", 3, "document 'a'")
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_what_another_library_complains_of_is_told_in_one_line() -> None:
+    class Tensor:
+        def __array__(self, *_: object, **__: object) -> Any:
+            raise RuntimeError("it requires grad;\n  detach it first")
+
+    with pytest.raises(DocumentError, match=r"numbers: it requires grad; detach it first$"):
+        check_vectors(Tensor(), "cosine", None, "document 'a'")
 
 
 def test_a_query_has_one_vector() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hybrid import Document, Index
 from hybrid.cli import app, copies
 from hybrid.corpora import jsonl, records
+from hybrid.corpora.records import BadRecord
 from hybrid.encoders import Bundle
 from hybrid.errors import InputError, StorageError
 from hybrid.types import Matrix
@@ -27,7 +28,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 JSON = st.recursive(
     st.none()
     | st.booleans()
-    | st.integers(-(2**63), 2**64 - 1)
+    | st.integers(-(2**1023), 2**1023)
     | st.floats(allow_nan=False, allow_infinity=False)
     | TEXTS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
@@ -86,6 +87,34 @@ def test_a_line_is_what_anybody_can_read() -> None:
     }
     assert b"[[0.1,-1e-9]]" in copies.line(document)  # as short as float32 allows
     assert json.loads(copies.line(Document("b", "words"))).keys() == {"_id", "title", "text", "metadata"}
+
+
+def test_passages_are_metadata_where_there_is_no_vector() -> None:
+    made = records.document({"id": "a", "text": "x", "passages": ["what", "others", "mean"]})
+    assert made == Document("a", "x", "", {"passages": ["what", "others", "mean"]})
+
+
+@pytest.mark.parametrize(
+    ("vector", "passages", "says"),
+    [
+        ([[1], [2, 3]], None, "all of one length"),
+        ([[1], 2], None, "all of one length"),
+        ([[]], None, "all of one length"),
+        ([[True]], None, "all of one length"),
+        ([1, 2], [[0, 1], [1, 2]], '"passages" must be a list of 1'),
+        ([[1], [2]], [[0, 1]], '"passages" must be a list of 2'),
+        ([[1]], {"0": 1}, '"passages" must be a list of 1'),
+        ([[1]], [[0, 5]], '"passages" holds [0, 5], no [start, end] in a text of 4 characters'),
+        ([[1]], [[2, 1]], '"passages" holds [2, 1]'),
+        ([[1]], [[0, 1.0]], '"passages" holds [0, 1.0]'),
+        ([[1]], [[False, True]], '"passages" holds [False, True]'),
+        ([[1]], ["all"], "\"passages\" holds 'all'"),
+    ],
+)
+def test_a_line_with_vectors_that_cannot_be_right(vector: object, passages: object, says: str) -> None:
+    with pytest.raises(BadRecord) as caught:
+        records.document({"id": "a", "text": "text", "vector": vector, "passages": passages})
+    assert says in str(caught.value)
 
 
 # -- the file
