@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hybrid.analyzers.chinese import Chinese
-from hybrid.analyzers.dictionary import read_user_dictionary
+from hybrid.analyzers.dictionary import as_user_words, read_user_dictionary
 from hybrid.analyzers.english import English
 from hybrid.analyzers.mixed import Mixed
 from hybrid.errors import SettingsError
+from hybrid.limits import shown
 from hybrid.types import Analyzer
 
 __all__ = ["Chinese", "English", "Mixed", "by_name", "read_user_dictionary"]
@@ -22,11 +23,11 @@ _WITH_DICTIONARY: dict[str, type[Chinese] | type[Mixed]] = {"chinese": Chinese, 
 def by_name(name: str, user_words: Iterable[str] = ()) -> Analyzer:
     """The analyzer called "english", "chinese" or "mixed". Raises SettingsError for any other name,
     for a user word that does not parse and for user words with "english", which takes none."""
-    words = tuple(user_words)
+    words = as_user_words(user_words)
+    if not isinstance(name, str) or name not in ("english", *_WITH_DICTIONARY):
+        raise SettingsError(f"unknown analyzer {shown(name)}; choose english, chinese or mixed")
     if name in _WITH_DICTIONARY:
         return _WITH_DICTIONARY[name](words)
-    if name != "english":
-        raise SettingsError(f"unknown analyzer {name!r}; choose english, chinese or mixed")
     if words:
         raise SettingsError("analyzer 'english' takes no user dictionary; use 'mixed' or 'chinese'")
     return English()

@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from hybrid.analyzers.compounds import LONGEST_WORD, parts
-from hybrid.analyzers.dictionary import parse_user_word, versioned
+from hybrid.analyzers.dictionary import check_user_words, versioned
 from hybrid.analyzers.normalize import Span
 from hybrid.analyzers.segment import ScriptAnalyzer, clip
 from hybrid.analyzers.segmenter import Segmenter, segmenter
@@ -25,8 +25,7 @@ class Chinese(ScriptAnalyzer):
     user_words: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for entry in self.user_words:
-            parse_user_word(entry)
+        check_user_words(self.user_words)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.user_words,)  # without the segmenter

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from hybrid.analyzers.chinese import Chinese
-from hybrid.analyzers.dictionary import parse_user_word, versioned
+from hybrid.analyzers.dictionary import check_user_words, versioned
 from hybrid.analyzers.english import English
 from hybrid.analyzers.normalize import Span
 from hybrid.analyzers.segment import ScriptAnalyzer
@@ -25,8 +25,7 @@ class Mixed(ScriptAnalyzer):
     user_words: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for entry in self.user_words:
-            parse_user_word(entry)
+        check_user_words(self.user_words)
 
     @property
     def id(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from hybrid.analyzers.normalize import Span, fold
 
@@ -63,15 +63,16 @@ class ScriptAnalyzer(ABC):
     def spans(self, text: str) -> list[Span]:
         """``terms`` with the characters that each came from: ``text[start:end]``."""
         folded = fold(text)
-        return folded.originals(self._spans(folded.text))
+        return folded.originals(list(self._spans(folded.text)))
 
-    def _spans(self, text: str) -> list[Span]:
+    def _spans(self, text: str) -> Iterable[Span]:
+        """One at a time where that can be: a long text has millions."""
         analyse = {"word": self.word, "han": self.han, "unspaced": bigrams, "emoji": single}
-        spans = [
+        spans = (
             (term, match.start() + start, match.start() + end)
             for match in _runs.finditer(text)
             for term, start, end in analyse[match.lastgroup or ""](match.group())
-        ]
+        )
         if whole := self.whole(text):
             return sorted({*spans, *whole}, key=lambda span: (span[1], -span[2]))
         return spans

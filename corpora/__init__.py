@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hybrid.corpora import folders, jsonl, tables
+from hybrid.corpora.encodings import as_path, check_file, named, reading
 from hybrid.corpora.judgments import read_qrels
 from hybrid.corpora.queries import read_queries
 from hybrid.corpora.records import Skipped
@@ -38,15 +39,17 @@ def read_documents(path: str | Path, skipped: Skipped | None = None) -> Iterator
     without it the first one is raised. What concerns the whole (no such path, a table without an id
     column) is always raised.
     """
-    path = Path(path)
-    if path.is_dir():
-        beir = path / "corpus.jsonl"
-        return jsonl.documents(beir, skipped) if beir.is_file() else folders.documents(path, skipped)
-    if not path.exists():
-        raise CorpusError(f"{path}: no such file or folder")
+    path = as_path(path)
+    with reading(path):
+        if path.is_dir():
+            beir = path / "corpus.jsonl"
+            return jsonl.documents(beir, skipped) if beir.is_file() else folders.documents(path, skipped)
+        if not path.exists():
+            raise CorpusError(f"{named(path)}: no such file or folder")
+    check_file(path)
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
-        raise CorpusError(f"{path}: not a kind of file that is understood: give {UNDERSTOOD}")
+        raise CorpusError(f"{named(path)}: not a kind of file that is understood: give {UNDERSTOOD}")
     return reader(path, skipped)
 
 

@@ -7,23 +7,31 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hybrid.corpora import records
-from hybrid.corpora.encodings import encoding_of
+from hybrid.corpora.encodings import encoding_of, named, reading
 from hybrid.corpora.records import BadRecord, Skipped
 from hybrid.errors import CorpusError
+from hybrid.limits import MAX_TEXT
 from hybrid.types import Document
 
 SUFFIXES = (".txt", ".md")
 
 
 def documents(folder: Path, skipped: Skipped | None = None) -> Iterator[Document]:
-    """The ``.txt`` and ``.md`` files in and below ``folder``, in order of path, hidden ones left out.
+    """The ``.txt`` and ``.md`` files in and below ``folder``, in order of path, hidden ones left out;
+    links to folders are not followed.
 
     A document's id is its path below ``folder``, with forward slashes; its title the file's name
     without suffix; its metadata ``{"path": id}``.
     """
-    paths = list(_walk(folder))
+    closed: list[OSError] = []
+    paths = list(_walk(folder, closed))
+    for error in closed:
+        where = named(Path(error.filename or folder))
+        records.report(CorpusError(f"{where}: cannot be read: {error.strerror}"), skipped)
     if not paths:
-        raise CorpusError(f"{folder}: no corpus.jsonl and no .txt or .md file in this folder or below it")
+        raise CorpusError(
+            f"{named(folder)}: no corpus.jsonl and no .txt or .md file in this folder or below it"
+        )
     return _read(folder, paths, skipped)
 
 
@@ -32,8 +40,8 @@ def document(path: Path, skipped: Skipped | None = None) -> Iterator[Document]:
     return _read(path.parent, [path], skipped)
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for here, folders, files in os.walk(folder):
+def _walk(folder: Path, closed: list[OSError]) -> Iterator[Path]:
+    for here, folders, files in os.walk(folder, onerror=closed.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if not name.startswith(".") and name.lower().endswith(SUFFIXES):
@@ -51,9 +59,13 @@ def _read(folder: Path, paths: list[Path], skipped: Skipped | None) -> Iterator[
 
 
 def _document(folder: Path, path: Path) -> Document:
-    text = path.read_text(encoding=encoding_of(path))
+    with reading(path), path.open(encoding=encoding_of(path)) as file:
+        if len(text := file.read(MAX_TEXT + 1)) > MAX_TEXT:
+            raise CorpusError(
+                f"{named(path)}: longer than {MAX_TEXT:,} characters; cut it into several files"
+            )
     name = path.relative_to(folder).as_posix()
     try:
         return records.document({"id": name, "title": path.stem, "text": text, "path": name})
     except BadRecord as error:
-        raise CorpusError(f"{str(path)!a}: the file's name is the document's id: {error}") from error
+        raise CorpusError(f"{named(path)}: the file's name is the document's id: {error}") from error

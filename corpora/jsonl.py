@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any, TypeVar
 import orjson
 
 from hybrid.corpora import records
+from hybrid.corpora.encodings import check_file, lines, named, reading
 from hybrid.corpora.records import BadRecord, Skipped
 from hybrid.errors import CorpusError
+from hybrid.limits import MAX_JSON_LINE
 from hybrid.types import Document
 
 _BOM = b"\xef\xbb\xbf"
@@ -20,6 +23,8 @@ _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
 )
+# Digits before a decimal point that may be more than 64 bits hold: orjson makes a float of those.
+_LONG = re.compile(rb"(?<![.0-9])[0-9]{19}")
 _Made = TypeVar("_Made")
 
 
@@ -31,12 +36,15 @@ def documents(path: Path, skipped: Skipped | None = None) -> Iterator[Document]:
 def read(
     path: Path, make: Callable[[dict[str, Any]], _Made], skipped: Skipped | None = None
 ) -> Iterator[_Made]:
-    """What ``make`` makes of each object; blank lines, CRLF and a byte order mark do not matter."""
+    """What ``make`` makes of each object; blank lines, CRLF and a byte order mark do not matter. Of a key
+    that stands twice in an object, the last counts."""
     for number, line in _lines(path):
         try:
+            if line is None:
+                raise BadRecord(f"longer than {MAX_JSON_LINE:,} bytes; give each record a line of its own")
             made = make(parse(line))
         except BadRecord as error:
-            records.report(CorpusError(f"{path}:{number}: {error}"), skipped)
+            records.report(CorpusError(f"{named(path)}:{number}: {error}"), skipped)
         else:
             yield made
 
@@ -45,7 +53,7 @@ def parse(line: bytes) -> dict[str, Any]:
     """One line's object. An escaped lone surrogate (``\\ud800``), which no UTF-8 can hold, becomes
     U+FFFD, except in an id, where it is refused."""
     try:
-        return _object(orjson.loads(line))
+        return _object(_loads(line))
     except orjson.JSONDecodeError as error:
         whole = _ESCAPE.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], line)
         if whole == line:
@@ -54,6 +62,16 @@ def parse(line: bytes) -> dict[str, Any]:
     if "\ufffd" in records.identifier(record):
         raise BadRecord("the id holds a lone surrogate")
     return record
+
+
+def _loads(line: bytes) -> Any:
+    value = orjson.loads(line)
+    if not _LONG.search(line):
+        return value
+    try:
+        return json.loads(line)
+    except RecursionError as error:
+        raise BadRecord("nested too deep") from error
 
 
 def _object(value: Any) -> dict[str, Any]:
@@ -70,12 +88,12 @@ def _refusal(line: bytes, error: orjson.JSONDecodeError) -> BadRecord:
     return BadRecord(f"not valid JSON: {error.msg} at column {error.colno}")
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
+def _lines(path: Path) -> Iterator[tuple[int, bytes | None]]:
+    check_file(path)
+    with reading(path), path.open("rb") as file:
+        for number, line in enumerate(lines(file, MAX_JSON_LINE), start=1):
+            if line is not None:
                 line = line.removeprefix(_BOM) if number == 1 else line
-                if line.strip():
-                    yield number, line
-    except OSError as error:
-        raise CorpusError(f"{path}: cannot be read: {error.strerror}") from error
+                if not line.strip():
+                    continue
+            yield number, line

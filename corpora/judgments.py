@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from hybrid.corpora.encodings import text_lines
+from hybrid.corpora.encodings import as_path, check_file, named, text_lines
 from hybrid.errors import CorpusError
+from hybrid.limits import shown
 from hybrid.types import Qrels
 
 _GRADE = re.compile(r"[+-]?[0-9]{1,9}")
@@ -19,9 +20,8 @@ def read_qrels(path: str | Path) -> Qrels:
     BEIR: query, document and grade separated by tabs, under a header row or without one. TREC: query,
     iteration (ignored), document and grade separated by white space. Grades are integers.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise CorpusError(f"{path}: no such file")
+    path = as_path(path)
+    check_file(path)
     qrels: Qrels = {}
     for number, line in text_lines(path):
         fields = _fields(line)
@@ -30,9 +30,9 @@ def read_qrels(path: str | Path) -> Qrels:
         try:
             _add(qrels, fields)
         except ValueError as error:
-            raise CorpusError(f"{path}:{number}: {error}") from error
+            raise CorpusError(f"{named(path)}:{number}: {error}") from error
     if not qrels:
-        raise CorpusError(f"{path}: holds no judgment")
+        raise CorpusError(f"{named(path)}: holds no judgment")
     return qrels
 
 
@@ -52,9 +52,10 @@ def _add(qrels: Qrels, fields: list[str]) -> None:
         )
     query_id, document_id, grade = fields
     if not _GRADE.fullmatch(grade.strip()):
-        raise ValueError(f"the grade {grade!r} is not an integer")
+        raise ValueError(f"the grade {shown(grade)} is not an integer")
     judged = qrels.setdefault(query_id, {})
     if judged.setdefault(document_id, int(grade)) != int(grade):
         raise ValueError(
-            f"document {document_id!r} was judged for query {query_id!r} before, with another grade"
+            f"document {shown(document_id)} was judged for query {shown(query_id)} before, "
+            "with another grade"
         )

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from hybrid.corpora import jsonl, records
-from hybrid.corpora.encodings import text_lines
+from hybrid.corpora.encodings import as_path, check_file, named, text_lines
 from hybrid.corpora.records import BadRecord
 from hybrid.errors import CorpusError
+from hybrid.limits import shown
 
 _HEADER_IDS = {"_id", "id", "qid", "query-id", "query_id"}
 _HEADER_TEXTS = {"text", "query"}
@@ -18,15 +19,16 @@ _HEADER_TEXTS = {"text", "query"}
 def read_queries(path: str | Path) -> dict[str, str]:
     """Query id -> text, in the file's order, from ``.jsonl`` (``_id`` or ``id``, and ``text``) or from
     ``.tsv`` or ``.txt`` (id, tab, text; a header row is recognised)."""
-    path = Path(path)
-    if not path.is_file():
-        raise CorpusError(f"{path}: no such file")
+    path = as_path(path)
+    check_file(path)
     kind = path.suffix.lower()
     if kind not in (".jsonl", ".tsv", ".txt"):
-        raise CorpusError(f"{path}: queries are read from .jsonl, or from .tsv or .txt with id, tab, text")
+        raise CorpusError(
+            f"{named(path)}: queries are read from .jsonl, or from .tsv or .txt with id, tab, text"
+        )
     queries = _collect(path, jsonl.read(path, _query) if kind == ".jsonl" else _tabbed(path))
     if not queries:
-        raise CorpusError(f"{path}: holds no query")
+        raise CorpusError(f"{named(path)}: holds no query")
     return queries
 
 
@@ -34,7 +36,7 @@ def _collect(path: Path, pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     queries: dict[str, str] = {}
     for query_id, text in pairs:
         if queries.setdefault(query_id, text) != text:
-            raise CorpusError(f"{path}: query {query_id!r} occurs twice, with different texts")
+            raise CorpusError(f"{named(path)}: query {shown(query_id)} occurs twice, with different texts")
     return queries
 
 
@@ -48,7 +50,7 @@ def _tabbed(path: Path) -> Iterator[tuple[str, str]]:
     for number, line in text_lines(path):
         query_id, tab, text = line.partition("\t")
         if not query_id or not tab:
-            raise CorpusError(f"{path}:{number}: expected a query's id, a tab and its text")
+            raise CorpusError(f"{named(path)}:{number}: expected a query's id, a tab and its text")
         if number == 1 and query_id.lower() in _HEADER_IDS and text.lower() in _HEADER_TEXTS:
             continue
         yield query_id, text

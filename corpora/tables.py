@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import TypeAlias
 
 from hybrid.corpora import records
-from hybrid.corpora.encodings import encoding_of
+from hybrid.corpora.encodings import encoding_of, lines, named, reading
 from hybrid.corpora.records import BadRecord, Skipped
 from hybrid.errors import CorpusError
+from hybrid.limits import MAX_TEXT, MAX_TEXT_LINE, shown
 from hybrid.types import Document
 
 Value: TypeAlias = str | int | float | bool
 
 # What a column is called, the first name that is there.
 _ROLES = {"id": records.ID_KEYS, "title": ("title",), "text": ("text", "content", "body")}
-_LONGEST_CELL = 2**31 - 1
 # Up to 15 digits survive a double and every JSON reader; more, or a leading zero or plus, is a
 # number in looks only (a barcode, a telephone, "007").
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,14})")
@@ -30,13 +30,14 @@ def documents(path: Path, skipped: Skipped | None = None) -> Iterator[Document]:
     """The documents of a table with the columns ``_id`` or ``id``, ``title`` and ``text`` (or
     ``content`` or ``body``), in any case; other columns become metadata, see `value`. An error names
     the line that its row begins at: cells may hold line breaks."""
-    csv.field_size_limit(_LONGEST_CELL)
-    with path.open(encoding=encoding_of(path), newline="") as file:
-        rows = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_TEXT))  # of the whole process: never lowered
+    with reading(path), path.open(encoding=encoding_of(path), newline="") as file:
+        source = _Lines(lines(file, MAX_TEXT_LINE))
+        rows = csv.reader(source, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
         names = _header(path, rows)
         roles = _roles(names)
         while True:
-            line = rows.line_num + 1
+            line = source.begin()
             try:
                 row = next(rows, None)
                 if row is None:
@@ -44,7 +45,33 @@ def documents(path: Path, skipped: Skipped | None = None) -> Iterator[Document]:
                 if any(row):
                     yield _document(names, roles, row)
             except (BadRecord, csv.Error) as error:
-                records.report(CorpusError(f"{path}:{line}: {error}"), skipped)
+                records.report(CorpusError(f"{named(path)}:{line}: {error}"), skipped)
+
+
+class _Lines:
+    """Hands lines to the csv module, so many characters a row: where a quote is never closed, or a comma
+    follows each line break in quotes, the rest of the file is one row."""
+
+    def __init__(self, found: Iterator[str | None]) -> None:
+        self._found = found
+        self._number = 0
+        self._room = MAX_TEXT_LINE
+
+    def begin(self) -> int:
+        """A new row; the number of its first line."""
+        self._room = MAX_TEXT_LINE
+        return self._number + 1
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._found)
+        self._number += 1
+        self._room -= len(line or "")
+        if line is None or self._room < 0:
+            raise BadRecord(f"longer than {MAX_TEXT_LINE:,} characters; is a quote left open?")
+        return line
 
 
 def value(cell: str) -> Value:
@@ -60,16 +87,16 @@ def value(cell: str) -> Value:
 def _header(path: Path, rows: Iterator[list[str]]) -> list[str]:
     try:
         names = [name.strip() for name in next(rows, [])]
-    except csv.Error as error:
-        raise CorpusError(f"{path}:1: {error}") from error
-    named = [name for name in names if name]
-    found = f"{path}:1: the header row has {', '.join(named) or 'no names'}"
+    except (BadRecord, csv.Error) as error:
+        raise CorpusError(f"{named(path)}:1: {error}") from error
+    given = [name for name in names if name]
+    found = f"{named(path)}:1: the header row has {shown(', '.join(given)) if given else 'no names'}"
     roles = _roles(names)
     if "id" not in roles:
         raise CorpusError(f'{found}: one must be "id" or "_id"')
     if not {"text", "title"} & roles.keys():
         raise CorpusError(f'{found}: one must be "text" or "title"')
-    if len(set(named)) < len(named):
+    if len(set(given)) < len(given):
         raise CorpusError(f"{found}: each name only once")
     return names
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hybrid import Document, Hit, Index, Results, vector
+from hybrid import Document, Hit, Index, Results, store, vector
 from hybrid.generation import Snapshot
 from hybrid.types import Mask
 from tests.durability import soak
@@ -18,6 +18,13 @@ from tests.durability.load import Load, fill
 from tests.durability.reader import Torn, Witness
 
 SECONDS = 6.0
+
+
+@pytest.fixture
+def early_compaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compaction by itself as soon as some dozens are dead."""
+    monkeypatch.setattr(store, "LEAST_DEAD", 40)
+    monkeypatch.setattr(store, "DEAD_SHARE", 0.1)
 
 
 @pytest.fixture
@@ -74,6 +81,18 @@ def test_and_while_the_index_is_compacted_again_and_again(
             load.wait(SECONDS / 10)
             index.compact()
     assert load.complaints(load.finish()) == []
+    holds(index, history, load.clock.acked)
+
+
+def test_and_while_it_compacts_itself(
+    early_compaction: None, tmp_path: Path, index: Index, history: History
+) -> None:
+    load = Load(tmp_path / "idx", index, history, threads=1, processes=1)
+    load.start()
+    with load.crowd():
+        load.wait(SECONDS)
+    assert load.complaints(load.finish()) == []
+    assert index.stats()["generation"] != "g1"
     holds(index, history, load.clock.acked)
 
 

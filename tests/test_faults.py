@@ -17,12 +17,11 @@ from typing import Any, Final
 
 import pytest
 
-from hybrid import Index, failpoints, vector
+from hybrid import Index, failpoints
 from hybrid.failpoints import POINTS, FailPoint
 from tests.durability import child
 from tests.durability.history import History
-from tests.durability.reader import state_of
-from tests.durability.trial import Trial
+from tests.durability.trial import Trial, early_graph
 
 
 @pytest.fixture
@@ -32,12 +31,6 @@ def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trial]:
     yield trial
     failpoints.disarm()
     trial.index.close()
-
-
-def early_graph(set: Callable[[Any, str, int], None]) -> None:
-    """A graph over some dozens of rows instead of some thousand."""
-    set(vector, "SEAL_AT", 40)
-    set(vector, "EXACT_ROWS", 50)
 
 
 # -- at every named point, at every call
@@ -109,7 +102,7 @@ def failing(module: Any, name: str, below: Path, broken: Broken) -> Iterator[Non
 def test_a_failure_of_every_system_call_in_turn(trial: Trial, module: Any, name: str) -> None:
     """Each operation is tried again and again, and each try fails one call later, until none fails."""
     codes = itertools.cycle((errno.ENOSPC, errno.EIO, errno.EMFILE))
-    for operation in operations(trial, steps=5):
+    for operation in operations(trial, steps=3):
         for at in range(1, 100):
             code = next(codes)
             broken = Broken(at, OSError(code, os.strerror(code)))
@@ -150,7 +143,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
 
 def on_a_small_disk(folder: str) -> None:
     """Less and less room, from all but nothing to a megabyte: then it fails elsewhere each time."""
-    early_graph(setattr)
+    early_graph()
     trial = Trial(Path(folder, "idx"), History(documents=120, touched=60))
     for room in range(0, 400, 16):
         with Ballast(Path(folder, "ballast"), room):
@@ -205,7 +198,7 @@ def test_files_that_may_not_grow(tmp_path: Path) -> None:
 def under_a_file_size_limit(path: str) -> None:
     """EFBIG reaches SQLite and tantivy too, which no patch of ours can."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    early_graph(setattr)
+    early_graph()
     trial = Trial(Path(path), History(documents=120, touched=60))
     for kilobytes in (*range(1, 20, 2), *range(20, 200, 12)):
         with child.limit(resource.RLIMIT_FSIZE, 1024 * kilobytes):
@@ -224,7 +217,7 @@ def test_out_of_file_descriptors(tmp_path: Path) -> None:
 
 
 def without_descriptors(path: str) -> None:
-    early_graph(setattr)
+    early_graph()
     trial = Trial(Path(path), History(documents=60))
     opened = []
     for spare in (*range(12), 16, 20, 24, 32):
@@ -283,7 +276,7 @@ def test_little_memory(tmp_path: Path) -> None:
 
 def with_little_memory(path: str, megabytes: str) -> None:
     """Prints each acknowledged step."""
-    early_graph(setattr)
+    early_graph()
     trial = Trial(Path(path), History(documents=60, touched=60, dim=512))
     sys.stdout.write(f"{trial.done}\n")
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
@@ -297,124 +290,3 @@ def with_little_memory(path: str, megabytes: str) -> None:
     trial.mend()
     sys.stdout.write(f"{trial.done}\n")
     trial.index.close()
-
-
-# -- who may write, what time it is, who was forked
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_a_folder_that_stops_being_writable() -> None:
-    with child.open_folder() as folder:
-        child.run(as_its_owner, folder)
-
-
-def as_its_owner(folder: str) -> None:
-    os.chown(folder, child.NOBODY, child.NOBODY)
-    child.become(child.NOBODY, child.NOBODY)
-    trial = Trial(Path(folder, "idx"))
-    folders = [trial.path, *(path for path in trial.path.rglob("*") if path.is_dir())]
-    for mode in (0o555, 0o755):
-        for path in folders:
-            path.chmod(mode)
-        for operation in operations(trial, steps=4):
-            operation()
-            trial.state()
-    trial.mend()
-    trial.check()
-    trial.index.close()
-    _no_writer_in(Path(folder), trial)
-
-
-def _no_writer_in(folder: Path, trial: Trial) -> None:
-    """A writer of a read-only folder, and a new index in one: refused, and nothing is left behind."""
-    for path in (folder, trial.path):
-        path.chmod(0o555)
-    before = sorted(folder.rglob("*"))
-    for make in (Index.open, Index.create):
-        with pytest.raises(StorageError) as caught:
-            make(folder / ("idx" if make == Index.open else "new"))
-        assert "\n" not in str(caught.value)
-    assert sorted(folder.rglob("*")) == before
-    with Index.open(trial.path, read_only=True) as reader:
-        assert len(reader) == trial.history.size(trial.done)
-
-
-def test_a_clock_that_goes_backwards(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, calls = time.time, itertools.count()
-    monkeypatch.setattr(time, "time", lambda: real() - 86_400 * next(calls))
-    monkeypatch.setattr(time, "time_ns", lambda: int(time.time() * 1e9))
-    with Index.open(trial.path, read_only=True) as reader:
-        for turn, operation in enumerate(operations(trial) * 2):
-            assert operation()
-            for path in trial.path.rglob("*"):
-                os.utime(path, (1e9 - turn, 1e9 - turn))
-            assert state_of(reader, trial.history, range(trial.done, trial.done + 1)) == trial.done
-    assert not trial.met
-    trial.check()
-
-
-def test_a_clock_that_stands_still(trial: Trial) -> None:
-    """A reader must see a switch of generations even if ``current`` looks as old as before."""
-    with Index.open(trial.path, read_only=True) as reader:
-        for _ in range(6):
-            for operation in (trial.step, lambda: trial.attempt(trial.index.compact)):
-                assert operation()
-                os.utime(trial.path / "current", (1e9, 1e9))
-            assert state_of(reader, trial.history, range(trial.done, trial.done + 1)) == trial.done
-            assert trial.step()
-            assert state_of(reader, trial.history, range(trial.done, trial.done + 1)) == trial.done
-
-
-USES: Final[dict[str, Callable[[Index], object]]] = {
-    "search": lambda index: index.search("common", mode="lexical"),
-    "search_many": lambda index: index.search_many(["common"], mode="lexical"),
-    "run": lambda index: index.run({"q": "common"}, mode="lexical"),
-    "get": lambda index: index.get("d1"),
-    "len": len,
-    "add": lambda index: index.add([]),
-    "delete": lambda index: index.delete(["d1"]),
-    "compact": lambda index: index.compact(),
-    "reindex": lambda index: index.reindex(analyzer="english"),
-    "repair": lambda index: index.repair(),
-    "verify": lambda index: index.verify(),
-    "stats": lambda index: index.stats(),
-    "backup": lambda index: index.backup("elsewhere"),
-    "documents": lambda index: list(index.documents()),
-}
-
-
-def test_a_forked_child_must_open_its_own(tmp_path: Path) -> None:
-    child.run(fork_an_index, tmp_path / "idx")
-
-
-def fork_an_index(path: str) -> None:
-    trial = Trial(Path(path))
-    if (pid := os.fork()) == 0:
-        status = 1
-        try:
-            _use_as_a_child(trial)
-            status = 0
-        finally:
-            trial.index.close()
-            del trial  # and with it the child's copy of the writer's lock
-            os._exit(status)
-    assert os.waitpid(pid, 0)[1] == 0
-    with pytest.raises(IndexLocked):
-        Index.open(path)
-    for _ in range(5):
-        assert trial.step()
-    trial.check()
-
-
-def _use_as_a_child(trial: Trial) -> None:
-    for name, use in USES.items():
-        try:
-            use(trial.index)
-        except IndexClosed as error:
-            assert "open it in this one" in str(error), name
-        else:
-            raise AssertionError(f"{name} works in a forked child")
-    with Index.open(trial.path, read_only=True) as own:
-        assert state_of(own, trial.history, range(trial.done, trial.done + 1)) == trial.done
-    with pytest.raises(IndexLocked):
-        Index.open(trial.path)

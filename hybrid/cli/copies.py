@@ -46,8 +46,10 @@ def restore(
     as_json: AsJson = False,
 ) -> None:
     """Check a backup and make an index of it."""
-    with bar("restoring", None):
-        hybrid.restore(backup, directory)
+    with Index.open(backup, read_only=True) as index:
+        documents = len(index)
+    with bar("restoring", documents) as progress:
+        hybrid.restore(backup, directory, progress=progress.advance)
     _report("restored", directory, as_json)
 
 

@@ -19,6 +19,7 @@ from hybrid import Document, Index
 NOBODY: Final = 65534
 _ROOT: Final = Path(__file__).parents[2]
 _MOUNT: Final = 'mount -t tmpfs -o size="$1",mode=777 tmpfs "$2" && shift 2 && exec "$@"'
+_BIND: Final = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"'
 
 
 def run(
@@ -36,18 +37,25 @@ def run(
 
 
 def start(
-    function: Callable[..., object], *arguments: object, before: Sequence[str] = ()
+    function: Callable[..., object], *arguments: object, before: Sequence[str] = (), talk: bool = False
 ) -> subprocess.Popen[str]:
-    """``function`` under way; its standard output and error can be read."""
+    """``function`` under way; its standard output and error can be read, and its input written."""
     name = function.__name__
     code = f"import sys; from {function.__module__} import {name}; {name}(*sys.argv[1:])"
     command = [*before, sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=_ROOT)
+    pipe = subprocess.PIPE
+    stdin = pipe if talk else subprocess.DEVNULL
+    return subprocess.Popen(command, stdin=stdin, stdout=pipe, stderr=pipe, text=True, cwd=_ROOT)
 
 
 def with_small_disk(folder: Path, size: str) -> list[str]:
     """The command that gives what follows it a disk of ``size`` ("4m") at ``folder``, alone."""
     return [*_namespace(), "sh", "-c", _MOUNT, "sh", size, str(folder)]
+
+
+def read_only(folder: Path) -> list[str]:
+    """The command that gives what follows it ``folder`` without the right to write."""
+    return [*_namespace(), "sh", "-c", _BIND, "sh", str(folder)]
 
 
 def _namespace() -> list[str]:
@@ -70,11 +78,13 @@ def mounting() -> str | None:
 def become(user: int, group: int, *groups: int) -> None:
     """Give this process away for good. What it may import afterwards is another matter: so everything
     that an index needs is used once before."""
-    with tempfile.TemporaryDirectory() as folder, Index.create(Path(folder, "i"), encoder=None) as index:
-        index.add([Document("1", "words 耳机", vector=[1.0, 0.0])])
-        index.search("words 耳机", vector=[1.0, 0.0], filter={"a": 1})
-        index.compact()
-        index.verify()
+    with tempfile.TemporaryDirectory() as folder:
+        with Index.create(Path(folder, "i"), encoder=None, analyzer="english") as index:
+            index.add([Document("1", "words", vector=[1.0, 0.0])])
+            index.search("words", vector=[1.0, 0.0], filter={"a": 1})
+            index.compact()
+        with Index.open(Path(folder, "i"), read_only=True) as index:
+            index.verify()
     os.setgroups(list(groups))
     os.setgid(group)
     os.setuid(user)

@@ -181,7 +181,9 @@ class Campaign:
         child = Child.start(Plan(way, random, self._path, *given, self._broken).live)
         problems = self._watch(child, {RANDOM: "found", OPENING: "opening"}.get(way), moment)
         if way != NOT and child.status == 0:
-            self.outcome.complaints.append(f"never killed {way}: it was not reached in {_STEPS_A_LIFE} steps")
+            self.outcome.complaints.append(
+                f"never killed {way}: it was not reached in {_STEPS_A_LIFE} steps"
+            )
         self.outcome.kills[way] += child.status == -signal.SIGKILL
         if problems:
             self._lost(problems[0])
@@ -248,7 +250,10 @@ def main(
     kills: Annotated[int, typer.Option(help="How often.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of the programs and the moments.")] = 1,
     without: Annotated[
-        str, typer.Option(help="Break the engine on purpose: replay (legs are not caught up), commit (too late).")
+        str,
+        typer.Option(
+            help="Break the engine on purpose: replay (legs are not caught up), commit (too late)."
+        ),
     ] = "",
 ) -> None:
     """Kill a writer again and again. Exit status 1 if anything was lost."""

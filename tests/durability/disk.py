@@ -1,4 +1,4 @@
-"""A disk as a power cut may leave it.
+"""A disk: what is durable of it, what is not, and what a power cut leaves.
 
 The model is that of Pillai et al., "All File Systems Are Not Created Equal" (OSDI 2014), at its weakest: what a
 file was given since its last fsync may be there, be absent or be torn, whatever became of its length; what
@@ -8,20 +8,20 @@ rename is one thing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
-from typing import Final, Literal, TypeAlias
+from typing import Final, TypeAlias
 
-from tests.durability.recording import Event, Unsupported
+from tests.durability.cuts import Fate, PowerCut
+from tests.durability.strace import Event, Unsupported
 
 SECTOR: Final = 512
 VOLATILE: Final = "-shm"
 """How the names of files end that are mapped memory: a cut takes them."""
 Tree: TypeAlias = dict[str, bytes | None]
 """Path -> content, None for a folder."""
-Fate: TypeAlias = Literal["kept", "lost", "zero", "torn"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Write:
 
 
 @dataclass(frozen=True)
-class Cut:
+class Truncation:
     """The file got this length."""
 
     at: int
@@ -42,40 +42,42 @@ class Cut:
 @dataclass
 class File:
     synced: bytes = b""
-    pending: list[Write | Cut] = field(default_factory=list)
+    pending: list[Write | Truncation] = field(default_factory=list)
     length: int = 0
 
-    def change(self, change: Write | Cut) -> None:
+    def change(self, change: Write | Truncation) -> None:
         if isinstance(change, Write) and change.offset < 0:  # to the end
             change = replace(change, offset=self.length)
-        end = change.length if isinstance(change, Cut) else change.offset + len(change.data)
-        self.length = end if isinstance(change, Cut) else max(self.length, end)
+        end = change.length if isinstance(change, Truncation) else change.offset + len(change.data)
+        self.length = end if isinstance(change, Truncation) else max(self.length, end)
         self.pending.append(change)
 
     def sync(self, before: int) -> None:
         """Make durable what had happened before event number ``before``."""
         covered = [change for change in self.pending if change.at < before]
-        self.synced = _applied(self.synced, covered, lambda: "kept", Random(0))
+        self.synced = _applied(self.synced, covered, ("kept",), Random(0))
         self.pending = [change for change in self.pending if change.at >= before]
 
-    def content(self, fate: Callable[[], Fate], random: Random) -> bytes:
-        """What a cut leaves, each pending change met by its ``fate``."""
-        return _applied(self.synced, self.pending, fate, random)
+    def content(self, fates: Sequence[Fate], random: Random) -> bytes:
+        """What a cut leaves, each pending change met by one of the ``fates``."""
+        return _applied(self.synced, self.pending, fates, random)
 
 
-def _applied(data: bytes, changes: list[Write | Cut], fate: Callable[[], Fate], random: Random) -> bytes:
+def _applied(
+    data: bytes, changes: list[Write | Truncation], fates: Sequence[Fate], random: Random
+) -> bytes:
     if not changes:
         return data
     room = bytearray(data)
     for change in changes:
-        _apply(room, change, fate(), random)
+        _apply(room, change, random.choice(fates), random)
     return bytes(room)
 
 
-def _apply(data: bytearray, change: Write | Cut, fate: Fate, random: Random) -> None:
+def _apply(data: bytearray, change: Write | Truncation, fate: Fate, random: Random) -> None:
     if fate == "lost":
         return
-    if isinstance(change, Cut):
+    if isinstance(change, Truncation):
         _resize(data, change.length)
         return
     _resize(data, max(len(data), change.offset + len(change.data)))
@@ -135,45 +137,17 @@ class Folder:
             entry.enter(self.synced)
         self.pending = [entry for entry in self.pending if entry.at >= before]
 
-    def entries(self, whim: Whim, random: Random) -> dict[str, Node]:
+    def entries(self, path: str, cut: PowerCut, random: Random) -> dict[str, Node]:
         """The names after a cut, each pending change made or undone."""
         entries = dict(self.synced)
         for entry in self.pending:
+            whim = cut.of(path + entry.name)
             if random.random() < (whim.deaths if entry.node is None else whim.births):
                 entry.enter(entries)
         return entries
 
 
 Node: TypeAlias = File | Folder
-
-
-@dataclass(frozen=True)
-class Whim:
-    """What a power cut does to whatever was not synced."""
-
-    name: str
-    births: float
-    """How likely a name that was made or moved is kept."""
-    deaths: float
-    """How likely a name that was removed stays so."""
-    fates: tuple[Fate, ...]
-    """What becomes of a write: one of these."""
-
-
-EXTREMES: Final = (
-    Whim("keeps nothing", 0, 0, ("lost",)),
-    Whim("keeps everything", 1, 1, ("kept",)),
-    Whim("keeps names, no data", 1, 1, ("lost",)),
-    Whim("keeps names and lengths, no data", 1, 1, ("zero",)),
-    Whim("keeps data, no names", 0, 0, ("kept",)),
-    Whim("keeps data and removals", 0, 1, ("kept",)),
-    Whim("keeps everything but removals", 1, 0, ("kept",)),
-)
-MIXTURES: Final = (
-    Whim("keeps most", 0.9, 0.9, ("kept", "kept", "kept", "lost", "torn")),
-    Whim("keeps half", 0.5, 0.5, ("kept", "lost", "zero", "torn")),
-    Whim("keeps names, tears data", 1, 1, ("torn",)),
-)
 
 
 class Disk:
@@ -231,25 +205,38 @@ class Disk:
             raise Unsupported(f"{path}: a file that is not known")
         return found
 
-    def after(self, whim: Whim, random: Random) -> Tree:
+    def after(self, cut: PowerCut, random: Random) -> Tree:
         """What a power cut now leaves."""
         tree: Tree = {}
-        self._grow(tree, "", self._root, whim, random)
+        self._grow(tree, "", self._root, cut, random)
         return tree
 
-    def _grow(self, tree: Tree, path: str, folder: Folder, whim: Whim, random: Random) -> None:
-        for name, node in sorted(folder.entries(whim, random).items()):
-            below = f"{path}{name}"
+    def _grow(self, tree: Tree, path: str, folder: Folder, cut: PowerCut, random: Random) -> None:
+        for name, node in sorted(folder.entries(path, cut, random).items()):
+            below = path + name
             if isinstance(node, Folder):
                 tree[below] = None
-                self._grow(tree, f"{below}/", node, whim, random)
+                self._grow(tree, f"{below}/", node, cut, random)
             elif not name.endswith(VOLATILE):
-                tree[below] = node.content(lambda: random.choice(whim.fates), random)
+                tree[below] = node.content(cut.of(below).fates, random)
+
+    def pending(self) -> Iterator[str]:
+        """The paths of what is not synced: files, and names that came or went."""
+        return _pending("", self._root)
 
 
-def _change(event: Event, at: int) -> Write | Cut:
+def _pending(path: str, folder: Folder) -> Iterator[str]:
+    yield from (path + entry.name for entry in folder.pending)
+    for name, node in folder.now.items():
+        if isinstance(node, Folder):
+            yield from _pending(f"{path}{name}/", node)
+        elif node.pending:
+            yield path + name
+
+
+def _change(event: Event, at: int) -> Write | Truncation:
     if event.action == "cut":
-        return Cut(at, event.offset)
+        return Truncation(at, event.offset)
     return Write(at, event.offset, event.data)
 
 

@@ -45,8 +45,9 @@ def shrink() -> None:
 
 def warm_up() -> None:
     """Load now what would otherwise be loaded in every process that is forked."""
-    memory = Program(0).memory(3)
-    memory.search("kettle 降噪", vector=[1.0] * DIM)
+    memory = MemoryIndex()
+    memory.add([Document("a", "kettle 降噪耳机", vector=[1.0] * DIM)])
+    memory.search("kettle", vector=[1.0] * DIM)
     np.unique([1])  # imports numpy.ma
     gc.collect()
     gc.freeze()

@@ -114,6 +114,8 @@ class Tally:
         """Takes down whatever goes wrong, and ends."""
         try:
             yield
+        except Torn as torn:
+            self.complaints.append(f"{self.name}: Torn: {torn}")
         except BaseException:
             self.complaints.append(f"{self.name}: {traceback.format_exc()}")
 
@@ -240,8 +242,15 @@ def state_of(index: Index, history: History, among: range) -> int:
             raise Torn(f"{mode}: {len(results)} documents, counted as {results.total} and {len(index)}")
         if mode == "vector":
             check_scores(history, results, query)
-    found = {hit.id: hit.document for hit in results}
-    for id in {*list(found)[:20], *(version.id for version in history.step(1).adds[:20])}:
-        if index.get(id) != found.get(id):
-            raise Torn(f"get({id!r}) is not what a search finds")
+    _check_gets(index, history, range(fits.start, among.stop))
     return fits.start
+
+
+def _check_gets(index: Index, history: History, among: range) -> None:
+    """A document by its id is of the state that a search finds, or of a later one."""
+    states = [history.state(n) for n in among]
+    for id in {*list(states[0])[:20], *(version.id for version in history.step(1).adds[:20])}:
+        document = index.get(id)
+        stamp = None if document is None else document.metadata["stamp"]
+        if stamp not in [state.get(id) for state in states]:
+            raise Torn(f"get({id!r}) has stamp {stamp}, which is of no state in {among}")

@@ -1,213 +1,112 @@
-"""What a process did to the files below a folder, in order, with the data: recorded by strace.
-
-Effects count from the moment a call returned; an fsync covers what had returned before it was called.
-"""
+"""What a writer did to its folder, recorded, and every state in which a power cut may leave that folder."""
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
+import shutil
+import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from random import Random
 
-Action: TypeAlias = Literal["file", "folder", "write", "cut", "rename", "unlink", "link", "sync", "mark"]
-
-_CALLS: Final = (
-    "openat,creat,write,pwrite64,writev,pwritev,pwritev2,lseek,ftruncate,truncate,fallocate,rename,renameat,"
-    "renameat2,unlink,unlinkat,rmdir,mkdir,mkdirat,link,linkat,symlink,symlinkat,fsync,fdatasync,dup,dup2,"
-    "dup3,fcntl,sendfile,copy_file_range,syncfs,sync_file_range"
-)
-_BY_NAME: Final[dict[str, Action | None]] = {
-    "rename": "rename",
-    "renameat": "rename",
-    "renameat2": "rename",
-    "mkdir": "folder",
-    "mkdirat": "folder",
-    "unlink": "unlink",
-    "unlinkat": "unlink",
-    "rmdir": "unlink",
-    "link": "link",
-    "linkat": "link",
-    "symlink": None,
-    "symlinkat": None,
-    "truncate": None,
-    "creat": None,
-}
-_MARK: Final = "//marks"
-_LINE: Final = re.compile(r"(\d+) +(\w+)\((.*)\) += (-?\d+)", re.DOTALL)
-_UNFINISHED: Final = re.compile(r"(\d+) +(.*) <unfinished \.\.\.>")
-_RESUMED: Final = re.compile(r"(\d+) +<\.\.\. \w+ resumed>(.*)", re.DOTALL)
-_STRING: Final = re.compile(r'"((?:\\x[0-9a-f]{2})*)"(\.\.\.)?')
-_DESCRIPTOR: Final = re.compile(r"(-?\d+|AT_FDCWD)<((?:\\x[0-9a-f]{2})*)>(\(deleted\))?")
-
-
-class Unsupported(Exception):
-    """The traced process did something to its files that is not modelled."""
+from tests.durability import scenario
+from tests.durability.cuts import EVERYTHING, EXTREMES, MIXTURES, PowerCut, site, splits
+from tests.durability.disk import Disk, Tree, lay, read
+from tests.durability.program import Kind, Program
+from tests.durability.strace import Event, record
 
 
 @dataclass(frozen=True)
-class Event:
-    """One thing that happened. Paths are relative to the folder. ``began``: how many events had happened
-    when the call was made."""
+class State:
+    """What a power cut left, and the rule that it is held to: at least ``steps`` operations of the program
+    were acknowledged, ``begun`` had begun."""
 
-    action: Action
-    path: str
-    began: int
-    data: bytes = b""
-    offset: int = 0
-    target: str = ""
+    tree: Tree = field(repr=False)
+    steps: int
+    begun: int
+    point: int
+    cut: str
 
-
-def record(command: Sequence[str], folder: Path, marks: Path) -> list[Event]:
-    """Run ``command``; what it did below ``folder``, and the lines it wrote to ``marks``."""
-    trace = marks.with_suffix(".strace")
-    options = [
-        "-f",
-        "-y",
-        "-xx",
-        "-s",
-        str(1 << 24),
-        "--seccomp-bpf",
-        "-e",
-        f"trace={_CALLS}",
-        "-e",
-        "signal=none",
-    ]
-    subprocess.run(["strace", *options, "-o", str(trace), *command], check=True)
-    return list(_Reader(folder, marks).events(trace))
+    @cached_property
+    def key(self) -> int:
+        return hash((tuple(self.tree.items()), self.steps, self.begun))
 
 
-@dataclass
-class _Open:
-    offset: int = 0
-    append: bool = False
+@dataclass(frozen=True)
+class Recording:
+    """What a writer did. Up to event ``start`` it is the same as another recording, whose process was
+    killed there."""
+
+    program: Program
+    events: Sequence[Event]
+    start: int = 0
+
+    @classmethod
+    def make(cls, seed: int, folder: Path) -> Recording:
+        """A new index, and all of the scenario."""
+        (folder / "root").mkdir(parents=True)
+        events = _record(seed, folder, 0, 0, len(scenario.SCRIPT))
+        return cls(scenario.program(seed), events)._checked(folder)
+
+    def killed(self, point: int, folder: Path) -> Recording:
+        """The writer killed before event ``point``; another one opens what it left, in the page cache too,
+        and does an operation or two."""
+        (left,) = self.states([point], [EVERYTHING])
+        (folder / "root").mkdir(parents=True)
+        lay(left.tree, folder / "root")
+        events = _record(self.program.seed, folder, left.steps, left.begun, left.begun + 1)
+        later = (replace(event, began=event.began + point) for event in events)
+        return Recording(self.program, [*self.events[:point], *later], point)._checked(folder)
+
+    def _checked(self, folder: Path) -> Recording:
+        (last,) = self.states([len(self.events)], [EVERYTHING])
+        if last.tree != read(folder / "root"):
+            raise RuntimeError("the recording does not come to what lies on the disk")
+        shutil.rmtree(folder)
+        return self
+
+    def sites(self) -> Counter[str]:
+        """How many fsyncs each site got."""
+        return Counter(site(event.path) for event in self.events if event.action == "sync")
+
+    def moments(self) -> dict[tuple[str, Kind], int]:
+        """For each site and kind of operation on an index that is there, the last moment before such an
+        fsync: all is written then, and nothing of it is safe."""
+        found: dict[tuple[str, Kind], int] = {}
+        step = 0
+        for number, event in enumerate(self.events):
+            if event.action == "mark":
+                step = int(event.data.split()[1])
+            elif event.action == "sync" and step:
+                found[site(event.path), self.program[step].kind] = number
+        return found
+
+    def acknowledged(self) -> list[int]:
+        """The points right after an operation was acknowledged."""
+        marks = ((n, event.data) for n, event in enumerate(self.events, 1) if event.action == "mark")
+        return [n for n, data in marks if data.startswith(b"done")]
+
+    def states(
+        self, points: Iterable[int], cuts: Sequence[PowerCut] = (), without: str | None = None
+    ) -> Iterator[State]:
+        """What is left of a cut before each of the events ``points`` (ascending); by default, of every kind
+        of cut. The fsyncs of the site ``without`` do nothing."""
+        disk, steps, begun, happened = Disk(), 0, 0, 0
+        for point in points:
+            for event in self.events[happened:point]:
+                disk.apply(event, ignored=event.action == "sync" and site(event.path) == without)
+                if event.action == "mark":
+                    what, number = event.data.split()
+                    begun = max(begun, int(number) + 1)
+                    steps = int(number) + 1 if what == b"done" else steps
+            happened = point
+            for cut in cuts or (*EXTREMES, *MIXTURES, *splits(set(map(site, disk.pending())))):
+                yield State(disk.after(cut, Random(f"{point} {cut.name}")), steps, begun, point, cut.name)
 
 
-@dataclass
-class _Call:
-    name: str
-    arguments: str
-    result: int
-    began: int
-
-    @property
-    def data(self) -> bytes:
-        """What was written; of a writev the parts joined."""
-        found = _STRING.findall(self.arguments)
-        if any(cut for _, cut in found):
-            raise Unsupported(f"{self.name}: strace cut its data short")
-        return b"".join(_plain(text) for text, _ in found)[: self.result]
-
-    @property
-    def numbers(self) -> list[int]:
-        """The last arguments that are plain numbers."""
-        return [int(number) for number in re.findall(r", (\d+)(?=,|$)", self.arguments)]
-
-
-def _plain(text: str) -> bytes:
-    return bytes.fromhex(text.replace("\\x", ""))
-
-
-class _Reader:
-    """Turns the lines of strace into events. One table of descriptors serves all processes, since only one
-    at a time has files open below the folder."""
-
-    def __init__(self, folder: Path, marks: Path) -> None:
-        self._folder, self._marks = os.fsencode(folder), os.fsencode(marks)
-        self._open: dict[int, _Open] = {}
-        self._count = 0
-
-    def events(self, trace: Path) -> Iterator[Event]:
-        with trace.open(encoding="ascii") as lines:
-            for call in self._calls(lines):
-                for event in self._understood(call):
-                    self._count += 1
-                    yield event
-
-    def _calls(self, lines: Iterable[str]) -> Iterator[_Call]:
-        """Calls that succeeded, in the order in which they returned."""
-        waiting: dict[str, tuple[str, int]] = {}
-        for line in lines:
-            began = self._count
-            if found := _UNFINISHED.match(line):
-                waiting[found[1]] = found[2], began
-                continue
-            if (found := _RESUMED.match(line)) and found[1] in waiting:
-                start, began = waiting.pop(found[1])
-                line = f"{found[1]} {start}{found[2]}"
-            if (found := _LINE.match(line)) and int(found[4]) >= 0:
-                yield _Call(found[2], found[3], int(found[4]), began)
-
-    def _understood(self, call: _Call) -> Iterator[Event]:
-        if call.name in _BY_NAME:
-            return self._named(call)
-        descriptor = _DESCRIPTOR.match(call.arguments)
-        if descriptor is None or descriptor[1] == "AT_FDCWD":
-            return self._opened(call) if call.name == "openat" else iter(())
-        path = self._below(_plain(descriptor[2]))
-        if path is None or descriptor[3]:  # elsewhere, or a file that has no name any more
-            return iter(())
-        return self._on(call, int(descriptor[1]), path)
-
-    def _below(self, path: bytes) -> str | None:
-        """The path relative to the folder; None where it lies elsewhere."""
-        if path == self._marks:
-            return _MARK
-        if path == self._folder or path.startswith(self._folder + b"/"):
-            return os.fsdecode(path[len(self._folder) + 1 :])
-        return None
-
-    def _paths(self, call: _Call) -> list[str | None]:
-        """The paths among the arguments, each completed by the folder that stands before it."""
-        found = re.findall(r'(?:<((?:\\x[0-9a-f]{2})*)>, )?"((?:\\x[0-9a-f]{2})*)"', call.arguments)
-        return [self._below(os.path.join(_plain(base), _plain(path))) for base, path in found]
-
-    def _opened(self, call: _Call) -> Iterator[Event]:
-        path = self._paths(call)[0]
-        if path is None:
-            return
-        self._open[call.result] = _Open(append="O_APPEND" in call.arguments)
-        if "O_CREAT" in call.arguments and path != _MARK:
-            yield Event("file", path, call.began)
-        if "O_TRUNC" in call.arguments:
-            yield Event("cut", path, call.began)
-
-    def _named(self, call: _Call) -> Iterator[Event]:
-        paths = self._paths(call)
-        if all(path is None for path in paths):
-            return
-        if None in paths or (action := _BY_NAME[call.name]) is None:
-            raise Unsupported(f"{call.name}: {paths}")
-        yield Event(action, paths[0] or "", call.began, target=paths[1] or "" if len(paths) > 1 else "")
-
-    def _on(self, call: _Call, descriptor: int, path: str) -> Iterator[Event]:
-        match call.name:
-            case "fcntl":
-                if "F_DUPFD" in call.arguments:
-                    self._open[call.result] = self._open[descriptor]
-            case "dup" | "dup2" | "dup3":
-                self._open[call.result] = self._open[descriptor]
-            case "lseek":
-                self._open.setdefault(descriptor, _Open()).offset = call.result
-            case "fsync" | "fdatasync":
-                yield Event("sync", path, call.began)
-            case "ftruncate":
-                yield Event("cut", path, call.began, offset=call.numbers[-1])
-            case "write" | "writev":
-                yield self._written(call, self._open[descriptor], path)
-            case "pwrite64":
-                yield Event("write", path, call.began, call.data, call.numbers[-1])
-            case "openat":  # relative to a folder
-                yield from self._opened(call)
-            case _:
-                raise Unsupported(f"{call.name}: {path}")
-
-    def _written(self, call: _Call, file: _Open, path: str) -> Event:
-        if path == _MARK:
-            return Event("mark", "", call.began, call.data)
-        start = -1 if file.append else file.offset
-        file.offset += call.result
-        return Event("write", path, call.began, call.data, start)
+def _record(seed: int, folder: Path, steps: int, begun: int, end: int) -> list[Event]:
+    root, marks = folder / "root", folder / "marks"
+    arguments = [str(value) for value in (seed, root / "idx", marks, steps, begun, end)]
+    return record([sys.executable, "-m", "tests.durability.scenario", *arguments], root, marks)
