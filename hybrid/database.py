@@ -56,9 +56,13 @@ def damaged(path: Path, what: object) -> IndexCorrupt:
 def create(path: Path) -> sqlite3.Connection:
     """A new database with empty tables."""
     connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.executescript(_SCHEMA)
-    return connection
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.executescript(_SCHEMA)
+        return connection
+    except BaseException:
+        connection.close()
+        raise
 
 
 def check_schema(path: Path, connection: sqlite3.Connection) -> None:

@@ -166,18 +166,27 @@ class Generation:
     # -- writing
 
     def commit(
-        self, documents: Sequence[Document], rows: Rows | None = None, deleted: Iterable[str] = ()
+        self,
+        documents: Sequence[Document],
+        rows: Rows | None = None,
+        deleted: Iterable[str] = (),
+        after: int = -1,
     ) -> Commit:
-        """Make a batch durable, project it, publish it."""
+        """Make a batch durable, project it, publish it; see ``Ledger.commit``."""
         terms = [self.terms(document) for document in documents]
-        if self._behind:
-            self._catch_up()
+        self.recover()
         self._behind = True
-        commit = self.ledger.commit(documents, rows, deleted)
+        commit = self.ledger.commit(documents, rows, deleted, after)
         self.lexical.apply(commit.first, terms, self._deaths(commit))
         self._behind = False
         self.snapshot = self._look()
         return commit
+
+    def recover(self) -> None:
+        """After a commit that failed half-way: find out what is durable, project it, publish it."""
+        if self._behind:
+            self._catch_up()
+            self.snapshot = self._look()
 
     def _deaths(self, commit: Commit) -> list[int]:
         """Whom the lexical leg lets go now: who died, and the largest ordinal of before if it was dead."""

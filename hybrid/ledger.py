@@ -92,7 +92,8 @@ class Ledger:
         """Lay an empty ledger down in ``folder``, which exists; returns its UUID."""
         RowFiles(folder).create()
         uuid = uuid4().hex
-        with closing(database.create(folder / "ledger.db")) as connection:
+        path = folder / "ledger.db"
+        with database.translated(path), closing(database.create(path)) as connection:
             meta = {
                 "uuid": uuid,
                 "settings": settings.model_dump_json(),
@@ -262,11 +263,16 @@ class Ledger:
     # -- writing
 
     def commit(
-        self, documents: Sequence[Document], rows: Rows | None = None, deleted: Iterable[str] = ()
+        self,
+        documents: Sequence[Document],
+        rows: Rows | None = None,
+        deleted: Iterable[str] = (),
+        after: int = -1,
     ) -> Commit:
         """Make a batch durable: new ``documents`` (each replaces a living one of its id), their vector
-        ``rows`` (ordinals counted from 0 within the batch, ascending), and the ids to be ``deleted``."""
-        first, seq, before = self.lifetimes.count, self.seq + 1, len(self.rows)
+        ``rows`` (ordinals counted from 0 within the batch, ascending), and the ids to be ``deleted``. Its
+        sequence number is higher than the last one and than ``after``."""
+        first, seq, before = self.lifetimes.count, max(self.seq, after) + 1, len(self.rows)
         deaths = np.array(
             sorted(self.living([*(document.id for document in documents), *deleted]).values()), np.int64
         )

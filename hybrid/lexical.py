@@ -225,9 +225,9 @@ class LexicalLeg:
     def _reading(self) -> Iterator[None]:
         try:
             yield
-        except (KeyboardInterrupt, SystemExit, GeneratorExit):
-            raise
-        except BaseException as cause:  # tantivy's PanicException is no Exception
+        except BaseException as cause:
+            if not _of_tantivy(cause):
+                raise
             raise self._corrupt(cause) from cause
 
     def _corrupt(self, cause: BaseException) -> IndexCorrupt:
@@ -261,9 +261,9 @@ class LexicalLeg:
             if self._writer is None:
                 self._writer = self._index.writer(_HEAP_BYTES, 1)
             yield self._writer
-        except BaseException as cause:  # tantivy's PanicException is no Exception
+        except BaseException as cause:
             self._abandon()
-            if isinstance(cause, (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError)):
+            if isinstance(cause, MemoryError) or not _of_tantivy(cause):
                 raise
             raise StorageError(
                 f"{self._folder}: the lexical leg failed: {cause}; the documents are safe"
@@ -344,6 +344,11 @@ class LexicalLeg:
             if self._adopted:
                 with suppress(OSError):  # the last listing will do, and the folder may be gone
                     self._list()
+
+
+def _of_tantivy(cause: BaseException) -> bool:
+    """An error, not somebody's wish to stop. A panic of tantivy's is no Exception."""
+    return isinstance(cause, Exception) or type(cause).__name__ == "PanicException"
 
 
 def _lockable(folder: Path) -> bool:

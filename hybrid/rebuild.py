@@ -49,7 +49,7 @@ class Rebuild:
         """Bring the new generation up to a snapshot of the old one: the first, or a later one."""
         gone = self._copied[~snapshot.live[self._copied]]
         if len(gone):
-            self._target.commit([], deleted=self._source.ledger.ids(gone.tolist()))
+            self._target.commit([], deleted=self._source.ledger.ids(gone.tolist()), after=snapshot.seq)
         live = np.flatnonzero(snapshot.live)
         fresh = live[live >= self._seen]
         for start in range(0, len(fresh), _BATCH):
@@ -59,11 +59,11 @@ class Rebuild:
     def _copy(self, snapshot: Snapshot, ordinals: Ordinals, progress: Progress | None) -> None:
         documents = snapshot.documents(ordinals.tolist())
         if self._embed is None:
-            self._target.commit(documents, _copied(snapshot.vectors.rows, ordinals))
+            self._target.commit(documents, _copied(snapshot.vectors.rows, ordinals), after=snapshot.seq)
             if progress is not None:
                 progress(len(documents))
         else:
-            self._target.commit(documents, self._embed(documents))
+            self._target.commit(documents, self._embed(documents), after=snapshot.seq)
         reach("rebuild.batch")
 
     def settle(self, stop: Callable[[], bool] = lambda: False) -> None:

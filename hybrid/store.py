@@ -40,6 +40,7 @@ class Store:
         self._stop = threading.Event()
         self._pid = os.getpid()
         self._closed = False
+        self._switched = False  # another generation may count on disk than in this process
         with self._typed():
             self.generation = self._open()
 
@@ -115,6 +116,7 @@ class Store:
         self.check_writable()
         with self._writing, self._typed():
             self.check_writable()
+            self._recover()
             yield self.generation
             self._compact_if_due()
 
@@ -149,6 +151,7 @@ class Store:
         with self._writing, self._typed():
             self.check_writable()
             self._end_compaction()
+            self._recover()
             with Rebuild(self.generation, self._directory.draft(), settings, analyzer, embed) as new:
                 new.follow(self.generation.snapshot, progress)
                 new.settle()
@@ -157,15 +160,24 @@ class Store:
     def _switch(self, new: Rebuild, analyzer: Analyzer) -> None:
         new.close()
         reach("rebuild.filled")
-        place = self._directory.switch(new.folder, new.uuid)
+        self._switched = True
+        self._directory.switch(new.folder, new.uuid)
         reach("rebuild.switched")
         self._compact_at = LEAST_DEAD
-        with self._switching:
-            self._replace(Generation(place.folder, analyzer, uuid=place.uuid))
+        self._analyzer = analyzer
+        self._recover()
         self._directory.sweep()
+
+    def _recover(self) -> None:
+        """Before writing: be where the disk is, also if the last write was interrupted."""
+        if self._switched:
+            with self._switching:
+                self._replace(self._open())
+        self.generation.recover()
 
     def _replace(self, generation: Generation) -> None:
         old, self.generation = self.generation, generation
+        self._switched = False
         old.retire()
 
     def _compact_if_due(self) -> None:
@@ -195,6 +207,7 @@ class Store:
             new.follow(snapshot, self._interrupt)
             new.settle(self._stop.is_set)
             with self._turn(), self._typed():
+                source.recover()
                 new.follow(source.snapshot)
                 self._switch(new, source.analyzer)
 

@@ -378,3 +378,15 @@ def test_normalisers_use_the_observed_minimum_where_theory_knows_none(tmp_path: 
         )
         assert [round(hit.score, 4) for hit in results] == [1.0, round(8 / 9, 4), round(5 / 9, 4), 0.0]
         assert np.isfinite([hit.score for hit in results]).all()
+
+
+def test_sequence_numbers_only_grow_also_across_compactions(index: Index) -> None:
+    seen = [index.stats()["sequence"]]
+    for i in range(4):
+        index.add([Document("again", f"text {i}")])
+        index.compact()
+        seen.append(index.stats()["sequence"])
+    index.delete([document.id for document in index.documents()])
+    index.compact()
+    seen.append(index.stats()["sequence"])
+    assert seen == sorted(set(seen))
