@@ -15,7 +15,8 @@ from hybrid.arrays import RowFiles, Rows
 from hybrid.directory import Directory, Place
 from hybrid.embedding import with_rows
 from hybrid.errors import CommitsLost, HybridError, IndexCorrupt
-from hybrid.ledger import Ledger, blocks, body, sealed
+from hybrid.ledger import Ledger
+from hybrid.records import blocks, body, sealed
 from hybrid.store import Store
 from hybrid.types import Document
 

@@ -13,9 +13,11 @@ everything is the old one. Whatever becomes of the format, ``current`` stays a J
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,6 +31,7 @@ from hybrid.files import sync, sync_tree
 from hybrid.settings import FORMAT
 
 _POINTER: Final = "current"
+_LOCK: Final = "writer.lock"
 
 Fill = Callable[[Path], str]
 """Fills an empty folder with a generation and returns the generation's UUID."""
@@ -47,7 +50,7 @@ class Directory:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self._lock = FileLock(self.path / "writer.lock", mode=0o666, thread_local=False)
+        self._lock = FileLock(self.path / _LOCK, mode=0o666, thread_local=False)
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], fill: Fill) -> Directory:
@@ -56,9 +59,12 @@ class Directory:
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             kind = "an index" if (target / _POINTER).exists() else "something"
             raise IndexExists(f"{target}: there is {kind} here already; open it, or choose another path")
+        _clear(target)
         draft = target.with_name(f".{target.absolute().name}.{uuid4().hex[:8]}.tmp")
+        lock = FileLock(draft / _LOCK, mode=0o666)
         try:
             (draft / "g1").mkdir(parents=True)
+            lock.acquire()
             _point(draft, Place(draft / "g1", fill(draft / "g1")))
             sync_tree(draft)
             os.rename(draft, target)
@@ -66,6 +72,7 @@ class Directory:
         except OSError as cause:
             raise StorageError(f"{target}: cannot be made: {cause.strerror}") from cause
         finally:
+            lock.release()
             shutil.rmtree(draft, ignore_errors=True)
         return cls(target)
 
@@ -154,9 +161,18 @@ class Directory:
         """Drop what no pointer names: old generations and unfinished ones. Processes that still read one
         have its files open or mapped, and go on."""
         current = self.current().folder
-        for path in self.path.glob("g[0-9]*"):
-            if path != current:
-                shutil.rmtree(path, ignore_errors=True)
+        if left := [path for path in self.path.glob("g[0-9]*") if path != current]:
+            sync(self.path)  # the pointer must not fall back to what goes now
+        for path in left:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _clear(target: Path) -> None:
+    """Remove the drafts of ``target`` whose makers are dead: those whose lock is free."""
+    for draft in target.parent.glob(f".{glob.escape(target.absolute().name)}.????????.tmp"):
+        if (draft / _LOCK).exists():
+            with suppress(OSError, Timeout), FileLock(draft / _LOCK, timeout=0):
+                shutil.rmtree(draft, ignore_errors=True)
 
 
 def _number(generation: Path) -> int:

@@ -161,8 +161,8 @@ class Index:
     def get(self, id: str) -> Document | None:
         """The document of this id, or None."""
         with self._store.reading() as snapshot:
-            found = snapshot.generation.ledger.living([id])
-            return snapshot.documents([found[id]])[0] if id in found else None
+            ordinal = snapshot.generation.ledger.find(id, snapshot.count, snapshot.seq)
+            return None if ordinal is None else snapshot.documents([ordinal])[0]
 
     def __len__(self) -> int:
         with self._store.reading() as snapshot:

@@ -14,12 +14,13 @@ import numpy as np
 
 from hybrid import analyzers
 from hybrid.arrays import Rows
+from hybrid.bm25 import LexicalView
 from hybrid.columns import Columns
 from hybrid.embedding import with_rows
 from hybrid.errors import CommitsLost, IndexCorrupt, IndexMismatch
 from hybrid.filters import Filter
 from hybrid.ledger import Commit, Ledger
-from hybrid.lexical import LexicalLeg, LexicalView
+from hybrid.lexical import LexicalLeg
 from hybrid.settings import Profile, Settings
 from hybrid.types import Analyzer, Document, Mask, Ordinals
 from hybrid.vector import VectorLeg, VectorView

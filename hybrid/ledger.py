@@ -11,11 +11,9 @@ the commit. Before it nothing of the batch exists; after it neither kill -9 nor 
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,10 +22,11 @@ from uuid import uuid4
 
 import numpy as np
 
-from hybrid import database, lifetimes
+from hybrid import database, lifetimes, records
 from hybrid.arrays import RowFiles, Rows
 from hybrid.errors import CommitsLost, IndexCorrupt, StorageError
 from hybrid.failpoints import reach
+from hybrid.files import sync
 from hybrid.head import Head
 from hybrid.lifetimes import NEVER, Lifetimes
 from hybrid.settings import Profile, Settings
@@ -66,6 +65,7 @@ class Ledger:
             if not read_only:
                 self._writer = database.writer(self._path)
                 opened.callback(self._writer.close)
+                self._settle()
             database.check_schema(self._path, self._reader)
             self._meta = self._checked_meta()
             self.uuid = self._meta["uuid"]
@@ -76,6 +76,13 @@ class Ledger:
             self.refresh()
             self._compare(known, read_only)
             opened.pop_all()
+
+    def _settle(self) -> None:
+        """Make durable what is there: a writer killed inside a COMMIT leaves a batch that lies in the
+        machine's memory only so far, and what follows is built upon it."""
+        for path in (Path(f"{self._path}-wal"), self._path, self._path.parent):
+            if path.exists():
+                sync(path)
 
     def _compare(self, known: int | None, read_only: bool) -> None:
         """With what the head knew before the ledger was read."""
@@ -100,7 +107,7 @@ class Ledger:
                 "profile": profile.model_dump_json(),
             }
             meta |= {"seq": str(seq), "rows": "0", "dim": "0", "digest": "0"}
-            connection.executemany("INSERT INTO meta VALUES (?, ?)", sealed(meta).items())
+            connection.executemany("INSERT INTO meta VALUES (?, ?)", records.sealed(meta).items())
         Head(folder, uuid).write(seq)
         return uuid
 
@@ -151,7 +158,7 @@ class Ledger:
 
     def _checked_meta(self) -> dict[str, str]:
         meta = dict(self._reader.execute("SELECT key, value FROM meta"))
-        if meta != sealed(meta):
+        if meta != records.sealed(meta):
             raise database.damaged(self._path, "the table meta is damaged")
         return meta
 
@@ -171,7 +178,7 @@ class Ledger:
 
     def _check_blocks(self, rows: Rows, first: int) -> None:
         """Rows from ``first`` on must be those that were written."""
-        for start, end, sound in blocks(self._reader, rows, first):
+        for start, end, sound in records.blocks(self._reader, rows, first):
             if start != first or not sound:
                 raise database.damaged(
                     self._path.with_name("text.*"), f"vectors from row {first} on are damaged"
@@ -210,7 +217,7 @@ class Ledger:
                 found = self._reader.execute(sql, part).fetchall()
             for ordinal, *rest in found:
                 try:
-                    yield ordinal, body(*rest)
+                    yield ordinal, records.body(*rest)
                 except (IndexCorrupt, TypeError, AttributeError) as error:
                     raise database.damaged(self._path, f"ordinal {ordinal}: {error}") from error
 
@@ -222,6 +229,16 @@ class Ledger:
             with self._lock, self._translated():
                 found.update(self._reader.execute(sql, part).fetchall())
         return [found[ordinal] for ordinal in ordinals]
+
+    def find(self, id: str, count: int, seq: int) -> int | None:
+        """The ordinal of ``id`` as of sequence number ``seq``, when there were ``count`` ordinals."""
+        sql = (
+            "SELECT ordinal FROM documents WHERE id = ? AND dead IS NULL AND ordinal < ? "
+            "UNION ALL SELECT ordinal FROM documents WHERE dead > ? AND id = ? AND ordinal < ?"
+        )
+        with self._lock, self._translated():
+            found = self._reader.execute(sql, (id, count, seq, id, count)).fetchone()
+        return None if found is None else int(found[0])
 
     def living(self, ids: Iterable[str]) -> dict[str, int]:
         """The ordinals of those of ``ids`` that live now."""
@@ -254,7 +271,7 @@ class Ledger:
         ):
             source.connection.backup(target)
             meta = dict(target.execute("SELECT key, value FROM meta"))
-        if meta != sealed(meta):
+        if meta != records.sealed(meta):
             raise database.damaged(self._path, "the table meta is damaged")
         # After the rows were counted: what is committed of the arrays never changes.
         self._files.copy(folder, int(meta["rows"]), int(meta["dim"]), progress)
@@ -284,7 +301,7 @@ class Ledger:
             reach("ledger.vectors")
         digest = self.lifetimes.after(deaths, births, seq)
         changed = {"seq": seq, "rows": before + added, "dim": dim, "digest": digest}
-        meta = sealed(self._meta | {key: str(value) for key, value in changed.items()})
+        meta = records.sealed(self._meta | {key: str(value) for key, value in changed.items()})
         version, self._version = self._version, -1  # whatever interrupts this, the next look is whole
         with self._transaction() as connection:
             self._record(connection, first, seq, documents, deaths)
@@ -316,7 +333,7 @@ class Ledger:
         )
         born = ((first + i, document.id, seq) for i, document in enumerate(documents))
         connection.executemany("INSERT INTO documents (ordinal, id, born) VALUES (?, ?, ?)", born)
-        bodies = (_body(first + i, document) for i, document in enumerate(documents))
+        bodies = (records.row(first + i, document) for i, document in enumerate(documents))
         connection.executemany("INSERT INTO bodies VALUES (?, ?, ?, ?, ?)", bodies)
 
     @property
@@ -347,46 +364,6 @@ class Ledger:
 
     def _translated(self) -> AbstractContextManager[None]:
         return database.translated(self._path)
-
-
-def sealed(meta: Mapping[str, str]) -> dict[str, str]:
-    """The table ``meta`` with a checksum over the rest of it."""
-    rest = {key: value for key, value in sorted(meta.items()) if key != "crc"}
-    return {**rest, "crc": str(_crc(*(part for item in rest.items() for part in item)))}
-
-
-def blocks(connection: sqlite3.Connection, rows: Rows, first: int = 0) -> Iterator[tuple[int, int, bool]]:
-    """The blocks in which the rows from ``first`` on were written: start, end, and whether they still are
-    what was written."""
-    query = "SELECT first, rows, crc FROM blocks WHERE first >= ? ORDER BY first"
-    for start, count, crc in connection.execute(query, (first,)):
-        yield start, start + count, rows[start : start + count].crc() == crc
-
-
-def body(id: str, title: str, text: str, metadata: str, crc: int) -> Document:
-    """A document from its row, checked. Raises IndexCorrupt."""
-    if crc != _crc(id, title, text, metadata):
-        raise IndexCorrupt(f"document {id!r} is damaged")
-    return Document(id, text, title, json.loads(metadata))
-
-
-def _body(ordinal: int, document: Document) -> tuple[int, str, str, str, int]:
-    metadata = json.dumps(document.metadata, ensure_ascii=False, separators=(",", ":"))
-    return (
-        ordinal,
-        document.title,
-        document.text,
-        metadata,
-        _crc(document.id, document.title, document.text, metadata),
-    )
-
-
-def _crc(*parts: str) -> int:
-    crc = 0
-    for part in parts:
-        data = part.encode()
-        crc = zlib.crc32(data, zlib.crc32(len(data).to_bytes(8, "little"), crc))
-    return crc
 
 
 def _slices(items: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:

@@ -1,8 +1,6 @@
 """The lexical leg: BM25 over tantivy's inverted index.
 
-Texts are analysed in Python and handed over as terms joined by spaces. One field holds the terms of
-title and text; k1 = 1.2 and b = 0.75 are tantivy's own, and it keeps lengths in one byte. Statistics
-count dead documents until their segment is merged, so scores are exact again after compaction.
+Texts are analysed in Python and handed over as terms.
 
 The index says itself how much of the ledger it reflects: every ordinal up to its largest, since ordinals
 are added in order and a tantivy commit is atomic. (A marker document would say it too, but it would count
@@ -17,101 +15,26 @@ import os
 import shutil
 import tempfile
 import threading
-from collections import Counter
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import tantivy
 
-from hybrid import manifest, segments
+from hybrid import bm25, manifest, segments
+from hybrid.bm25 import LexicalView
 from hybrid.errors import IndexCorrupt, StorageError
 from hybrid.failpoints import reach
 from hybrid.files import sync, sync_tree
-from hybrid.types import Candidates, Mask, Ordinals, Scores
 
 _HEAP_BYTES: Final = 64_000_000  # of one writer thread; below 15 MB tantivy refuses
 _SLACK: Final = 16
 _TOKENIZER: Final = "terms"
+_WATCH: Final = 0.3  # seconds between two looks whether a merge has ended
 _RETRIES: Final = 5  # readings of a folder in which merges come and go
 _log = logging.getLogger(__name__)
-
-
-def _schema() -> tantivy.Schema:
-    builder = tantivy.SchemaBuilder()
-    # Signed on purpose: deleting by term on an unsigned field silently deletes nothing.
-    builder.add_integer_field("ordinal", indexed=True, fast=True)
-    builder.add_text_field("terms", tokenizer_name=_TOKENIZER, index_option="freq")
-    return builder.build()
-
-
-@dataclass(frozen=True)
-class LexicalView:
-    """The lexical leg as of one tantivy commit. Any number of threads may search it."""
-
-    searcher: tantivy.Searcher
-    schema: tantivy.Schema
-    reflects: int
-    """Holds every ordinal below this one."""
-    listed: bool = True
-    """The files are those of a listing, not only sound each by itself."""
-
-    def search(self, terms: Sequence[str], k: int, allowed: Mask | None = None) -> Candidates:
-        """The best ``k`` by BM25 of those that contain a term (repeats weigh more), among ``allowed``.
-
-        ``allowed`` is bool (n,) over ordinals; ordinals from n on are left out. tantivy cannot express
-        the filter, so more and more is fetched until k pass or the list ends: a filter costs no recall.
-        """
-        if (query := self._query(terms)) is None:
-            return Candidates.none()
-        share = 1.0 if allowed is None else max(float(allowed.mean()) if len(allowed) else 0.0, 1e-9)
-        most = max(self.searcher.num_docs, 1)
-        limit = int(min(most, (k + _SLACK) / share))
-        while True:
-            ordinals, scores = self._fetch(query, limit)
-            last = scores[-1] if len(scores) else 0.0
-            complete = limit >= most or len(ordinals) < limit
-            if allowed is not None:
-                passing = _pass(ordinals, allowed)
-                ordinals, scores = ordinals[passing], scores[passing]
-            # Ties at the cut go to the smaller ordinal, so everything that ties must have been seen.
-            if complete or (len(scores) > k and last < scores[k - 1]):
-                return Candidates.ranked(ordinals, scores, k, floor=0.0)
-            limit = min(most, limit * 4)
-
-    def count(self, terms: Sequence[str], allowed: Mask | None = None) -> int:
-        """How many documents among ``allowed`` contain a term."""
-        if (query := self._query(terms)) is None:
-            return 0
-        if allowed is None:
-            return int(self.searcher.search(query, 1, count=True).count)  # type: ignore[attr-defined]
-        ordinals, _ = self._fetch(query, max(self.searcher.num_docs, 1))
-        return int(_pass(ordinals, allowed).sum())
-
-    def ordinals(self) -> Ordinals:
-        """Every ordinal that the index holds alive, ascending."""
-        found, _ = self._fetch(tantivy.Query.all_query(), max(self.searcher.num_docs, 1))
-        return np.sort(found)
-
-    def vocabulary(self) -> dict[str, int]:
-        """Every term and in how many living documents it occurs."""
-        return dict(self.searcher.terms_with_prefix("terms", "", tantivy.Query.all_query()))
-
-    def _query(self, terms: Sequence[str]) -> tantivy.Query | None:
-        clauses = [(tantivy.Occur.Should, self._clause(term, n)) for term, n in Counter(terms).items()]
-        return tantivy.Query.boolean_query(clauses) if clauses else None
-
-    def _clause(self, term: str, repeats: int) -> tantivy.Query:
-        query = tantivy.Query.term_query(self.schema, "terms", term, "freq")
-        return query if repeats == 1 else tantivy.Query.boost_query(query, float(repeats))
-
-    def _fetch(self, query: tantivy.Query, limit: int) -> tuple[Ordinals, Scores]:
-        hits = self.searcher.search(query, limit, count=False).hits
-        ordinals = self.searcher.fast_field_values("ordinal", [address for _, address in hits])
-        return np.array(ordinals, np.int64), np.array([score for score, _ in hits], np.float32)
 
 
 class LexicalLeg:
@@ -130,8 +53,10 @@ class LexicalLeg:
         self._known: dict[str, segments.Sum] = {}
         self._writer: tantivy.IndexWriter | None = None
         self._lock = threading.Lock()
+        self._leaving = threading.Event()
+        self._watcher: threading.Thread | None = None
         self._adopted = True
-        self._listed = True
+        self._listed, self._listed_at = True, (0, 0)
         if read_only:
             return
         try:
@@ -172,16 +97,10 @@ class LexicalLeg:
         return commit
 
     def _opened(self, folder: Path) -> tantivy.Index:
-        self._schema = _schema()
         try:
-            index = tantivy.Index(self._schema, str(folder))
+            return bm25.open_index(folder)
         except ValueError as cause:
             raise self._corrupt(cause) from cause
-        index.register_tokenizer(
-            _TOKENIZER, tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build()
-        )
-        index.config_reader("manual")
-        return index
 
     def view(self) -> LexicalView:
         """The leg as of its last commit. Raises IndexCorrupt."""
@@ -190,11 +109,7 @@ class LexicalLeg:
 
     def _viewed(self, index: tantivy.Index) -> LexicalView:
         with self._reading():
-            index.reload()
-            searcher = index.searcher()
-            everyone = tantivy.Query.all_query()
-            top = searcher.search(everyone, 1, count=False, order_by_field="ordinal").hits
-            return LexicalView(searcher, self._schema, int(top[0][0]) + 1 if top else 0, self._listed)
+            return LexicalView.of(index, self._listed)
 
     def _read(self) -> LexicalView:
         """As a reader: what counts now, in whichever folder that is."""
@@ -207,9 +122,12 @@ class LexicalLeg:
                 if folder != self._folder:
                     self._folder, self._index = folder, self._opened(folder)
                 return self._viewed(self._index)
-            except (FileNotFoundError, IndexCorrupt) as error:
-                if not patience:  # a merge may have removed a file meanwhile; not so often
+            except (FileNotFoundError, PermissionError, IndexCorrupt) as error:
+                # A merge may just have removed a file, or written one that the writer has yet to open to
+                # others; not so often.
+                if not patience:
                     raise self._corrupt(error) from error
+                time.sleep(_WATCH / _RETRIES * (_RETRIES - patience))
         raise AssertionError("unreachable")
 
     def _mirrored(self, folder: Path, commit: segments.Commit) -> LexicalView:
@@ -240,10 +158,7 @@ class LexicalLeg:
         with self._writing() as writer:
             top = first - 1
             for top, terms in enumerate(documents, first):
-                document = tantivy.Document()
-                document.add_integer("ordinal", top)
-                document.add_text("terms", " ".join(terms))
-                writer.add_document(document)
+                writer.add_document(bm25.document(top, terms))
             for ordinal in deaths:
                 if ordinal != top:
                     writer.delete_documents_by_term("ordinal", int(ordinal))
@@ -251,7 +166,8 @@ class LexicalLeg:
             writer.commit()
             reach("lexical.committed")
         if self._adopted:
-            self._list()
+            with self._lock:
+                self._list()
 
     @contextmanager
     def _writing(self) -> Iterator[tantivy.IndexWriter]:
@@ -259,7 +175,11 @@ class LexicalLeg:
         and silently lacks a batch. What it missed is replayed from the ledger."""
         try:
             if self._writer is None:
+                segments.tidy(self._folder)
                 self._writer = self._index.writer(_HEAP_BYTES, 1)
+                self._leaving.clear()
+                self._watcher = threading.Thread(target=self._watch, name="hybrid-merges", daemon=True)
+                self._watcher.start()
             yield self._writer
         except BaseException as cause:
             self._abandon()
@@ -272,25 +192,47 @@ class LexicalLeg:
     def _abandon(self) -> None:
         """Let the writer go for good: as long as anything (a traceback) refers to it, it holds its lock."""
         writer, self._writer = self._writer, None
+        self._end_watch()
         if writer is not None:
             with suppress(BaseException):
                 writer.wait_merging_threads()
 
+    def _end_watch(self) -> None:
+        self._leaving.set()
+        if self._watcher is not None:
+            self._watcher.join()
+            self._watcher = None
+
     def _list(self) -> None:
-        """Write down what the last commit consists of. Merges go on by themselves, so a crash may leave an
-        older listing; then the footers must do."""
+        """Write down what the last commit consists of; let others read what tantivy keeps to itself."""
         for patience in reversed(range(_RETRIES)):
             try:
+                stamp = self._stamp()
                 commit = segments.Commit.read(self._folder)
                 self._known = segments.listing(self._folder, commit, self._known)
                 break
             except FileNotFoundError:  # a merge has removed it
                 if not patience:
                     raise
+        for name in ("meta.json", ".managed.json"):
+            with suppress(OSError):  # of another user, who has done it
+                os.chmod(self._folder / name, self._folder.stat().st_mode & 0o666)
         value = {"uuid": self._uuid, "folder": self._folder.name, "meta": commit.crc, "files": self._known}
         manifest.write(self._manifest, value)
-        self._listed = True
+        self._listed, self._listed_at = True, stamp
         reach("lexical.listed")
+
+    def _stamp(self) -> tuple[int, int]:
+        status = (self._folder / "meta.json").stat()
+        return status.st_ino, status.st_mtime_ns
+
+    def _watch(self) -> None:
+        """Merges end when they end, after the commit; list what they leave, too. (A crash may come before;
+        then the files' own checksums must do.)"""
+        while not self._leaving.wait(_WATCH):
+            with self._lock, suppress(OSError, IndexCorrupt):
+                if self._adopted and self._stamp() != self._listed_at:
+                    self._list()
 
     def copy(self, folder: Path) -> None:
         """Put the last commit into ``folder``, as a leg of its own."""
@@ -339,6 +281,7 @@ class LexicalLeg:
     def close(self) -> None:
         """Wait for merges and let the directory go."""
         writer, self._writer = self._writer, None
+        self._end_watch()
         if writer is not None:
             writer.wait_merging_threads()
             if self._adopted:
@@ -355,9 +298,3 @@ def _lockable(folder: Path) -> bool:
     """Whether this process may take tantivy's lock on ``folder``."""
     lock = folder / ".tantivy-meta.lock"
     return os.access(folder, os.W_OK) and (not lock.exists() or os.access(lock, os.W_OK))
-
-
-def _pass(ordinals: Ordinals, allowed: Mask) -> Mask:
-    known = ordinals < len(allowed)
-    known[known] = allowed[ordinals[known]]
-    return known

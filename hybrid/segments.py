@@ -72,6 +72,16 @@ def check(folder: Path, commit: Commit, listed: Mapping[str, Sum], known: Mappin
             raise IndexCorrupt(f"{path}: damaged")
 
 
+def tidy(folder: Path) -> None:
+    """Remove what no commit names. A crash in the middle of a commit leaves a ``.del`` file, and tantivy,
+    which gives the next commit the same number, would find it in its way for ever. No writer may
+    be open."""
+    named = Commit.read(folder).files
+    for path in folder.iterdir():
+        if path.name not in named and path.name.rpartition(".")[2] in (*_KINDS, "del", "temp"):
+            path.unlink()
+
+
 def _footer(path: Path) -> tuple[Sum, int]:
     """The file's length with the CRC that its footer names, and how many bytes that CRC covers."""
     with path.open("rb") as file:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from hybrid import manifest
 from hybrid.directory import Directory, Place
@@ -114,3 +115,16 @@ def test_what_is_no_index_is_not_touched(tmp_path: Path) -> None:
     with pytest.raises(IndexNotFound):
         Directory(tmp_path / "nowhere").claim()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_draft_of_a_dead_process_goes_and_that_of_a_living_one_stays(tmp_path: Path) -> None:
+    for name in (".idx.00000000.tmp", ".idx.11111111.tmp", ".other.00000000.tmp"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "writer.lock").touch()
+    with FileLock(tmp_path / ".idx.11111111.tmp" / "writer.lock"):
+        Directory.create(tmp_path / "idx", fill)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".idx.11111111.tmp",
+        ".other.00000000.tmp",
+        "idx",
+    ]

@@ -229,3 +229,12 @@ def test_lifetimes_grow_without_changing_what_was_seen() -> None:
     assert lifetimes.live(3, 2).tolist() == [True, True, True]
     assert lifetimes.live(3, 3).tolist() == [True, False, True]
     assert lifetimes.count == 5003
+
+
+def test_a_document_is_found_as_of_any_sequence_number(folder: Path) -> None:
+    ledger = Ledger(folder)
+    ledger.commit([Document("a", "1"), Document("b", "1")])
+    ledger.commit([Document("a", "2")], deleted=["b"])
+    assert [ledger.find(id, 2, 1) for id in "abc"] == [0, 1, None]
+    assert [ledger.find(id, 3, 2) for id in "abc"] == [2, None, None]
+    ledger.close()

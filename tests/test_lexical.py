@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import stat
+import time
 from pathlib import Path
 
 import numpy as np
@@ -106,3 +108,41 @@ def test_a_filter_costs_no_recall(
     assert allowed[found.ordinals].all()
     assert leg.view().count(query, allowed) == len(best)
     leg.close()
+
+
+def test_what_a_crash_in_the_middle_of_a_commit_left_is_not_in_the_way(tmp_path: Path) -> None:
+    leg = LexicalLeg(tmp_path, "uuid")
+    leg.adopt()
+    leg.apply(0, [["a"], ["b"]], [])
+    before = {path.name: path.read_bytes() for path in leg_folder(tmp_path).iterdir()}
+    leg.apply(2, [], [0])
+    leg.close()
+    folder = leg_folder(tmp_path)
+    assert [path.suffix for path in folder.iterdir() if path.name not in before] == [".del"]
+    for name in ("meta.json", ".managed.json"):  # as if it had died before it wrote these
+        (folder / name).write_bytes(before[name])
+    leg = LexicalLeg(tmp_path, "uuid")
+    leg.apply(2, [], [0])
+    assert leg.view().ordinals().tolist() == [1]
+    leg.close()
+
+
+def test_merges_after_the_last_commit_are_listed_too(tmp_path: Path) -> None:
+    leg = LexicalLeg(tmp_path, "uuid")
+    leg.adopt()
+    for i in range(12):
+        leg.apply(i, [["a"]], [])
+    end = time.monotonic() + 20
+    while leg.view().searcher.num_segments > 8 and time.monotonic() < end:
+        time.sleep(0.05)
+    reader = LexicalLeg(tmp_path, "uuid", read_only=True)
+    while not reader.view().listed and time.monotonic() < end:
+        time.sleep(0.05)
+    assert reader.view().listed
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in leg_folder(tmp_path).glob("*.json")}
+    assert modes["meta.json"] == stat.S_IMODE(leg_folder(tmp_path).stat().st_mode) & 0o666
+    leg.close()
+
+
+def leg_folder(folder: Path) -> Path:
+    return next(folder.glob("lexical-*/"))

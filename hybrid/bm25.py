@@ -1,0 +1,127 @@
+"""BM25 over one commit of a tantivy index.
+
+One field holds the terms of title and text, joined by spaces; k1 = 1.2 and b = 0.75 are tantivy's own, and
+it keeps lengths in one byte. Statistics count dead documents until their segment is merged, so scores are
+exact again after compaction.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import tantivy
+
+from hybrid.types import Candidates, Mask, Ordinals, Scores
+
+_SLACK: Final = 16
+_TOKENIZER: Final = "terms"
+
+
+def open_index(folder: Path) -> tantivy.Index:
+    """The index in ``folder``, made if absent. Raises ValueError."""
+    index = tantivy.Index(schema(), str(folder))
+    index.register_tokenizer(
+        _TOKENIZER, tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build()
+    )
+    index.config_reader("manual")
+    return index
+
+
+def schema() -> tantivy.Schema:
+    builder = tantivy.SchemaBuilder()
+    # Signed on purpose: deleting by term on an unsigned field silently deletes nothing.
+    builder.add_integer_field("ordinal", indexed=True, fast=True)
+    builder.add_text_field("terms", tokenizer_name=_TOKENIZER, index_option="freq")
+    return builder.build()
+
+
+def document(ordinal: int, terms: Sequence[str]) -> tantivy.Document:
+    made = tantivy.Document()
+    made.add_integer("ordinal", ordinal)
+    made.add_text("terms", " ".join(terms))
+    return made
+
+
+@dataclass(frozen=True)
+class LexicalView:
+    """The lexical leg as of one tantivy commit. Any number of threads may search it."""
+
+    searcher: tantivy.Searcher
+    schema: tantivy.Schema
+    reflects: int
+    """Holds every ordinal below this one."""
+    listed: bool = True
+    """The files are those of a listing, not only sound each by itself."""
+
+    @classmethod
+    def of(cls, index: tantivy.Index, listed: bool) -> LexicalView:
+        """The index as of its last commit."""
+        index.reload()
+        searcher = index.searcher()
+        top = searcher.search(tantivy.Query.all_query(), 1, count=False, order_by_field="ordinal").hits
+        return cls(searcher, schema(), int(top[0][0]) + 1 if top else 0, listed)
+
+    def search(self, terms: Sequence[str], k: int, allowed: Mask | None = None) -> Candidates:
+        """The best ``k`` by BM25 of those that contain a term (repeats weigh more), among ``allowed``.
+
+        ``allowed`` is bool (n,) over ordinals; ordinals from n on are left out. tantivy cannot express
+        the filter, so more and more is fetched until k pass or the list ends: a filter costs no recall.
+        """
+        if (query := self._query(terms)) is None:
+            return Candidates.none()
+        share = 1.0 if allowed is None else max(float(allowed.mean()) if len(allowed) else 0.0, 1e-9)
+        most = max(self.searcher.num_docs, 1)
+        limit = int(min(most, (k + _SLACK) / share))
+        while True:
+            ordinals, scores = self._fetch(query, limit)
+            last = scores[-1] if len(scores) else 0.0
+            complete = limit >= most or len(ordinals) < limit
+            if allowed is not None:
+                passing = _pass(ordinals, allowed)
+                ordinals, scores = ordinals[passing], scores[passing]
+            # Ties at the cut go to the smaller ordinal, so everything that ties must have been seen.
+            if complete or (len(scores) > k and last < scores[k - 1]):
+                return Candidates.ranked(ordinals, scores, k, floor=0.0)
+            limit = min(most, limit * 4)
+
+    def count(self, terms: Sequence[str], allowed: Mask | None = None) -> int:
+        """How many documents among ``allowed`` contain a term."""
+        if (query := self._query(terms)) is None:
+            return 0
+        if allowed is None:
+            return int(self.searcher.search(query, 1, count=True).count)  # type: ignore[attr-defined]
+        ordinals, _ = self._fetch(query, max(self.searcher.num_docs, 1))
+        return int(_pass(ordinals, allowed).sum())
+
+    def ordinals(self) -> Ordinals:
+        """Every ordinal that the index holds alive, ascending."""
+        found, _ = self._fetch(tantivy.Query.all_query(), max(self.searcher.num_docs, 1))
+        return np.sort(found)
+
+    def vocabulary(self) -> dict[str, int]:
+        """Every term and in how many living documents it occurs."""
+        return dict(self.searcher.terms_with_prefix("terms", "", tantivy.Query.all_query()))
+
+    def _query(self, terms: Sequence[str]) -> tantivy.Query | None:
+        clauses = [(tantivy.Occur.Should, self._clause(term, n)) for term, n in Counter(terms).items()]
+        return tantivy.Query.boolean_query(clauses) if clauses else None
+
+    def _clause(self, term: str, repeats: int) -> tantivy.Query:
+        query = tantivy.Query.term_query(self.schema, "terms", term, "freq")
+        return query if repeats == 1 else tantivy.Query.boost_query(query, float(repeats))
+
+    def _fetch(self, query: tantivy.Query, limit: int) -> tuple[Ordinals, Scores]:
+        hits = self.searcher.search(query, limit, count=False).hits
+        ordinals = self.searcher.fast_field_values("ordinal", [address for _, address in hits])
+        return np.array(ordinals, np.int64), np.array([score for score, _ in hits], np.float32)
+
+
+def _pass(ordinals: Ordinals, allowed: Mask) -> Mask:
+    known = ordinals < len(allowed)
+    known[known] = allowed[ordinals[known]]
+    return known
