@@ -55,7 +55,7 @@ def damaged(path: Path, what: object) -> IndexCorrupt:
 
 def create(path: Path) -> sqlite3.Connection:
     """A new database with empty tables."""
-    connection = sqlite3.connect(path, isolation_level=None)
+    connection = blank(path)
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.executescript(_SCHEMA)
@@ -63,6 +63,12 @@ def create(path: Path) -> sqlite3.Connection:
     except BaseException:
         connection.close()
         raise
+
+
+def blank(path: Path) -> sqlite3.Connection:
+    """A new, empty database file. (Made by SQLite, no umask would let the group write to it.)"""
+    path.touch()
+    return sqlite3.connect(path, isolation_level=None)
 
 
 def check_schema(path: Path, connection: sqlite3.Connection) -> None:

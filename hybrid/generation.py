@@ -21,6 +21,7 @@ from hybrid.errors import CommitsLost, IndexCorrupt, IndexMismatch
 from hybrid.filters import Filter
 from hybrid.ledger import Commit, Ledger
 from hybrid.lexical import LexicalLeg
+from hybrid.lifetimes import NEVER
 from hybrid.settings import Profile, Settings
 from hybrid.types import Analyzer, Document, Mask, Ordinals
 from hybrid.vector import VectorLeg, VectorView
@@ -250,12 +251,18 @@ class Generation:
     def disagreements(self) -> Iterator[str]:
         """Where ledger, legs and vectors contradict one another: one line each."""
         yield from self.ledger.check()
-        held, expected = self.lexical.view().ordinals(), self._held()
+        view = self.lexical.view()
+        held, expected = view.ordinals(), self._held()
+        if self._read_only:  # what a writer has yet to do to the leg, after a crash, is no damage
+            dead = np.flatnonzero(self.ledger.lifetimes.dead != NEVER)
+            held, expected = (
+                np.setdiff1d(part, dead) for part in (held, expected[expected < view.reflects])
+            )
         if len(missing := np.setdiff1d(expected, held)):
             yield f"lexical leg: lacks {len(missing)} documents, the first with ordinal {missing[0]}"
         if len(excess := np.setdiff1d(held, expected)):
             yield f"lexical leg: holds {len(excess)} documents too many, the first with ordinal {excess[0]}"
-        yield from self._vocabulary(held)
+        yield from self._vocabulary(view.ordinals())
         strangers = self.ledger.rows.ordinals >= self.ledger.lifetimes.count
         if strangers.any():
             yield f"vectors: {int(strangers.sum())} rows belong to no document"

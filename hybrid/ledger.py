@@ -267,7 +267,7 @@ class Ledger:
         with (
             self._translated(),
             closing(database.Reader(self._path)) as source,
-            closing(sqlite3.connect(folder / self._path.name)) as target,
+            closing(database.blank(folder / self._path.name)) as target,
         ):
             source.connection.backup(target)
             meta = dict(target.execute("SELECT key, value FROM meta"))
