@@ -4,7 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check clean
+.PHONY: demo test check clean crash power damage fuzz load soak
+MINUTES ?= 3
+ROUNDS ?= 500
 
 demo: $(READY)
 	$(BIN)/hybrid demo
@@ -18,6 +20,19 @@ check: $(READY)
 	$(BIN)/mypy --strict -p hybrid
 	$(BIN)/mypy --strict tests
 	$(BIN)/lint-imports
+
+# What is tried to lose or falsify data: tests/durability/README.md
+crash: $(READY)
+	$(BIN)/python -m tests.durability.crash --kills 1000
+
+power: $(READY)
+	$(BIN)/python -m tests.durability.power
+
+damage: $(READY)
+	$(BIN)/python -m tests.durability.damage --rounds $(ROUNDS)
+
+fuzz load soak: $(READY)
+	$(BIN)/python -m tests.durability.$@ --minutes $(MINUTES)
 
 clean:
 	rm -rf .venv build dist *.egg-info hybrid-demo

@@ -15,9 +15,21 @@ from hybrid.errors import SettingsError
 from hybrid.limits import shown
 from hybrid.types import Analyzer
 
-__all__ = ["Chinese", "English", "Mixed", "by_name", "read_user_dictionary"]
+__all__ = ["Chinese", "English", "Mixed", "by_name", "load", "read_user_dictionary"]
 
 _WITH_DICTIONARY: dict[str, type[Chinese] | type[Mixed]] = {"chinese": Chinese, "mixed": Mixed}
+
+
+def load(spec: str | Analyzer) -> Analyzer:
+    """The analyzer that ``spec`` names or is. Raises SettingsError for anything else."""
+    if isinstance(spec, str):
+        return by_name(spec)
+    methods = callable(getattr(spec, "terms", None)) and callable(getattr(spec, "spans", None))
+    if methods and isinstance(getattr(spec, "id", None), str):
+        return spec
+    raise SettingsError(
+        f"{shown(spec)} is no analyzer; choose english, chinese or mixed, or give an Analyzer"
+    )
 
 
 def by_name(name: str, user_words: Iterable[str] = ()) -> Analyzer:

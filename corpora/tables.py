@@ -45,7 +45,7 @@ def documents(path: Path, skipped: Skipped | None = None) -> Iterator[Document]:
                 if any(row):
                     yield _document(names, roles, row)
             except (BadRecord, csv.Error) as error:
-                records.report(CorpusError(f"{named(path)}:{line}: {error}"), skipped)
+                records.report(CorpusError(f"{named(path)}:{line}: {_printable(error)}"), skipped)
 
 
 class _Lines:
@@ -88,7 +88,7 @@ def _header(path: Path, rows: Iterator[list[str]]) -> list[str]:
     try:
         names = [name.strip() for name in next(rows, [])]
     except (BadRecord, csv.Error) as error:
-        raise CorpusError(f"{named(path)}:1: {error}") from error
+        raise CorpusError(f"{named(path)}:1: {_printable(error)}") from error
     given = [name for name in names if name]
     found = f"{named(path)}:1: the header row has {shown(', '.join(given)) if given else 'no names'}"
     roles = _roles(names)
@@ -99,6 +99,11 @@ def _header(path: Path, rows: Iterator[list[str]]) -> list[str]:
     if len(set(given)) < len(given):
         raise CorpusError(f"{found}: each name only once")
     return names
+
+
+def _printable(error: Exception) -> str:
+    """The csv module quotes the tab that it missed."""
+    return str(error).replace("\t", "\\t")
 
 
 def _roles(names: list[str]) -> dict[str, int]:

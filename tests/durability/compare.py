@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any, Final
 
 import numpy as np
 
 from hybrid import RRF, Document, HybridError, Index, MemoryIndex, Results
 from tests.durability.program import IDS, Program, Query
 
-_ALL = 10 * len(IDS)
+_ALL: Final = 10 * len(IDS)
 
 
 class Lost(Exception):
@@ -36,6 +39,7 @@ class Judge:
             complaints.append(f"with {self.steps} operations: {complaint}")
             if self.steps >= self.begun:
                 raise Lost(f"{who}: {'; '.join(complaints)}")
+            self.memory = deepcopy(self.memory)
             self.program[self.steps].remember(self.memory)
             self.steps += 1
 
@@ -55,48 +59,63 @@ def difference(index: Index, memory: MemoryIndex, asked: Sequence[Query], *, exa
 
 
 def _differences(index: Index, memory: MemoryIndex, asked: Sequence[Query], exact: bool) -> Iterator[str]:
-    yield from documents(index, memory)
+    yield from _documents(index, memory)
     for query in asked:
         yield from _words(index, memory, query, exact)
         yield from _meaning(index, memory, query)
         yield from _both(index, memory, query, exact)
 
 
-def documents(index: Index, memory: MemoryIndex) -> Iterator[str]:
-    """Where what is stored differs: ids, texts, titles, metadata."""
+def _documents(index: Index, memory: MemoryIndex) -> Iterator[str]:
+    """Where what is stored differs: ids, texts, titles, metadata, vectors."""
     if len(index) != len(memory):
         yield f"{len(index)} documents, not {len(memory)}"
-    for id in IDS:
-        if (mine := index.get(id)) != (its := memory.get(id)):
-            yield f"document {id}: {_shown(mine)}, not {_shown(its)}"
+    for mine, its in zip_longest(index.documents(), memory.documents()):
+        if mine != its:
+            yield f"{_shown(mine)}, not {_shown(its)}"
+        elif mine is not None and not _same_vector(mine, its):
+            yield f"{_shown(mine)} has another vector"
+    for id in IDS[::8]:
+        if (one := index.get(id)) != (other := memory.get(id)):
+            yield f"get {id!r}: {_shown(one)}, not {_shown(other)}"
+
+
+def _same_vector(mine: Document, its: Document) -> bool:
+    if mine.vector is None or its.vector is None:
+        return mine.vector is its.vector
+    return np.array_equal(mine.vector, its.vector)
+
+
+def _ask(index: Index, memory: MemoryIndex, text: str | None, **options: Any) -> tuple[Results, Results]:
+    return index.search(text, **options), memory.search(text, **options)
 
 
 def _words(index: Index, memory: MemoryIndex, query: Query, exact: bool) -> Iterator[str]:
-    options = {"k": _ALL, "mode": "lexical", "filter": query.where}
-    mine, its = index.search(query.text, **options), memory.search(query.text, **options)
-    yield from _same_ids(f"lexical {query.text!r} {query.where}", mine, its)
+    what = f"lexical {query.text!r} {query.where}"
+    mine, its = _ask(index, memory, query.text, k=_ALL, mode="lexical", filter=query.where)
+    yield from _same_ids(what, mine, its)
     if mine.total != its.total:
-        yield f"lexical {query.text!r}: total {mine.total}, not {its.total}"
+        yield f"{what}: total {mine.total}, not {its.total}"
     if exact:
-        yield from _same_scores(f"lexical {query.text!r}", mine, its, 1e-4)
+        yield from _same_scores(what, mine, its, 1e-4)
 
 
 def _meaning(index: Index, memory: MemoryIndex, query: Query) -> Iterator[str]:
     for k in (5, _ALL):
-        options = {"k": k, "mode": "vector", "filter": query.where}
-        mine = index.search(None, vector=query.vector, **options)
-        its = memory.search(None, vector=query.vector, **options)
-        yield from _same_ids(f"vector, {k} nearest, {query.where}", mine, its)
-        yield from _same_scores(f"vector, {k} nearest, {query.where}", mine, its, 1e-4)
+        what = f"vector, {k} nearest, {query.where}"
+        options: dict[str, Any] = {"vector": query.vector, "k": k, "mode": "vector", "filter": query.where}
+        mine, its = _ask(index, memory, None, **options)
+        yield from _same_ids(what, mine, its)
+        yield from _same_scores(what, mine, its, 1e-4)
 
 
 def _both(index: Index, memory: MemoryIndex, query: Query, exact: bool) -> Iterator[str]:
-    options = {"k": _ALL, "mode": "hybrid", "filter": query.where, "fusion": RRF()}
-    mine = index.search(query.text, vector=query.vector, **options)
-    its = memory.search(query.text, vector=query.vector, **options)
-    yield from _same_ids(f"hybrid {query.text!r} {query.where}", mine, its)
+    what = f"hybrid {query.text!r} {query.where}"
+    options: dict[str, Any] = {"vector": query.vector, "k": _ALL, "filter": query.where, "fusion": RRF()}
+    mine, its = _ask(index, memory, query.text, **options)
+    yield from _same_ids(what, mine, its)
     if exact:  # documents whose scores tie up to rounding may swap ranks: 1/60 - 1/62
-        yield from _same_scores(f"hybrid {query.text!r}", mine, its, 2e-3)
+        yield from _same_scores(what, mine, its, 2e-3)
 
 
 def _same_ids(what: str, mine: Results, its: Results) -> Iterator[str]:
@@ -119,4 +138,4 @@ def _same_scores(what: str, mine: Results, its: Results, tolerance: float) -> It
 
 
 def _shown(document: Document | None) -> str:
-    return "none" if document is None else f"{document.title} {document.text[:20]!r} {document.metadata}"
+    return "none" if document is None else f"{document.id} of {document.title} {document.text[:20]!r}"

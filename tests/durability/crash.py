@@ -17,13 +17,12 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import cycle, islice
+from itertools import count, cycle, islice
 from pathlib import Path
 from random import Random
 from typing import Annotated, Any, Final
 
 import typer
-from rich.table import Table
 
 from hybrid import Index, MemoryIndex
 from hybrid.failpoints import POINTS, arm
@@ -31,7 +30,7 @@ from tests.durability.compare import Judge
 from tests.durability.forks import Child, RebuildReports, Report, die
 from tests.durability.program import Life, Program, queries, shrink, warm_up
 from tests.durability.sabotage import Part, part, sabotage
-from tests.durability.show import CONSOLE, progress, scratch
+from tests.durability.show import CONSOLE, progress, scratch, show_table
 
 RANDOM: Final = "at a random moment"
 OPENING: Final = "while it opens"
@@ -98,13 +97,23 @@ class Plan:
         for point in POINTS:
             if point == self.way:
                 often = point.startswith(("ledger", "lexical"))
-                before = iter(range(self.random.randint(0, 3) if often else 0))
-                arm(point, lambda before=before: next(before, None) is None and die())  # type: ignore[misc]
+                arm(point, _dying(self.random.randint(1, 4) if often else 1))
 
     def _die_merging(self) -> None:
         if _segments(self.path) >= _MERGE_FACTOR:
             time.sleep(self.random.uniform(0, _SECONDS_OF_CHANCE[MERGING]))
             die()
+
+
+def _dying(reached: int) -> Callable[[], None]:
+    """Dies when called the ``reached``-th time."""
+    calls = count(1)
+
+    def called() -> None:
+        if next(calls) == reached:
+            die()
+
+    return called
 
 
 def _segments(path: Path) -> int:
@@ -126,13 +135,10 @@ class Outcome:
     complaints: list[str] = field(default_factory=list)
     operations: int = 0
 
-    def table(self) -> Table:
-        table = Table("killed", "kills", "losses", "rebuilds", box=None)
-        for way in WAYS:
-            table.add_row(way, str(self.kills[way]), str(self.losses[way]), str(self.rebuilds[way]))
-        totals = (self.kills.total(), self.losses.total(), self.rebuilds.total())
-        table.add_row("all", *map(str, totals), style="bold")
-        return table
+    def rows(self) -> list[tuple[object, ...]]:
+        counts = (self.kills, self.losses, self.rebuilds)
+        every = [(way, *(count[way] for count in counts)) for way in WAYS]
+        return [*every, ("all", *(count.total() for count in counts))]
 
 
 class Campaign:
@@ -264,7 +270,7 @@ def main(
             task = bar.add_task("kills", total=kills)
             campaign = Campaign(seed, folder, part(without))
             outcome = campaign.run(kills, lambda: bar.update(task, advance=1, refresh=True))
-        CONSOLE.print(outcome.table())
+        show_table(("killed", "kills", "losses", "rebuilds"), outcome.rows())
         for complaint in outcome.complaints:
             CONSOLE.print(complaint, markup=False)
         seconds = time.monotonic() - begin

@@ -1,10 +1,4 @@
-"""A disk: what is durable of it, what is not, and what a power cut leaves.
-
-The model is that of Pillai et al., "All File Systems Are Not Created Equal" (OSDI 2014), at its weakest: what a
-file was given since its last fsync may be there, be absent or be torn, whatever became of its length; what
-was done to a folder's entries since the folder's own fsync may be done or undone, each by itself. Only a
-rename is one thing.
-"""
+"""A disk: what is durable of it, what is not, and what a power cut leaves (see ``cuts``)."""
 
 from __future__ import annotations
 

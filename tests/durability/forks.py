@@ -117,11 +117,14 @@ def _work(work: Work, pipe: int) -> int:
     try:
         work(report)
     except BaseException as error:
-        report("error", f"{type(error).__name__}: {error}"[:500] + _where(error))
+        report("error", complaint(error))
         return 1
     return 0
 
 
-def _where(error: BaseException) -> str:
+def complaint(error: BaseException) -> str:
+    """What was raised, and where."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f" ({os.path.basename(frame.filename)}:{frame.lineno})"
+    return (
+        f"{type(error).__name__}: {error}"[:500] + f" ({os.path.basename(frame.filename)}:{frame.lineno})"
+    )

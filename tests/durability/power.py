@@ -17,38 +17,36 @@ import logging
 import shutil
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import Annotated, Final, Literal, NamedTuple, TypeAlias
+from typing import Annotated, Final, Literal, NamedTuple
 
 import numpy as np
 import typer
 from rich.progress import Progress
-from rich.table import Table
 
 from hybrid import Document, Index, MemoryIndex
 from tests.durability.compare import Judge
-from tests.durability.cuts import site
 from tests.durability.disk import lay
-from tests.durability.forks import RebuildReports, Report, side_by_side
+from tests.durability.forks import Ended, RebuildReports, Report, complaint, side_by_side
 from tests.durability.program import Program, queries, shrink, warm_up
-from tests.durability.recording import Recording, State
-from tests.durability.show import CONSOLE, progress, scratch
+from tests.durability.recording import ALL, Recording, State
+from tests.durability.show import CONSOLE, progress, scratch, show_table
 
-_BATCH: Final = 32
-_SECONDS_A_STATE: Final = 30.0
-_SHOWN: Final = 20
-
-Verdict: TypeAlias = Literal["sound", "rebuilt", "lost"]
+_CHUNK: Final = 8  # states a child
+_SECONDS_A_CHUNK: Final = 60.0
+_SHOWN: Final = 3  # losses of each kind
 
 
 class Judged(NamedTuple):
-    verdict: Verdict
+    """What came of a state."""
+
+    verdict: Literal["sound", "rebuilt", "lost"]
     why: str = ""
 
 
@@ -68,12 +66,42 @@ class Bench:
     def judge(self, program: Program, states: Iterable[State]) -> Iterator[tuple[State, Judged]]:
         """What came of each, in order."""
         rest = iter(states)
-        while batch := list(islice(rest, _BATCH)):
-            new = list({state.key: state for state in batch if state.key not in self._known}.values())
-            works = [partial(_try, program, self._memory(program, s.steps), s, self._folder) for s in new]
-            for state, events in zip(new, side_by_side(works, _SECONDS_A_STATE), strict=True):
-                self._known[state.key] = _judged(dict(events))
+        while batch := list(islice(rest, _CHUNK * 8)):
+            self._look_into(program, batch)
             yield from ((state, self._known[state.key]) for state in batch)
+
+    def _look_into(self, program: Program, states: list[State]) -> None:
+        """Judge those that are not known yet; again for what a child left that died or hung on another."""
+        while new := list({state.key: state for state in states if state.key not in self._known}.values()):
+            for state in new:
+                self._memory(program, state.steps)  # before the fork, so that every child has it
+            chunks = [new[start : start + _CHUNK] for start in range(0, len(new), _CHUNK)]
+            works = [partial(self._chunk, program, chunk) for chunk in chunks]
+            for chunk, events in zip(chunks, side_by_side(works, _SECONDS_A_CHUNK), strict=True):
+                self._learn(chunk, events)
+
+    def _learn(self, chunk: list[State], events: Ended) -> None:
+        key = chunk[0].key
+        for event, value in events:
+            if event == "state":
+                key = chunk[value].key
+                self._known[key] = Judged("sound")
+            elif event == "error":
+                self._known[key] = Judged("lost", value)
+            elif self._known[key].verdict == "sound":
+                self._known[key] = Judged("rebuilt", value)
+
+    def _chunk(self, program: Program, chunk: list[State], report: Report) -> None:
+        shrink()
+        logging.getLogger("hybrid").addHandler(RebuildReports(report))
+        for number, state in enumerate(chunk):
+            report("state", number)
+            folder = Path(tempfile.mkdtemp(dir=self._folder))
+            try:
+                _try(program, self._memory(program, state.steps), state, folder)
+            except BaseException as error:
+                report("error", complaint(error).replace(f"{folder}/", ""))
+            shutil.rmtree(folder)
 
     def _memory(self, program: Program, steps: int) -> MemoryIndex:
         if (program, steps) not in self._memories:
@@ -81,38 +109,26 @@ class Bench:
         return self._memories[program, steps]
 
 
-def _judged(said: dict[str, str]) -> Judged:
-    if "error" in said:
-        return Judged("lost", said["error"])
-    return Judged("rebuilt", said["rebuilt"]) if "rebuilt" in said else Judged("sound")
-
-
-def _try(program: Program, memory: MemoryIndex, state: State, folder: Path, report: Report) -> None:
-    """Lay the state down, open it, compare it, and work on."""
-    shrink()
-    logging.getLogger("hybrid").addHandler(RebuildReports(report))
-    folder = Path(tempfile.mkdtemp(dir=folder))
+def _try(program: Program, memory: MemoryIndex, state: State, folder: Path) -> None:
+    """Lay the state down, open it and compare it; of some, whether work goes on."""
     lay(state.tree, folder)
     path = folder / "idx"
     if not state.steps and not path.exists():
         Index.create(path, encoder=None).close()  # as if it had never been tried
-    else:
-        judge = Judge(
-            program, memory, state.steps, state.begun, queries(Random(state.point), state.begun, 1)
-        )
-        _open(path, judge)
-    shutil.rmtree(folder)
-
-
-def _open(path: Path, judge: Judge) -> None:
-    extra = Document("afterwards", "work goes on")
+        return
+    asked = queries(Random(state.point), state.begun, 1)
+    judge = Judge(program, memory, state.steps, state.begun, asked)
     with Index.open(path) as index:
         judge.judge(index, "opened")
         judge.verify(index)
+        if state.key % 4:
+            return
+        extra = Document("afterwards", "work goes on")
         index.add([extra])
+    judge.memory = deepcopy(judge.memory)
+    judge.memory.add([extra])
+    judge.begun, judge.asked = judge.steps, ()
     with Index.open(path) as index:
-        judge.memory.add([extra])
-        judge.begun, judge.asked = judge.steps, ()
         judge.judge(index, "worked on")
         judge.verify(index)
 
@@ -134,6 +150,11 @@ class Found:
             what = f"{state.steps} acknowledged, {state.begun} begun"
             self.examples.append(f"cut before event {state.point} {state.cut} ({what}): {judged.why}")
 
+    def add(self, other: Found) -> None:
+        self.states += other.states
+        self.rebuilt += other.rebuilt
+        self.lost += other.lost
+
 
 def survey(bench: Bench, recording: Recording, points: Iterable[int]) -> Found:
     """Cut the power before each of the ``points``, in every way."""
@@ -143,12 +164,15 @@ def survey(bench: Bench, recording: Recording, points: Iterable[int]) -> Found:
     return found
 
 
-def without(bench: Bench, recording: Recording, points: Sequence[int], site: str) -> Found:
+def without(
+    bench: Bench, recording: Recording, points: Sequence[int], site: str, among: slice = ALL
+) -> Found:
     """The same with the fsyncs of ``site`` doing nothing. Only what that changes is counted, and the first
     loss is enough."""
     found = Found()
     usual = {state.key for state in recording.states(points)}
-    changed = (state for state in recording.states(points, without=site) if state.key not in usual)
+    worse = recording.states(points, without=site, among=among)
+    changed = (state for state in worse if state.key not in usual)
     for state, judged in bench.judge(recording.program, changed):
         found.count(state, judged)
         if found.lost:
@@ -161,62 +185,73 @@ def spread(start: int, end: int, count: int) -> list[int]:
     return sorted({round(point) for point in np.linspace(start, end, min(count, end - start + 1))})
 
 
-def _cuts(bench: Bench, recordings: dict[str, Recording], count: int, bar: Progress) -> dict[str, Found]:
-    """Cuts in each of the recordings: ``count`` in the first, and as many together in the others."""
-    rows: dict[str, Found] = {}
-    for name, recording in recordings.items():
-        share = max(8, count // (len(recordings) - 1)) if recording.start else count
-        points = spread(recording.start, len(recording.events), share)
-        rows[name] = survey(bench, recording, bar.track(points, description=name))
-    return rows
+def _killed(recording: Recording, kills: int, folder: Path, bar: Progress) -> dict[str, Recording]:
+    """What a second writer did after the first was killed, at ``kills`` of its moments."""
+    moments = recording.moments()[:kills]
+    return {
+        f"killed before the fsync of {where} in {kind}, then opened": recording.killed(point, folder)
+        for where, kind, point in bar.track(moments, description="recording")
+    }
 
 
-def _killed(recording: Recording, folder: Path, bar: Progress) -> dict[str, Recording]:
-    """The recording, and with a kill before each kind of fsync."""
-    recordings = {"of a writer": recording}
-    for (where, kind), point in bar.track(recording.moments().items(), description="recording"):
-        recordings[f"after a kill before {where} in {kind}"] = recording.killed(point, folder)
-    return recordings
+def _cuts(bench: Bench, recordings: dict[str, Recording], points: int, bar: Progress) -> dict[str, Found]:
+    """Cuts at ``points`` moments in each of the recordings."""
+    return {
+        name: survey(bench, recording, spread(recording.start, len(recording.events), points))
+        for name, recording in bar.track(recordings.items(), description="cutting")
+    }
 
 
 def _sites(bench: Bench, recording: Recording, count: int, bar: Progress) -> dict[str, Found]:
-    points = sorted({*recording.acknowledged(), *spread(0, len(recording.events), count)})
-    sites = bar.track(recording.sites(), description="without fsyncs")
-    return {where: without(bench, recording, points, where) for where in sites}
+    """Where it must show: whatever was written, at some time it is acknowledged."""
+    acknowledged = recording.acknowledged()
+    points = [acknowledged[number] for number in spread(0, len(acknowledged) - 1, count)]
+    sites = bar.track(recording.sites().items(), description="without fsyncs")
+    return {f"{where} ({fsyncs})": without(bench, recording, points, where) for where, fsyncs in sites}
 
 
-def _table(title: str, rows: dict[str, Found], more: Callable[[str], str] = str) -> Table:
-    table = Table(title, "states", "rebuilt", "lost", box=None)
-    for name, found in rows.items():
-        table.add_row(more(name), str(found.states), str(found.rebuilt), str(found.lost))
-    return table
+def _openings(bench: Bench, killed: dict[str, Recording], count: int, bar: Progress) -> dict[str, Found]:
+    """Whether it shows when a second writer takes what it finds for durable."""
+    rows: dict[str, Found] = {}
+    for recording in bar.track(list(killed.values()), description="without fsyncs on opening"):
+        points = spread(recording.start, len(recording.events), count)
+        for where in recording.sites(recording.opening):
+            found = rows.setdefault(f"{where}, on opening after a kill", Found())
+            if not found.lost:
+                found.add(without(bench, recording, points, where, recording.opening))
+    return rows
+
+
+def _rows(rows: dict[str, Found]) -> list[tuple[object, ...]]:
+    return [(name, found.states, found.rebuilt, found.lost) for name, found in rows.items()]
 
 
 def main(
-    points: Annotated[int, typer.Option(help="At how many moments of the writer's life.")] = 400,
-    seed: Annotated[int, typer.Option(help="Of what it writes.")] = 1,
+    points: Annotated[int, typer.Option(help="At how many moments the power is cut.")] = 400,
+    kills: Annotated[int, typer.Option(help="How many lives begin with what a killed writer left.")] = 100,
+    seed: Annotated[int, typer.Option(help="Of what is written.")] = 1,
 ) -> None:
     """Cut the power again and again. Exit status 1 if anything was lost."""
     begin = time.monotonic()
     with scratch() as folder, progress() as bar:
         recording = Recording.make(seed, folder / "recording")
-        recordings = _killed(recording, folder / "recording", bar)
+        killed = _killed(recording, kills, folder / "recording", bar)
         warm_up()
         bench = Bench(folder)
-        cuts = _cuts(bench, recordings, points, bar)
+        after = max(8, points // 20)
+        cuts = _cuts(bench, {"once": recording}, points, bar) | _cuts(bench, killed, after, bar)
         tried = bench.tried
-        sites = _sites(bench, recording, points // 4, bar)
-    fsyncs = recording.sites()
-    CONSOLE.print(_table("power cut", cuts))
-    CONSOLE.print(_table("without the fsyncs of", sites, lambda name: f"{name} ({fsyncs[name]})"))
-    complaints = [f"{name}: {example}" for name, found in cuts.items() for example in found.examples]
-    for complaint in complaints[:_SHOWN]:
-        CONSOLE.print(complaint, markup=False)
-    CONSOLE.print(
-        f"{len(recording.events):,} events recorded; {tried:,} states, and {bench.tried - tried:,} without fsyncs; "
-        f"{time.monotonic() - begin:.0f} seconds, seed {seed}"
-    )
-    raise typer.Exit(bool(complaints))
+        sites = _sites(bench, recording, max(5, points // 4), bar) | _openings(bench, killed, after, bar)
+    show_table(("power cut", "states", "rebuilt", "lost"), _rows(cuts))
+    show_table(("without the fsyncs of", "states changed", "rebuilt", "lost"), _rows(sites))
+    for name, found in cuts.items():
+        for example in found.examples[:_SHOWN]:
+            CONSOLE.print(f"lost, {name}: {example}", markup=False)
+    losses = sum(found.lost for found in cuts.values())
+    seconds = time.monotonic() - begin
+    CONSOLE.print(f"{len(recording.events):,} events, {tried:,} different states: {losses} losses")
+    CONSOLE.print(f"{bench.tried - tried:,} more without fsyncs; {seconds:.0f} seconds, seed {seed}")
+    raise typer.Exit(bool(losses))
 
 
 if __name__ == "__main__":

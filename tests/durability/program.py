@@ -1,18 +1,18 @@
 """A reproducible random program of operations on an index, and what they should come to.
 
 Operation ``n`` of a program depends on the seed and on ``n`` alone, so a process that takes over from one
-that was killed goes on where it stopped, and a second reader of the same seed knows what was meant to happen.
+that was killed goes on where it stopped, and everybody with the same seed knows what was meant to happen.
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
@@ -99,7 +99,7 @@ class Program:
 
 
 def _document(random: Random, id: str, step: int) -> Document:
-    """``step`` stands in the title, in the metadata and in the vector: an old version tells itself apart."""
+    """``step`` stands in its title and its metadata, so that versions can be told apart."""
     words = random.choices(_ENGLISH + _CHINESE, k=random.randint(0, 12))
     text = random.choice([" ", ""]).join(words)
     vector = None if random.random() < 0.15 else [random.gauss(0, 1) for _ in range(DIM)]
@@ -112,15 +112,15 @@ class Query:
 
     text: str
     vector: list[float]
-    where: dict[str, object] | None
+    where: Mapping[str, Any] | None
 
 
 def queries(random: Random, steps: int, count: int) -> list[Query]:
     """``count`` questions that documents of the first ``steps`` operations may answer."""
-    found = []
+    found: list[Query] = []
     for _ in range(count):
-        words = random.sample(_ENGLISH + _CHINESE, 2) + [f"step{random.randint(0, steps)}"]
-        where = random.choice([None, {"even": True}, {"step": {"gte": steps // 2}}])
+        words = [*random.sample(_ENGLISH + _CHINESE, 2), f"step{random.randint(0, steps)}"]
+        where: Any = random.choice([None, {"even": True}, {"step": {"gte": steps // 2}}])
         found.append(Query(" ".join(words), [random.gauss(0, 1) for _ in range(DIM)], where))
     return found
 

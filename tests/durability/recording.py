@@ -10,12 +10,15 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from random import Random
+from typing import Final
 
 from tests.durability import scenario
 from tests.durability.cuts import EVERYTHING, EXTREMES, MIXTURES, PowerCut, site, splits
 from tests.durability.disk import Disk, Tree, lay, read
-from tests.durability.program import Kind, Program
+from tests.durability.program import Program
 from tests.durability.strace import Event, record
+
+ALL: Final = slice(None)
 
 
 @dataclass(frozen=True)
@@ -67,21 +70,33 @@ class Recording:
         shutil.rmtree(folder)
         return self
 
-    def sites(self) -> Counter[str]:
-        """How many fsyncs each site got."""
-        return Counter(site(event.path) for event in self.events if event.action == "sync")
+    def sites(self, among: slice = ALL) -> Counter[str]:
+        """How many fsyncs each site got in this part of the events."""
+        return Counter(site(event.path) for event in self.events[among] if event.action == "sync")
 
-    def moments(self) -> dict[tuple[str, Kind], int]:
+    @property
+    def opening(self) -> slice:
+        """The part in which the second writer only opens what the first one left."""
+        later = enumerate(self.events[self.start :], self.start)
+        return slice(self.start, next(number for number, event in later if event.action == "mark"))
+
+    def moments(self) -> list[tuple[str, str, int]]:
         """For each site and kind of operation on an index that is there, the last moment before such an
-        fsync: all is written then, and nothing of it is safe."""
-        found: dict[tuple[str, Kind], int] = {}
-        step = 0
+        fsync: all is written then, and nothing of it is safe. The most telling first."""
+        found: dict[tuple[str, str], int] = {}
+        kind = "create"
         for number, event in enumerate(self.events):
             if event.action == "mark":
-                step = int(event.data.split()[1])
-            elif event.action == "sync" and step:
-                found[site(event.path), self.program[step].kind] = number
-        return found
+                what, step = event.data.split()
+                kind = self.program[int(step)].kind if what == b"begin" else "between"
+            elif event.action == "sync" and kind != "create":
+                found[site(event.path), kind] = number
+        seen: Counter[str] = Counter()
+        ranked = []
+        for (where, kind), number in found.items():
+            ranked.append((seen[where], _rank(where), where, kind, number))
+            seen[where] += 1
+        return [(where, kind, number) for _, _, where, kind, number in sorted(ranked)]
 
     def acknowledged(self) -> list[int]:
         """The points right after an operation was acknowledged."""
@@ -89,21 +104,32 @@ class Recording:
         return [n for n, data in marks if data.startswith(b"done")]
 
     def states(
-        self, points: Iterable[int], cuts: Sequence[PowerCut] = (), without: str | None = None
+        self,
+        points: Iterable[int],
+        cuts: Sequence[PowerCut] = (),
+        without: str | None = None,
+        among: slice = ALL,
     ) -> Iterator[State]:
         """What is left of a cut before each of the events ``points`` (ascending); by default, of every kind
-        of cut. The fsyncs of the site ``without`` do nothing."""
+        of cut. The fsyncs of the site ``without`` ``among`` some events do nothing."""
         disk, steps, begun, happened = Disk(), 0, 0, 0
+        part = range(len(self.events))[among]
         for point in points:
-            for event in self.events[happened:point]:
-                disk.apply(event, ignored=event.action == "sync" and site(event.path) == without)
+            for number, event in enumerate(self.events[happened:point], happened):
+                idle = event.action == "sync" and number in part and site(event.path) == without
+                disk.apply(event, ignored=idle)
                 if event.action == "mark":
-                    what, number = event.data.split()
-                    begun = max(begun, int(number) + 1)
-                    steps = int(number) + 1 if what == b"done" else steps
+                    what, step = event.data.split()
+                    begun = max(begun, int(step) + 1)
+                    steps = int(step) + 1 if what == b"done" else steps
             happened = point
             for cut in cuts or (*EXTREMES, *MIXTURES, *splits(set(map(site, disk.pending())))):
                 yield State(disk.after(cut, Random(f"{point} {cut.name}")), steps, begun, point, cut.name)
+
+
+def _rank(site: str) -> int:
+    telling = ("ledger.db-wal", "index folder", "generation folder", "current", "ledger.db")
+    return telling.index(site) if site in telling else len(telling)
 
 
 def _record(seed: int, folder: Path, steps: int, begun: int, end: int) -> list[Event]:

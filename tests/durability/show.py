@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,9 +19,10 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column, Table
 from rich.text import Text
 
-CONSOLE = Console(soft_wrap=True)
+CONSOLE = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 120)
 
 
 class _Rate(ProgressColumn):
@@ -33,6 +35,16 @@ def progress() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate())
     times = (TextColumn("left"), TimeRemainingColumn(), TextColumn("so far"), TimeElapsedColumn())
     return Progress(*columns, *times, console=CONSOLE, auto_refresh=False)
+
+
+def show_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Names at the left, numbers at the right."""
+    table = Table(
+        Column(header[0], no_wrap=True), *(Column(h, justify="right") for h in header[1:]), box=None
+    )
+    for row in rows:
+        table.add_row(*map(str, row))
+    CONSOLE.print(table)
 
 
 @contextmanager

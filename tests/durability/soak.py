@@ -176,7 +176,7 @@ def main(
     """Wear an index out and see what is left."""
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="hybrid-soak-") as folder:
-        report = run(Path(folder), History(documents, dim=dim, touched=100), minutes)
+        report = run(Path(folder), History(documents, dim=dim, touched=400), minutes)
     report["took_minutes"] = round((time.monotonic() - started) / 60, 1)
     show(report, as_json)
     raise typer.Exit(1 if report["broken"] else 0)

@@ -1,0 +1,139 @@
+"""SIGTERM and Ctrl-C: one line, the right exit status, and nothing acknowledged is lost."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from hybrid import Document, Index
+from tests.conftest import lines
+from tests.durability import child
+from tests.durability.history import History
+from tests.durability.trial import Trial
+
+DOCUMENTS = 10_000
+BATCH = 1_000
+STATUS = {signal.SIGTERM: 143, signal.SIGINT: 130}
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("corpus") / "corpus.jsonl"
+    path.write_text(lines(*({"_id": f"d{i}", "text": f"word {i % 97}"} for i in range(DOCUMENTS))))
+    return path
+
+
+def hybrid(*arguments: object) -> subprocess.Popen[str]:
+    """The command, with Ctrl-C as a terminal would let it through."""
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code += "from hybrid.cli import main; main()"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+
+
+def stop(process: subprocess.Popen[str], number: signal.Signals, after: float) -> bool:
+    """Send a signal: the command must end and say so in one line. False if it was done before."""
+    try:
+        time.sleep(after)
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    if output:
+        return False
+    assert process.returncode == STATUS[number], errors
+    assert errors.startswith("hybrid: "), errors
+    assert errors.count("\n") == 1, errors
+    return True
+
+
+@pytest.mark.parametrize("number", STATUS, ids=lambda number: number.name)
+def test_indexing_that_is_stopped(tmp_path: Path, corpus: Path, number: signal.Signals) -> None:
+    chance = random.Random(number)
+    stopped = 0
+    for turn in range(2):
+        path = tmp_path / f"idx{turn}"
+        process = hybrid("index", corpus, "--to", path, "--encoder", "none")
+        _await(path.exists, process)
+        stopped += stop(process, number, after=chance.uniform(0, 1.0))
+        with Index.open(path) as index:
+            assert index.verify() == []
+            count = len(index)
+            assert count % BATCH == 0
+            assert index.get(f"d{count}") is None
+            assert {f"d{i}" for i in range(count)} == {document.id for document in index.documents()}
+            index.add([Document("one more", "word")])
+            assert index.search("word", mode="lexical").total == count + 1
+    assert stopped, "every run was over before its signal"
+
+
+@pytest.mark.parametrize("number", STATUS, ids=lambda number: number.name)
+def test_a_compaction_that_is_stopped(tmp_path: Path, number: signal.Signals) -> None:
+    chance = random.Random(number)
+    path = tmp_path / "idx"
+    with Index.create(path, encoder=None) as index:
+        index.add([Document(f"d{i}", f"word {i % 97}") for i in range(DOCUMENTS)])
+    stopped = 0
+    for _ in range(3):
+        process = hybrid("compact", path)
+        _await(lambda: len(list(path.glob("g*"))) > 1, process)
+        stopped += stop(process, number, after=chance.uniform(0, 0.7))
+        with Index.open(path) as index:
+            assert index.verify() == []
+            assert len(index) == DOCUMENTS
+        assert len(list(path.glob("g*"))) == 1
+    assert stopped, "every run was over before its signal"
+
+
+def _await(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_ctrl_c_at_any_moment_leaves_an_index_that_works(tmp_path: Path) -> None:
+    output = child.run(interrupt_again_and_again, tmp_path / "idx")
+    assert int(output.split()[-1]) > 10
+
+
+def interrupt_again_and_again(path: str) -> None:
+    """A timer raises KeyboardInterrupt somewhere in an add, a delete or a compaction."""
+    chance = random.Random(3)
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    trial = Trial(Path(path), History(documents=300, touched=40))
+    hits = 0
+    for turn in range(40):
+        try:
+            with _alarm(chance.uniform(0.0005, 0.06)):
+                trial.attempt(trial.index.compact) if turn % 4 == 0 else trial.step()
+        except KeyboardInterrupt:
+            hits += 1
+        trial.mend()
+    assert not trial.met
+    trial.check()
+    sys.stdout.write(f"{hits}\n")
+
+
+@contextmanager
+def _alarm(seconds: float) -> Iterator[None]:
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
