@@ -214,6 +214,11 @@ class Disk:
             elif not name.endswith(VOLATILE):
                 tree[below] = node.content(cut.of(below).fates, random)
 
+    def unsynced(self, path: str) -> bool:
+        """Whether an fsync of this file or folder would do anything."""
+        node = self._find(path)
+        return node is not None and bool(node.pending)
+
     def pending(self) -> Iterator[str]:
         """The paths of what is not synced: files, and names that came or went."""
         return _pending("", self._root)

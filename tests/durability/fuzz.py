@@ -14,11 +14,13 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import HypothesisWarning
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
@@ -96,6 +98,8 @@ def main() -> int:
     parser.add_argument("--only", default="", help="targets whose name contains this")
     arguments = parser.parse_args()
     logging.disable()  # an index says what it builds again
+    warnings.simplefilter("error")
+    warnings.simplefilter("ignore", HypothesisWarning)
     signal.signal(signal.SIGALRM, _hangs)
     chosen = [target for target in TARGETS if arguments.only in target.name]
     console, tallies = Console(), {}

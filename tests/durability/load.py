@@ -22,7 +22,7 @@ import numpy as np
 import typer
 
 from hybrid import Index
-from tests.durability.footprint import machine, show
+from tests.durability.footprint import machine, one_arena, show
 from tests.durability.history import History
 from tests.durability.reader import MODES, Clock, Reader, Tally
 
@@ -108,7 +108,7 @@ class Load:
 
     @staticmethod
     def growth(tallies: Sequence[Tally]) -> dict[str, Any]:
-        return {tally.name: tally.growth.summary() for tally in tallies if tally.growth.samples}
+        return {tally.name: tally.growth.summary() for tally in tallies if len(tally.growth.samples) > 1}
 
     def _await(self, reports: Any, who: str) -> Tally:
         try:
@@ -144,7 +144,7 @@ def _read_elsewhere(
     history = History(documents, seed=seed, dim=dim, touched=touched)
     tally = Tally(f"process {number}")
     with tally.complaining(), Index.open(path, read_only=True) as index:
-        tally = Reader(index, history, clock, f"process {number}", 100 + number).until(stop, go)
+        tally = Reader(index, history, clock, f"process {number}", 100 + number).until(stop, go, alone=True)
     out.put(tally)
 
 
@@ -234,6 +234,7 @@ def main(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Load an index and check every answer."""
+    one_arena()
     with tempfile.TemporaryDirectory(prefix="hybrid-load-") as folder:
         report = run(Path(folder, "idx"), minutes, documents, dim)
     show(report, as_json)

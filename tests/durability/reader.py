@@ -210,13 +210,14 @@ class Reader:
         vector = self._random.standard_normal(self.history.dim)
         return (vector / np.linalg.norm(vector)).astype(np.float32)
 
-    def until(self, stop: Flag, go: Flag) -> Tally:
-        """Ask until told to stop, while ``go`` is set."""
+    def until(self, stop: Flag, go: Flag, *, alone: bool = False) -> Tally:
+        """Ask until told to stop, while ``go`` is set; ``alone`` in its process, see whether that grows."""
         with self.tally.complaining():
             while not stop.is_set():
                 if go.wait(0.1):
                     self.turn()
-                    self.tally.growth.sample()
+                    if alone:
+                        self.tally.growth.sample()
             self.witness.finish()
         return self.tally
 

@@ -81,22 +81,18 @@ class Recording:
         return slice(self.start, next(number for number, event in later if event.action == "mark"))
 
     def moments(self) -> list[tuple[str, str, int]]:
-        """For each site and kind of operation on an index that is there, the last moment before such an
-        fsync: all is written then, and nothing of it is safe. The most telling first."""
+        """For each site and kind of operation on an index that is there, the last moment before an fsync
+        that has something to do: all is written then, and not safe. The most telling first."""
         found: dict[tuple[str, str], int] = {}
-        kind = "create"
+        disk, kind = Disk(), "create"
         for number, event in enumerate(self.events):
             if event.action == "mark":
                 what, step = event.data.split()
                 kind = self.program[int(step)].kind if what == b"begin" else "between"
-            elif event.action == "sync" and kind != "create":
+            elif event.action == "sync" and kind != "create" and disk.unsynced(event.path):
                 found[site(event.path), kind] = number
-        seen: Counter[str] = Counter()
-        ranked = []
-        for (where, kind), number in found.items():
-            ranked.append((seen[where], _rank(where), where, kind, number))
-            seen[where] += 1
-        return [(where, kind, number) for _, _, where, kind, number in sorted(ranked)]
+            disk.apply(event)
+        return _most_telling_first(found)
 
     def acknowledged(self) -> list[int]:
         """The points right after an operation was acknowledged."""
@@ -127,9 +123,16 @@ class Recording:
                 yield State(disk.after(cut, Random(f"{point} {cut.name}")), steps, begun, point, cut.name)
 
 
-def _rank(site: str) -> int:
-    telling = ("ledger.db-wal", "index folder", "generation folder", "current", "ledger.db")
-    return telling.index(site) if site in telling else len(telling)
+def _most_telling_first(moments: dict[tuple[str, str], int]) -> list[tuple[str, str, int]]:
+    """The first of each site, then the others."""
+    telling = ["ledger.db-wal", "index folder", "generation folder", "current", "ledger.db"]
+    seen: Counter[str] = Counter()
+    ranked = []
+    for (where, kind), number in moments.items():
+        rank = telling.index(where) if where in telling else len(telling)
+        ranked.append((seen[where], rank, where, kind, number))
+        seen[where] += 1
+    return [(where, kind, number) for _, _, where, kind, number in sorted(ranked)]
 
 
 def _record(seed: int, folder: Path, steps: int, begun: int, end: int) -> list[Event]:

@@ -19,7 +19,7 @@ import numpy as np
 import typer
 
 from hybrid import Index
-from tests.durability.footprint import disk_use, footprint, machine, show
+from tests.durability.footprint import disk_use, footprint, machine, one_arena, show
 from tests.durability.history import TOKEN, History, Version
 from tests.durability.load import Load, fill, measure, percentiles
 from tests.durability.reader import Reader
@@ -174,6 +174,7 @@ def main(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Wear an index out and see what is left."""
+    one_arena()
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="hybrid-soak-") as folder:
         report = run(Path(folder), History(documents, dim=dim, touched=400), minutes)

@@ -167,8 +167,13 @@ def _tokenizers() -> list[bytes]:
 
 
 TARGETS = [
-    Target("manifests, any bytes", st.tuples(_PLACES, st.binary(max_size=50), st.just(False)), _replaced),
-    Target("manifests, other values", st.tuples(_PLACES, _EDITS, st.booleans()), _replaced),
+    Target(
+        "manifests, any bytes",
+        st.tuples(_PLACES, st.binary(max_size=50), st.just(False)),
+        _replaced,
+        slow=True,
+    ),
+    Target("manifests, other values", st.tuples(_PLACES, _EDITS, st.booleans()), _replaced, slow=True),
     Target("bundles: encoder.json", mutated_json(_VALID) | st.binary(max_size=30), _encoder),
     Target(
         "bundles: tokenizer.json",

@@ -55,6 +55,7 @@ class Target:
     name: str
     inputs: SearchStrategy[Any]
     check: Callable[[World, Any], None]
+    slow: bool = False
 
 
 UNREADABLE = regex.compile(r"[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]")
