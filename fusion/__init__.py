@@ -1,5 +1,6 @@
 """Ranked lists to one list. A fusion is a value: ``RRF(k=60)``, ``Linear(weights=(0.4, 0.6))``."""
 
+from hybrid.fusion.complete import Similar, complete
 from hybrid.fusion.linear import Linear
 from hybrid.fusion.normalize import Distribution, MinMax, Normalizer, TheoreticalMinMax, ZScore
 from hybrid.fusion.profile import dump, load
@@ -11,8 +12,10 @@ __all__ = [
     "Linear",
     "MinMax",
     "Normalizer",
+    "Similar",
     "TheoreticalMinMax",
     "ZScore",
+    "complete",
     "dump",
     "load",
 ]

@@ -23,21 +23,27 @@ class Linear:
     ``weights`` are one a list, in the order (lexical, vector), or a mapping with these two names. Only
     their proportions count: they are divided by their sum, so (3, 1) ranks and scores as (.75, .25).
     ``normalize`` is a normaliser or its name: "min-max", "theoretical-min-max", "z-score" or
-    "distribution". QueryError if a weight is negative or not finite, if all are 0, and when called
-    with another number of lists. Bruch, Gai and Ingber, "An Analysis of Fusion Functions for Hybrid
-    Retrieval", TOIS 2023.
+    "distribution". ``complete`` has the engine score each list's documents by the other leg, too, before
+    it calls this (``hybrid.fusion.complete``): no document is judged by one leg alone. QueryError if a
+    weight is negative or not finite, if all are 0, and when called with another number of lists. Bruch,
+    Gai and Ingber, "An Analysis of Fusion Functions for Hybrid Retrieval", TOIS 2023.
     """
 
     weights: tuple[float, ...]
     normalize: Normalizer
+    complete: bool
 
     def __init__(
         self,
         weights: Sequence[float] | Mapping[str, float] = (0.5, 0.5),
         normalize: Normalizer | str = TheoreticalMinMax(),  # noqa: B008 - frozen, so one will do for all
+        complete: bool = False,
     ) -> None:
         object.__setattr__(self, "weights", _weights(weights))
         object.__setattr__(self, "normalize", _normalizer(normalize))
+        if not isinstance(complete, bool):
+            raise QueryError(f"Linear: complete is {shown(complete)}; it must be True or False")
+        object.__setattr__(self, "complete", complete)
 
     def __call__(self, legs: Sequence[Candidates], limit: int) -> Candidates:
         if len(legs) != len(self.weights):

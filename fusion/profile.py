@@ -21,7 +21,12 @@ def dump(fusion: Fusion) -> dict[str, Any]:
     if isinstance(fusion, RRF):
         return {"method": "rrf", "k": fusion.k}
     if isinstance(fusion, Linear):
-        return {"method": "linear", "weights": list(fusion.weights), "normalize": _name(fusion.normalize)}
+        return {
+            "method": "linear",
+            "weights": list(fusion.weights),
+            "normalize": _name(fusion.normalize),
+            "complete": fusion.complete,
+        }
     raise SettingsError(f"{shown(fusion)} has no stored form; pass it to each search, or use RRF or Linear")
 
 

@@ -21,7 +21,6 @@ from hybrid.errors import CommitsLost, IndexCorrupt, IndexMismatch
 from hybrid.filters import Filter
 from hybrid.ledger import Commit, Ledger
 from hybrid.lexical import LexicalLeg
-from hybrid.lifetimes import NEVER
 from hybrid.settings import Profile, Settings
 from hybrid.types import Analyzer, Document, Mask, Ordinals
 from hybrid.vector import VectorLeg, VectorView
@@ -88,6 +87,7 @@ class Generation:
         self._columns_lock = threading.Lock()
         self._look_lock = threading.Lock()
         self._held_by = 0
+        self._seen = (0, 0)  # of the lexical leg's listing
         self._retired = self._finish = False
         self._behind = True  # the lexical leg may lack what the ledger has
         with ExitStack() as opened:
@@ -151,9 +151,18 @@ class Generation:
         """The newest snapshot; a reader looks whether other processes have committed."""
         if self._read_only:
             with self._look_lock:
-                if self.ledger.refresh() or self.snapshot.seq < self.ledger.seq:
-                    self.snapshot = self._look()
+                if self.ledger.refresh() or self._lagging():
+                    new = self._look()
+                    if new.seq != self.snapshot.seq:  # one number, one answer: to the last digit of BM25
+                        self.snapshot = new
         return self.snapshot
+
+    def _lagging(self) -> bool:
+        """Whether the lexical leg has moved on, having been behind the ledger at the last look."""
+        if self.snapshot.seq == self.ledger.seq:
+            return False
+        before, self._seen = self._seen, self.lexical.stamp()
+        return self._seen != before
 
     def columns(self, count: int) -> Columns:
         """The metadata of at least the first ``count`` ordinals; read when the first filter asks."""
@@ -250,25 +259,25 @@ class Generation:
 
     def disagreements(self) -> Iterator[str]:
         """Where ledger, legs and vectors contradict one another: one line each."""
+        snapshot = self.snapshot
         yield from self.ledger.check()
-        view = self.lexical.view()
-        held, expected = view.ordinals(), self._held()
-        if self._read_only:  # what a writer has yet to do to the leg, after a crash, is no damage
-            dead = np.flatnonzero(self.ledger.lifetimes.dead != NEVER)
-            held, expected = (
-                np.setdiff1d(part, dead) for part in (held, expected[expected < view.reflects])
-            )
+        held, expected = snapshot.lexical.ordinals(), np.flatnonzero(snapshot.live)
         if len(missing := np.setdiff1d(expected, held)):
             yield f"lexical leg: lacks {len(missing)} documents, the first with ordinal {missing[0]}"
-        if len(excess := np.setdiff1d(held, expected)):
+        if len(excess := self._excess(snapshot, np.setdiff1d(held, expected))):
             yield f"lexical leg: holds {len(excess)} documents too many, the first with ordinal {excess[0]}"
-        yield from self._vocabulary(view.ordinals())
+        yield from self._vocabulary(snapshot.lexical, held)
         strangers = self.ledger.rows.ordinals >= self.ledger.lifetimes.count
         if strangers.any():
             yield f"vectors: {int(strangers.sum())} rows belong to no document"
         yield from self.vector.disagreements(self.ledger.rows)
 
-    def _vocabulary(self, held: Ordinals) -> Iterator[str]:
+    def _excess(self, snapshot: Snapshot, dead: Ordinals) -> Ordinals:
+        """Of what the lexical leg holds and does not live: all but the largest ordinal. A reader beside a
+        crashed writer knows that the dead have yet to go."""
+        return dead[dead >= snapshot.count] if self._read_only else dead[dead != snapshot.count - 1]
+
+    def _vocabulary(self, view: LexicalView, held: Ordinals) -> Iterator[str]:
         """Analyse every document again; each term must have the same document frequency in the leg."""
         expected: dict[str, int] = {}
         try:
@@ -278,7 +287,7 @@ class Generation:
                         expected[term] = expected.get(term, 0) + 1
         except IndexCorrupt:
             return  # the ledger's own complaint says more
-        actual = self.lexical.view().vocabulary()
+        actual = view.vocabulary()
         if wrong := [
             term for term in expected.keys() | actual.keys() if expected.get(term) != actual.get(term)
         ]:

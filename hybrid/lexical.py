@@ -53,6 +53,7 @@ class LexicalLeg:
         self._known: dict[str, segments.Sum] = {}
         self._writer: tantivy.IndexWriter | None = None
         self._lock = threading.Lock()
+        self._mirrors: list[Path] = []
         self._leaving = threading.Event()
         self._watcher: threading.Thread | None = None
         self._adopted = True
@@ -111,6 +112,11 @@ class LexicalLeg:
         with self._reading():
             return LexicalView.of(index, self._listed)
 
+    def stamp(self) -> tuple[int, int]:
+        """Changes with every listing. Raises OSError."""
+        status = self._manifest.stat()
+        return status.st_ino, status.st_mtime_ns
+
     def _read(self) -> LexicalView:
         """As a reader: what counts now, in whichever folder that is."""
         for patience in reversed(range(_RETRIES)):
@@ -132,12 +138,21 @@ class LexicalLeg:
 
     def _mirrored(self, folder: Path, commit: segments.Commit) -> LexicalView:
         """Through a folder of links, which may go once the files are mapped: tantivy wants to write a
-        lock file even to read."""
-        with tempfile.TemporaryDirectory(prefix="hybrid-lexical-") as mirror:
+        lock file even to read. (It may just do so as the folder goes, which then stays until later.)"""
+        mirror = Path(tempfile.mkdtemp(prefix="hybrid-lexical-"))
+        self._mirrors.append(mirror)
+        try:
             for name in commit.files:
-                os.symlink((folder / name).absolute(), Path(mirror, name))
-            Path(mirror, "meta.json").write_bytes(commit.text)
-            return self._viewed(self._opened(Path(mirror)))
+                (mirror / name).symlink_to((folder / name).absolute())
+            (mirror / "meta.json").write_bytes(commit.text)
+            return self._viewed(self._opened(mirror))
+        finally:
+            self._drop_mirrors()
+
+    def _drop_mirrors(self) -> None:
+        for mirror in self._mirrors:
+            shutil.rmtree(mirror, ignore_errors=True)
+        self._mirrors = [mirror for mirror in self._mirrors if mirror.exists()]
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -280,6 +295,7 @@ class LexicalLeg:
 
     def close(self) -> None:
         """Wait for merges and let the directory go."""
+        self._drop_mirrors()
         writer, self._writer = self._writer, None
         self._end_watch()
         if writer is not None:

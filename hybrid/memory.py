@@ -158,7 +158,11 @@ class MemoryIndex:
         vector, passages = self._vector(request, passing)
         legs = (lexical, vector)
         if request.mode == "hybrid":
-            ranked = request.fuse([leg.top(request.reach) for leg in legs])
+            everyone = dict(zip(vector.ordinals.tolist(), vector.scores.tolist(), strict=True))
+            ranked = request.fuse(
+                [leg.top(request.reach) for leg in legs],
+                lambda wanted: np.array([everyone.get(o, np.nan) for o in wanted.tolist()], np.float32),
+            )
         else:
             ranked = legs[request.mode == "vector"]
         if request.reranker is not None:

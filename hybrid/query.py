@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from hybrid.generation import Snapshot
 from hybrid.request import Request
 from hybrid.rerank import rerank
-from hybrid.types import Candidates, Hit, Mask, Passage, Results
+from hybrid.types import Candidates, Hit, Mask, Ordinals, Passage, Results, Scores
 
 _WORTH_A_THREAD: Final = 0.0005  # seconds; a hand-over costs some 30 microseconds, a contended core more
 
@@ -82,7 +83,7 @@ def _ranked(snapshot: Snapshot, request: Request, allowed: Mask | None, lanes: L
             lambda: _lexical(snapshot, request, allowed),
             lambda: _vector(snapshot, request, allowed),
         )
-        ranked = request.fuse(legs)
+        ranked = request.fuse(legs, partial(_similar, snapshot, request))
     else:  # a leg that was not asked must not teach the lanes that it is cheap
         legs = _lexical(snapshot, request, allowed), _vector(snapshot, request, allowed)
         ranked = legs[request.mode == "vector"]
@@ -102,6 +103,12 @@ def _vector(snapshot: Snapshot, request: Request, allowed: Mask | None) -> Candi
     if not request.asks_meaning or request.vector is None:
         return Candidates.none()
     return snapshot.vectors.search(request.vector, request.reach, allowed)
+
+
+def _similar(snapshot: Snapshot, request: Request, ordinals: Ordinals) -> Scores:
+    """The vector leg's score of ``ordinals``; NaN for documents without a vector."""
+    assert request.vector is not None  # or the vector leg would have answered nothing
+    return snapshot.vectors.scores(request.vector, ordinals)
 
 
 def _fetch(snapshot: Snapshot, request: Request, shown: Candidates) -> tuple[Hit, ...]:

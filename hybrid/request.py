@@ -13,6 +13,7 @@ from hybrid import filters
 from hybrid.documents import check_vector, clean, unit
 from hybrid.errors import QueryError
 from hybrid.filters import Filter
+from hybrid.fusion import Similar, complete
 from hybrid.limits import MAX_HITS, MAX_QUERY, shown
 from hybrid.settings import Profile
 from hybrid.types import Candidates, Fusion, Metric, Mode, Reranker, Scores
@@ -55,16 +56,21 @@ class Request:
         """How many candidates each leg is asked for: k, unless something ranks its answer anew."""
         return self.k if self.mode != "hybrid" and self.reranker is None else max(self.k, self.depth)
 
-    def fuse(self, legs: Sequence[Candidates]) -> Candidates:
+    def fuse(self, legs: Sequence[Candidates], similar: Similar) -> Candidates:
         """The legs' answers as one list: of their first ``depth`` each, then, where more hits are wanted,
         of the rest. So asking for more never reorders the first ones."""
-        head = self.fusion([leg.top(self.depth) for leg in legs], 2 * self.depth)
+        head = self._fused([leg.top(self.depth) for leg in legs], similar)
         if self.k <= self.depth or not len(head):
             return head
-        everyone = self.fusion(legs, sum(map(len, legs)))
+        everyone = self._fused(legs, similar)
         rest = ~np.isin(everyone.ordinals, head.ordinals)
         scores = np.minimum(everyone.scores[rest], head.scores[-1])
         return Candidates(np.r_[head.ordinals, everyone.ordinals[rest]], np.r_[head.scores, scores])
+
+    def _fused(self, legs: Sequence[Candidates], similar: Similar) -> Candidates:
+        if getattr(self.fusion, "complete", False):
+            legs = complete(legs, similar)
+        return self.fusion(legs, sum(map(len, legs)))
 
     @property
     def asks_words(self) -> bool:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from hybrid.arrays import Rows
 from hybrid.errors import IndexCorrupt
-from hybrid.graph import MANIFEST, Graph, checked, graph_file
+from hybrid.graph import EF_SEARCH, MANIFEST, Graph, checked, graph_file
 from hybrid.types import Candidates, Mask, Metric, Ordinals, Scores
 
 SEAL_AT: Final = 4096
@@ -88,6 +88,14 @@ class VectorView:
             best[order[np.searchsorted(ordinals[order], owners[by_score])]] = rows[by_score]
         return best
 
+    def scores(self, query: Scores, ordinals: Ordinals) -> Scores:
+        """float32 (n,): the score of each of ``ordinals`` (any order), NaN for one that has no row."""
+        rows = self.best_rows(query, ordinals)
+        found = np.full(len(ordinals), np.nan, np.float32)
+        has = rows >= 0
+        found[has] = similarities(self.rows.vectors[rows[has]], query, self.metric)
+        return found
+
     # -- the three ways
 
     def _exact(self, query: Scores, k: int, rows: slice | RowNumbers) -> Candidates:
@@ -98,7 +106,8 @@ class VectorView:
     ) -> Candidates:
         """Ask the graph for more than k until k documents pass; its answer knows nothing of the filter."""
         assert self.graph is not None
-        fetch = int(1.2 * k / share) + 8
+        # What the graph looks at anyway, so that a longer answer extends the shorter one.
+        fetch = max(EF_SEARCH, int(1.2 * k / share) + 8)
         while fetch < sealed // 2:
             found = self.graph.search(query, fetch)
             if found is None:

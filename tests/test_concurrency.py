@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from hybrid import Document, Hit, Index, Results, store, vector
+from hybrid import Document, Hit, Index, Results, failpoints, store, vector
+from hybrid.failpoints import FailPoint
 from hybrid.generation import Snapshot
+from hybrid.ledger import Ledger
 from hybrid.types import Mask
 from tests.durability import soak
 from tests.durability.history import History, Version
@@ -108,6 +110,48 @@ def test_a_reader_that_sees_the_dead_is_caught(
     with load.crowd():
         load.wait(SECONDS / 3)
     assert any("Torn" in complaint for complaint in load.complaints(load.finish()))
+
+
+def test_a_reader_shows_one_snapshot_in_one_way(tmp_path: Path) -> None:
+    """Also while the writer is between its commits: BM25 counts the dead until tantivy lets them go."""
+    seen: dict[int, set[tuple[float, ...]]] = {}
+
+    def look() -> None:
+        results = reader.search("apple pear", mode="lexical", k=50)
+        seen.setdefault(results.snapshot, set()).add(tuple(hit.score for hit in results))
+
+    points: tuple[FailPoint, ...] = ("ledger.committed", "lexical.added", "lexical.committed")
+    path = tmp_path / "idx"
+    with Index.create(path, encoder=None) as writer, Index.open(path, read_only=True) as reader:
+        writer.add([Document(f"a{i}", "apple") for i in range(20)])
+        writer.add([Document(f"p{i}", "apple pear pear") for i in range(20)])
+        for point in points:
+            failpoints.arm(point, look)
+        try:
+            writer.delete([f"a{i}" for i in range(20)])
+            writer.add([Document("new", "pear")])
+        finally:
+            failpoints.disarm()
+        look()
+    assert {snapshot: len(answers) for snapshot, answers in seen.items()} == dict.fromkeys(seen, 1)
+    assert len(seen) == 2
+
+
+def test_what_is_under_way_survives_a_compaction(
+    index: Index, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents = index.documents()
+    first = next(documents)
+    index.compact()
+    assert len([first, *documents]) == history.size(history.filled)
+    check = Ledger.check
+
+    def checked_meanwhile(ledger: Ledger) -> Iterator[str]:
+        index.compact()
+        return check(ledger)
+
+    monkeypatch.setattr(Ledger, "check", checked_meanwhile)
+    assert index.verify() == []
 
 
 def test_several_writing_threads_take_turns(index: Index, history: History) -> None:

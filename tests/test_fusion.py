@@ -24,10 +24,11 @@ from hybrid.fusion import (
     Normalizer,
     TheoreticalMinMax,
     ZScore,
+    complete,
     dump,
     load,
 )
-from hybrid.types import Candidates, Fusion
+from hybrid.types import Candidates, Fusion, Ordinals, Scores
 from tests.contracts.fusion import FusionContract, candidates
 
 # --- textbook versions -------------------------------------------------------------------------------
@@ -229,7 +230,7 @@ def test_a_linear_cannot_be_changed() -> None:
 def test_repr_reads_as_it_is_written() -> None:
     assert repr(RRF()) == "RRF(k=60)"
     assert repr(Linear(weights=(0.3, 0.7), normalize="z-score")) == (
-        "Linear(weights=(0.3, 0.7), normalize=ZScore())"
+        "Linear(weights=(0.3, 0.7), normalize=ZScore(), complete=False)"
     )
 
 
@@ -309,7 +310,7 @@ def test_any_finite_scores_stay_finite_ordered_and_0_or_more(
         (RRF(k=10), {"method": "rrf", "k": 10}),
         (
             Linear(weights=(0.3, 0.7), normalize=ZScore()),
-            {"method": "linear", "weights": [0.3, 0.7], "normalize": "z-score"},
+            {"method": "linear", "weights": [0.3, 0.7], "normalize": "z-score", "complete": False},
         ),
     ],
 )
@@ -351,3 +352,36 @@ def test_a_fusion_of_ones_own_has_no_stored_form() -> None:
     for own in (first, Linear(normalize=raw)):
         with pytest.raises(SettingsError, match="no stored form"):
             dump(own)
+
+
+# --- completing the lists ----------------------------------------------------------------------------
+
+
+def test_complete_gives_each_list_the_documents_of_the_other() -> None:
+    similarities = {1: -0.4, 2: 0.1, 3: 0.8, 4: 0.2}
+
+    def similar(ordinals: Ordinals) -> Scores:
+        return np.array([similarities[ordinal] for ordinal in ordinals.tolist()], np.float32)
+
+    lexical, vector = complete([LEXICAL, VECTOR], similar)
+    assert scores(lexical) == {1: 9.0, 2: 6.0, 3: 3.0, 4: 0.0}
+    assert scores(vector) == pytest.approx(similarities)
+    assert vector.ordinals.tolist() == [3, 4, 2, 1]
+    assert (lexical.floor, vector.floor) == (0.0, -1.0)
+
+
+def test_complete_leaves_out_who_has_no_vector_and_lists_that_are_empty() -> None:
+    lexical, vector = complete([LEXICAL, VECTOR], lambda o: np.full(len(o), np.nan, np.float32))
+    assert vector.ordinals.tolist() == VECTOR.ordinals.tolist()
+    assert len(lexical) == 4
+    nothing = Candidates.none()
+    assert complete([nothing, VECTOR], lambda _: pytest.fail("asked")) == [nothing, VECTOR]
+    assert complete([LEXICAL, nothing], lambda _: pytest.fail("asked")) == [LEXICAL, nothing]
+
+
+def test_a_complete_fusion_is_a_value_too() -> None:
+    fusion = Linear((0.5, 0.5), ZScore(), complete=True)
+    assert load(dump(fusion)) == fusion != Linear((0.5, 0.5), ZScore())
+    assert repr(fusion).endswith("complete=True)")
+    with pytest.raises(QueryError, match="complete is 1"):
+        Linear(complete=1)  # type: ignore[arg-type]

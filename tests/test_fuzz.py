@@ -33,6 +33,7 @@ def _quiet_and_impatient(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     signal.signal(signal.SIGALRM, before)
 
 
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")
 @pytest.mark.parametrize("target", TARGETS, ids=[target.name for target in TARGETS])
 def test_an_answer_or_one_of_our_errors(target: Target, tmp_path: Path) -> None:
     world = World(tmp_path)

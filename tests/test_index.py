@@ -276,11 +276,13 @@ def test_verify_finds_what_disagrees_and_repair_mends_it(path: Path) -> None:
     with Index.open(path, encoder=letters) as index:
         generation = index._store.generation
         generation.lexical.apply(4, [["intruder"]], [])  # a document that the ledger does not have
+        generation.snapshot = generation._look()
         problems = index.verify()
         assert any("too many" in problem for problem in problems)
         index.repair()
         assert index.verify() == []
         generation.lexical.apply(4, [], [0])  # and one that the lexical leg lost
+        generation.snapshot = generation._look()
         assert any("lacks 1 documents" in problem for problem in index.verify())
         index.repair()
         assert index.verify() == []

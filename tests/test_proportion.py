@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -89,9 +90,9 @@ def test_lines_of_json_take_time_in_proportion(content: str) -> None:
 
 def test_user_words_of_any_shape_take_time_in_proportion() -> None:
     for unit in ("字", "\ufdfa", " ", "a ", "1 "):
-        grows_in_proportion(lambda size, unit=unit: _refused(unit * size), 5_000)
+        grows_in_proportion(partial(_refused, unit), 5_000)
 
 
-def _refused(entry: str) -> None:
+def _refused(unit: str, size: int) -> None:
     with pytest.raises(SettingsError):
-        by_name("chinese", [entry])
+        by_name("chinese", [unit * size])

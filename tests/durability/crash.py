@@ -235,6 +235,8 @@ class Campaign:
 
     def _lost(self, problem: str) -> None:
         kept = self._before if self._before.exists() else self._path
+        for path in {self._before, self._path} - (set() if self._broken else {kept}):
+            shutil.rmtree(path, ignore_errors=True)
         self.outcome.losses[self._ended] += 1
         self.outcome.complaints.append(
             f"killed {self._ended}, then: {problem} (seed {self._seed}, kill {self.outcome.kills.total()}; "

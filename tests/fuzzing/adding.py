@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from hypothesis import strategies as st
@@ -25,7 +26,7 @@ BATCHES = st.lists(MILD_DOCUMENTS | ROUGH_DOCUMENTS, max_size=3)
 
 
 def _add(world: World, batch: Any) -> None:
-    mine, its = (outcome(lambda index=index: index.add(batch)) for index in (world.index, world.memory))
+    mine, its = (outcome(partial(index.add, batch)) for index in (world.index, world.memory))
     assert mine == its, f"Index: {mine}, MemoryIndex: {its}"
     if mine[0] != "answer":
         return

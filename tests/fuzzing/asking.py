@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ READY = st.none() | VECTORS | VECTORS.map(np.array)
 
 def _alike(world: World, method: str, *arguments: Any, **options: Any) -> tuple[str, Any]:
     mine, its = (
-        outcome(lambda index=index: getattr(index, method)(*arguments, **options))
+        outcome(partial(getattr(index, method), *arguments, **options))
         for index in (world.index, world.memory)
     )
     assert mine[0] == its[0], f"Index: {mine[0]}, MemoryIndex: {its[0]}"

@@ -99,7 +99,7 @@ def _called(arguments: list[str], world: World) -> tuple[Any, str, str]:
             status = exit.code
     out.flush()
     err.flush()
-    return status, out.buffer.getvalue().decode(), err.buffer.getvalue().decode()  # type: ignore[attr-defined]
+    return status, out.buffer.getvalue().decode(), err.buffer.getvalue().decode()
 
 
 TARGETS = [Target("command line", st.sampled_from(_COMMANDS).flatmap(_arguments), _run)]

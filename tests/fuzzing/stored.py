@@ -106,7 +106,8 @@ def _right_or_refused(folder: Path, *, read_only: bool, verify: bool = False) ->
 
 
 _NAMES = st.sampled_from(["..", ".", "g1", "g2", "/", "", "g1/..", "\0", "a\nb", "lexical-1", "x" * 300])
-_EDITS = st.lists(st.tuples(st.integers(0, 99), JSON | _NAMES), min_size=1, max_size=3)
+_NUMBERS = st.sampled_from([0, -1, 2, 2**63, 10**400, 1.5, float("inf"), float("nan")])
+_EDITS = st.lists(st.tuples(st.integers(0, 99), JSON | _NAMES | _NUMBERS), min_size=1, max_size=3)
 
 # --- bundles
 

@@ -1,0 +1,39 @@
+"""Both lists over all candidates: what a score fusion may ask for before it standardises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from hybrid.types import Candidates, Ordinals, Scores
+
+Similar: TypeAlias = Callable[[Ordinals], Scores]
+"""The vector leg's score of any documents, float32 (n,); NaN for one without a vector."""
+
+
+def complete(legs: Sequence[Candidates], similar: Similar) -> list[Candidates]:
+    """The lexical and the vector list, each with the other's documents.
+
+    A document that only the lexical leg found gets its similarity, which costs one product of vectors. One
+    that only the vector leg found gets BM25's floor of 0: it contains no term of the query, or its score
+    lies below the list's last. A list that is empty stays so: that leg was not asked, or knows nothing.
+    """
+    lexical, vector = legs
+    if not len(lexical) or not len(vector):
+        return [lexical, vector]
+    unseen = np.setdiff1d(lexical.ordinals, vector.ordinals)
+    scores = similar(unseen)
+    known = ~np.isnan(scores)
+    absent = np.setdiff1d(vector.ordinals, lexical.ordinals)
+    return [
+        _with(lexical, absent, np.zeros(len(absent), np.float32)),
+        _with(vector, unseen[known], scores[known]),
+    ]
+
+
+def _with(leg: Candidates, ordinals: Ordinals, scores: Scores) -> Candidates:
+    return Candidates.ranked(
+        np.concatenate([leg.ordinals, ordinals]), np.concatenate([leg.scores, scores]), floor=leg.floor
+    )
