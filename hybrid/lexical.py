@@ -93,6 +93,8 @@ class LexicalLeg:
         listed = {name: (size, crc) for name, (size, crc) in value["files"].items()}
         commit = segments.Commit.read(folder)
         self._listed = commit.crc == value["meta"]
+        if not self._listed and set(commit.files) == set(listed):  # a later commit has other files
+            raise IndexCorrupt(f"{folder / 'meta.json'}: damaged")
         segments.check(folder, commit, listed, self._known)
         self._known = segments.listing(folder, commit, self._known)
         return commit

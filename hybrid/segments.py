@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
 from hybrid.errors import IndexCorrupt
 
@@ -40,11 +41,11 @@ class Commit:
         try:
             names: list[str] = []
             for segment in json.loads(text)["segments"]:
-                stem = str(segment["segment_id"]).replace("-", "")
+                stem = UUID(segment["segment_id"]).hex
                 names += (f"{stem}.{kind}" for kind in _KINDS)
                 if deletes := segment["deletes"]:
                     names.append(f"{stem}.{int(deletes['opstamp'])}.del")
-        except (ValueError, KeyError, TypeError) as cause:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as cause:
             raise IndexCorrupt(f"{folder / 'meta.json'}: damaged: {cause}") from cause
         return cls(text, tuple(names))
 

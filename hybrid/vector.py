@@ -196,6 +196,8 @@ class VectorLeg:
         graph, complaint = Graph.load(self._folder, self._uuid, self._metric, dim, len(rows))
         if complaint:
             _log.warning("%s: %s; it is built again from the ledger", self._folder, complaint)
+            if not self._read_only:
+                (self._folder / MANIFEST).unlink(missing_ok=True)
         self._saved = graph.rows
         return graph
 

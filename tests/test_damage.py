@@ -123,3 +123,25 @@ def test_a_ledger_behind_its_lexical_leg_is_refused(path: Path, tmp_path: Path) 
     with Index.open(path) as index:
         assert index.get("late") is None
         assert index.verify() == []
+
+
+def test_no_flipped_bit_of_tantivys_list_of_segments_is_believed(path: Path) -> None:
+    """tantivy takes any number of documents that this file names."""
+    meta = next((path / "g1").glob("lexical-*/meta.json"))
+    sound = meta.read_bytes()
+    changed = [
+        sound.replace(b'"max_doc": 40', b'"max_doc": %d' % count) for count in (0, 1, 39, 41, 2**32 - 1)
+    ]
+    changed += [
+        b"[]",
+        b'{"segments": [{"segment_id": "\\u0000", "deletes": null}]}',
+        sound.replace(b"i64", b"u64"),
+    ]
+    for text in changed:
+        assert text != sound
+        meta.write_bytes(text)
+        with pytest.raises(IndexCorrupt, match="meta.json: damaged"):
+            Index.open(path, read_only=True)
+    with Index.open(path) as index:
+        assert index.verify() == []
+        assert index.search("word7", mode="lexical").hits[0].id == "d7"
