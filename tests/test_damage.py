@@ -140,7 +140,7 @@ def test_no_flipped_bit_of_tantivys_list_of_segments_is_believed(path: Path) -> 
     for text in changed:
         assert text != sound
         meta.write_bytes(text)
-        with pytest.raises(IndexCorrupt, match="meta.json: damaged"):
+        with pytest.raises(IndexCorrupt, match=r"meta\.json: damaged"):
             Index.open(path, read_only=True)
     with Index.open(path) as index:
         assert index.verify() == []
