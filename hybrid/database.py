@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import sqlite3
 import tempfile
+import weakref
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -86,6 +88,26 @@ def writer(path: Path) -> sqlite3.Connection:
     return connection
 
 
+class _Connection(sqlite3.Connection):
+    """Known to ``_keep`` as long as it lives."""
+
+    __slots__ = ("__weakref__",)
+
+
+_opened: weakref.WeakSet[_Connection] = weakref.WeakSet()
+
+
+def _keep() -> None:
+    """In a forked child: SQLite forbids even to close what the parent has open, which would drop the
+    parent's locks. So nothing inherited is ever let go of, not even as the child ends."""
+    for connection in list(_opened):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_keep)
+
+
 class Reader:
     """A ``connection`` that reads ``path``, also where this process may write nothing.
 
@@ -138,13 +160,16 @@ class Reader:
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    return sqlite3.connect(
+    connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?{mode}",
         uri=True,
         isolation_level=None,
         check_same_thread=False,
         timeout=_BUSY,
+        factory=_Connection,
     )
+    _opened.add(connection)
+    return connection
 
 
 def _stamp(path: Path) -> _Stamp:

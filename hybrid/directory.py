@@ -26,8 +26,17 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 
 from hybrid import manifest
-from hybrid.errors import FormatTooNew, IndexCorrupt, IndexExists, IndexLocked, IndexNotFound, StorageError
+from hybrid.errors import (
+    FormatTooNew,
+    IndexCorrupt,
+    IndexExists,
+    IndexLocked,
+    IndexNotFound,
+    SettingsError,
+    StorageError,
+)
 from hybrid.files import sync, sync_tree
+from hybrid.limits import shown
 from hybrid.settings import FORMAT
 
 _POINTER: Final = "current"
@@ -49,16 +58,14 @@ class Directory:
     """An index's directory, with no claim on it yet."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path = _checked(path)
         self._lock = FileLock(self.path / _LOCK, mode=0o666, thread_local=False)
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], fill: Fill) -> Directory:
         """Make the directory, with a first generation that ``fill`` writes: whole or not at all."""
-        target = Path(path)
-        if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            kind = "an index" if (target / _POINTER).exists() else "something"
-            raise IndexExists(f"{target}: there is {kind} here already; open it, or choose another path")
+        target = _checked(path)
+        _refuse(target)
         _clear(target)
         draft = target.with_name(f".{target.absolute().name}.{uuid4().hex[:8]}.tmp")
         lock = FileLock(draft / _LOCK, mode=0o666)
@@ -165,6 +172,28 @@ class Directory:
             sync(self.path)  # the pointer must not fall back to what goes now
         for path in left:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _checked(path: object) -> Path:
+    """A path that a message can name in one line. Raises SettingsError, StorageError."""
+    try:
+        made = Path(os.fsdecode(path))  # type: ignore[arg-type]
+        os.fsencode(made)
+        made.exists()
+    except (TypeError, ValueError) as cause:
+        raise SettingsError(f"{shown(path)} is no path: {cause}") from cause
+    except OSError as cause:
+        raise StorageError(f"{shown(path)}: {cause.strerror}") from cause
+    if not str(made).isprintable():
+        raise SettingsError(f"{shown(path)}: a path with characters that cannot be shown; choose another")
+    return made
+
+
+def _refuse(target: Path) -> None:
+    """IndexExists where there is something already."""
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        kind = "an index" if (target / _POINTER).exists() else "something"
+        raise IndexExists(f"{target}: there is {kind} here already; open it, or choose another path")
 
 
 def _clear(target: Path) -> None:

@@ -111,6 +111,20 @@ def _text(value: object, where: str, limit: int, way_out: str) -> str:
     return text
 
 
+def check_lookup(id: object) -> str:
+    """An id to look up; DocumentError for what cannot be one."""
+    if not isinstance(id, str):
+        raise DocumentError(f"an id is a str, not a {type(id).__name__}: {shown(id)}")
+    return id
+
+
+def check_lookups(ids: object) -> list[str]:
+    """Ids to look up; DocumentError for what is no list of them."""
+    if isinstance(ids, (str, bytes)) or not isinstance(ids, Iterable):
+        raise DocumentError(f"delete takes a list of ids, not {shown(ids)}; write [id]")
+    return [check_lookup(id) for id in ids]
+
+
 def clean(text: str) -> str:
     """``text`` with every lone surrogate as U+FFFD (a pair becomes its character)."""
     text = _exact(text)

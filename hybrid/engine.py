@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from hybrid import analyzers, copying, encoders
 from hybrid.directory import Directory
-from hybrid.documents import check_batch
+from hybrid.documents import check_batch, check_lookup, check_lookups
 from hybrid.embedding import Progress, embed
 from hybrid.encoders import EncoderSpec
 from hybrid.errors import (
@@ -25,9 +25,10 @@ from hybrid.errors import (
     StorageError,
 )
 from hybrid.generation import Generation, Snapshot
+from hybrid.limits import shown
 from hybrid.model import Model, reference_to
 from hybrid.query import Lanes, answer, ranking
-from hybrid.request import Asker, Options, Request
+from hybrid.request import Asker, Options, Request, check_queries
 from hybrid.settings import METRICS, AnalyzerRef, Profile, Settings
 from hybrid.stats import stats
 from hybrid.store import Store
@@ -66,12 +67,12 @@ class Index:
         ``Encoder``, or None for documents that bring their own vectors (the first one fixes the dimension).
         Raises IndexExists, SettingsError, ModelNotFound.
         """
-        if metric not in METRICS:
+        if not isinstance(metric, str) or metric not in METRICS:
             raise SettingsError(
-                f"metric {metric!r} is not known; it is one of {', '.join(map(repr, METRICS))}"
+                f"metric {shown(metric)} is not known; it is one of {', '.join(map(repr, METRICS))}"
             )
         model = None if encoder is None else encoders.load(encoder)
-        words = analyzers.by_name(analyzer) if isinstance(analyzer, str) else analyzer
+        words = _analyzer(analyzer)
         reference = None if encoder is None or model is None else reference_to(encoder, model)
         settings = Settings(metric=metric, analyzer=_analyzer_ref(words), encoder=reference)
         Directory.create(path, lambda folder: Generation.create(folder, settings, Profile()))
@@ -91,7 +92,8 @@ class Index:
         ``encoder`` and ``analyzer`` need to be given only where the index cannot name them (a callable, an
         analyzer of your own). Raises IndexNotFound, IndexLocked, IndexMismatch, FormatTooNew, IndexCorrupt.
         """
-        index = cls(Store.open(path, analyzer, read_only=read_only), None)
+        words = None if analyzer is None else _analyzer(analyzer)
+        index = cls(Store.open(path, words, read_only=read_only), None)
         with _closing_on_error(index):
             index._store.generation.check_analyzer()
             if encoder is not None:
@@ -147,12 +149,8 @@ class Index:
 
     def delete(self, ids: Iterable[str]) -> int:
         """Delete documents by id; unknown ids are ignored. Returns how many there were."""
-        if isinstance(ids, str):
-            raise DocumentError(f"delete takes a list of ids; write [{ids!r}]")
         self._store.check_writable()
-        wanted = list(ids)
-        if bad := next((id for id in wanted if not isinstance(id, str)), None):
-            raise DocumentError(f"an id is a str, not a {type(bad).__name__}: {bad!r:.80}")
+        wanted = check_lookups(ids)
         with self._store.writing() as generation:
             if found := generation.ledger.living(wanted):
                 generation.commit([], deleted=found)
@@ -160,8 +158,9 @@ class Index:
 
     def get(self, id: str) -> Document | None:
         """The document of this id, or None."""
+        wanted = check_lookup(id)
         with self._store.reading() as snapshot:
-            ordinal = snapshot.generation.ledger.find(id, snapshot.count, snapshot.seq)
+            ordinal = snapshot.generation.ledger.find(wanted, snapshot.count, snapshot.seq)
             return None if ordinal is None else snapshot.documents([ordinal])[0]
 
     def __len__(self) -> int:
@@ -203,10 +202,11 @@ class Index:
     def run(self, queries: Mapping[str, str], **options: Unpack[Options]) -> Run:
         """What ``search_many`` answers to ``queries`` (query id -> text), as a run: ids and scores without
         the documents. For evaluation. Takes the options of ``search``."""
+        texts = check_queries(queries)
         with self._store.reading() as snapshot:
-            requests = self._asker(snapshot).many(list(queries.values()), None, options)
+            requests = self._asker(snapshot).many(list(texts.values()), None, options)
             encoded = self._encoded(snapshot, requests)
-            return {id: ranking(snapshot, r, self._lanes) for id, r in zip(queries, encoded, strict=True)}
+            return {id: ranking(snapshot, r, self._lanes) for id, r in zip(texts, encoded, strict=True)}
 
     def _asker(self, snapshot: Snapshot) -> Asker:
         generation = snapshot.generation
@@ -265,7 +265,7 @@ class Index:
         generation = self._store.generation
         settings, words = generation.settings, generation.analyzer
         if analyzer is not None:
-            words = analyzers.by_name(analyzer) if isinstance(analyzer, str) else analyzer
+            words = _analyzer(analyzer)
             settings = settings.model_copy(update={"analyzer": _analyzer_ref(words)})
         if encoder is None:
             self._store.rebuild(settings, words, progress=progress)
@@ -324,6 +324,14 @@ def restore(
         if damage := list(store.generation.ledger.check()):
             raise IndexCorrupt(f"{store.path}: {damage[0]}; take another backup")
         copying.backup(store, to, progress)
+
+
+def _analyzer(given: str | Analyzer) -> Analyzer:
+    if isinstance(given, str):
+        return analyzers.by_name(given)
+    if not isinstance(getattr(given, "id", None), str) or not callable(getattr(given, "terms", None)):
+        raise SettingsError(f"{shown(given)} is no analyzer: give a name, or what has id, terms and spans")
+    return given
 
 
 def _analyzer_ref(analyzer: Analyzer) -> AnalyzerRef:

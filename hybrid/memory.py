@@ -19,11 +19,11 @@ from rank_bm25 import BM25
 
 from hybrid import analyzers, encoders
 from hybrid.arrays import Rows
-from hybrid.documents import check_batch
+from hybrid.documents import check_batch, check_lookup, check_lookups
 from hybrid.embedding import embed, with_rows
 from hybrid.encoders import EncoderSpec
 from hybrid.errors import QueryError
-from hybrid.request import Asker, Options, Request
+from hybrid.request import Asker, Options, Request, check_queries
 from hybrid.rerank import rerank
 from hybrid.settings import Profile
 from hybrid.types import Analyzer, Candidates, Document, Hit, Metric, Passage, Results, Run, Scores
@@ -105,12 +105,12 @@ class MemoryIndex:
 
     def delete(self, ids: Iterable[str]) -> int:
         """Delete those there are; returns how many."""
-        found = {id for id in ids if self._documents.pop(id, None) is not None}
+        found = {id for id in check_lookups(ids) if self._documents.pop(id, None) is not None}
         self._seq += bool(found)
         return len(found)
 
     def get(self, id: str) -> Document | None:
-        found = self._documents.get(id)
+        found = self._documents.get(check_lookup(id))
         return None if found is None else found[1]
 
     def documents(self) -> Iterator[Document]:
@@ -139,10 +139,9 @@ class MemoryIndex:
 
     def run(self, queries: Mapping[str, str], **options: Unpack[Options]) -> Run:
         """As ``Index.run``."""
-        answers = self.search_many(list(queries.values()), **options)
-        return {
-            id: [(hit.id, hit.score) for hit in hits] for id, hits in zip(queries, answers, strict=True)
-        }
+        texts = check_queries(queries)
+        answers = self.search_many(list(texts.values()), **options)
+        return {id: [(hit.id, hit.score) for hit in hits] for id, hits in zip(texts, answers, strict=True)}
 
     def _asker(self) -> Asker:
         return Asker(self._metric, self._dim, Profile())

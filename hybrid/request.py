@@ -163,6 +163,13 @@ def _list(name: str, given: Any) -> list[Any]:
         raise QueryError(f"{name} is a {type(given).__name__}, not a list") from cause
 
 
+def check_queries(queries: object) -> Mapping[str, str]:
+    """Queries for a run; QueryError for what is no mapping of query id to text."""
+    if not isinstance(queries, Mapping):
+        raise QueryError(f"run takes a mapping of query id to text, not {shown(queries)}")
+    return queries
+
+
 def _text(query: Any) -> str:
     if not isinstance(query, str):
         raise QueryError(f"a query is a str, not a {type(query).__name__}: {shown(query)}")

@@ -19,6 +19,8 @@ def test_no_damage_is_answered_wrongly(tmp_path: Path) -> None:
     cases = shelf.cases(80, seed=7)
     assert {case.damage for case in cases} == set(DAMAGES)
     assert {kind(Path(case.file)) for case in cases} >= {
+        "graph-N.hnsw",
+        "lexical.json",
         "ledger.db",
         "ledger.db-wal",
         "lexical/*.idx",

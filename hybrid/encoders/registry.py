@@ -14,6 +14,7 @@ from hybrid.encoders.function import FunctionEncoder
 from hybrid.encoders.named import MODELS
 from hybrid.encoders.transformer import Transformer
 from hybrid.errors import ModelNotFound
+from hybrid.limits import shown
 from hybrid.types import Encoder
 
 EncoderSpec: TypeAlias = str | Path | Encoder | Callable[[list[str]], ArrayLike]
@@ -40,7 +41,7 @@ def load(spec: EncoderSpec) -> Encoder:
         return spec
     if callable(spec):
         return FunctionEncoder(spec)
-    raise ModelNotFound(f"{spec!r} is no encoder: give a name, a folder, a function or an encoder")
+    raise ModelNotFound(f"{shown(spec)} is no encoder: give a name, a folder, a function or an encoder")
 
 
 def spec_of(spec: EncoderSpec) -> str | None:
@@ -62,7 +63,8 @@ def _at(place: str | Path) -> Encoder:
     if isinstance(place, str) and _HUB_NAME.fullmatch(place):
         return Transformer(place)
     raise ModelNotFound(
-        f"{place} is no encoder: no named model ({', '.join(MODELS)}), no folder and no name on the hub"
+        f"{shown(place)} is no encoder: no named model ({', '.join(MODELS)}), "
+        "no folder and no name on the hub"
     )
 
 

@@ -189,9 +189,15 @@ class Range:
             for reader in (False, True)
         ]
         draw.shuffle(every)
+        places: Counter[str] = Counter()  # of each kind of file in turn, however many files it has
+        turns: list[tuple[int, str, Damage, str, bool]] = []
+        for state, name, damage, reader in every:
+            places[kind(Path(name))] += 1
+            turns.append((places[kind(Path(name))], name, damage, state, reader))
+        turns.sort(key=lambda turn: turn[0])
         return [
             Case(state, name, damage, draw.randrange(2**32), reader)
-            for state, name, damage, reader in islice(cycle(every), rounds)
+            for _, name, damage, state, reader in islice(cycle(turns), rounds)
         ]
 
     def outcomes(self, cases: Sequence[Case]) -> Iterator[tuple[Case, str]]:
