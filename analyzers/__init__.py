@@ -24,12 +24,11 @@ def load(spec: str | Analyzer) -> Analyzer:
     """The analyzer that ``spec`` names or is. Raises SettingsError for anything else."""
     if isinstance(spec, str):
         return by_name(spec)
-    methods = callable(getattr(spec, "terms", None)) and callable(getattr(spec, "spans", None))
-    if methods and isinstance(getattr(spec, "id", None), str):
-        return spec
-    raise SettingsError(
-        f"{shown(spec)} is no analyzer; choose english, chinese or mixed, or give an Analyzer"
-    )
+    if not isinstance(getattr(spec, "id", None), str) or not callable(getattr(spec, "terms", None)):
+        raise SettingsError(
+            f"{shown(spec)} is no analyzer; choose english, chinese or mixed, or give an Analyzer"
+        )
+    return spec
 
 
 def by_name(name: str, user_words: Iterable[str] = ()) -> Analyzer:

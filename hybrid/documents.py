@@ -50,17 +50,6 @@ def check_batch(documents: Iterable[Document]) -> list[Document]:
     return batch
 
 
-def check_ids(ids: Iterable[str]) -> list[str]:
-    """Ids to look up or delete, without those that no document can have. DocumentError for what is no
-    list of str."""
-    if isinstance(ids, str) or not isinstance(ids, Iterable):
-        raise DocumentError(f"expected a list of ids; write [{shown(ids)}]")
-    wanted = list(ids)
-    if bad := [id for id in wanted if not isinstance(id, str)]:
-        raise DocumentError(f"an id is a str, not a {type(bad[0]).__name__}: {shown(bad[0])}")
-    return [id for id in map(_exact, wanted) if id and not _BAD_IN_ID.search(id)]
-
-
 def _check(document: Document, where: str) -> Document:
     if not isinstance(document, Document):
         raise DocumentError(f"{where}: a {type(document).__name__}; write hybrid.Document(id=…, text=…)")
@@ -112,16 +101,18 @@ def _text(value: object, where: str, limit: int, way_out: str) -> str:
 
 
 def check_lookup(id: object) -> str:
-    """An id to look up; DocumentError for what cannot be one."""
+    """An id to look up: the empty one, which nobody has, for a str that no document could have.
+    DocumentError for what is no str."""
     if not isinstance(id, str):
         raise DocumentError(f"an id is a str, not a {type(id).__name__}: {shown(id)}")
-    return id
+    exact = _exact(id)
+    return exact if exact == clean(exact) else ""
 
 
 def check_lookups(ids: object) -> list[str]:
     """Ids to look up; DocumentError for what is no list of them."""
     if isinstance(ids, (str, bytes)) or not isinstance(ids, Iterable):
-        raise DocumentError(f"delete takes a list of ids, not {shown(ids)}; write [id]")
+        raise DocumentError(f"delete takes a list of ids; write [{shown(ids)}]")
     return [check_lookup(id) for id in ids]
 
 

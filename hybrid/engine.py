@@ -21,15 +21,13 @@ from hybrid.errors import (
     DocumentError,
     IndexCorrupt,
     QueryError,
-    SettingsError,
     StorageError,
 )
 from hybrid.generation import Generation, Snapshot
-from hybrid.limits import shown
 from hybrid.model import Model, reference_to
 from hybrid.query import Lanes, answer, ranking
 from hybrid.request import Asker, Options, Request, check_queries
-from hybrid.settings import METRICS, AnalyzerRef, Profile, Settings
+from hybrid.settings import AnalyzerRef, Profile, Settings, check_metric
 from hybrid.stats import stats
 from hybrid.store import Store
 from hybrid.types import Analyzer, Document, Encoder, Metric, Results, Run
@@ -67,12 +65,9 @@ class Index:
         ``Encoder``, or None for documents that bring their own vectors (the first one fixes the dimension).
         Raises IndexExists, SettingsError, ModelNotFound.
         """
-        if not isinstance(metric, str) or metric not in METRICS:
-            raise SettingsError(
-                f"metric {shown(metric)} is not known; it is one of {', '.join(map(repr, METRICS))}"
-            )
+        check_metric(metric)
         model = None if encoder is None else encoders.load(encoder)
-        words = _analyzer(analyzer)
+        words = analyzers.load(analyzer)
         reference = None if encoder is None or model is None else reference_to(encoder, model)
         settings = Settings(metric=metric, analyzer=_analyzer_ref(words), encoder=reference)
         Directory.create(path, lambda folder: Generation.create(folder, settings, Profile()))
@@ -92,7 +87,7 @@ class Index:
         ``encoder`` and ``analyzer`` need to be given only where the index cannot name them (a callable, an
         analyzer of your own). Raises IndexNotFound, IndexLocked, IndexMismatch, FormatTooNew, IndexCorrupt.
         """
-        words = None if analyzer is None else _analyzer(analyzer)
+        words = None if analyzer is None else analyzers.load(analyzer)
         index = cls(Store.open(path, words, read_only=read_only), None)
         with _closing_on_error(index):
             index._store.generation.check_analyzer()
@@ -265,7 +260,7 @@ class Index:
         generation = self._store.generation
         settings, words = generation.settings, generation.analyzer
         if analyzer is not None:
-            words = _analyzer(analyzer)
+            words = analyzers.load(analyzer)
             settings = settings.model_copy(update={"analyzer": _analyzer_ref(words)})
         if encoder is None:
             self._store.rebuild(settings, words, progress=progress)
@@ -324,14 +319,6 @@ def restore(
         if damage := list(store.generation.ledger.check()):
             raise IndexCorrupt(f"{store.path}: {damage[0]}; take another backup")
         copying.backup(store, to, progress)
-
-
-def _analyzer(given: str | Analyzer) -> Analyzer:
-    if isinstance(given, str):
-        return analyzers.by_name(given)
-    if not isinstance(getattr(given, "id", None), str) or not callable(getattr(given, "terms", None)):
-        raise SettingsError(f"{shown(given)} is no analyzer: give a name, or what has id, terms and spans")
-    return given
 
 
 def _analyzer_ref(analyzer: Analyzer) -> AnalyzerRef:

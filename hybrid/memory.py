@@ -25,7 +25,7 @@ from hybrid.encoders import EncoderSpec
 from hybrid.errors import QueryError
 from hybrid.request import Asker, Options, Request, check_queries
 from hybrid.rerank import rerank
-from hybrid.settings import Profile
+from hybrid.settings import Profile, check_metric
 from hybrid.types import Analyzer, Candidates, Document, Hit, Metric, Passage, Results, Run, Scores
 
 
@@ -76,8 +76,9 @@ class MemoryIndex:
         analyzer: str | Analyzer = "mixed",
         metric: Metric = "cosine",
     ) -> None:
+        check_metric(metric)
         self._encoder = None if encoder is None else encoders.load(encoder)
-        self._analyzer = analyzers.by_name(analyzer) if isinstance(analyzer, str) else analyzer
+        self._analyzer = analyzers.load(analyzer)
         self._metric: Metric = metric
         self._documents: dict[str, tuple[int, Document, list[str], Rows]] = {}
         self._next = 0

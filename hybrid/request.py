@@ -112,16 +112,6 @@ class Asker:
             )
         return [Request(text, vector, **plan) for text, vector in zip(texts, ready, strict=True)]
 
-    def named(self, queries: Mapping[str, str], options: Options) -> dict[str, Request]:
-        """One request for each query id."""
-        if not isinstance(queries, Mapping):
-            raise QueryError("run takes {query id: query}; use search_many for a list")
-        try:
-            texts = dict(queries.items())
-        except (TypeError, ValueError, LookupError, RuntimeError) as cause:  # a mapping of the user's own
-            raise QueryError(f"the queries cannot be read: {shown(cause)}") from cause
-        return dict(zip(texts, self.many(list(texts.values()), None, options), strict=True))
-
     def unit(self, encoded: Scores) -> Scores:
         """A vector from the encoder, brought to the index's metric."""
         return unit(encoded[None, :])[0] if self._metric == "cosine" else encoded

@@ -11,12 +11,22 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from hybrid import fusion
+from hybrid.errors import SettingsError
+from hybrid.limits import shown
 from hybrid.types import Fusion, Metric
 
 FORMAT: Final = 1
 """The version of the layout on disk. Raised when an older engine could misread a newer index."""
 
 METRICS: Final[tuple[Metric, ...]] = ("cosine", "ip", "l2")
+
+
+def check_metric(metric: object) -> None:
+    """SettingsError for anything but the three."""
+    if not isinstance(metric, str) or metric not in METRICS:
+        raise SettingsError(
+            f"metric {shown(metric)} is not known; it is one of {', '.join(map(repr, METRICS))}"
+        )
 
 
 class _Frozen(BaseModel):

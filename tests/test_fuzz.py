@@ -42,6 +42,7 @@ def test_an_answer_or_one_of_our_errors(target: Target, tmp_path: Path) -> None:
         max_examples=FEW if target.slow else INPUTS,
         deadline=None,
         database=None,
+        derandomize=True,  # chance is for the command
         suppress_health_check=list(HealthCheck),
     )
     @given(target.inputs)

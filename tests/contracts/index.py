@@ -255,3 +255,18 @@ class IndexContract:
         with pytest.raises(DocumentError, match=says):
             index.add([document])
         assert index.get("x") is None
+
+    def test_ids_that_no_document_can_have_are_unknown(self, index: Any) -> None:
+        assert index.get("\ud800") is None
+        assert index.delete(["\ud800", ""]) == 0
+        bad: Any
+        for bad in (None, 5, "1", [5], [["1"]]):
+            with pytest.raises(DocumentError, match="id"):
+                index.delete(bad)
+        for bad in (None, 5, ["1"]):
+            with pytest.raises(DocumentError, match="id"):
+                index.get(bad)
+        for bad in (None, ["a"], "a"):
+            with pytest.raises(QueryError, match="mapping of query id"):
+                index.run(bad)
+        assert len(index) == 4
