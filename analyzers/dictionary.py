@@ -70,9 +70,12 @@ def _line(path: str, number: int, raw: bytes) -> str:
 
 def as_user_words(entries: Iterable[str]) -> tuple[str, ...]:
     """Raises SettingsError for what is no list."""
-    if isinstance(entries, str) or not isinstance(entries, Iterable):
-        raise SettingsError(f"user words are a list of str, not {shown(entries)}")
-    return tuple(entries)
+    try:
+        if isinstance(entries, str):
+            raise TypeError
+        return tuple(entries)
+    except TypeError as cause:
+        raise SettingsError(f"user words are a list of str, not {shown(entries)}") from cause
 
 
 def check_user_words(entries: tuple[str, ...]) -> None:

@@ -109,11 +109,15 @@ def check_lookup(id: object) -> str:
     return exact if exact == clean(exact) else ""
 
 
-def check_lookups(ids: object) -> list[str]:
+def check_lookups(ids: Iterable[str]) -> list[str]:
     """Ids to look up; DocumentError for what is no list of them."""
-    if isinstance(ids, (str, bytes)) or not isinstance(ids, Iterable):
+    try:
+        wanted = None if isinstance(ids, (str, bytes)) else list(ids)
+    except TypeError:  # a number, an array without dimensions
+        wanted = None
+    if wanted is None:
         raise DocumentError(f"delete takes a list of ids; write [{shown(ids)}]")
-    return [check_lookup(id) for id in ids]
+    return [check_lookup(id) for id in wanted]
 
 
 def clean(text: str) -> str:

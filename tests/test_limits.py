@@ -204,7 +204,7 @@ def test_ids_to_look_up() -> None:
     assert check_lookups(["a", "", "a\n"]) == ["a", "", "a\n"]
     for bad in ("a", 5, None, ["a", 5], [b"a"]):
         with says(DocumentError, "id"):
-            check_lookups(bad)
+            check_lookups(bad)  # type: ignore[arg-type]
 
 
 def test_many_paths_cost_a_column_each_and_nothing_above() -> None:

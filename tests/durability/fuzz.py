@@ -30,7 +30,7 @@ from tests.fuzzing.target import Target, World
 
 SLOW = 10.0  # seconds of work for one input
 HANGS = 60  # seconds of waiting
-_ROUND = 200  # inputs between two looks at the clock
+_ROUND = 50  # inputs between two looks at the clock
 
 
 @dataclass
