@@ -89,7 +89,7 @@ class Generation:
         self._held_by = 0
         self._seen = (0, 0)  # of the lexical leg's listing
         self._retired = self._finish = False
-        self._behind = True  # the lexical leg may lack what the ledger has
+        self._behind = True  # the lexical leg or the snapshot may lack what the ledger has
         with ExitStack() as opened:
             self.ledger = Ledger(folder, read_only=read_only)
             opened.callback(self.ledger.close)
@@ -103,6 +103,7 @@ class Generation:
             if not read_only:
                 self._catch_up()
             self.snapshot = self._look()
+            self._behind = False
             opened.pop_all()
 
     @classmethod
@@ -189,15 +190,18 @@ class Generation:
         self._behind = True
         commit = self.ledger.commit(documents, rows, deleted, after)
         self.lexical.apply(commit.first, terms, self._deaths(commit))
-        self._behind = False
-        self.snapshot = self._look()
+        self._publish()
         return commit
 
     def recover(self) -> None:
         """After a commit that failed half-way: find out what is durable, project it, publish it."""
         if self._behind:
             self._catch_up()
-            self.snapshot = self._look()
+            self._publish()
+
+    def _publish(self) -> None:
+        self.snapshot = self._look()
+        self._behind = False
 
     def _deaths(self, commit: Commit) -> list[int]:
         """Whom the lexical leg lets go now: who died, and the largest ordinal of before if it was dead."""
@@ -227,7 +231,6 @@ class Generation:
         if view.reflects < count or view.searcher.num_docs != len(held):
             self.lexical.apply(count, (), np.setdiff1d(np.arange(count), held).tolist())
         self.lexical.adopt()
-        self._behind = False
 
     def _sound_view(self) -> LexicalView:
         """The lexical leg, or an empty one in its place where it is damaged."""
@@ -301,7 +304,7 @@ class Generation:
         self.lexical.renew()
         self._behind = True
         self._catch_up()
-        self.snapshot = self._look()
+        self._publish()
 
     # -- leaving
 

@@ -194,8 +194,10 @@ class LexicalLeg:
             if self._writer is None:
                 segments.tidy(self._folder)
                 self._writer = self._index.writer(_HEAP_BYTES, 1)
-                self._leaving.clear()
-                self._watcher = threading.Thread(target=self._watch, name="hybrid-merges", daemon=True)
+                self._leaving = threading.Event()
+                self._watcher = threading.Thread(
+                    target=self._watch, args=(self._leaving,), name="hybrid-merges", daemon=True
+                )
                 self._watcher.start()
             yield self._writer
         except BaseException as cause:
@@ -216,9 +218,9 @@ class LexicalLeg:
 
     def _end_watch(self) -> None:
         self._leaving.set()
-        if self._watcher is not None:
-            self._watcher.join()
-            self._watcher = None
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None and watcher.is_alive():  # not if Ctrl-C came while it was being started
+            watcher.join()
 
     def _list(self) -> None:
         """Write down what the last commit consists of; let others read what tantivy keeps to itself."""
@@ -243,10 +245,10 @@ class LexicalLeg:
         status = (self._folder / "meta.json").stat()
         return status.st_ino, status.st_mtime_ns
 
-    def _watch(self) -> None:
+    def _watch(self, leaving: threading.Event) -> None:
         """Merges end when they end, after the commit; list what they leave, too. (A crash may come before;
         then the files' own checksums must do.)"""
-        while not self._leaving.wait(_WATCH):
+        while not leaving.wait(_WATCH):
             with self._lock, suppress(OSError, IndexCorrupt):
                 if self._adopted and self._stamp() != self._listed_at:
                     self._list()

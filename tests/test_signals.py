@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from hybrid import Document, Index
+from hybrid.generation import Generation
 from tests.conftest import lines
 from tests.durability import child
 from tests.durability.history import History
@@ -137,3 +138,22 @@ def _alarm(seconds: float) -> Iterator[None]:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def interrupted(_: Generation) -> None:
+    raise KeyboardInterrupt
+
+
+def test_what_was_interrupted_before_it_showed_is_not_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second delete finds nothing left to do, yet what the first one did must show."""
+    with Index.create(tmp_path / "idx", encoder=None) as index:
+        index.add([Document("a", "word"), Document("b", "word")])
+        with monkeypatch.context() as patch:
+            patch.setattr(Generation, "_look", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                index.delete(["a"])
+        assert index.delete(["a"]) == 0
+        assert [hit.id for hit in index.search("word", mode="lexical")] == ["b"]
+        assert index.get("a") is None
