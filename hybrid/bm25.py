@@ -1,6 +1,7 @@
 """BM25 over one commit of a tantivy index.
 
-One field holds the terms of title and text, joined by spaces; k1 = 1.2 and b = 0.75 are tantivy's own, and
+The field "terms" holds the terms of title and text, joined by spaces, "titles" those of the title once
+more, for who lets them weigh more. k1 = 1.2 and b = 0.75 are tantivy's own, and
 it keeps lengths in one byte. Statistics count dead documents until their segment is merged, so scores are
 exact again after compaction.
 """
@@ -11,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import tantivy
@@ -21,10 +22,24 @@ from hybrid.types import Candidates, Mask, Ordinals, Scores
 _SLACK: Final = 16
 _TOKENIZER: Final = "terms"
 
+Field: TypeAlias = Literal["terms", "titles"]
+FIELDS: Final[tuple[Field, ...]] = ("terms", "titles")
+
+
+class Terms(NamedTuple):
+    """The terms of one document."""
+
+    title: list[str]
+    text: list[str]
+
+    def of(self, field: Field) -> list[str]:
+        return self.title if field == "titles" else self.title + self.text
+
 
 def open_index(folder: Path) -> tantivy.Index:
-    """The index in ``folder``, made if absent. Raises ValueError."""
-    index = tantivy.Index(schema(), str(folder))
+    """The index in ``folder``, made if absent; an earlier version's lacks ``titles``. Raises ValueError."""
+    there = (folder / "meta.json").exists()
+    index = tantivy.Index.open(str(folder)) if there else tantivy.Index(schema(), str(folder))
     index.register_tokenizer(
         _TOKENIZER, tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build()
     )
@@ -36,14 +51,16 @@ def schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
     # Signed on purpose: deleting by term on an unsigned field silently deletes nothing.
     builder.add_integer_field("ordinal", indexed=True, fast=True)
-    builder.add_text_field("terms", tokenizer_name=_TOKENIZER, index_option="freq")
+    for field in FIELDS:
+        builder.add_text_field(field, tokenizer_name=_TOKENIZER, index_option="freq")
     return builder.build()
 
 
-def document(ordinal: int, terms: Sequence[str]) -> tantivy.Document:
+def document(ordinal: int, terms: Terms) -> tantivy.Document:
     made = tantivy.Document()
     made.add_integer("ordinal", ordinal)
-    made.add_text("terms", " ".join(terms))
+    for field in FIELDS:
+        made.add_text(field, " ".join(terms.of(field)))
     return made
 
 
@@ -64,15 +81,23 @@ class LexicalView:
         index.reload()
         searcher = index.searcher()
         top = searcher.search(tantivy.Query.all_query(), 1, count=False, order_by_field="ordinal").hits
-        return cls(searcher, schema(), int(top[0][0]) + 1 if top else 0, listed)
+        return cls(searcher, index.schema, int(top[0][0]) + 1 if top else 0, listed)
 
-    def search(self, terms: Sequence[str], k: int, allowed: Mask | None = None) -> Candidates:
-        """The best ``k`` by BM25 of those that contain a term (repeats weigh more), among ``allowed``.
+    @property
+    def titled(self) -> bool:
+        """Whether titles can weigh more."""
+        return self.schema == schema()
+
+    def search(
+        self, terms: Sequence[str], k: int, allowed: Mask | None = None, title_boost: float = 0.0
+    ) -> Candidates:
+        """The best ``k`` of those that contain a term (repeats weigh more), among ``allowed``, by BM25 over
+        title and text plus ``title_boost`` times BM25 over titles.
 
         ``allowed`` is bool (n,) over ordinals; ordinals from n on are left out. tantivy cannot express
         the filter, so more and more is fetched until k pass or the list ends: a filter costs no recall.
         """
-        if (query := self._query(terms)) is None:
+        if (query := self._query(terms, title_boost)) is None:
             return Candidates.none()
         share = 1.0 if allowed is None else max(float(allowed.mean()) if len(allowed) else 0.0, 1e-9)
         most = max(self.searcher.num_docs, 1)
@@ -103,17 +128,21 @@ class LexicalView:
         found, _ = self._fetch(tantivy.Query.all_query(), max(self.searcher.num_docs, 1))
         return np.sort(found)
 
-    def vocabulary(self) -> dict[str, int]:
-        """Every term and in how many living documents it occurs."""
-        return dict(self.searcher.terms_with_prefix("terms", "", tantivy.Query.all_query()))
+    def vocabulary(self, field: Field) -> dict[str, int]:
+        """Every term of a field and in how many living documents it occurs."""
+        return dict(self.searcher.terms_with_prefix(field, "", tantivy.Query.all_query()))
 
-    def _query(self, terms: Sequence[str]) -> tantivy.Query | None:
-        clauses = [(tantivy.Occur.Should, self._clause(term, n)) for term, n in Counter(terms).items()]
-        return tantivy.Query.boolean_query(clauses) if clauses else None
+    def _query(self, terms: Sequence[str], title_boost: float = 0.0) -> tantivy.Query | None:
+        counts = Counter(terms).items()
+        queries = [self._clause("terms", term, count) for term, count in counts]
+        if title_boost and self.titled:
+            queries += (self._clause("titles", term, title_boost * count) for term, count in counts)
+        should = [(tantivy.Occur.Should, query) for query in queries]
+        return tantivy.Query.boolean_query(should) if should else None
 
-    def _clause(self, term: str, repeats: int) -> tantivy.Query:
-        query = tantivy.Query.term_query(self.schema, "terms", term, "freq")
-        return query if repeats == 1 else tantivy.Query.boost_query(query, float(repeats))
+    def _clause(self, field: Field, term: str, weight: float) -> tantivy.Query:
+        query = tantivy.Query.term_query(self.schema, field, term, "freq")
+        return query if weight == 1 else tantivy.Query.boost_query(query, float(weight))
 
     def _fetch(self, query: tantivy.Query, limit: int) -> tuple[Ordinals, Scores]:
         hits = self.searcher.search(query, limit, count=False).hits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from types import TracebackType
@@ -25,9 +25,9 @@ from hybrid.errors import (
 )
 from hybrid.generation import Generation, Snapshot
 from hybrid.model import Model, reference_to
-from hybrid.query import Lanes, answer, ranking
+from hybrid.query import Lanes, answer, ranking, rankings
 from hybrid.request import Asker, Options, Request, check_queries
-from hybrid.settings import AnalyzerRef, Profile, Settings, check_metric
+from hybrid.settings import AnalyzerRef, Profile, Profiles, Settings, check_metric
 from hybrid.stats import stats
 from hybrid.store import Store
 from hybrid.types import Analyzer, Document, Encoder, Metric, Results, Run
@@ -70,7 +70,8 @@ class Index:
         words = analyzers.load(analyzer)
         reference = None if encoder is None or model is None else reference_to(encoder, model)
         settings = Settings(metric=metric, analyzer=_analyzer_ref(words), encoder=reference)
-        Directory.create(path, lambda folder: Generation.create(folder, settings, Profile()))
+        profiles = Profiles.first(Profile())
+        Directory.create(path, lambda folder: Generation.create(folder, settings, profiles))
         return cls(Store.open(path, words), model)
 
     @classmethod
@@ -203,9 +204,22 @@ class Index:
             encoded = self._encoded(snapshot, requests)
             return {id: ranking(snapshot, r, self._lanes) for id, r in zip(texts, encoded, strict=True)}
 
+    def run_profiles(self, queries: Mapping[str, str], profiles: Sequence[Profile], *, k: int) -> list[Run]:
+        """What ``run`` would answer under each of ``profiles``, from one snapshot; the legs are asked once
+        for all that share a title boost. For tuning."""
+        texts = check_queries(queries)
+        runs: list[Run] = [{} for _ in profiles]
+        with self._store.reading() as snapshot:
+            requests = self._asker(snapshot).many(list(texts.values()), None, {"k": k})
+            for id, request in zip(texts, self._encoded(snapshot, requests), strict=True):
+                found = rankings(snapshot, request, profiles, self._lanes)
+                for run, one in zip(runs, found, strict=True):
+                    run[id] = one
+        return runs
+
     def _asker(self, snapshot: Snapshot) -> Asker:
         generation = snapshot.generation
-        return Asker(generation.settings.metric, generation.ledger.dim, generation.ledger.profile)
+        return Asker(generation.settings.metric, generation.ledger.dim, generation.ledger.profiles.serving)
 
     def _encoded(self, snapshot: Snapshot, requests: Sequence[Request]) -> list[Request]:
         """The requests with their query vectors filled in."""
@@ -233,6 +247,30 @@ class Index:
         if reference not in self._models:
             self._models = {reference: Model(self._store.path, reference)}
         return self._models[reference]
+
+    # -- profiles
+
+    @property
+    def profiles(self) -> Profiles:
+        """The profiles that this index has served with, and the one that serves now."""
+        with self._store.reading() as snapshot:
+            return snapshot.generation.ledger.profiles
+
+    def install(self, profile: Profile, evidence: Mapping[str, Any] | None = None) -> int:
+        """Serve with ``profile`` from the next search on; returns its number. ``evidence``, a JSON object,
+        is kept with it. Raises SettingsError, QueryError where its fusion is none that can be stored."""
+        profile.fuse()
+        return self._serve(lambda known: known.with_new(profile, evidence or {}))
+
+    def use(self, number: int) -> int:
+        """Serve with an earlier profile again. SettingsError for a number that there is not."""
+        return self._serve(lambda known: known.using(number))
+
+    def _serve(self, change: Callable[[Profiles], Profiles]) -> int:
+        with self._store.writing() as generation:
+            profiles = change(generation.ledger.profiles)
+            generation.ledger.install(profiles)
+        return profiles.serves
 
     # -- care
 

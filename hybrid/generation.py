@@ -14,14 +14,14 @@ import numpy as np
 
 from hybrid import analyzers
 from hybrid.arrays import Rows
-from hybrid.bm25 import LexicalView
+from hybrid.bm25 import FIELDS, Field, LexicalView, Terms
 from hybrid.columns import Columns
 from hybrid.embedding import with_rows
 from hybrid.errors import CommitsLost, IndexCorrupt, IndexMismatch
 from hybrid.filters import Filter
 from hybrid.ledger import Commit, Ledger
 from hybrid.lexical import LexicalLeg
-from hybrid.settings import Profile, Settings
+from hybrid.settings import Profiles, Settings
 from hybrid.types import Analyzer, Document, Mask, Ordinals
 from hybrid.vector import VectorLeg, VectorView
 
@@ -107,9 +107,9 @@ class Generation:
             opened.pop_all()
 
     @classmethod
-    def create(cls, folder: Path, settings: Settings, profile: Profile, seq: int = 0) -> str:
+    def create(cls, folder: Path, settings: Settings, profiles: Profiles, seq: int = 0) -> str:
         """Lay an empty generation down in ``folder``; returns its UUID."""
-        uuid = Ledger.create(folder, settings, profile, seq)
+        uuid = Ledger.create(folder, settings, profiles, seq)
         LexicalLeg.create(folder, uuid)
         return uuid
 
@@ -209,9 +209,9 @@ class Generation:
         spared = [last] if last >= 0 and self.ledger.lifetimes.dead[last] < commit.seq else []
         return [*commit.deaths.tolist(), *spared]
 
-    def terms(self, document: Document) -> list[str]:
-        """What the lexical leg knows a document by: the terms of its title, then of its text."""
-        return self.analyzer.terms(document.title) + self.analyzer.terms(document.text)
+    def terms(self, document: Document) -> Terms:
+        """What the lexical leg knows a document by."""
+        return Terms(self.analyzer.terms(document.title), self.analyzer.terms(document.text))
 
     def _catch_up(self) -> None:
         """Bring the lexical leg up to the ledger, after a crash or a failure between the two."""
@@ -269,7 +269,8 @@ class Generation:
             yield f"lexical leg: lacks {len(missing)} documents, the first with ordinal {missing[0]}"
         if len(excess := self._excess(snapshot, np.setdiff1d(held, expected))):
             yield f"lexical leg: holds {len(excess)} documents too many, the first with ordinal {excess[0]}"
-        yield from self._vocabulary(snapshot.lexical, held)
+        for field in FIELDS if snapshot.lexical.titled else FIELDS[:1]:
+            yield from self._vocabulary(snapshot.lexical, field, held)
         strangers = self.ledger.rows.ordinals >= self.ledger.lifetimes.count
         if strangers.any():
             yield f"vectors: {int(strangers.sum())} rows belong to no document"
@@ -280,21 +281,21 @@ class Generation:
         crashed writer knows that the dead have yet to go."""
         return dead[dead >= snapshot.count] if self._read_only else dead[dead != snapshot.count - 1]
 
-    def _vocabulary(self, view: LexicalView, held: Ordinals) -> Iterator[str]:
+    def _vocabulary(self, view: LexicalView, field: Field, held: Ordinals) -> Iterator[str]:
         """Analyse every document again; each term must have the same document frequency in the leg."""
         expected: dict[str, int] = {}
         try:
             for first in range(0, len(held), _STEP):
                 for document in self.ledger.documents(held[first : first + _STEP]):
-                    for term in set(self.terms(document)):
+                    for term in set(self.terms(document).of(field)):
                         expected[term] = expected.get(term, 0) + 1
         except IndexCorrupt:
             return  # the ledger's own complaint says more
-        actual = view.vocabulary()
+        actual = view.vocabulary(field)
         if wrong := [
             term for term in expected.keys() | actual.keys() if expected.get(term) != actual.get(term)
         ]:
-            yield f"lexical leg: {len(wrong)} terms disagree with the documents, such as {min(wrong)!r}"
+            yield f"lexical leg: {len(wrong)} {field} disagree with the documents, such as {min(wrong)!r}"
 
     def repair(self) -> None:
         """Build every projection again from the ledger."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ from hybrid.failpoints import reach
 from hybrid.files import sync
 from hybrid.head import Head
 from hybrid.lifetimes import NEVER, Lifetimes
-from hybrid.settings import Profile, Settings
+from hybrid.settings import Profile, Profiles, Settings
 from hybrid.types import Document, Ordinals
 
 _T = TypeVar("_T")
@@ -95,7 +95,7 @@ class Ledger:
             self._head.write(self.seq)
 
     @classmethod
-    def create(cls, folder: Path, settings: Settings, profile: Profile, seq: int = 0) -> str:
+    def create(cls, folder: Path, settings: Settings, profiles: Profiles, seq: int = 0) -> str:
         """Lay an empty ledger down in ``folder``, which exists; returns its UUID."""
         RowFiles(folder).create()
         uuid = uuid4().hex
@@ -104,7 +104,7 @@ class Ledger:
             meta = {
                 "uuid": uuid,
                 "settings": settings.model_dump_json(),
-                "profile": profile.model_dump_json(),
+                "profiles": profiles.model_dump_json(),
             }
             meta |= {"seq": str(seq), "rows": "0", "dim": "0", "digest": "0"}
             connection.executemany("INSERT INTO meta VALUES (?, ?)", records.sealed(meta).items())
@@ -153,7 +153,7 @@ class Ledger:
             raise database.damaged(self._path, "births and deaths are not those that were written")
         if fresh:
             self._check_ids(known)
-        self._meta, self.profile = meta, Profile.model_validate_json(meta["profile"])
+        self._meta, self.profiles = meta, _profiles(meta)
         self.dim, self.rows, self.lifetimes, self.seq = int(meta["dim"]), rows, known, int(meta["seq"])
 
     def _checked_meta(self) -> dict[str, str]:
@@ -320,6 +320,14 @@ class Ledger:
         self._head.write(seq)
         return Commit(seq, first, deaths)
 
+    def install(self, profiles: Profiles) -> None:
+        """Serve with another profile; no commit of documents, so the sequence number stays."""
+        meta = records.sealed({**self._meta, "profiles": profiles.model_dump_json()})
+        version, self._version = self._version, -1
+        with self._transaction() as connection:
+            connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", meta.items())
+        self._meta, self.profiles, self._version = meta, profiles, version
+
     def _record(
         self,
         connection: sqlite3.Connection,
@@ -364,6 +372,12 @@ class Ledger:
 
     def _translated(self) -> AbstractContextManager[None]:
         return database.translated(self._path)
+
+
+def _profiles(meta: Mapping[str, str]) -> Profiles:
+    if "profiles" in meta:
+        return Profiles.model_validate_json(meta["profiles"])
+    return Profiles.first(Profile.model_validate_json(meta["profile"]))  # as the first versions wrote it
 
 
 def _slices(items: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:

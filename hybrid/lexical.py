@@ -16,7 +16,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -24,14 +24,12 @@ from typing import Any, Final
 import tantivy
 
 from hybrid import bm25, manifest, segments
-from hybrid.bm25 import LexicalView
+from hybrid.bm25 import LexicalView, Terms
 from hybrid.errors import IndexCorrupt, StorageError
 from hybrid.failpoints import reach
 from hybrid.files import sync, sync_tree
 
 _HEAP_BYTES: Final = 64_000_000  # of one writer thread; below 15 MB tantivy refuses
-_SLACK: Final = 16
-_TOKENIZER: Final = "terms"
 _WATCH: Final = 0.3  # seconds between two looks whether a merge has ended
 _RETRIES: Final = 5  # readings of a folder in which merges come and go
 _log = logging.getLogger(__name__)
@@ -80,6 +78,8 @@ class LexicalLeg:
         self._folder = self._parent / value["folder"]
         self._check(value)
         self._index = self._opened(self._folder)
+        if self._index.schema != bm25.schema():
+            raise IndexCorrupt(f"{self._folder}: written by an earlier version")
 
     def _read_manifest(self) -> dict[str, Any]:
         value = manifest.read(self._manifest)
@@ -169,7 +169,7 @@ class LexicalLeg:
         path = self._parent / "lexical"
         return IndexCorrupt(f"{path}: {cause}; run: hybrid verify {self._parent.parent} --repair")
 
-    def apply(self, first: int, documents: Iterable[Sequence[str]], deaths: Iterable[int]) -> None:
+    def apply(self, first: int, documents: Iterable[Terms], deaths: Iterable[int]) -> None:
         """Commit the terms of documents ``first``, ``first`` + 1, ... and the ``deaths`` of any, but of the
         largest ordinal: that one stays until a larger one comes."""
         with self._writing() as writer:

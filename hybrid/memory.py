@@ -19,6 +19,7 @@ from rank_bm25 import BM25
 
 from hybrid import analyzers, encoders
 from hybrid.arrays import Rows
+from hybrid.bm25 import Terms
 from hybrid.documents import check_batch, check_lookup, check_lookups
 from hybrid.embedding import embed, with_rows
 from hybrid.encoders import EncoderSpec
@@ -75,12 +76,14 @@ class MemoryIndex:
         encoder: EncoderSpec | None = None,
         analyzer: str | Analyzer = "mixed",
         metric: Metric = "cosine",
+        profile: Profile = Profile(),  # noqa: B008 - frozen
     ) -> None:
         check_metric(metric)
+        self._profile = profile
         self._encoder = None if encoder is None else encoders.load(encoder)
         self._analyzer = analyzers.load(analyzer)
         self._metric: Metric = metric
-        self._documents: dict[str, tuple[int, Document, list[str], Rows]] = {}
+        self._documents: dict[str, tuple[int, Document, Terms, Rows]] = {}
         self._next = 0
         self._dim = 0
         self._seq = 0
@@ -91,7 +94,7 @@ class MemoryIndex:
         rows = embed(batch, self._encoder, self._metric, self._dim)
         self._dim = rows.vectors.shape[1] if len(rows) else self._dim
         for i, document in enumerate(batch):
-            terms = self._analyzer.terms(document.title) + self._analyzer.terms(document.text)
+            terms = Terms(self._analyzer.terms(document.title), self._analyzer.terms(document.text))
             mine = slice(*np.searchsorted(rows.ordinals, [i, i + 1]).tolist())
             self._documents.pop(document.id, None)
             self._documents[document.id] = (
@@ -145,7 +148,7 @@ class MemoryIndex:
         return {id: [(hit.id, hit.score) for hit in hits] for id, hits in zip(texts, answers, strict=True)}
 
     def _asker(self) -> Asker:
-        return Asker(self._metric, self._dim, Profile())
+        return Asker(self._metric, self._dim, self._profile)
 
     def _answer(self, request: Request) -> Results:
         start = time.perf_counter()
@@ -160,7 +163,7 @@ class MemoryIndex:
         if request.mode == "hybrid":
             everyone = dict(zip(vector.ordinals.tolist(), vector.scores.tolist(), strict=True))
             ranked = request.fuse(
-                [leg.top(request.reach) for leg in legs],
+                legs,
                 lambda wanted: np.array([everyone.get(o, np.nan) for o in wanted.tolist()], np.float32),
             )
         else:
@@ -184,8 +187,15 @@ class MemoryIndex:
             return Candidates.none(), 0
         terms = self._analyzer.terms(request.text)
         entries = self._documents.values()
-        scores = LuceneBM25([terms for _, _, terms, _ in entries]).get_scores(terms)
-        has = [not set(terms).isdisjoint(entry[2]) and entry[1].id in passing for entry in entries]
+        documents = [known.of("terms") for _, _, known, _ in entries]
+        scores = LuceneBM25(documents).get_scores(terms)
+        if request.title_boost:
+            titles = LuceneBM25([known.title for _, _, known, _ in entries])
+            scores += request.title_boost * titles.get_scores(terms)
+        has = [
+            not set(terms).isdisjoint(known) and entry[1].id in passing
+            for known, entry in zip(documents, entries, strict=True)
+        ]
         ordinals = np.array([ordinal for ordinal, *_ in entries])[has]
         return Candidates.ranked(ordinals, scores[has].astype(np.float32), floor=0.0), len(ordinals)
 

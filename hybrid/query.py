@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
 import numpy as np
 
+from hybrid.fusion import Similar
 from hybrid.generation import Snapshot
 from hybrid.request import Request
 from hybrid.rerank import rerank
+from hybrid.settings import Profile
 from hybrid.types import Candidates, Hit, Mask, Ordinals, Passage, Results, Scores
 
 _WORTH_A_THREAD: Final = 0.0005  # seconds; a hand-over costs some 30 microseconds, a contended core more
@@ -77,12 +80,40 @@ def ranking(snapshot: Snapshot, request: Request, lanes: Lanes) -> list[tuple[st
     return list(zip(ids, ranked.scores.tolist(), strict=True))
 
 
+def rankings(
+    snapshot: Snapshot, request: Request, profiles: Sequence[Profile], lanes: Lanes
+) -> list[list[tuple[str, float]]]:
+    """What ``ranking`` would answer under each of ``profiles`` (up to what the graph finds more when it is
+    asked for more). The legs are asked once for all that share a title boost."""
+    allowed = snapshot.allowed(request.where)
+    found: dict[int, Candidates] = {}
+    for boost in {profile.title_boost for profile in profiles}:
+        asked = {i: request.under(p) for i, p in enumerate(profiles) if p.title_boost == boost}
+        lexical, vector = (max(depths) for depths in zip(*(r.depths for r in asked.values()), strict=True))
+        legs = _both(
+            snapshot, replace(request, depths=(lexical, vector), title_boost=boost), allowed, lanes
+        )
+        similar = _remembered(snapshot, request, legs)
+        found |= {i: one.fuse(legs, similar).top(request.k) for i, one in asked.items()}
+    everyone = np.unique(np.concatenate([ranked.ordinals for ranked in found.values()]))
+    ids = dict(zip(everyone.tolist(), snapshot.generation.ledger.ids(everyone.tolist()), strict=True))
+    return [_named(found[i], ids) for i in range(len(profiles))]
+
+
+def _named(ranked: Candidates, ids: Mapping[int, str]) -> list[tuple[str, float]]:
+    return [(ids[o], s) for o, s in zip(ranked.ordinals.tolist(), ranked.scores.tolist(), strict=True)]
+
+
+def _remembered(snapshot: Snapshot, request: Request, legs: Sequence[Candidates]) -> Similar:
+    """``_similar`` of these candidates, worked out once."""
+    everyone = np.unique(np.concatenate([leg.ordinals for leg in legs]))
+    scores = _similar(snapshot, request, everyone) if len(legs[1]) else np.empty(0, np.float32)
+    return lambda wanted: scores[np.searchsorted(everyone, wanted)]
+
+
 def _ranked(snapshot: Snapshot, request: Request, allowed: Mask | None, lanes: Lanes) -> Candidates:
     if request.mode == "hybrid":
-        legs = lanes.run(
-            lambda: _lexical(snapshot, request, allowed),
-            lambda: _vector(snapshot, request, allowed),
-        )
+        legs = _both(snapshot, request, allowed, lanes)
         ranked = request.fuse(legs, partial(_similar, snapshot, request))
     else:  # a leg that was not asked must not teach the lanes that it is cheap
         legs = _lexical(snapshot, request, allowed), _vector(snapshot, request, allowed)
@@ -92,17 +123,26 @@ def _ranked(snapshot: Snapshot, request: Request, allowed: Mask | None, lanes: L
     return ranked.top(request.k)
 
 
+def _both(
+    snapshot: Snapshot, request: Request, allowed: Mask | None, lanes: Lanes
+) -> tuple[Candidates, Candidates]:
+    return lanes.run(
+        lambda: _lexical(snapshot, request, allowed),
+        lambda: _vector(snapshot, request, allowed),
+    )
+
+
 def _lexical(snapshot: Snapshot, request: Request, allowed: Mask | None) -> Candidates:
     if not request.asks_words or request.text is None:
         return Candidates.none()
     terms = snapshot.generation.analyzer.terms(request.text)
-    return snapshot.lexical.search(terms, request.reach, allowed)
+    return snapshot.lexical.search(terms, request.reach[0], allowed, request.title_boost)
 
 
 def _vector(snapshot: Snapshot, request: Request, allowed: Mask | None) -> Candidates:
     if not request.asks_meaning or request.vector is None:
         return Candidates.none()
-    return snapshot.vectors.search(request.vector, request.reach, allowed)
+    return snapshot.vectors.search(request.vector, request.reach[1], allowed)
 
 
 def _similar(snapshot: Snapshot, request: Request, ordinals: Ordinals) -> Scores:

@@ -17,7 +17,7 @@ from hybrid.arrays import Rows
 from hybrid.embedding import Progress
 from hybrid.failpoints import reach
 from hybrid.generation import Generation, Snapshot
-from hybrid.settings import Settings
+from hybrid.settings import Profile, Profiles, Settings
 from hybrid.types import Analyzer, Document, Ordinals
 
 _BATCH: Final = 1000
@@ -38,8 +38,9 @@ class Rebuild:
         embed: Embed | None = None,
     ) -> None:
         self.folder = folder
-        self.uuid = Generation.create(folder, settings, source.ledger.profile, source.ledger.seq)
         self._source, self._embed = source, embed
+        self._same = settings == source.settings
+        self.uuid = Generation.create(folder, settings, self._profiles(), source.ledger.seq)
         self._target = Generation(folder, analyzer)
         self._copied: Ordinals = np.empty(0, np.int64)
         self._seen = 0
@@ -55,6 +56,15 @@ class Rebuild:
         for start in range(0, len(fresh), _BATCH):
             self._copy(snapshot, fresh[start : start + _BATCH], progress)
         self._copied, self._seen = live, snapshot.count
+        if self._same and self._target.ledger.profiles != self._source.ledger.profiles:
+            self._target.ledger.install(self._source.ledger.profiles)
+
+    def _profiles(self) -> Profiles:
+        """What was found best for one encoder and analyzer says nothing of others."""
+        known = self._source.ledger.profiles
+        if self._same or known.serving == Profile():
+            return known
+        return known.with_new(Profile(), {"reason": "re-indexed with another encoder or analyzer"})
 
     def _copy(self, snapshot: Snapshot, ordinals: Ordinals, progress: Progress | None) -> None:
         documents = snapshot.documents(ordinals.tolist())

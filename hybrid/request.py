@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypedDict, get_args
 
 import numpy as np
@@ -48,19 +48,34 @@ class Request:
     mode: Mode
     where: Filter | None
     fusion: Fusion
-    depth: int
+    depths: tuple[int, int]
+    title_boost: float
     reranker: Reranker | None
 
     @property
-    def reach(self) -> int:
+    def depth(self) -> int:
+        """How many candidates a reranker is given."""
+        return max(self.depths)
+
+    @property
+    def reach(self) -> tuple[int, int]:
         """How many candidates each leg is asked for: k, unless something ranks its answer anew."""
-        return self.k if self.mode != "hybrid" and self.reranker is None else max(self.k, self.depth)
+        alone = self.mode != "hybrid" and self.reranker is None
+        lexical, vector = (self.k if alone else max(self.k, depth) for depth in self.depths)
+        return lexical, vector
+
+    def under(self, profile: Profile) -> Request:
+        """The same, ranked as ``profile`` says."""
+        fusion, depths, boost = profile.fuse(), profile.depths, profile.title_boost
+        return replace(self, fusion=fusion, depths=depths, title_boost=boost)
 
     def fuse(self, legs: Sequence[Candidates], similar: Similar) -> Candidates:
         """The legs' answers as one list: of their first ``depth`` each, then, where more hits are wanted,
         of the rest. So asking for more never reorders the first ones."""
-        head = self._fused([leg.top(self.depth) for leg in legs], similar)
-        if self.k <= self.depth or not len(head):
+        legs = [leg.top(reach) for leg, reach in zip(legs, self.reach, strict=True)]
+        tops = [leg.top(depth) for leg, depth in zip(legs, self.depths, strict=True)]
+        head = self._fused(tops, similar)
+        if self.k <= len(head) or sum(map(len, tops)) == sum(map(len, legs)):
             return head
         everyone = self._fused(legs, similar)
         rest = ~np.isin(everyone.ordinals, head.ordinals)
@@ -141,7 +156,8 @@ class Asker:
             "mode": mode,
             "where": None if filter is None else filters.parse(filter),
             "fusion": fusion or self._profile.fuse(),
-            "depth": self._profile.depth if depth is None else max(k, _count("depth", depth)),
+            "depths": self._profile.depths if depth is None else (max(k, _count("depth", depth)),) * 2,
+            "title_boost": self._profile.title_boost,
             "reranker": reranker,
         }
 

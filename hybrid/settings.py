@@ -6,17 +6,22 @@ generation: another encoder or analyzer means a new generation (``hybrid reindex
 
 from __future__ import annotations
 
-from typing import Any, Final
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hybrid import fusion
 from hybrid.errors import SettingsError
-from hybrid.limits import shown
+from hybrid.limits import MAX_HITS, shown
 from hybrid.types import Fusion, Metric
 
 FORMAT: Final = 1
 """The version of the layout on disk. Raised when an older engine could misread a newer index."""
+
+MAX_BOOST: Final = 100.0
 
 METRICS: Final[tuple[Metric, ...]] = ("cosine", "ip", "l2")
 
@@ -27,6 +32,9 @@ def check_metric(metric: object) -> None:
         raise SettingsError(
             f"metric {shown(metric)} is not known; it is one of {', '.join(map(repr, METRICS))}"
         )
+
+
+Depth: TypeAlias = Annotated[int, Field(ge=1, le=MAX_HITS)]
 
 
 class _Frozen(BaseModel):
@@ -59,8 +67,9 @@ class Settings(_Frozen):
 
 
 class Profile(_Frozen):
-    """How an index ranks when the caller says nothing: the fusion, and how many candidates each leg
-    hands to it (``depth``).
+    """How an index ranks when the caller says nothing: the fusion, how many candidates each leg hands to it
+    (``depth``, one number or (lexical, vector)), and how much a title's words count beyond the text's: the
+    lexical score is BM25(title and text) + ``title_boost`` * BM25(title).
 
     The default was chosen on training queries alone (nDCG@10 of 600 each, z-score sum against RRF(60)):
     scifact with e5 .7387 / .7176, with MiniLM .7364 / .7235, zh_medqa with e5 .2502 / .2390.
@@ -69,7 +78,70 @@ class Profile(_Frozen):
     fusion: dict[str, Any] = Field(
         default_factory=lambda: fusion.dump(fusion.Linear((0.5, 0.5), fusion.ZScore()))
     )
-    depth: int = Field(default=100, ge=1)
+    depth: Depth | tuple[Depth, Depth] = 100
+    title_boost: float = Field(default=0.0, ge=0, le=MAX_BOOST)
 
     def fuse(self) -> Fusion:
         return fusion.load(self.fusion)
+
+    @property
+    def depths(self) -> tuple[int, int]:
+        """Of the lexical and of the vector leg."""
+        return self.depth if isinstance(self.depth, tuple) else (self.depth, self.depth)
+
+
+class Installed(_Frozen):
+    """A profile that an index serves, or once served with. ``evidence``: what spoke for it (data, seed,
+    figures), as whoever installed it wrote down."""
+
+    number: int
+    profile: Profile
+    date: str
+    """ISO 8601, UTC."""
+    evidence: dict[str, Any] = Field(default_factory=dict)
+
+
+class Profiles(_Frozen):
+    """All profiles that an index has had, by number from 1, and the one that ``serves``."""
+
+    serves: int
+    history: tuple[Installed, ...]
+
+    @model_validator(mode="after")
+    def _numbered(self) -> Profiles:
+        if [one.number for one in self.history] != list(range(1, len(self.history) + 1)):
+            raise ValueError("profiles are not numbered from 1")
+        if not 1 <= self.serves <= len(self.history):
+            raise ValueError(f"profile {self.serves} serves, of {len(self.history)}")
+        return self
+
+    @classmethod
+    def first(cls, profile: Profile) -> Profiles:
+        return cls(serves=1, history=(_installed(1, profile, {}),))
+
+    @property
+    def serving(self) -> Profile:
+        return self[self.serves].profile
+
+    def __getitem__(self, number: int) -> Installed:
+        """SettingsError for a number that there is not."""
+        if not 1 <= number <= len(self.history):
+            raise SettingsError(f"there is no profile {number}; there are 1 to {len(self.history)}")
+        return self.history[number - 1]
+
+    def with_new(self, profile: Profile, evidence: Mapping[str, Any]) -> Profiles:
+        """These and one more, which serves."""
+        number = len(self.history) + 1
+        return Profiles(serves=number, history=(*self.history, _installed(number, profile, evidence)))
+
+    def using(self, number: int) -> Profiles:
+        return Profiles(serves=self[number].number, history=self.history)
+
+
+def _installed(number: int, profile: Profile, evidence: Mapping[str, Any]) -> Installed:
+    try:
+        kept = json.loads(json.dumps(dict(evidence), allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as cause:
+        raise SettingsError(f"the evidence for a profile is no JSON: {cause}") from cause
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    return Installed(number=number, profile=profile, date=date, evidence=kept)

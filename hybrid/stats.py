@@ -26,7 +26,7 @@ def stats(snapshot: Snapshot) -> dict[str, Any]:
         "vectors": len(snapshot.vectors.rows),
         "vectors_in_graph": graph.rows if graph else 0,
         "segments": snapshot.lexical.searcher.num_segments,
-        "profile": generation.ledger.profile.model_dump(),
+        "profile": generation.ledger.profiles.serving.model_dump(),
         "bytes": {part: _size(generation.folder, pattern) for part, pattern in _PARTS.items()},
     }
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from hybrid import RRF, Document, Index, MemoryIndex, Results
+from hybrid.settings import Profile
 from hybrid.types import Mode
 
 WORDS = ["kettle", "steel", "headphones", "iPhone15", "降噪", "耳机", "水壶", "手机壳", "c++", "running"]
@@ -37,11 +38,13 @@ BATCHES = st.lists(documents(), min_size=1, max_size=6, unique_by=lambda documen
 
 
 class Agreement(RuleBasedStateMachine):
-    @initialize()
-    def start(self) -> None:
+    @initialize(boost=st.sampled_from([0.0, 0.5]), depth=st.sampled_from([100, (3, 100)]))
+    def start(self, boost: float, depth: int | tuple[int, int]) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="hybrid-agreement-"))
         self.index = Index.create(self.folder / "idx", encoder=None)
-        self.memory = MemoryIndex()
+        profile = Profile(title_boost=boost, depth=depth)
+        self.index.install(profile)
+        self.memory = MemoryIndex(profile=profile)
         self.exact = True
 
     @rule(batch=BATCHES)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 import hybrid
 from hybrid import Document, Index, engine
 from hybrid.analyzers import Mixed
+from hybrid.bm25 import Terms
 from hybrid.encoders import HashEncoder
 from hybrid.errors import (
     DocumentError,
@@ -275,7 +276,9 @@ def test_a_lexical_leg_that_is_gone_or_behind_comes_back(path: Path, victim: str
 def test_verify_finds_what_disagrees_and_repair_mends_it(path: Path) -> None:
     with Index.open(path, encoder=letters) as index:
         generation = index._store.generation
-        generation.lexical.apply(4, [["intruder"]], [])  # a document that the ledger does not have
+        generation.lexical.apply(
+            4, [Terms([], ["intruder"])], []
+        )  # a document that the ledger does not have
         generation.snapshot = generation._look()
         problems = index.verify()
         assert any("too many" in problem for problem in problems)

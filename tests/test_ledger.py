@@ -14,7 +14,7 @@ from hybrid.arrays import Rows
 from hybrid.errors import IndexCorrupt, StorageError
 from hybrid.ledger import Ledger
 from hybrid.lifetimes import NEVER, Lifetimes, marks
-from hybrid.settings import AnalyzerRef, Profile, Settings
+from hybrid.settings import AnalyzerRef, Profile, Profiles, Settings
 from hybrid.types import Document
 
 SETTINGS = Settings(analyzer=AnalyzerRef(id="english-1", name="english"))
@@ -28,7 +28,7 @@ def rows(*owners: int, dim: int = 3, seed: int = 0) -> Rows:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    Ledger.create(tmp_path, SETTINGS, Profile())
+    Ledger.create(tmp_path, SETTINGS, Profiles.first(Profile()))
     return tmp_path
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hybrid.bm25 import Terms
 from hybrid.lexical import LexicalLeg
 from hybrid.memory import LENGTHS, LuceneBM25
 
@@ -22,6 +23,10 @@ def corpus(seed: int, n: int, longest: int = 400) -> list[list[str]]:
     return [random.choice(WORDS, size=random.integers(0, longest)).tolist() for _ in range(n)]
 
 
+def texts(documents: list[list[str]]) -> list[Terms]:
+    return [Terms([], terms) for terms in documents]
+
+
 @pytest.fixture
 def leg(tmp_path: Path) -> LexicalLeg:
     return LexicalLeg(tmp_path, "uuid")
@@ -29,13 +34,25 @@ def leg(tmp_path: Path) -> LexicalLeg:
 
 def test_scores_are_the_textbooks(leg: LexicalLeg) -> None:
     documents = corpus(1, 300)
-    leg.apply(0, documents[:100], [])
-    leg.apply(100, documents[100:], [])  # statistics are of all segments together
+    leg.apply(0, texts(documents[:100]), [])
+    leg.apply(100, texts(documents[100:]), [])  # statistics are of all segments together
     for query in (["w0"], ["w1", "w2", "w2"], WORDS):
         expected = LuceneBM25(documents).get_scores(query)
         found = leg.view().search(query, 300)
         assert np.allclose(found.scores, expected[found.ordinals], rtol=1e-5)
         assert set(found.ordinals.tolist()) == set(np.flatnonzero(expected).tolist())
+    leg.close()
+
+
+def test_titles_weigh_more_by_a_second_bm25_over_titles_alone(leg: LexicalLeg) -> None:
+    titles, bodies = corpus(2, 200, 8), corpus(3, 200, 60)
+    leg.apply(0, list(map(Terms, titles, bodies)), [])
+    whole = LuceneBM25([title + body for title, body in zip(titles, bodies, strict=True)])
+    query = ["w1", "w2", "w2"]
+    expected = whole.get_scores(query) + 0.7 * LuceneBM25(titles).get_scores(query)
+    found = leg.view().search(query, 200, title_boost=0.7)
+    assert np.allclose(found.scores, expected[found.ordinals], rtol=1e-5)
+    assert len(found) == leg.view().count(query) == np.count_nonzero(expected)
     leg.close()
 
 
@@ -47,14 +64,14 @@ def test_one_byte_says_forty_lengths_exactly_and_then_ever_coarser_ones() -> Non
 
 def test_equal_scores_stand_by_ordinal_even_at_the_cut(leg: LexicalLeg) -> None:
     for start in range(0, 90, 30):
-        leg.apply(start, [["same", "text"]] * 30, [])
+        leg.apply(start, texts([["same", "text"]] * 30), [])
     assert leg.view().search(["same"], 40).ordinals.tolist() == list(range(40))
     leg.close()
 
 
 def test_unknown_terms_and_no_terms_find_nothing(leg: LexicalLeg) -> None:
     assert len(leg.view().search(["a"], 5)) == 0
-    leg.apply(0, [["a"], []], [])
+    leg.apply(0, texts([["a"], []]), [])
     assert len(leg.view().search(["b"], 5)) == 0
     assert len(leg.view().search([], 5)) == 0
     assert leg.view().count([]) == 0
@@ -62,9 +79,9 @@ def test_unknown_terms_and_no_terms_find_nothing(leg: LexicalLeg) -> None:
 
 
 def test_a_view_stays_what_it_was(leg: LexicalLeg) -> None:
-    leg.apply(0, [["a"], ["a"]], [])
+    leg.apply(0, texts([["a"], ["a"]]), [])
     view = leg.view()
-    leg.apply(2, [["a"]], [0])
+    leg.apply(2, texts([["a"]]), [0])
     assert view.search(["a"], 9).ordinals.tolist() == [0, 1]
     assert sorted(leg.view().search(["a"], 9).ordinals.tolist()) == [1, 2]
     leg.close()
@@ -74,15 +91,15 @@ def test_it_says_how_much_it_reflects_also_when_the_newest_are_dead(tmp_path: Pa
     leg = LexicalLeg(tmp_path, "uuid")
     leg.adopt()
     assert leg.view().reflects == 0
-    leg.apply(0, [["a"], ["b"], ["c"]], [])
+    leg.apply(0, texts([["a"], ["b"], ["c"]]), [])
     leg.apply(3, [], [1, 2])
     assert leg.view().reflects == 3
     leg.close()
     leg = LexicalLeg(tmp_path, "uuid")
     assert leg.view().reflects == 3
-    leg.apply(3, [["d"]], [2])
+    leg.apply(3, texts([["d"]]), [2])
     assert leg.view().ordinals().tolist() == [0, 3]
-    assert leg.view().vocabulary() == {"a": 1, "d": 1}
+    assert leg.view().vocabulary("terms") == {"a": 1, "d": 1}
     leg.close()
 
 
@@ -98,7 +115,7 @@ def test_a_filter_costs_no_recall(
 ) -> None:
     documents = corpus(seed, 60, 30)
     leg = LexicalLeg(tmp_path_factory.mktemp("leg"), "uuid")
-    leg.apply(0, documents, [])
+    leg.apply(0, texts(documents), [])
     allowed = np.random.default_rng(seed).random(60) < share
     scores = LuceneBM25(documents).get_scores(query)
     found = leg.view().search(query, k, allowed)
@@ -113,7 +130,7 @@ def test_a_filter_costs_no_recall(
 def test_what_a_crash_in_the_middle_of_a_commit_left_is_not_in_the_way(tmp_path: Path) -> None:
     leg = LexicalLeg(tmp_path, "uuid")
     leg.adopt()
-    leg.apply(0, [["a"], ["b"]], [])
+    leg.apply(0, texts([["a"], ["b"]]), [])
     before = {path.name: path.read_bytes() for path in leg_folder(tmp_path).iterdir()}
     leg.apply(2, [], [0])
     leg.close()
@@ -131,7 +148,7 @@ def test_merges_after_the_last_commit_are_listed_too(tmp_path: Path) -> None:
     leg = LexicalLeg(tmp_path, "uuid")
     leg.adopt()
     for i in range(12):
-        leg.apply(i, [["a"]], [])
+        leg.apply(i, texts([["a"]]), [])
     end = time.monotonic() + 20
     while leg.view().searcher.num_segments > 8 and time.monotonic() < end:
         time.sleep(0.05)

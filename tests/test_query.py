@@ -97,8 +97,8 @@ def test_more_hits_continue_the_list_and_never_reorder_it(fusion: RRF | Linear) 
     def similar(ordinals: Ordinals) -> Scores:
         return everyone[ordinals]
 
-    first = short.fuse([one.top(short.reach) for one in legs], similar).top(10)
-    every = long.fuse([one.top(long.reach) for one in legs], similar).top(450)
+    first = short.fuse(legs, similar).top(10)
+    every = long.fuse(legs, similar).top(450)
     assert every.ordinals[:10].tolist() == first.ordinals.tolist()
     assert np.all(np.diff(every.scores) <= 0)
     assert len(np.unique(every.ordinals)) == len(every) == 450
