@@ -242,9 +242,7 @@ def state_of(index: Index, history: History, among: range) -> int:
         # A step that was interrupted may come to light between two questions.
         sizes = {history.size(n) for n in range(fits.start, among.stop)}
         if results.total != len(results) or len(index) not in sizes:
-            raise Torn(
-                f"{mode}: {len(results)} documents, {results.total} and {len(index)}, not {sizes}"
-            )
+            raise Torn(f"{mode}: {len(results)} documents, {results.total} and {len(index)}, not {sizes}")
         if mode == "vector":
             check_scores(history, results, query)
     _check_gets(index, history, range(fits.start, among.stop))
