@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import regex
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -113,6 +113,7 @@ TEXT = st.text(
 )
 
 
+@example(" ", "a title of six words is", 3)
 @given(
     text=TEXT, title=st.sampled_from(["", "t", "a title of six words is"]), max_tokens=st.integers(3, 40)
 )

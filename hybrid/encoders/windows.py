@@ -41,7 +41,7 @@ def cut(text: str, title: str, encoder: Encoder) -> list[Passage]:
         return whole
     tokens = _Tokens.of(text, encoder)
     title_tokens = len(encoder.token_offsets(title)) if title else 0
-    if tokens.total + title_tokens + _SPARE <= encoder.max_tokens:
+    if not tokens.total or tokens.total + title_tokens + _SPARE <= encoder.max_tokens:
         return whole
     room = max(1, encoder.max_tokens - min(title_tokens, _title_room(encoder)) - _SPARE)
     return list(tokens.windows(room))
