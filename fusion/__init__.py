@@ -1,18 +1,25 @@
 """Ranked lists to one list. A fusion is a value: ``RRF(k=60)``, ``Linear(weights=(0.4, 0.6))``."""
 
-from hybrid.fusion.complete import Similar, complete
+from hybrid.fusion.combsum import CombSUM
+from hybrid.fusion.complete import complete
+from hybrid.fusion.evidence import Evidence, Informed
 from hybrid.fusion.linear import Linear
-from hybrid.fusion.normalize import Distribution, MinMax, Normalizer, TheoreticalMinMax, ZScore
+from hybrid.fusion.normalize import Distribution, MinMax, Normalizer, Softplus, TheoreticalMinMax, ZScore
 from hybrid.fusion.profile import dump, load
+from hybrid.fusion.rocchio import Rocchio
 from hybrid.fusion.rrf import RRF
 
 __all__ = [
     "RRF",
+    "CombSUM",
     "Distribution",
+    "Evidence",
+    "Informed",
     "Linear",
     "MinMax",
     "Normalizer",
-    "Similar",
+    "Rocchio",
+    "Softplus",
     "TheoreticalMinMax",
     "ZScore",
     "complete",

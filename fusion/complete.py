@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
 
 import numpy as np
 
+from hybrid.fusion.evidence import Evidence
 from hybrid.types import Candidates, Ordinals, Scores
 
-Similar: TypeAlias = Callable[[Ordinals], Scores]
-"""The vector leg's score of any documents, float32 (n,); NaN for one without a vector."""
 
-
-def complete(legs: Sequence[Candidates], similar: Similar) -> list[Candidates]:
+def complete(legs: Sequence[Candidates], evidence: Evidence) -> list[Candidates]:
     """The lexical and the vector list, each with the other's documents.
 
     A document that only the lexical leg found gets its similarity, which costs one product of vectors. One
@@ -24,7 +21,7 @@ def complete(legs: Sequence[Candidates], similar: Similar) -> list[Candidates]:
     if not len(lexical) or not len(vector):
         return [lexical, vector]
     unseen = np.setdiff1d(lexical.ordinals, vector.ordinals)
-    scores = similar(unseen)
+    scores = evidence.scores(unseen)
     known = ~np.isnan(scores)
     absent = np.setdiff1d(vector.ordinals, lexical.ordinals)
     return [

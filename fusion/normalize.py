@@ -17,6 +17,8 @@ from typing import Final, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid.errors import QueryError
+from hybrid.limits import shown
 from hybrid.types import Candidates
 
 _ROUNDING: Final = 5e-7  # a few units in the last place of a float32
@@ -76,6 +78,20 @@ class ZScore:
 
 
 @dataclass(frozen=True, slots=True)
+class Softplus:
+    """log(1 + exp(z)), z the z-score of the list.
+
+    Added up over lists this ranks by 1 - product of (1 - sigmoid(z)), a noisy or: standing low in one list
+    costs little, standing high in one already counts.
+    """
+
+    def __call__(self, candidates: Candidates) -> Normalized:
+        if _flat(candidates):
+            return np.ones(len(candidates))
+        return np.logaddexp(0, standardized(candidates.scores.astype(np.float64), noise=0))
+
+
+@dataclass(frozen=True, slots=True)
 class Distribution:
     """Distribution-based: (s - low) / (high - low), low and high = mean -+ 3 sd of the population.
 
@@ -97,10 +113,24 @@ NORMALIZERS: Final[Mapping[str, type[Normalizer]]] = MappingProxyType(
         "min-max": MinMax,
         "theoretical-min-max": TheoreticalMinMax,
         "z-score": ZScore,
+        "softplus": Softplus,
         "distribution": Distribution,
     }
 )
 """The names that stand for a normaliser in text."""
+
+
+def normalizer(owner: str, given: Normalizer | str) -> Normalizer:
+    """A normaliser from itself or its name; QueryError, in the name of ``owner``, for anything else."""
+    if isinstance(given, str):
+        if given not in NORMALIZERS:
+            raise QueryError(
+                f"{owner}: normalize is {shown(given)}; it must be one of {', '.join(NORMALIZERS)}"
+            )
+        return NORMALIZERS[given]()
+    if not callable(given) or isinstance(given, type):
+        raise QueryError(f"{owner}: normalize is {shown(given)}; give a normaliser, such as MinMax()")
+    return given
 
 
 def _flat(candidates: Candidates) -> bool:
@@ -111,6 +141,12 @@ def _flat(candidates: Candidates) -> bool:
         return True
     best, worst = float(candidates.scores[0]), float(candidates.scores[-1])
     return best - worst <= _ROUNDING * max(abs(best), abs(worst))
+
+
+def standardized(scores: Normalized, noise: float) -> Normalized:
+    """z-scores over the population; 0 where the scores differ by no more than ``noise``."""
+    deviation = _deviation(scores)
+    return (scores - scores.mean()) / deviation if deviation > noise else np.zeros(len(scores))
 
 
 def _scale(scores: Normalized, low: float, width: float) -> Normalized:

@@ -7,19 +7,32 @@ from dataclasses import fields
 from typing import Any, Final
 
 from hybrid.errors import SettingsError
+from hybrid.fusion.combsum import CombSUM
 from hybrid.fusion.linear import Linear
 from hybrid.fusion.normalize import NORMALIZERS, Normalizer
+from hybrid.fusion.rocchio import Rocchio
 from hybrid.fusion.rrf import RRF
 from hybrid.limits import shown
 from hybrid.types import Fusion
 
-_METHODS: Final[Mapping[str, type[RRF | Linear]]] = {"rrf": RRF, "linear": Linear}
+_METHODS: Final[Mapping[str, type[RRF | Linear | CombSUM | Rocchio]]] = {
+    "rrf": RRF,
+    "linear": Linear,
+    "combsum": CombSUM,
+    "rocchio": Rocchio,
+}
 
 
 def dump(fusion: Fusion) -> dict[str, Any]:
     """A fusion as JSON: ``{"method": "rrf", "k": 60}``. SettingsError if it is not one of this package."""
     if isinstance(fusion, RRF):
-        return {"method": "rrf", "k": fusion.k}
+        weighted = {} if fusion.weights is None else {"weights": list(fusion.weights)}
+        return {"method": "rrf", "k": fusion.k, **weighted}
+    if isinstance(fusion, Rocchio):
+        first = dump(fusion.first)
+        return {"method": "rocchio", "first": first, "share": fusion.share, "top": fusion.top}
+    if isinstance(fusion, CombSUM):
+        return {"method": "combsum", "normalize": _name(fusion.normalize)}
     if isinstance(fusion, Linear):
         return {
             "method": "linear",
@@ -27,7 +40,9 @@ def dump(fusion: Fusion) -> dict[str, Any]:
             "normalize": _name(fusion.normalize),
             "complete": fusion.complete,
         }
-    raise SettingsError(f"{shown(fusion)} has no stored form; pass it to each search, or use RRF or Linear")
+    raise SettingsError(
+        f"{shown(fusion)} has no stored form; pass it to each search, or use one of this package"
+    )
 
 
 def load(profile: Mapping[str, Any]) -> Fusion:
@@ -47,6 +62,8 @@ def load(profile: Mapping[str, Any]) -> Fusion:
         raise SettingsError(
             f"stored fusion {name}: no parameter {shown(unknown[0])}; it has {', '.join(known)}"
         )
+    if method is Rocchio and "first" in parameters:
+        parameters["first"] = load(parameters["first"])
     return method(**parameters)
 
 

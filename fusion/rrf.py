@@ -1,4 +1,4 @@
-"""Reciprocal rank fusion."""
+"""Reciprocal rank fusion, plain and weighted."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from hybrid.errors import QueryError
 from hybrid.fusion._merge import merge
+from hybrid.fusion._weights import Weights, check_count, checked
 from hybrid.limits import shown
 from hybrid.types import Candidates
 
@@ -17,23 +18,37 @@ _LARGEST: Final = 1_000_000
 """Beyond, all ranks count alike; from 2**53 on, k + 1 is k."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False, repr=False)
 class RRF:
-    """Reciprocal rank fusion: score(d) = sum over lists of 1 / (k + rank of d), ranks from 1.
+    """Reciprocal rank fusion: score(d) = sum over lists of w / (k + rank of d), ranks from 1.
 
     Ignores the lists' scores, so any scale will do. The larger ``k``, the less the first ranks stand
-    out. Ties go to the smaller ordinal: same input, same output. QueryError if ``k`` is not an
-    integer from 0 to a million. Cormack, Clarke and Buettcher, "Reciprocal Rank Fusion outperforms
+    out. ``weights`` are one a list, in the order (lexical, vector), or a mapping with these two names; None
+    is 1 for each. Ties go to the smaller ordinal: same input, same output. QueryError if ``k`` is not an
+    integer from 0 to a million, for a weight that is negative or not finite, if all are 0, and when called
+    with another number of lists. Cormack, Clarke and Buettcher, "Reciprocal Rank Fusion outperforms
     Condorcet and individual Rank Learning Methods", SIGIR 2009.
     """
 
-    k: int = 60
+    k: int
+    weights: tuple[float, ...] | None
 
-    def __post_init__(self) -> None:
+    def __init__(self, k: int = 60, weights: Weights | None = None) -> None:
+        object.__setattr__(self, "k", k)
+        object.__setattr__(self, "weights", None if weights is None else checked("RRF", weights))
         if not isinstance(self.k, int) or isinstance(self.k, bool) or not 0 <= self.k <= _LARGEST:
             raise QueryError(
                 f"RRF: k is {shown(self.k)}; it must be an integer from 0 to {_LARGEST:,} (60 is usual)"
             )
 
+    def __repr__(self) -> str:
+        return f"RRF(k={self.k})" if self.weights is None else f"RRF(k={self.k}, weights={self.weights})"
+
     def __call__(self, legs: Sequence[Candidates], limit: int) -> Candidates:
-        return merge(legs, [1 / np.arange(self.k + 1.0, self.k + len(leg) + 1.0) for leg in legs], limit)
+        weights = (1.0,) * len(legs) if self.weights is None else self.weights
+        check_count(self, weights, legs)
+        terms = [
+            weight / np.arange(self.k + 1.0, self.k + len(leg) + 1.0)
+            for weight, leg in zip(weights, legs, strict=True)
+        ]
+        return merge(legs, terms, limit)

@@ -11,7 +11,17 @@ with hybrid.Index.create("idx") as index:
 from hybrid.damage import salvage
 from hybrid.engine import DEFAULT_ENCODER, Index, restore
 from hybrid.errors import HybridError
-from hybrid.fusion import RRF, Distribution, Linear, MinMax, TheoreticalMinMax, ZScore
+from hybrid.fusion import (
+    RRF,
+    CombSUM,
+    Distribution,
+    Linear,
+    MinMax,
+    Rocchio,
+    Softplus,
+    TheoreticalMinMax,
+    ZScore,
+)
 from hybrid.memory import MemoryIndex
 from hybrid.types import Candidates, Document, Hit, Passage, Qrels, Results, Run
 
@@ -21,6 +31,7 @@ __all__ = [
     "DEFAULT_ENCODER",
     "RRF",
     "Candidates",
+    "CombSUM",
     "Distribution",
     "Document",
     "Hit",
@@ -32,7 +43,9 @@ __all__ = [
     "Passage",
     "Qrels",
     "Results",
+    "Rocchio",
     "Run",
+    "Softplus",
     "TheoreticalMinMax",
     "ZScore",
     "__version__",

@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final, Unpack
+from typing import Final, NamedTuple, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,14 +20,26 @@ from rank_bm25 import BM25
 from hybrid import analyzers, encoders
 from hybrid.arrays import Rows
 from hybrid.bm25 import Terms
-from hybrid.documents import check_batch, check_lookup, check_lookups
+from hybrid.documents import check_batch, check_lookup, check_lookups, unit
 from hybrid.embedding import embed, with_rows
 from hybrid.encoders import EncoderSpec
 from hybrid.errors import QueryError
 from hybrid.request import Asker, Options, Request, check_queries
 from hybrid.rerank import rerank
 from hybrid.settings import Profile, check_metric
-from hybrid.types import Analyzer, Candidates, Document, Hit, Metric, Passage, Results, Run, Scores
+from hybrid.types import (
+    Analyzer,
+    Candidates,
+    Document,
+    Hit,
+    Matrix,
+    Metric,
+    Ordinals,
+    Passage,
+    Results,
+    Run,
+    Scores,
+)
 
 
 def _length_table() -> NDArray[np.int64]:
@@ -65,6 +77,28 @@ class LuceneBM25(BM25):  # type: ignore[misc]
             tf = np.array([frequencies.get(term, 0) for frequencies in self.doc_freqs])
             scores += self.idf.get(term, 0) * tf * (self.K1 + 1) / (tf + self._norms)
         return scores
+
+
+class _Nearest(NamedTuple):
+    """A document's window nearest to the query."""
+
+    score: float
+    passage: Passage
+    vector: Scores
+
+
+class _Evidence:
+    def __init__(self, nearest: Mapping[int, _Nearest], dim: int) -> None:
+        self._nearest, self._dim = nearest, dim
+
+    def scores(self, ordinals: Ordinals) -> Scores:
+        known = (self._nearest.get(ordinal) for ordinal in ordinals.tolist())
+        return np.array([np.nan if one is None else one.score for one in known], np.float32)
+
+    def vectors(self, ordinals: Ordinals) -> Matrix:
+        known = (self._nearest.get(ordinal) for ordinal in ordinals.tolist())
+        rows = [np.zeros(self._dim) if one is None else one.vector for one in known]
+        return unit(np.array(rows, np.float32).reshape(-1, self._dim))
 
 
 class MemoryIndex:
@@ -158,29 +192,28 @@ class MemoryIndex:
             if not request.where or request.where.matches(entry[1].metadata)
         }
         lexical, matching = self._lexical(request, passing)
-        vector, passages = self._vector(request, passing)
+        vector, nearest = self._vector(request, passing)
         legs = (lexical, vector)
         if request.mode == "hybrid":
-            everyone = dict(zip(vector.ordinals.tolist(), vector.scores.tolist(), strict=True))
-            ranked = request.fuse(
-                legs,
-                lambda wanted: np.array([everyone.get(o, np.nan) for o in wanted.tolist()], np.float32),
-            )
+            ranked = request.fuse(legs, _Evidence(nearest, self._dim))
         else:
             ranked = legs[request.mode == "vector"]
         if request.reranker is not None:
             ranked = rerank(request.reranker, request.text, ranked.top(request.depth), legs)
         total = matching if request.mode == "lexical" else len(passing)
-        hits = self._hits(ranked.top(request.k), passages)
+        hits = self._hits(ranked.top(request.k), nearest)
         return Results(hits, self._seq, time.perf_counter() - start, lambda: total)
 
-    def _hits(self, ranked: Candidates, passages: dict[int, Passage]) -> tuple[Hit, ...]:
+    def _hits(self, ranked: Candidates, nearest: dict[int, _Nearest]) -> tuple[Hit, ...]:
         by_ordinal = {ordinal: document for ordinal, document, _, _ in self._documents.values()}
         found = (
             (int(o), by_ordinal[int(o)], float(s))
             for o, s in zip(ranked.ordinals, ranked.scores, strict=True)
         )
-        return tuple(Hit(d.id, s, rank, d, passages.get(o)) for rank, (o, d, s) in enumerate(found, 1))
+        return tuple(
+            Hit(d.id, s, rank, d, nearest[o].passage if o in nearest else None)
+            for rank, (o, d, s) in enumerate(found, 1)
+        )
 
     def _lexical(self, request: Request, passing: set[str]) -> tuple[Candidates, int]:
         if not request.asks_words or request.text is None or not self._documents:
@@ -199,21 +232,23 @@ class MemoryIndex:
         ordinals = np.array([ordinal for ordinal, *_ in entries])[has]
         return Candidates.ranked(ordinals, scores[has].astype(np.float32), floor=0.0), len(ordinals)
 
-    def _vector(self, request: Request, passing: set[str]) -> tuple[Candidates, dict[int, Passage]]:
+    def _vector(self, request: Request, passing: set[str]) -> tuple[Candidates, dict[int, _Nearest]]:
         query = self._query_vector(request)
         if query is None:
             return Candidates.none(), {}
-        best: dict[int, tuple[float, Passage]] = {}
+        best: dict[int, _Nearest] = {}
         for ordinal, _, _, rows in self._documents.values():
             if len(rows):
                 similar = [self._similarity(row, query) for row in rows.vectors]
                 top = int(np.argmax(similar))
-                best[ordinal] = similar[top], Passage(*rows.spans[top].tolist())
+                best[ordinal] = _Nearest(
+                    similar[top], Passage(*rows.spans[top].tolist()), rows.vectors[top]
+                )
         admitted = [self._documents[id][0] for id in passing if self._documents[id][0] in best]
-        scores = np.array([best[ordinal][0] for ordinal in admitted], np.float32)
+        scores = np.array([best[ordinal].score for ordinal in admitted], np.float32)
         floor = -1.0 if self._metric == "cosine" else None
         ranked = Candidates.ranked(np.array(admitted, np.int64), scores, floor=floor)
-        return ranked, {ordinal: passage for ordinal, (_, passage) in best.items()}
+        return ranked, best
 
     def _similarity(self, row: Scores, query: Scores) -> float:
         a, b = row.astype(np.float64), query.astype(np.float64)

@@ -8,17 +8,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 
-from hybrid.fusion import Similar
 from hybrid.generation import Snapshot
 from hybrid.request import Request
 from hybrid.rerank import rerank
 from hybrid.settings import Profile
-from hybrid.types import Candidates, Hit, Mask, Ordinals, Passage, Results, Scores
+from hybrid.types import Candidates, Hit, Mask, Matrix, Ordinals, Passage, Results, Scores
 
 _WORTH_A_THREAD: Final = 0.0005  # seconds; a hand-over costs some 30 microseconds, a contended core more
 
@@ -93,8 +92,8 @@ def rankings(
         legs = _both(
             snapshot, replace(request, depths=(lexical, vector), title_boost=boost), allowed, lanes
         )
-        similar = _remembered(snapshot, request, legs)
-        found |= {i: one.fuse(legs, similar).top(request.k) for i, one in asked.items()}
+        evidence = _Evidence(snapshot, request, legs)
+        found |= {i: one.fuse(legs, evidence).top(request.k) for i, one in asked.items()}
     everyone = np.unique(np.concatenate([ranked.ordinals for ranked in found.values()]))
     ids = dict(zip(everyone.tolist(), snapshot.generation.ledger.ids(everyone.tolist()), strict=True))
     return [_named(found[i], ids) for i in range(len(profiles))]
@@ -104,17 +103,32 @@ def _named(ranked: Candidates, ids: Mapping[int, str]) -> list[tuple[str, float]
     return [(ids[o], s) for o, s in zip(ranked.ordinals.tolist(), ranked.scores.tolist(), strict=True)]
 
 
-def _remembered(snapshot: Snapshot, request: Request, legs: Sequence[Candidates]) -> Similar:
-    """``_similar`` of these candidates, worked out once."""
-    everyone = np.unique(np.concatenate([leg.ordinals for leg in legs]))
-    scores = _similar(snapshot, request, everyone) if len(legs[1]) else np.empty(0, np.float32)
-    return lambda wanted: scores[np.searchsorted(everyone, wanted)]
+class _Evidence:
+    """What the vector leg knows of the candidates, worked out for all of them when first asked."""
+
+    def __init__(self, snapshot: Snapshot, request: Request, legs: Sequence[Candidates]) -> None:
+        self._view, self._query, self._legs = snapshot.vectors, request.vector, legs
+
+    @cached_property
+    def _everyone(self) -> Ordinals:
+        return np.unique(np.concatenate([leg.ordinals for leg in self._legs]))
+
+    @cached_property
+    def _known(self) -> tuple[Scores, Matrix]:
+        assert self._query is not None  # or the vector leg would have answered nothing
+        return self._view.nearest(self._query, self._everyone)
+
+    def scores(self, ordinals: Ordinals) -> Scores:
+        return self._known[0][np.searchsorted(self._everyone, ordinals)]
+
+    def vectors(self, ordinals: Ordinals) -> Matrix:
+        return self._known[1][np.searchsorted(self._everyone, ordinals)]
 
 
 def _ranked(snapshot: Snapshot, request: Request, allowed: Mask | None, lanes: Lanes) -> Candidates:
     if request.mode == "hybrid":
         legs = _both(snapshot, request, allowed, lanes)
-        ranked = request.fuse(legs, partial(_similar, snapshot, request))
+        ranked = request.fuse(legs, _Evidence(snapshot, request, legs))
     else:  # a leg that was not asked must not teach the lanes that it is cheap
         legs = _lexical(snapshot, request, allowed), _vector(snapshot, request, allowed)
         ranked = legs[request.mode == "vector"]
@@ -143,12 +157,6 @@ def _vector(snapshot: Snapshot, request: Request, allowed: Mask | None) -> Candi
     if not request.asks_meaning or request.vector is None:
         return Candidates.none()
     return snapshot.vectors.search(request.vector, request.reach[1], allowed)
-
-
-def _similar(snapshot: Snapshot, request: Request, ordinals: Ordinals) -> Scores:
-    """The vector leg's score of ``ordinals``; NaN for documents without a vector."""
-    assert request.vector is not None  # or the vector leg would have answered nothing
-    return snapshot.vectors.scores(request.vector, ordinals)
 
 
 def _fetch(snapshot: Snapshot, request: Request, shown: Candidates) -> tuple[Hit, ...]:

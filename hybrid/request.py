@@ -13,7 +13,7 @@ from hybrid import filters
 from hybrid.documents import check_vector, clean, unit
 from hybrid.errors import QueryError
 from hybrid.filters import Filter
-from hybrid.fusion import Similar, complete
+from hybrid.fusion import Evidence, Informed
 from hybrid.limits import MAX_HITS, MAX_QUERY, shown
 from hybrid.settings import Profile
 from hybrid.types import Candidates, Fusion, Metric, Mode, Reranker, Scores
@@ -69,23 +69,24 @@ class Request:
         fusion, depths, boost = profile.fuse(), profile.depths, profile.title_boost
         return replace(self, fusion=fusion, depths=depths, title_boost=boost)
 
-    def fuse(self, legs: Sequence[Candidates], similar: Similar) -> Candidates:
+    def fuse(self, legs: Sequence[Candidates], evidence: Evidence) -> Candidates:
         """The legs' answers as one list: of their first ``depth`` each, then, where more hits are wanted,
         of the rest. So asking for more never reorders the first ones."""
         legs = [leg.top(reach) for leg, reach in zip(legs, self.reach, strict=True)]
         tops = [leg.top(depth) for leg, depth in zip(legs, self.depths, strict=True)]
-        head = self._fused(tops, similar)
+        head = self._fused(tops, evidence)
         if self.k <= len(head) or sum(map(len, tops)) == sum(map(len, legs)):
             return head
-        everyone = self._fused(legs, similar)
+        everyone = self._fused(legs, evidence)
         rest = ~np.isin(everyone.ordinals, head.ordinals)
         scores = np.minimum(everyone.scores[rest], head.scores[-1])
         return Candidates(np.r_[head.ordinals, everyone.ordinals[rest]], np.r_[head.scores, scores])
 
-    def _fused(self, legs: Sequence[Candidates], similar: Similar) -> Candidates:
-        if getattr(self.fusion, "complete", False):
-            legs = complete(legs, similar)
-        return self.fusion(legs, sum(map(len, legs)))
+    def _fused(self, legs: Sequence[Candidates], evidence: Evidence) -> Candidates:
+        everyone = sum(map(len, legs))
+        if isinstance(self.fusion, Informed):
+            return self.fusion.informed(legs, everyone, evidence)
+        return self.fusion(legs, everyone)
 
     @property
     def asks_words(self) -> bool:

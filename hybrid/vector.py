@@ -23,9 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.arrays import Rows
+from hybrid.documents import unit
 from hybrid.errors import IndexCorrupt
 from hybrid.graph import EF_SEARCH, MANIFEST, Graph, checked, graph_file
-from hybrid.types import Candidates, Mask, Metric, Ordinals, Scores
+from hybrid.types import Candidates, Mask, Matrix, Metric, Ordinals, Scores
 
 SEAL_AT: Final = 4096
 EXACT_ROWS: Final = 6000
@@ -88,13 +89,16 @@ class VectorView:
             best[order[np.searchsorted(ordinals[order], owners[by_score])]] = rows[by_score]
         return best
 
-    def scores(self, query: Scores, ordinals: Ordinals) -> Scores:
-        """float32 (n,): the score of each of ``ordinals`` (any order), NaN for one that has no row."""
+    def nearest(self, query: Scores, ordinals: Ordinals) -> tuple[Scores, Matrix]:
+        """Of the row of each of ``ordinals`` (any order) that is nearest to ``query``: its score, float32
+        (n,), and its direction, a unit vector (n, dim); NaN and zeros for one that has no row."""
         rows = self.best_rows(query, ordinals)
-        found = np.full(len(ordinals), np.nan, np.float32)
+        scores = np.full(len(ordinals), np.nan, np.float32)
+        vectors = np.zeros((len(ordinals), len(query)), np.float32)
         has = rows >= 0
-        found[has] = similarities(self.rows.vectors[rows[has]], query, self.metric)
-        return found
+        vectors[has] = found = self.rows.vectors[rows[has]]
+        scores[has] = similarities(found, query, self.metric)
+        return scores, vectors if self.metric == "cosine" else unit(vectors)
 
     # -- the three ways
 

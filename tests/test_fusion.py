@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import FrozenInstanceError
 from statistics import fmean, pstdev
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -18,18 +18,22 @@ from numpy.typing import NDArray
 from hybrid.errors import QueryError, SettingsError
 from hybrid.fusion import (
     RRF,
+    CombSUM,
     Distribution,
+    Evidence,
     Linear,
     MinMax,
     Normalizer,
+    Rocchio,
+    Softplus,
     TheoreticalMinMax,
     ZScore,
     complete,
     dump,
     load,
 )
-from hybrid.types import Candidates, Fusion, Ordinals, Scores
-from tests.contracts.fusion import FusionContract, candidates
+from hybrid.types import Candidates, Fusion
+from tests.contracts.fusion import FusionContract, Known, candidates
 
 # --- textbook versions -------------------------------------------------------------------------------
 
@@ -50,6 +54,10 @@ def z_score(scores: list[float], _floor: float | None) -> list[float]:
 def distribution(scores: list[float], _floor: float | None) -> list[float]:
     low, high = fmean(scores) - 3 * pstdev(scores), fmean(scores) + 3 * pstdev(scores)
     return [max(0.0, (s - low) / (high - low)) for s in scores]
+
+
+def softplus(scores: list[float], _floor: float | None) -> list[float]:
+    return [math.log1p(math.exp((s - fmean(scores)) / pstdev(scores))) for s in scores]
 
 
 Textbook = Callable[[list[float], float | None], list[float]]
@@ -107,6 +115,40 @@ class TestDistributionContract(FusionContract):
         return combined(legs, (1, 1), distribution)
 
 
+class TestSoftplusContract(FusionContract):
+    fusion = Linear(weights=(0.5, 0.5), normalize=Softplus())
+
+    def textbook(self, legs: Sequence[Candidates]) -> dict[int, float]:
+        return combined(legs, (0.5, 0.5), softplus)
+
+
+class TestCombSUMContract(FusionContract):
+    fusion = CombSUM()
+
+    def textbook(self, legs: Sequence[Candidates]) -> dict[int, float]:
+        return {ordinal: 2 * score for ordinal, score in combined(legs, (1, 1), min_max).items()}
+
+
+class TestWeightedRRFContract(FusionContract):
+    fusion = RRF(k=10, weights=(0.3, 2))
+
+    def textbook(self, legs: Sequence[Candidates]) -> dict[int, float]:
+        fused: dict[int, float] = {}
+        for leg, weight in zip(legs, (0.3, 2), strict=True):
+            for rank, ordinal in enumerate(leg.ordinals.tolist(), start=1):
+                fused[ordinal] = fused.get(ordinal, 0) + weight / (10 + rank)
+        return fused
+
+
+class TestRocchioContract(FusionContract):
+    """Without evidence it is its first stage; see below for what it adds."""
+
+    fusion = Rocchio(RRF(k=60))
+
+    def textbook(self, legs: Sequence[Candidates]) -> dict[int, float]:
+        return TestRRFContract().textbook(legs)
+
+
 # --- reciprocal rank fusion --------------------------------------------------------------------------
 
 LEXICAL = candidates({1: 9.0, 2: 6.0, 3: 3.0}, floor=0.0)
@@ -138,6 +180,17 @@ def test_rrf_takes_any_number_of_lists() -> None:
 def test_rrf_ignores_scores() -> None:
     louder = Candidates(LEXICAL.ordinals, LEXICAL.scores * 1e6, 0.0)
     assert scores(RRF()([louder, VECTOR], 9)) == scores(RRF()([LEXICAL, VECTOR], 9))
+
+
+def test_rrf_with_weights() -> None:
+    fused = RRF(k=0, weights=(1, 3))([LEXICAL, VECTOR], 10)
+    assert scores(fused) == pytest.approx({1: 1 + 3 / 3, 3: 1 / 3 + 3, 2: 1 / 2, 4: 3 / 2})
+    assert RRF(weights={"vector": 3, "lexical": 1}) == RRF(weights=(1, 3))
+    assert RRF(weights=(1, 1))([LEXICAL, VECTOR], 4).ordinals.tolist() == [1, 3, 2, 4]
+    with pytest.raises(QueryError, match="2 weights for 3 lists"):
+        RRF(weights=(1, 3))([LEXICAL] * 3, 5)
+    with pytest.raises(QueryError, match="RRF: weights are"):
+        RRF(weights=(0, 0))
 
 
 @pytest.mark.parametrize("k", [-1, 60.0, "60", None, True])
@@ -308,6 +361,12 @@ def test_any_finite_scores_stay_finite_ordered_and_0_or_more(
     ("fusion", "stored"),
     [
         (RRF(k=10), {"method": "rrf", "k": 10}),
+        (RRF(k=10, weights=(1, 2)), {"method": "rrf", "k": 10, "weights": [1.0, 2.0]}),
+        (CombSUM("distribution"), {"method": "combsum", "normalize": "distribution"}),
+        (
+            Rocchio(RRF(), share=0.2, top=3),
+            {"method": "rocchio", "first": {"method": "rrf", "k": 60}, "share": 0.2, "top": 3},
+        ),
         (
             Linear(weights=(0.3, 0.7), normalize=ZScore()),
             {"method": "linear", "weights": [0.3, 0.7], "normalize": "z-score", "complete": False},
@@ -334,6 +393,10 @@ def test_a_parameter_left_out_has_its_default() -> None:
         ({"method": "rrf", "k": -1}, "k is -1"),
         ({"method": "linear", "weights": [0, 0]}, "not all 0"),
         ({"method": "linear", "normalize": "none"}, "normalize is 'none'"),
+        ({"method": "rocchio", "share": -1}, "share is -1"),
+        ({"method": "rocchio", "share": "x"}, "share is 'x'"),
+        ({"method": "rocchio", "top": 0}, "top is 0"),
+        ({"method": "rocchio", "first": {"method": "rocchio", "first": 5}}, "no JSON object"),
     ],
 )
 def test_load_refuses(stored: Mapping[str, Any], complaint: str) -> None:
@@ -359,11 +422,7 @@ def test_a_fusion_of_ones_own_has_no_stored_form() -> None:
 
 def test_complete_gives_each_list_the_documents_of_the_other() -> None:
     similarities = {1: -0.4, 2: 0.1, 3: 0.8, 4: 0.2}
-
-    def similar(ordinals: Ordinals) -> Scores:
-        return np.array([similarities[ordinal] for ordinal in ordinals.tolist()], np.float32)
-
-    lexical, vector = complete([LEXICAL, VECTOR], similar)
+    lexical, vector = complete([LEXICAL, VECTOR], Known(similarities))
     assert scores(lexical) == {1: 9.0, 2: 6.0, 3: 3.0, 4: 0.0}
     assert scores(vector) == pytest.approx(similarities)
     assert vector.ordinals.tolist() == [3, 4, 2, 1]
@@ -371,12 +430,12 @@ def test_complete_gives_each_list_the_documents_of_the_other() -> None:
 
 
 def test_complete_leaves_out_who_has_no_vector_and_lists_that_are_empty() -> None:
-    lexical, vector = complete([LEXICAL, VECTOR], lambda o: np.full(len(o), np.nan, np.float32))
+    lexical, vector = complete([LEXICAL, VECTOR], Known({}))
     assert vector.ordinals.tolist() == VECTOR.ordinals.tolist()
     assert len(lexical) == 4
-    nothing = Candidates.none()
-    assert complete([nothing, VECTOR], lambda _: pytest.fail("asked")) == [nothing, VECTOR]
-    assert complete([LEXICAL, nothing], lambda _: pytest.fail("asked")) == [LEXICAL, nothing]
+    nothing, unasked = Candidates.none(), cast(Evidence, None)
+    assert complete([nothing, VECTOR], unasked) == [nothing, VECTOR]
+    assert complete([LEXICAL, nothing], unasked) == [LEXICAL, nothing]
 
 
 def test_a_complete_fusion_is_a_value_too() -> None:
@@ -385,3 +444,97 @@ def test_a_complete_fusion_is_a_value_too() -> None:
     assert repr(fusion).endswith("complete=True)")
     with pytest.raises(QueryError, match="complete is 1"):
         Linear(complete=1)  # type: ignore[arg-type]
+
+
+# --- another implementation's figures ----------------------------------------------------------------
+
+SOME = candidates({1: 9.0, 2: 6.0, 3: 3.0, 7: 2.5}, floor=0.0)
+OTHERS = candidates({3: 0.8, 4: 0.2, 1: -0.4, 9: -0.5}, floor=-1.0)
+
+
+@pytest.mark.parametrize(
+    ("fusion", "expected"),
+    [
+        (RRF(60), {1: 0.0322665, 2: 0.016129, 3: 0.0322665, 4: 0.016129, 7: 0.015625, 9: 0.015625}),
+        (CombSUM(), {1: 1.0769231, 2: 0.5384615, 3: 1.0769231, 4: 0.5384615, 7: 0, 9: 0}),
+        (
+            Linear((0.4, 0.6), MinMax()),
+            {1: 0.4461538, 2: 0.2153846, 3: 0.6307692, 4: 0.3230769, 7: 0, 9: 0},
+        ),
+    ],
+    ids=repr,
+)
+def test_ranx_0_3_21_says_the_same(fusion: Fusion, expected: dict[int, float]) -> None:
+    assert scores(fusion([SOME, OTHERS], 10)) == pytest.approx(expected, abs=1e-6)
+
+
+# --- feedback ----------------------------------------------------------------------------------------
+
+
+def z(values: Mapping[int, float]) -> dict[int, float]:
+    mean, deviation = fmean(values.values()), pstdev(values.values())
+    return {key: (value - mean) / deviation if deviation > 1e-6 else 0 for key, value in values.items()}
+
+
+def dot(a: Sequence[float], b: Sequence[float]) -> float:
+    return sum(x * y for x, y in zip(a, b, strict=True))
+
+
+def rocchio(
+    first: Mapping[int, float], vectors: Mapping[int, Sequence[float]], share: float, top: int
+) -> dict[int, float]:
+    standard = z(first)
+    ranked = [d for d in sorted(first, key=lambda d: (-first[d], d)) if d in vectors]
+    trust = {d: math.exp(2 * standard[d]) for d in ranked[:top]}
+    target = [
+        sum(trust[d] * vectors[d][i] for d in trust) / sum(trust.values())
+        - fmean(vectors[d][i] for d in ranked)
+        for i in range(3)
+    ]
+    moved = z({d: dot(vectors[d], target) for d in ranked})
+    summed = {d: standard[d] + share * moved.get(d, 0) for d in first}
+    return {d: score - min(summed.values()) for d, score in summed.items()}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_rocchio_agrees_with_the_formula(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    legs = [
+        Candidates.ranked(random.permutation(30)[:12], random.normal(size=12).astype(np.float32))
+        for _ in range(2)
+    ]
+    directions = random.normal(size=(30, 3)).astype(np.float32)
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    known = {i: directions[i].tolist() for i in range(30) if i % 7}  # some have no vector
+    share, top = float(random.uniform(0, 2)), int(random.integers(1, 8))
+    first = scores(Linear(normalize="z-score")(legs, 100))
+    fused = Rocchio(Linear(normalize="z-score"), share, top).informed(legs, 100, Known({}, known))
+    assert scores(fused) == pytest.approx(rocchio(first, known, share, top), abs=1e-4)
+    assert (np.diff(fused.scores) <= 0).all()
+
+
+def test_feedback_lifts_what_resembles_the_best() -> None:
+    lexical = candidates({1: 9.0, 2: 5.0, 3: 5.0, 4: 1.0})
+    vector = candidates({1: 0.9, 2: 0.5, 3: 0.5, 4: 0.1})
+    known = Known({}, {1: [1, 0], 2: [0, 1], 3: [1, 0], 4: [0, 1]})
+    assert Rocchio()([lexical, vector], 4).ordinals.tolist() == [1, 2, 3, 4]
+    assert Rocchio().informed([lexical, vector], 4, known).ordinals.tolist() == [1, 3, 2, 4]
+    assert Rocchio(share=0).informed([lexical, vector], 2, known).ordinals.tolist() == [1, 2]
+
+
+def test_without_a_second_leg_or_vectors_there_is_no_feedback() -> None:
+    nothing, unasked = Candidates.none(), cast(Evidence, None)
+    for legs in ([LEXICAL, nothing], [nothing, VECTOR], [nothing, nothing]):
+        expected = Rocchio()(legs, 9).ordinals.tolist()
+        assert Rocchio().informed(legs, 9, unasked).ordinals.tolist() == expected
+    blind = Known({1: -0.4, 2: 0.1, 3: 0.8, 4: 0.2})
+    first = Rocchio().first
+    assert isinstance(first, Linear)
+    expected = first.informed([LEXICAL, VECTOR], 9, blind).ordinals.tolist()
+    assert Rocchio().informed([LEXICAL, VECTOR], 9, blind).ordinals.tolist() == expected
+
+
+@pytest.mark.parametrize("first", [None, RRF, "rrf"])
+def test_rocchio_needs_a_first_stage(first: Any) -> None:
+    with pytest.raises(QueryError, match="Rocchio: first is"):
+        Rocchio(first)

@@ -9,11 +9,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from hybrid import RRF, Linear
+from hybrid import RRF, Linear, Rocchio
 from hybrid.query import Lanes
 from hybrid.request import Asker
 from hybrid.settings import Profile
-from hybrid.types import Candidates, Ordinals, Scores
+from hybrid.types import Candidates, Fusion
+from tests.contracts.fusion import Known
 
 
 def leg(seconds: float, seen: list[int]) -> Callable[[], Candidates]:
@@ -78,9 +79,10 @@ def test_an_error_of_the_other_lane_arrives(lanes: Lanes) -> None:
         Linear((1, 3), "z-score"),
         Linear((2, 1), "distribution"),
         Linear((1, 1), "z-score", complete=True),
+        Rocchio(),
     ],
 )
-def test_more_hits_continue_the_list_and_never_reorder_it(fusion: RRF | Linear) -> None:
+def test_more_hits_continue_the_list_and_never_reorder_it(fusion: Fusion) -> None:
     random = np.random.default_rng(4)
     legs = [
         Candidates.ranked(
@@ -93,12 +95,11 @@ def test_more_hits_continue_the_list_and_never_reorder_it(fusion: RRF | Linear) 
     long = asker.one("q", None, {"fusion": fusion, "k": 450})
     everyone = random.normal(size=500).astype(np.float32)
     everyone[legs[1].ordinals] = legs[1].scores
-
-    def similar(ordinals: Ordinals) -> Scores:
-        return everyone[ordinals]
-
-    first = short.fuse(legs, similar).top(10)
-    every = long.fuse(legs, similar).top(450)
+    known = Known(
+        dict(enumerate(everyone.tolist())), dict(enumerate(random.normal(size=(500, 3)).tolist()))
+    )
+    first = short.fuse(legs, known).top(10)
+    every = long.fuse(legs, known).top(450)
     assert every.ordinals[:10].tolist() == first.ordinals.tolist()
     assert np.all(np.diff(every.scores) <= 0)
     assert len(np.unique(every.ordinals)) == len(every) == 450

@@ -11,6 +11,7 @@ from rich.filesize import decimal
 from hybrid import damage
 from hybrid.cli.output import AsJson, bar, out, print_json, size, table
 from hybrid.engine import Index
+from hybrid.settings import Profile
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR")]
 
@@ -54,7 +55,7 @@ def _readable(name: str, value: Any) -> str:
     if name == "bytes":
         return ", ".join(f"{part} {size / 1e6:,.1f} MB" for part, size in value.items())
     if name == "profile":
-        return f"{value['fusion']}, depth {value['depth']}"
+        return str(Profile.model_validate(value))
     return f"{value:,}" if isinstance(value, int) else "none" if value is None else str(value)
 
 

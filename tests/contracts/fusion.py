@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import hybrid.fusion
 from hybrid.errors import QueryError
-from hybrid.types import Candidates, Fusion
+from hybrid.types import Candidates, Fusion, Matrix, Ordinals, Scores
 
 _SCORES = st.floats(-(2.0**100), 2.0**100, width=32) | st.sampled_from([0.0, 0.25, 0.5, 1.0])
 
@@ -31,6 +31,20 @@ def candidates(found: dict[int, float], floor: float | None = None) -> Candidate
     """A ranked list from {ordinal: score}."""
     ordinals = np.array(list(found), np.int64)
     return Candidates.ranked(ordinals, np.array(list(found.values()), np.float32), floor=floor)
+
+
+class Known:
+    """Evidence from dictionaries."""
+
+    def __init__(self, similar: Mapping[int, float], vectors: Mapping[int, Sequence[float]] = {}) -> None:
+        self.similar, self.directions = similar, vectors
+
+    def scores(self, ordinals: Ordinals) -> Scores:
+        return np.array([self.similar.get(o, np.nan) for o in ordinals.tolist()], np.float32)
+
+    def vectors(self, ordinals: Ordinals) -> Matrix:
+        dim = max(map(len, self.directions.values()), default=1)
+        return np.array([self.directions.get(o, [0.0] * dim) for o in ordinals.tolist()], np.float32)
 
 
 class FusionContract:

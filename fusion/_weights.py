@@ -1,0 +1,42 @@
+"""Weights, one a list, as whoever calls a fusion gives them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeAlias
+
+from hybrid.errors import QueryError
+from hybrid.limits import shown
+from hybrid.types import Candidates
+
+LEGS: Final = ("lexical", "vector")
+Weights: TypeAlias = Sequence[float] | Mapping[str, float]
+
+
+def checked(owner: str, given: Weights) -> tuple[float, ...]:
+    """QueryError, in the name of ``owner``, for one that is negative or not finite, and if all are 0."""
+    if isinstance(given, Mapping):
+        if set(given) != set(LEGS):
+            raise QueryError(f"{owner}: weights name {shown(list(given))}; name {' and '.join(LEGS)}")
+        given = [given[leg] for leg in LEGS]
+    try:
+        if isinstance(given, (str, bytes)):
+            raise TypeError
+        weights = tuple(float(weight) for weight in given)
+    except (TypeError, ValueError, OverflowError) as cause:
+        raise QueryError(
+            f"{owner}: weights are {shown(given)}; give one number a list, (0.5, 0.5)"
+        ) from cause
+    # NaN fails the first comparison, infinity the last.
+    if not all(weight >= 0 for weight in weights) or not 0 < sum(weights) < math.inf:
+        raise QueryError(
+            f"{owner}: weights are {shown(weights)}; they must be finite, 0 or more, and not all 0"
+        )
+    return weights
+
+
+def check_count(owner: object, weights: Sequence[float], legs: Sequence[Candidates]) -> None:
+    """QueryError unless there is a weight for each list."""
+    if len(legs) != len(weights):
+        raise QueryError(f"{owner!r} has {len(weights)} weights for {len(legs)} lists; give one a list")

@@ -1,0 +1,29 @@
+"""What a fusion may ask about candidates beyond the lists that it fuses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from hybrid.types import Candidates, Matrix, Ordinals, Scores
+
+
+class Evidence(Protocol):
+    """What the vector leg knows of any candidate of either list, whether it ranked it or not."""
+
+    def scores(self, ordinals: Ordinals, /) -> Scores:
+        """float32 (n,): the leg's score; NaN for a document without a vector."""
+        ...
+
+    def vectors(self, ordinals: Ordinals, /) -> Matrix:
+        """float32 (n, dim), of unit length: the window nearest to the query; zeros where there is none."""
+        ...
+
+
+@runtime_checkable
+class Informed(Protocol):
+    """A fusion that asks. The engine calls this in place of the plain call."""
+
+    def informed(self, legs: Sequence[Candidates], limit: int, evidence: Evidence, /) -> Candidates:
+        """Fuse ``legs`` (lexical, vector) and keep the best ``limit``."""
+        ...

@@ -1,0 +1,76 @@
+"""Pseudo-relevance feedback among the candidates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybrid.errors import QueryError
+from hybrid.fusion.evidence import Evidence, Informed
+from hybrid.fusion.linear import Linear
+from hybrid.fusion.normalize import Softplus, standardized
+from hybrid.limits import MAX_HITS, shown
+from hybrid.types import Candidates, Fusion
+
+_ROUNDING: Final = 5e-7  # a few units in the last place of a float32
+_STEEPNESS: Final = 2.0
+"""How fast trust falls off from the first candidate, per standard deviation of the fused scores."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rocchio:
+    """Rank by ``first``, then let the candidates at the top say what else is relevant.
+
+    score(d) = z(first(d)) + share * z(v(d) . (t - m)): t is the mean vector of the best ``top`` documents,
+    weighted by exp(2 z(first)), m that of all candidates, z the z-score over the candidates; shifted so
+    that the lowest is 0. Nothing leaves the candidates and no leg is asked again. Where a leg has no
+    answer, and without the candidates' vectors, this is ``first``. QueryError if ``share`` is negative or
+    not finite, or ``top`` no integer above 0. Rocchio 1971; over dense vectors: Li, Mourad, Zhuang, Koopman
+    and Zuccon, "Pseudo Relevance Feedback with Deep Language Models and Dense Retrievers", TOIS 2023.
+    """
+
+    first: Fusion = field(default_factory=lambda: Linear((0.5, 0.5), Softplus(), complete=True))
+    share: float = 0.5
+    top: int = 10
+
+    def __post_init__(self) -> None:
+        if not callable(self.first) or isinstance(self.first, type):
+            raise QueryError(f"Rocchio: first is {shown(self.first)}; give a fusion, such as RRF()")
+        if isinstance(self.share, bool) or not isinstance(self.share, (int, float)):
+            raise QueryError(f"Rocchio: share is {shown(self.share)}; it must be a number")
+        if not 0 <= self.share < math.inf:
+            raise QueryError(f"Rocchio: share is {shown(self.share)}; it must be finite and 0 or more")
+        if isinstance(self.top, bool) or not isinstance(self.top, int) or not 1 <= self.top <= MAX_HITS:
+            raise QueryError(f"Rocchio: top is {shown(self.top)}; it must be an integer above 0")
+
+    def __call__(self, legs: Sequence[Candidates], limit: int) -> Candidates:
+        return self.first(legs, limit)
+
+    def informed(self, legs: Sequence[Candidates], limit: int, evidence: Evidence) -> Candidates:
+        everyone = sum(map(len, legs))
+        if isinstance(self.first, Informed):
+            ranked = self.first.informed(legs, everyone, evidence)
+        else:
+            ranked = self.first(legs, everyone)
+        if not all(map(len, legs)):
+            return ranked.top(limit)
+        vectors = evidence.vectors(ranked.ordinals)
+        has = np.flatnonzero(vectors.any(axis=1))
+        if not len(has):
+            return ranked.top(limit)
+        scores = standardized(ranked.scores.astype(np.float64), noise=_ROUNDING * float(ranked.scores[0]))
+        feedback = np.zeros(len(ranked))
+        feedback[has] = standardized(self._feedback(vectors[has], scores[has]), noise=_ROUNDING)
+        scores += self.share * feedback
+        return Candidates.ranked(ranked.ordinals, (scores - scores.min()).astype(np.float32), limit)
+
+    def _feedback(self, vectors: NDArray[np.float32], scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How much each of ``vectors``, best first, looks like the best of them."""
+        trust = np.exp(_STEEPNESS * (scores[: self.top] - scores[0])).astype(np.float32)
+        target = trust @ vectors[: self.top] / trust.sum() - vectors.mean(axis=0)
+        return np.asarray(vectors @ target, np.float64)
