@@ -130,7 +130,8 @@ def _ranked(snapshot: Snapshot, request: Request, allowed: Mask | None, lanes: L
         legs = _both(snapshot, request, allowed, lanes)
         ranked = request.fuse(legs, _Evidence(snapshot, request, legs))
     else:  # a leg that was not asked must not teach the lanes that it is cheap
-        legs = _lexical(snapshot, request, allowed), _vector(snapshot, request, allowed)
+        terms = _terms(snapshot, request)
+        legs = _lexical(snapshot, request, terms, allowed), _vector(snapshot, request, allowed)
         ranked = legs[request.mode == "vector"]
     if request.reranker is not None:
         ranked = rerank(request.reranker, request.text, ranked.top(request.depth), legs)
@@ -140,16 +141,21 @@ def _ranked(snapshot: Snapshot, request: Request, allowed: Mask | None, lanes: L
 def _both(
     snapshot: Snapshot, request: Request, allowed: Mask | None, lanes: Lanes
 ) -> tuple[Candidates, Candidates]:
+    # Analysed before the hand-over: regular expressions let the other thread have the GIL, and then wait.
+    terms = _terms(snapshot, request)
     return lanes.run(
-        lambda: _lexical(snapshot, request, allowed),
+        lambda: _lexical(snapshot, request, terms, allowed),
         lambda: _vector(snapshot, request, allowed),
     )
 
 
-def _lexical(snapshot: Snapshot, request: Request, allowed: Mask | None) -> Candidates:
+def _terms(snapshot: Snapshot, request: Request) -> list[str]:
     if not request.asks_words or request.text is None:
-        return Candidates.none()
-    terms = snapshot.generation.analyzer.terms(request.text)
+        return []
+    return snapshot.generation.analyzer.terms(request.text)
+
+
+def _lexical(snapshot: Snapshot, request: Request, terms: list[str], allowed: Mask | None) -> Candidates:
     return snapshot.lexical.search(terms, request.reach[0], allowed, request.title_boost)
 
 
