@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
@@ -40,6 +41,7 @@ from hybrid.limits import shown
 from hybrid.settings import FORMAT
 
 _POINTER: Final = "current"
+_GENERATION: Final = re.compile(r"g[0-9]+")
 _LOCK: Final = "writer.lock"
 
 Fill = Callable[[Path], str]
@@ -117,7 +119,7 @@ class Directory:
             raise FormatTooNew(
                 f"{self.path}: format {version}, this version reads {FORMAT}; upgrade hybrid-retrieval"
             )
-        if Path(name).name != name or not (self.path / name).is_dir():
+        if not _GENERATION.fullmatch(name) or not (self.path / name).is_dir():  # what sweep may remove
             raise IndexCorrupt(f"{self.path / name}: missing; {self._repair}")
         return Place(self.path / name, uuid)
 
@@ -127,7 +129,9 @@ class Directory:
 
     def complete(self) -> list[Path]:
         """The folders of complete generations, the newest first; more than one after a crash."""
-        folders = [path for path in self.path.glob("g*") if path.name[1:].isdigit() and path.is_dir()]
+        folders = [
+            path for path in self.path.glob("g*") if _GENERATION.fullmatch(path.name) and path.is_dir()
+        ]
         return sorted(folders, key=_number, reverse=True)
 
     def point(self, place: Place) -> None:

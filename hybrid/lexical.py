@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import tempfile
 import threading
@@ -30,6 +31,7 @@ from hybrid.failpoints import reach
 from hybrid.files import sync, sync_tree
 
 _HEAP_BYTES: Final = 64_000_000  # of one writer thread; below 15 MB tantivy refuses
+_FOLDER: Final = re.compile(r"lexical-[0-9]+")
 _WATCH: Final = 0.3  # seconds between two looks whether a merge has ended
 _RETRIES: Final = 5  # readings of a folder in which merges come and go
 _log = logging.getLogger(__name__)
@@ -85,6 +87,8 @@ class LexicalLeg:
         value = manifest.read(self._manifest)
         if value["uuid"] != self._uuid:
             raise IndexCorrupt(f"{self._manifest}: belongs to another index")
+        if not _FOLDER.fullmatch(str(value["folder"])):
+            raise IndexCorrupt(f"{self._manifest}: {value['folder']!r} is no folder of a lexical leg")
         return value
 
     def _check(self, value: dict[str, Any]) -> segments.Commit:

@@ -128,3 +128,15 @@ def test_the_draft_of_a_dead_process_goes_and_that_of_a_living_one_stays(tmp_pat
         ".other.00000000.tmp",
         "idx",
     ]
+
+
+@pytest.mark.parametrize("name", ["backup", "lexical", ".", "g1x", "g", "g１"])
+def test_a_pointer_to_anything_but_a_generation_is_refused_before_the_generations_go(
+    tmp_path: Path, name: str
+) -> None:
+    directory = Directory.create(tmp_path / "idx", fill)
+    (tmp_path / "idx" / name).mkdir(exist_ok=True)
+    manifest.write(tmp_path / "idx" / "current", {"format": 1, "generation": name, "uuid": "uuid-of-x"})
+    with pytest.raises(IndexCorrupt, match="missing"):
+        directory.sweep()
+    assert (tmp_path / "idx" / "g1" / "data").exists()
