@@ -1,22 +1,43 @@
-"""How good a ranking is: ask an index the judged queries, measure the runs, keep them as TREC files.
+"""How good a ranking is: ask an index the judged queries, measure the runs, compare them, keep them as
+TREC files.
 
-`run_modes` asks, `evaluate` measures, `write_run` and `read_run` keep. Nothing here prints.
+`run_systems` asks, `evaluate` measures, `compare` tells differences from luck, `time_searches` takes the
+time, `tune` chooses how an index ranks, `write_run` and `read_run` keep. Nothing here prints.
 """
 
 from __future__ import annotations
 
-from hybrid.evaluate.asking import Searchable, run_modes
+from hybrid.evaluate.asking import Searchable, System, answerable, by_mode, run_modes, run_systems
+from hybrid.evaluate.comparison import Change, Comparison, Paired, changes, compare, holm, paired
+from hybrid.evaluate.latency import Latency, Timings, time_searches
 from hybrid.evaluate.measures import depth_of, parse
 from hybrid.evaluate.runs import read_run, write_run
 from hybrid.evaluate.scoring import Report, evaluate
+from hybrid.evaluate.tuning import Tuning, tune
 
 __all__ = [
+    "Change",
+    "Comparison",
+    "Latency",
+    "Paired",
     "Report",
     "Searchable",
+    "System",
+    "Timings",
+    "Tuning",
+    "answerable",
+    "by_mode",
+    "changes",
+    "compare",
     "depth_of",
     "evaluate",
+    "holm",
+    "paired",
     "parse",
     "read_run",
     "run_modes",
+    "run_systems",
+    "time_searches",
+    "tune",
     "write_run",
 ]
