@@ -29,7 +29,7 @@ from hybrid.failpoints import reach
 from hybrid.files import sync
 from hybrid.head import Head
 from hybrid.lifetimes import NEVER, Lifetimes
-from hybrid.settings import Profile, Profiles, Settings
+from hybrid.settings import Installed, Profile, Profiles, Settings
 from hybrid.types import Document, Ordinals
 
 _T = TypeVar("_T")
@@ -377,7 +377,8 @@ class Ledger:
 def _profiles(meta: Mapping[str, str]) -> Profiles:
     if "profiles" in meta:
         return Profiles.model_validate_json(meta["profiles"])
-    return Profiles.first(Profile.model_validate_json(meta["profile"]))  # as the first versions wrote it
+    profile = Profile.model_validate_json(meta["profile"])  # as the first versions wrote it
+    return Profiles(serves=1, history=(Installed(number=1, profile=profile, date=""),))
 
 
 def _slices(items: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:

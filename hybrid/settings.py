@@ -101,7 +101,7 @@ class Installed(_Frozen):
     number: int
     profile: Profile
     date: str
-    """ISO 8601, UTC."""
+    """ISO 8601, UTC; empty where an earlier version wrote none."""
     evidence: dict[str, Any] = Field(default_factory=dict)
 
 

@@ -49,7 +49,7 @@ def _json(profiles: Profiles, action: Action) -> Any:
 
 def _show(installed: Installed) -> None:
     out.print(f"{installed.number}: {installed.profile}", soft_wrap=True)
-    out.print(f"since {_when(installed)}", style="dim")
+    out.print(f"installed: {_when(installed)}", style="dim")
     for name, value in installed.evidence.items():
         out.print(f"{name}: {value}", style="dim", soft_wrap=True)
 
@@ -69,4 +69,4 @@ def _list(profiles: Profiles) -> None:
 
 
 def _when(installed: Installed) -> str:
-    return installed.date.replace("T", " ").removesuffix("+00:00") + " UTC"
+    return installed.date.replace("T", " ").replace("+00:00", " UTC") or "when the index was made"

@@ -1,0 +1,50 @@
+"""``hybrid profile``: shown, listed, gone back to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hybrid import RRF, Document, Index
+from hybrid.fusion import dump
+from hybrid.settings import Profile
+from tests.test_cli import answer, refusal, run
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "idx"
+    with Index.create(path, encoder=None) as index:
+        index.add([Document("1", "a kettle", "Kettle")])
+        index.install(
+            Profile(fusion=dump(RRF(k=7)), depth=(50, 20), title_boost=0.5), {"measure": "nDCG@10"}
+        )
+    return path
+
+
+def test_what_serves_is_shown_with_what_spoke_for_it(path: Path) -> None:
+    shown = run("profile", path).stdout
+    assert shown.startswith("2: RRF(k=7), depth 50 and 20, title boost 0.5\n")
+    assert "measure: nDCG@10" in shown
+    assert answer("profile", path)["profile"]["fusion"] == {"method": "rrf", "k": 7}
+
+
+def test_all_are_listed_and_one_is_used_again(path: Path) -> None:
+    listed = run("profile", path, "list").stdout
+    assert "Rocchio(" in listed
+    assert "2*" in listed
+    assert run("profile", path, "use", "1").stdout.startswith("1: Rocchio(")
+    assert "1*" in run("profile", path, "list").stdout
+    profiles = answer("profile", path, "list")
+    assert profiles["serves"] == 1
+    assert [one["number"] for one in profiles["history"]] == [1, 2]
+    with Index.open(path) as index:
+        assert index.profiles.serving == Profile()
+
+
+def test_what_cannot_be_done_is_said_in_one_line(path: Path, tmp_path: Path) -> None:
+    assert "there is no profile 9; there are 1 to 2" in refusal("profile", path, "use", "9")
+    assert "use NUMBER" in refusal("profile", path, "use")
+    assert "use NUMBER" in refusal("profile", path, "list", "1")
+    assert "no index here" in refusal("profile", tmp_path / "none", status=1)
