@@ -104,29 +104,29 @@ def test_a_random_p_is_never_0() -> None:
     assert of(*[0.1] * 100).p == 1 / (FLIPS + 1)
 
 
-def test_many_equal_sums_count_as_equal_however_they_round() -> None:
-    # P@10 moves in tenths: sums of tenths differ in their last bits by the order of summation.
-    differences = [0.1] * 12 + [-0.1] * 8 + [0.3, -0.7]
-    tenths = [1] * 12 + [-1] * 8 + [3, -7]
-    assert of(*differences).p == of(*map(float, tenths)).p
+def test_equal_sums_count_as_equal_however_they_round() -> None:
+    # Tenths, as P@10 gives them, do not add up to the same number in every order. It is a sign test here.
+    wins = 15
+    expected = stats.binomtest(wins, 20).pvalue
+    assert of(*[0.1] * wins, *[-0.1] * (20 - wins)).p == pytest.approx(expected, abs=0.005)
 
 
 # Interval and effect
 
 
-@pytest.mark.parametrize(("n", "shift"), [(10, 0.1), (50, 0.0), (300, 0.02)])
-def test_the_interval_is_scipys_bca(n: int, shift: float) -> None:
-    differences = simulated(np.random.default_rng(n), n, shift) ** 3 * 5  # skewed
+@pytest.mark.parametrize("n", [10, 50, 300])
+def test_the_interval_is_scipys_bca(n: int) -> None:
+    differences = np.random.default_rng(n).lognormal(0, 1.5, n) - 1  # far from symmetric
     found = of(*differences)
     expected: Any = stats.bootstrap(
         (differences,), np.mean, method="BCa", n_resamples=20_000, rng=np.random.default_rng(2)
     )
     width = expected.confidence_interval.high - expected.confidence_interval.low
-    assert found.low == pytest.approx(expected.confidence_interval.low, abs=0.04 * width)
-    assert found.high == pytest.approx(expected.confidence_interval.high, abs=0.04 * width)
+    assert found.low == pytest.approx(expected.confidence_interval.low, abs=0.02 * width)
+    assert found.high == pytest.approx(expected.confidence_interval.high, abs=0.03 * width)
 
 
-def test_a_hundred_queries_of_normal_differences_have_students_interval() -> None:
+def test_a_thousand_queries_of_normal_differences_have_students_interval() -> None:
     differences = stats.norm.ppf((np.arange(1000) + 0.5) / 1000, 0.01, 0.1)
     expected: Any = stats.ttest_1samp(differences, 0).confidence_interval()
     found = of(*differences)

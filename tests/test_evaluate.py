@@ -9,8 +9,9 @@ from math import log2
 import pytest
 
 from hybrid.errors import InputError
-from hybrid.evaluate import evaluate, parse, run_modes
-from hybrid.types import Mode, Qrels, Run
+from hybrid.evaluate import System, answerable, evaluate, parse, run_modes, run_systems
+from hybrid.fusion import RRF
+from hybrid.types import Fusion, Mode, Qrels, Run
 
 QRELS: Qrels = {"q1": {"a": 2, "b": 1, "c": 0}, "q2": {"a": 1}}
 
@@ -154,10 +155,10 @@ class Echo:
     """Answers a text with its words; remembers what it was asked."""
 
     def __init__(self) -> None:
-        self.calls: list[tuple[list[str], int, Mode]] = []
+        self.calls: list[tuple[list[str], int, System]] = []
 
-    def run(self, queries: Mapping[str, str], *, k: int, mode: Mode) -> Run:
-        self.calls.append((list(queries.values()), k, mode))
+    def run(self, queries: Mapping[str, str], *, k: int, mode: Mode, fusion: Fusion | None) -> Run:
+        self.calls.append((list(queries.values()), k, System(mode, fusion)))
         return {
             query: [(f"{mode}-{word}", 1.0 / rank) for rank, word in enumerate(text.split(), 1)][:k]
             for query, text in queries.items()
@@ -166,35 +167,35 @@ class Echo:
 
 def test_every_mode_answers_the_judged_queries_that_have_a_text() -> None:
     queries = {"q1": "a b c", "unjudged": "x", "blank": " "}
-    runs = run_modes(
-        Echo(), queries, {"q1": {"a": 1}, "gone": {"a": 1}, "blank": {"a": 1}}, ["lexical", "vector"], k=2
-    )
-    assert runs == {
+    qrels: Qrels = {"q1": {"a": 1}, "gone": {"a": 1}, "blank": {"a": 1}}
+    assert answerable(queries, qrels) == ["q1"]
+    assert run_modes(Echo(), queries, qrels, ["lexical", "vector"], k=2) == {
         "lexical": {"q1": [("lexical-a", 1.0), ("lexical-b", 1 / 2)]},
         "vector": {"q1": [("vector-a", 1.0), ("vector-b", 1 / 2)]},
     }
 
 
-def test_queries_go_in_batches_through_all_modes_and_progress_is_told() -> None:
+def test_queries_go_in_batches_through_all_systems_and_progress_is_told() -> None:
     index, told = Echo(), list[tuple[int, int]]()
     queries = {str(i): f"w{i}" for i in range(40)}
-    modes: list[Mode] = ["vector", "hybrid"]
-    runs = run_modes(
+    systems = {"meaning": System("vector"), "rrf": System("hybrid", RRF(k=20))}
+    runs = run_systems(
         index,
         queries,
         {q: {"d": 1} for q in queries},
-        modes,
+        systems,
         k=10,
         progress=lambda done, total: told.append((done, total)),
     )
-    assert [(len(texts), k, mode) for texts, k, mode in index.calls] == [
-        (32, 10, "vector"),
-        (32, 10, "hybrid"),
-        (8, 10, "vector"),
-        (8, 10, "hybrid"),
+    assert [(len(texts), k, system) for texts, k, system in index.calls] == [
+        (32, 10, systems["meaning"]),
+        (32, 10, systems["rrf"]),
+        (8, 10, systems["meaning"]),
+        (8, 10, systems["rrf"]),
     ]
     assert told == [(32, 80), (64, 80), (72, 80), (80, 80)]
-    assert list(runs["hybrid"]) == list(queries)
+    assert list(runs) == ["meaning", "rrf"]
+    assert list(runs["rrf"]) == list(queries)
 
 
 def test_no_query_to_ask_is_no_error() -> None:

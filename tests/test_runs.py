@@ -12,7 +12,7 @@ import pytrec_eval
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybrid.errors import CorpusError, InputError
+from hybrid.errors import CorpusError, InputError, StorageError
 from hybrid.evaluate import evaluate, parse, read_run, write_run
 from hybrid.evaluate.runs import decode, encode, strictly_decreasing
 from hybrid.types import Qrels, Run
@@ -158,6 +158,12 @@ def test_a_score_that_no_float32_holds_is_refused_and_nothing_is_left(tmp_path: 
 def test_an_empty_id_has_no_place_in_a_run_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="empty id or tag"):
         write_run({"": [("a", 1.0)]}, tmp_path / "s.run", "s")
+
+
+def test_a_run_that_cannot_be_written_is_our_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match=r"file/s.run: cannot be written: "):
+        write_run({"q": [("a", 1.0)]}, tmp_path / "file" / "s.run", "s")
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,11 @@ import typer
 from rich.text import Text
 
 from hybrid import corpora
-from hybrid.cli.evaluate import MEASURES, answers, scores
+from hybrid.cli.comparing import scores
+from hybrid.cli.evaluate import MEASURES, answers
 from hybrid.cli.output import AsJson, bar, out, print_json, table
 from hybrid.engine import Index
-from hybrid.evaluate import depth_of, parse
+from hybrid.evaluate import by_mode, depth_of, parse
 from hybrid.evaluate import evaluate as measure
 from hybrid.types import Document, Mode, Results
 
@@ -38,7 +39,9 @@ def demo(
         _fill(index, list(corpora.read_documents(folder)))
         shown = {id: _answers(index, queries[id]) for id in _showcase(folder)}
         measures = parse(MEASURES)
-        report = measure(answers(index, queries, qrels, _MODES, depth_of(measures)), qrels, measures)
+        report = measure(
+            answers(index, queries, qrels, by_mode(_MODES), depth_of(measures)), qrels, measures
+        )
         documents = len(index)
     if as_json:
         found = {queries[id]: {m: [hit.id for hit in r] for m, r in a.items()} for id, a in shown.items()}

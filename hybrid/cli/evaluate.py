@@ -1,96 +1,265 @@
-"""``hybrid evaluate``: the index against judged queries."""
+"""``hybrid evaluate``: rankings against judged queries, an index's and those of other tools."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Final, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from hybrid import corpora
-from hybrid.cli.output import AsJson, bar, complain, out, print_json, table
+from hybrid.cli.comparing import show, show_changes
+from hybrid.cli.naming import foreign_runs, named_systems
+from hybrid.cli.output import AsJson, Bar, bar, complain, out, print_json
+from hybrid.encoders.build import require
 from hybrid.engine import Index
-from hybrid.errors import QueryError
-from hybrid.evaluate import Report, depth_of, parse, run_modes, write_run
+from hybrid.errors import InputError
+from hybrid.evaluate import (
+    Comparison,
+    Report,
+    System,
+    Timings,
+    answerable,
+    changes,
+    compare,
+    depth_of,
+    parse,
+    run_systems,
+    time_searches,
+    write_run,
+)
 from hybrid.evaluate import evaluate as measure
-from hybrid.request import MODES
-from hybrid.types import Mode, Qrels, Run
+from hybrid.evaluate.comparison import others_than
+from hybrid.evaluate.latency import sample
+from hybrid.evaluate.runs import write_whole
+from hybrid.types import Qrels, Run
 
-MEASURES: Final = "nDCG@10 R@100 RR@10 AP"
+if TYPE_CHECKING:
+    from ir_measures import Measure
+
+MEASURES: Final = "nDCG@10 R@100 RR@10 AP Judged@10"
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to measure: the ``systems`` of an index (None: there are only ``foreign`` runs)."""
+
+    index: Index | None
+    systems: Mapping[str, System]
+    foreign: Mapping[str, Run]
+    queries: dict[str, str]
+    qrels: Qrels
+
+    @property
+    def names(self) -> list[str]:
+        return [*self.systems, *self.foreign]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was measured."""
+
+    report: Report
+    runs: dict[str, Run]
+    timings: Timings
+    comparisons: list[Comparison]
 
 
 def evaluate(
-    directory: Annotated[Path, typer.Argument(metavar="DIR")],
-    queries: Annotated[Path, typer.Option(help="BEIR queries.jsonl, or a table of id, tab, text.")],
     qrels: Annotated[Path, typer.Option(help="BEIR or TREC judgments.")],
+    directory: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="The index; none to measure runs alone.")
+    ] = None,
+    queries: Annotated[
+        Path | None, typer.Option(help="BEIR queries.jsonl, or a table of id, tab, text; needed with DIR.")
+    ] = None,
     mode: Annotated[
         str | None, typer.Option(help="Comma-separated. [all that the index can answer]")
     ] = None,
+    fusion: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]F",
+            help="Another fusion than the index's: rrf, linear, … or its JSON. Repeatable.",
+        ),
+    ] = None,
+    run: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[NAME=]FILE", help="Another tool's TREC run. Repeatable."),
+    ] = None,
     measures: Annotated[str, typer.Option(help="Any that ir-measures knows.")] = MEASURES,
+    baseline: Annotated[
+        str | None, typer.Option(metavar="SYSTEM", help="Test every other system against this one.")
+    ] = None,
+    per_query: Annotated[
+        bool, typer.Option("--per-query", help="Which queries gained and lost against the baseline.")
+    ] = False,
+    latency: Annotated[bool, typer.Option(help="Time single searches of up to 200 queries.")] = True,
+    report: Annotated[
+        Path | None, typer.Option(metavar="HTML", help="Write a page of figures and charts.")
+    ] = None,
     run_out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write each run there, in TREC format.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure an index on judged queries, by keyword, by meaning and by both.
+    """Measure rankings on judged queries: an index by keyword, by meaning and by both, other fusions,
+    other tools' runs.
 
     "hybrid" is the index's installed serving profile: what users get is what is measured.
     """
     wanted = parse(measures)
-    texts, judgments = corpora.read_queries(queries), corpora.read_qrels(qrels)
-    with Index.open(directory, read_only=True) as index:
-        modes = _modes(mode, index)
-        runs = answers(index, texts, judgments, modes, depth_of(wanted))
-    report = measure(runs, judgments, wanted)
-    if run_out is not None:
-        run_out.mkdir(parents=True, exist_ok=True)
-        for name, run in runs.items():
-            write_run(run, run_out / f"{name}.trec", name)
-    if report.unasked:
-        complain(
-            f"{len(report.unasked)} judged queries are not in {queries}, scored 0: {report.unasked[0]!r}"
-        )
+    if per_query and baseline is None:
+        raise InputError("--per-query shows gains and losses against a baseline; add --baseline SYSTEM")
+    if report is not None:
+        require("--report", "jinja2", "matplotlib", extra="report")  # rather now than after all searches
+    with _task(directory, queries, qrels, mode, fusion or [], run or []) as task:
+        if baseline is not None:
+            others_than(baseline, task.names)  # the same holds
+        found = _findings(task, wanted, baseline, timed=latency)
+        if run_out is not None:
+            for name in task.systems:
+                write_run(found.runs[name], run_out / f"{name}.trec", name)
+        if report is not None:
+            _write_page(report, f"{directory or 'Runs'} on {qrels}", task, found)
+    _warn(task, found.report, queries)
     if as_json:
-        print_json(report.to_json())
-    else:
-        out.print(scores(report))
-        out.print(f"{report.queries:,} judged queries", style="dim")
+        print_json(_json(found, task.queries if per_query else None))
+        return
+    show(found.report, found.comparisons, found.timings)
+    if per_query:
+        show_changes(found.report, found.comparisons, task.queries)
+    if report is not None:
+        out.print(f"\ncharts and rankings: {report}", soft_wrap=True)
+
+
+@contextmanager
+def _task(
+    directory: Path | None,
+    queries: Path | None,
+    qrels: Path,
+    mode: str | None,
+    fusions: list[str],
+    runs: list[str],
+) -> Iterator[Task]:
+    """What was asked, read and checked; the index is open meanwhile."""
+    judgments = corpora.read_qrels(qrels)
+    texts = {} if queries is None else corpora.read_queries(queries)
+    if directory is None:
+        if fusions or mode is not None:
+            raise InputError("--mode and --fusion ask an index; give its directory")
+        if not runs:
+            raise InputError("nothing to measure: give the directory of an index, or --run FILE, or both")
+        yield Task(None, {}, foreign_runs(runs, taken=[]), texts, judgments)
+        return
+    if queries is None:
+        raise InputError(f"{directory}: --queries FILE is missing: what to ask the index")
+    with Index.open(directory, read_only=True) as index:
+        systems = named_systems(index, mode, fusions)
+        yield Task(index, systems, foreign_runs(runs, taken=list(systems)), texts, judgments)
+
+
+def _findings(task: Task, measures: Sequence[Measure], baseline: str | None, *, timed: bool) -> Findings:
+    timings = _timed(task) if timed else Timings({}, None)
+    asked = {}
+    if task.index is not None:
+        asked = answers(task.index, task.queries, task.qrels, task.systems, depth_of(measures))
+    runs = asked | dict(task.foreign)
+    report = measure(runs, task.qrels, measures)
+    comparisons = [] if baseline is None else compare(report, baseline)
+    return Findings(report, runs, timings, comparisons)
 
 
 def answers(
-    index: Index, queries: dict[str, str], qrels: Qrels, modes: list[Mode], k: int
+    index: Index, queries: dict[str, str], qrels: Qrels, systems: Mapping[str, System], k: int
 ) -> dict[str, Run]:
-    """The runs of ``modes``, with a progress bar."""
-    with bar("searching", len(qrels) * len(modes)) as progress:
-        seen = 0
-
-        def advance(done: int, _: int) -> None:
-            nonlocal seen
-            progress.advance(done - seen)
-            seen = done
-
-        return run_modes(index, queries, qrels, modes, k=k, progress=advance)
+    """The runs of ``systems``, with a progress bar."""
+    with bar("searching", len(answerable(queries, qrels)) * len(systems)) as progress:
+        return run_systems(index, queries, qrels, systems, k=k, progress=_to(progress))
 
 
-def scores(report: Report) -> Table:
-    """A row a system, a column a measure, the best of each column in bold."""
-    measures = list(next(iter(report.systems.values())))
-    rows = table("system", *measures)
-    best = {name: max(figures[name] for figures in report.systems.values()) for name in measures}
-    for system, figures in report.systems.items():
-        styles = {name: "bold green" if figures[name] == best[name] else "" for name in measures}
-        rows.add_row(system, *(Text(f"{figures[name]:.4f}", styles[name]) for name in measures))
-    return rows
+def _timed(task: Task) -> Timings:
+    if task.index is None:
+        return Timings({}, None)
+    texts = sample(task.queries[query] for query in answerable(task.queries, task.qrels))
+    with bar("timing", len(texts)) as progress:
+        timings = time_searches(task.index, texts, task.systems, progress=_to(progress))
+    # Without an encoder nothing was encoded, whatever the clock says.
+    return timings if task.index.stats()["encoder"] else replace(timings, encoding=None)
 
 
-def _modes(text: str | None, index: Index) -> list[Mode]:
-    if text is None:
-        return ["lexical", "vector", "hybrid"] if index.stats()["encoder"] else ["lexical"]
-    modes = [part.strip() for part in text.split(",")]
-    if unknown := [mode for mode in modes if mode not in MODES]:
-        raise QueryError(
-            f"--mode {unknown[0]!r} is not known; give some of {', '.join(MODES)}, separated by commas"
-        )
-    return cast(list[Mode], modes)
+def _to(progress: Bar) -> Callable[[int, int], None]:
+    """What moves ``progress`` when told how many are done of how many."""
+    seen = 0
+
+    def advance(done: int, _: int) -> None:
+        nonlocal seen
+        progress.advance(done - seen)
+        seen = done
+
+    return advance
+
+
+def _warn(task: Task, report: Report, queries: Path | None) -> None:
+    """Of queries that score 0 since nobody asked them."""
+    if task.index is not None:
+        asked = set(answerable(task.queries, task.qrels))
+        if lacking := [query for query, grades in task.qrels.items() if grades and query not in asked]:
+            complain(f"{len(lacking)} judged queries are not in {queries}, scored 0: {lacking[0]!r}")
+    for name in task.foreign:
+        if missing := report.unanswered[name]:
+            complain(
+                f"run {name!r} does not answer {len(missing)} of {report.queries} judged queries, "
+                f"scored 0: {missing[0]!r}"
+            )
+
+
+def _json(found: Findings, queries: Mapping[str, str] | None) -> dict[str, Any]:
+    """Everything; with ``queries`` also every query's gain or loss."""
+    made: dict[str, Any] = found.report.to_json()
+    if found.timings.systems:
+        made["latency"] = {name: latency.to_json() for name, latency in found.timings.systems.items()}
+    if found.timings.encoding is not None:
+        made["encoding"] = found.timings.encoding.to_json()
+    if found.comparisons:
+        made["comparisons"] = [comparison.to_json() for comparison in found.comparisons]
+    if queries is not None:
+        made["per_query"] = [_changes(found.report, each, queries) for each in found.comparisons]
+    return made
+
+
+def _changes(report: Report, comparison: Comparison, queries: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "system": comparison.system,
+        "measure": comparison.measure,
+        "queries": [
+            {
+                "query": change.query,
+                "text": queries.get(change.query),
+                "difference": change.difference,
+                "baseline": change.baseline,
+                "value": change.value,
+            }
+            for change in changes(report, comparison)
+        ],
+    }
+
+
+def _write_page(file: Path, title: str, task: Task, found: Findings) -> None:
+    from hybrid.evaluate.page import page
+
+    written = page(
+        title=title,
+        report=found.report,
+        runs=found.runs,
+        qrels=task.qrels,
+        queries=task.queries,
+        comparisons=found.comparisons,
+        latencies=found.timings.systems,
+        encoding=found.timings.encoding,
+        text_of=lambda id: None if task.index is None else task.index.get(id),
+    )
+    write_whole(file, [written])

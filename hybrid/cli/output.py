@@ -30,8 +30,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs."
 
 
 def complain(message: str) -> None:
-    """One line on stderr."""
-    sys.stderr.write(f"hybrid: {' '.join(message.split())}\n")
+    """One line on stderr, without what would command a terminal."""
+    line = " ".join(message.split())
+    readable = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    sys.stderr.write(f"hybrid: {''.join(readable)}\n")
 
 
 def print_json(value: Any) -> None:

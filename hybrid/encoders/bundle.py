@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hybrid.encoders.tokens import token_offsets
 from hybrid.errors import EncoderFailed, FormatTooNew, ModelNotFound
+from hybrid.limits import shown
 from hybrid.types import Matrix
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Manifest(BaseModel):
             field = ".".join(str(part) for part in first["loc"]) or "the file"
             if field == "format":
                 raise FormatTooNew(
-                    f"{path} has format {first['input']}, this version reads {FORMAT}; upgrade"
+                    f"{path} has format {shown(first['input'])}, this version reads {FORMAT}; upgrade"
                 ) from None
             raise EncoderFailed(
                 f"{path}: {field}: {first['msg']}; delete the folder and build it again"
@@ -172,7 +173,9 @@ class Bundle:
             if len(texts) == 1:  # a batch would be handed to the tokenizer's thread pool
                 return [self._tokenizer.encode(texts[0])]
             return self._tokenizer.encode_batch_fast(texts)
-        except (TypeError, ValueError) as error:
+        except BaseException as error:  # a panic of the tokenizer's is no Exception
+            if not isinstance(error, (TypeError, ValueError)) and type(error).__name__ != "PanicException":
+                raise
             raise EncoderFailed(f"{self.id} cannot take a text: {error}") from error
 
     def _fit(self, ids: list[int]) -> list[int]:

@@ -1,46 +1,72 @@
-"""The judged queries, asked of an index: one run for each mode."""
+"""The judged queries, asked of an index: one run for each system."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from hybrid.types import Mode, Qrels, Run
+from hybrid.types import Fusion, Mode, Qrels, Run
 
 _BATCH = 32
+
+
+@dataclass(frozen=True)
+class System:
+    """A way to ask an index: by which legs and, where by both, fused by what (None: as it is served)."""
+
+    mode: Mode = "hybrid"
+    fusion: Fusion | None = None
 
 
 class Searchable(Protocol):
     """What can be evaluated: an Index, a MemoryIndex, a test's double."""
 
-    def run(self, queries: Mapping[str, str], /, *, k: int, mode: Mode) -> Run:
+    def run(self, queries: Mapping[str, str], /, *, k: int, mode: Mode, fusion: Fusion | None) -> Run:
         """For each query id the best ``k`` documents of its text, best first."""
         ...
 
 
+def by_mode(modes: Sequence[Mode]) -> dict[str, System]:
+    """One system a mode, called like it."""
+    return {mode: System(mode) for mode in modes}
+
+
 def run_modes(
+    index: Searchable, queries: Mapping[str, str], qrels: Qrels, modes: Sequence[Mode], *, k: int
+) -> dict[str, Run]:
+    """Mode -> the run of all judged queries: ``run_systems`` where the modes are the systems."""
+    return run_systems(index, queries, qrels, by_mode(modes), k=k)
+
+
+def run_systems(
     index: Searchable,
     queries: Mapping[str, str],
     qrels: Qrels,
-    modes: Sequence[Mode],
+    systems: Mapping[str, System],
     *,
     k: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Run]:
-    """Mode -> the run of all judged queries, ``k`` hits each, through the path that serves users.
+    """System -> the run of all judged queries, ``k`` hits each, through the path that serves users.
 
     Judged queries that ``queries`` lacks, or gives no text, are in no run (see `Report.unasked`).
     ``progress`` is told, after each batch, how many of all the searches are done: (done, total).
     """
-    asked = [query for query in qrels if queries.get(query, "").strip()]
-    runs: dict[str, Run] = {mode: {} for mode in modes}
-    total, done = len(asked) * len(modes), 0
+    asked = answerable(queries, qrels)
+    runs: dict[str, Run] = {name: {} for name in systems}
+    total, done = len(asked) * len(systems), 0
     for start in range(0, len(asked), _BATCH):
-        batch = asked[start : start + _BATCH]
-        # The modes inside: an index that remembers query vectors encodes each query once for all.
-        for mode in modes:
-            runs[mode] |= index.run({query: queries[query] for query in batch}, k=k, mode=mode)
+        batch = {query: queries[query] for query in asked[start : start + _BATCH]}
+        # The systems inside: an index that remembers query vectors encodes each query once for all.
+        for name, system in systems.items():
+            runs[name] |= index.run(batch, k=k, mode=system.mode, fusion=system.fusion)
             done += len(batch)
             if progress is not None:
                 progress(done, total)
     return runs
+
+
+def answerable(queries: Mapping[str, str], qrels: Qrels) -> list[str]:
+    """The ids of the judged queries that have a text."""
+    return [query for query in qrels if queries.get(query, "").strip()]

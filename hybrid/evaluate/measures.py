@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from hybrid.errors import MeasureError
+from hybrid.limits import shown
 
 if TYPE_CHECKING:
     from ir_measures import Measure
@@ -59,7 +60,7 @@ def _measure(text: str) -> Measure:
         raise
     except Exception as error:  # every provider refuses in its own way, some by assertion
         raise MeasureError(
-            f"unknown measure {text!r}, or none that ir_measures as installed can compute; "
+            f"unknown measure {shown(text)}, or none that ir_measures as installed can compute; "
             f"for example: {_EXAMPLES}"
         ) from error
     return measure

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
 import numpy as np
 
-from hybrid.errors import CorpusError, InputError
+from hybrid.errors import CorpusError, InputError, StorageError
 from hybrid.types import Run, Scores
 
 # U+FEFF would be taken for a byte order mark at the head of a file; lone surrogates have no UTF-8.
@@ -29,15 +29,23 @@ def write_run(run: Run, path: str | Path, tag: str) -> None:
 
     Scores are rounded to float32 and lowered by as little as makes them strictly decrease.
     """
+    write_whole(path, _lines(run, encode(tag)))
+
+
+def write_whole(path: str | Path, lines: Iterable[str]) -> None:
+    """Write a text file, whole or not at all, and the folders it needs. StorageError where that fails."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.writelines(_lines(run, encode(tag)))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("w", encoding="utf-8", newline="\n") as file:
+                file.writelines(lines)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def read_run(path: str | Path) -> Run:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Final
 
 from hybrid import __version__
 from hybrid.encoders.build import require
-from hybrid.evaluate.comparison import CONFIDENCE, FLIPS, Comparison
+from hybrid.evaluate.comparison import ALPHA, CONFIDENCE, FLIPS, Comparison
 from hybrid.evaluate.latency import HITS, Latency
 from hybrid.evaluate.page.calibration import DEPTH
-from hybrid.evaluate.page.content import ALPHA, Content
+from hybrid.evaluate.page.content import Content
 from hybrid.evaluate.page.rankings import RANKS, TextOf
 from hybrid.evaluate.scoring import Report
 from hybrid.types import Qrels, Run

@@ -7,18 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import groupby
-from typing import Final
 
 from hybrid.evaluate.charts import Charts
-from hybrid.evaluate.comparison import Comparison
+from hybrid.evaluate.comparison import ALPHA, Comparison
 from hybrid.evaluate.latency import Latency
 from hybrid.evaluate.page.calibration import Bin, bins
 from hybrid.evaluate.page.curves import Curves, over_cutoffs
 from hybrid.evaluate.page.rankings import Case, Cases, TextOf
 from hybrid.evaluate.scoring import Report
 from hybrid.types import Qrels, Run
-
-ALPHA: Final = 0.05
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,75 @@
+"""The systems that ``hybrid evaluate`` sets side by side, by the names under which it shows them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final, cast
+
+from hybrid import fusion
+from hybrid.engine import Index
+from hybrid.errors import InputError, QueryError
+from hybrid.evaluate import System, by_mode, read_run
+from hybrid.request import MODES
+from hybrid.types import Fusion, Mode, Run
+
+_NAMED: Final = re.compile(r"([^={}/\\\s]+)=(.+)", re.DOTALL)
+
+
+def named_systems(index: Index, mode: str | None, fusions: Iterable[str]) -> dict[str, System]:
+    """The modes of ``--mode``, or all that the index can answer, then each ``--fusion``."""
+    both = bool(index.stats()["encoder"])
+    systems = by_mode(_modes(mode, both))
+    for text in fusions:
+        if not both:
+            raise QueryError(f"--fusion {text}: this index has no encoder, so there is nothing to fuse")
+        name, value = _fusion(text)
+        _free(name, systems, f"--fusion {text}")
+        systems[name] = System("hybrid", value)
+    return systems
+
+
+def foreign_runs(texts: Iterable[str], taken: Iterable[str]) -> dict[str, Run]:
+    """The run of each ``--run [NAME=]FILE``, by its name or its file's stem; none of those ``taken``."""
+    files: dict[str, Path] = {}
+    for text in texts:
+        # A file whose own name holds the sign is that file.
+        named = None if Path(text).is_file() else _NAMED.fullmatch(text)
+        file = Path(named[2] if named else text)
+        name = named[1] if named else file.stem
+        _free(name, [*taken, *files], f"--run {text}")
+        files[name] = file
+    return {name: read_run(file) for name, file in files.items()}
+
+
+def _modes(text: str | None, both: bool) -> list[Mode]:
+    if text is None:
+        return ["lexical", "vector", "hybrid"] if both else ["lexical"]
+    modes = [part.strip() for part in text.split(",")]
+    if unknown := [mode for mode in modes if mode not in MODES]:
+        raise QueryError(
+            f"--mode {unknown[0]!r} is not known; give some of {', '.join(MODES)}, separated by commas"
+        )
+    return cast(list[Mode], modes)
+
+
+def _fusion(text: str) -> tuple[str, Fusion]:
+    """``rrf``, ``{"method": "rrf", "k": 20}``, or either of them after ``name=``."""
+    named = _NAMED.fullmatch(text)
+    wanted = named[2] if named else text
+    try:
+        stored: Any = json.loads(wanted) if wanted.lstrip().startswith("{") else {"method": wanted}
+    except ValueError as error:
+        raise QueryError(f"--fusion {text}: not JSON: {error}") from error
+    try:
+        value = fusion.load(stored)
+    except InputError as error:
+        raise QueryError(f"--fusion {text}: {error}") from error
+    return named[1] if named else stored["method"], value
+
+
+def _free(name: str, taken: Iterable[str], where: str) -> None:
+    if name in taken:
+        raise InputError(f"{where}: there is a system {name!r} already; name it otherwise: NAME=…")
