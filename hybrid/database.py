@@ -24,6 +24,8 @@ CREATE TABLE bodies (ordinal INTEGER PRIMARY KEY, title TEXT NOT NULL, text TEXT
                      metadata TEXT NOT NULL, crc INTEGER NOT NULL);
 CREATE TABLE blocks (first INTEGER PRIMARY KEY, rows INTEGER NOT NULL, crc INTEGER NOT NULL);
 """
+FORWARD: Final = "CREATE TABLE forward (ordinal INTEGER PRIMARY KEY, terms BLOB NOT NULL)"
+"""Only where a learned model asked for it; see ``hybrid.forward``."""
 _OF_THE_MACHINE: Final = {
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_BUSY,
@@ -74,12 +76,19 @@ def blank(path: Path) -> sqlite3.Connection:
 
 
 def check_schema(path: Path, connection: sqlite3.Connection) -> None:
-    """IndexCorrupt unless the tables are those that ``create`` makes."""
+    """IndexCorrupt unless the tables are those that ``create`` makes, and perhaps ``FORWARD``."""
     query = "SELECT type, name, sql FROM sqlite_schema ORDER BY name"
     with closing(sqlite3.connect(":memory:")) as model:
         model.executescript(_SCHEMA)
+        if has_forward(connection):
+            model.execute(FORWARD)
         if connection.execute(query).fetchall() != model.execute(query).fetchall():
             raise damaged(path, "the tables are not those of a ledger")
+
+
+def has_forward(connection: sqlite3.Connection) -> bool:
+    found = connection.execute("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'forward'")
+    return found.fetchone() is not None
 
 
 def writer(path: Path) -> sqlite3.Connection:

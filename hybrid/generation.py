@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 
-from hybrid import analyzers
+from hybrid import analyzers, forward
 from hybrid.arrays import Rows
 from hybrid.bm25 import FIELDS, Field, LexicalView, Terms
 from hybrid.columns import Columns
@@ -21,6 +22,7 @@ from hybrid.errors import CommitsLost, IndexCorrupt, IndexMismatch
 from hybrid.filters import Filter
 from hybrid.ledger import Commit, Ledger
 from hybrid.lexical import LexicalLeg
+from hybrid.rerank.matching import Texts
 from hybrid.settings import Profiles, Settings
 from hybrid.types import Analyzer, Document, Mask, Ordinals
 from hybrid.vector import VectorLeg, VectorView
@@ -188,10 +190,37 @@ class Generation:
         terms = [self.terms(document) for document in documents]
         self.recover()
         self._behind = True
-        commit = self.ledger.commit(documents, rows, deleted, after)
+        commit = self.ledger.commit(documents, rows, deleted, after, self._forward(documents, terms))
         self.lexical.apply(commit.first, terms, self._deaths(commit))
         self._publish()
         return commit
+
+    def _forward(self, documents: Sequence[Document], terms: Sequence[Terms]) -> dict[int, bytes]:
+        if not self.ledger.has_forward:
+            return {}
+        made = zip(count(self.ledger.lifetimes.count), documents, terms, strict=False)
+        return {ordinal: forward.packed(ordinal, own, document.text) for ordinal, document, own in made}
+
+    def keep_forward(self, progress: Callable[[float], None] = lambda _: None) -> None:
+        """Have the table ``forward``, with a row for every living document, from now on."""
+        self.ledger.keep_forward({})
+        live = np.flatnonzero(self.snapshot.live)
+        for start in range(0, len(live), _STEP):
+            part = live[start : start + _STEP].tolist()
+            known = self.ledger.forward(part)
+            self.ledger.keep_forward({o: row for o, row in self._made(part) if known.get(o) != row})
+            progress(len(part))
+
+    def texts(self, ordinals: Sequence[int]) -> Texts:
+        """The terms of some documents, in their order."""
+        known = self.ledger.forward(ordinals)
+        missing = [o for o in ordinals if o not in known or not forward.sound(o, known[o])]
+        known |= self._made(missing)
+        return forward.unpacked([known[ordinal] for ordinal in ordinals])
+
+    def _made(self, ordinals: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+        for ordinal, document in zip(ordinals, self.ledger.documents(ordinals), strict=True):
+            yield ordinal, forward.packed(ordinal, self.terms(document), document.text)
 
     def recover(self) -> None:
         """After a commit that failed half-way: find out what is durable, project it, publish it."""

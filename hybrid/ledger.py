@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, TypeVar
 from uuid import uuid4
 
@@ -155,6 +156,7 @@ class Ledger:
             self._check_ids(known)
         self._meta, self.profiles = meta, _profiles(meta)
         self.dim, self.rows, self.lifetimes, self.seq = int(meta["dim"]), rows, known, int(meta["seq"])
+        self.has_forward = database.has_forward(self._reader)
 
     def _checked_meta(self) -> dict[str, str]:
         meta = dict(self._reader.execute("SELECT key, value FROM meta"))
@@ -230,6 +232,15 @@ class Ledger:
                 found.update(self._reader.execute(sql, part).fetchall())
         return [found[ordinal] for ordinal in ordinals]
 
+    def forward(self, ordinals: Sequence[int]) -> dict[int, bytes]:
+        """The rows of the table ``forward`` that there are, by ordinal."""
+        found: dict[int, bytes] = {}
+        for part in _slices(ordinals, 500) if self.has_forward else ():
+            sql = f"SELECT ordinal, terms FROM forward WHERE ordinal IN ({_marks(part)})"
+            with self._lock, self._translated():
+                found.update(self._reader.execute(sql, part).fetchall())
+        return found
+
     def find(self, id: str, count: int, seq: int) -> int | None:
         """The ordinal of ``id`` as of sequence number ``seq``, when there were ``count`` ordinals."""
         sql = (
@@ -285,10 +296,11 @@ class Ledger:
         rows: Rows | None = None,
         deleted: Iterable[str] = (),
         after: int = -1,
+        forward: Mapping[int, bytes] = MappingProxyType({}),
     ) -> Commit:
         """Make a batch durable: new ``documents`` (each replaces a living one of its id), their vector
-        ``rows`` (ordinals counted from 0 within the batch, ascending), and the ids to be ``deleted``. Its
-        sequence number is higher than the last one and than ``after``."""
+        ``rows`` (ordinals counted from 0 within the batch, ascending), the ids to be ``deleted``, rows of
+        the table ``forward`` by ordinal. Its sequence number is above the last one and ``after``."""
         first, seq, before = self.lifetimes.count, max(self.seq, after) + 1, len(self.rows)
         deaths = np.array(
             sorted(self.living([*(document.id for document in documents), *deleted]).values()), np.int64
@@ -305,6 +317,8 @@ class Ledger:
         version, self._version = self._version, -1  # whatever interrupts this, the next look is whole
         with self._transaction() as connection:
             self._record(connection, first, seq, documents, deaths)
+            if forward:
+                connection.executemany("INSERT INTO forward VALUES (?, ?)", forward.items())
             if rows is not None and added:
                 connection.execute("INSERT INTO blocks VALUES (?, ?, ?)", (before, added, rows.crc()))
             connection.executemany(
@@ -327,6 +341,14 @@ class Ledger:
         with self._transaction() as connection:
             connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", meta.items())
         self._meta, self.profiles, self._version = meta, profiles, version
+
+    def keep_forward(self, rows: Mapping[int, bytes]) -> None:
+        """Make the table ``forward`` if there is none, and put ``rows`` into it, by ordinal."""
+        with self._transaction() as connection:
+            if not database.has_forward(connection):
+                connection.execute(database.FORWARD)
+            connection.executemany("INSERT OR REPLACE INTO forward VALUES (?, ?)", rows.items())
+        self.has_forward = True
 
     def _record(
         self,

@@ -42,6 +42,8 @@ class Rebuild:
         self._same = settings == source.settings
         self.uuid = Generation.create(folder, settings, self._profiles(), source.ledger.seq)
         self._target = Generation(folder, analyzer)
+        if source.ledger.has_forward:
+            self._target.keep_forward()
         self._copied: Ordinals = np.empty(0, np.int64)
         self._seen = 0
         self._open = True
