@@ -1,8 +1,9 @@
 """Ranked lists to one list. A fusion is a value: ``RRF(k=60)``, ``Linear(weights=(0.4, 0.6))``."""
 
+from hybrid.fusion.adaptive import Adaptive
 from hybrid.fusion.combsum import CombSUM
 from hybrid.fusion.complete import complete
-from hybrid.fusion.evidence import Evidence, Informed
+from hybrid.fusion.evidence import Evidence, Informed, QueryTerms
 from hybrid.fusion.linear import Linear
 from hybrid.fusion.normalize import Distribution, MinMax, Normalizer, Softplus, TheoreticalMinMax, ZScore
 from hybrid.fusion.profile import dump, load
@@ -11,6 +12,7 @@ from hybrid.fusion.rrf import RRF
 
 __all__ = [
     "RRF",
+    "Adaptive",
     "CombSUM",
     "Distribution",
     "Evidence",
@@ -18,6 +20,7 @@ __all__ = [
     "Linear",
     "MinMax",
     "Normalizer",
+    "QueryTerms",
     "Rocchio",
     "Softplus",
     "TheoreticalMinMax",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from itertools import islice
 from typing import Any, Final
 
 from hybrid.errors import SettingsError
+from hybrid.fusion.adaptive import Adaptive
 from hybrid.fusion.combsum import CombSUM
 from hybrid.fusion.linear import Linear
 from hybrid.fusion.normalize import NORMALIZERS, Normalizer
@@ -15,11 +17,13 @@ from hybrid.fusion.rrf import RRF
 from hybrid.limits import shown
 from hybrid.types import Fusion
 
-_METHODS: Final[Mapping[str, type[RRF | Linear | CombSUM | Rocchio]]] = {
+_MOST: Final = 20  # parameters; no method has so many
+_METHODS: Final[Mapping[str, type[RRF | Linear | CombSUM | Rocchio | Adaptive]]] = {
     "rrf": RRF,
     "linear": Linear,
     "combsum": CombSUM,
     "rocchio": Rocchio,
+    "adaptive": Adaptive,
 }
 
 
@@ -40,6 +44,14 @@ def dump(fusion: Fusion) -> dict[str, Any]:
             "normalize": _name(fusion.normalize),
             "complete": fusion.complete,
         }
+    if isinstance(fusion, Adaptive):
+        return {
+            "method": "adaptive",
+            "signal": fusion.signal,
+            "slope": fusion.slope,
+            "bias": fusion.bias,
+            "normalize": _name(fusion.normalize),
+        }
     raise SettingsError(
         f"{shown(fusion)} has no stored form; pass it to each search, or use one of this package"
     )
@@ -50,7 +62,7 @@ def load(profile: Mapping[str, Any]) -> Fusion:
     unknown method or parameter, QueryError for a value that the method refuses."""
     if not isinstance(profile, Mapping):
         raise SettingsError(f"stored fusion: {shown(profile)} is no JSON object")
-    parameters = dict(profile)
+    parameters = dict(islice(profile.items(), _MOST))
     name = parameters.pop("method", None)
     method = _METHODS.get(name) if isinstance(name, str) else None
     if method is None:

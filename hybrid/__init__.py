@@ -13,6 +13,7 @@ from hybrid.engine import DEFAULT_ENCODER, Index, restore
 from hybrid.errors import HybridError
 from hybrid.fusion import (
     RRF,
+    Adaptive,
     CombSUM,
     Distribution,
     Linear,
@@ -30,6 +31,7 @@ __version__ = "0.1.0"
 __all__ = [
     "DEFAULT_ENCODER",
     "RRF",
+    "Adaptive",
     "Candidates",
     "CombSUM",
     "Distribution",

@@ -123,6 +123,10 @@ class LexicalView:
         ordinals, _ = self._fetch(query, max(self.searcher.num_docs, 1))
         return int(_pass(ordinals, allowed).sum())
 
+    def frequencies(self, terms: Sequence[str]) -> list[int]:
+        """In how many documents each term occurs, the dead that wait for a merge included."""
+        return [self.searcher.doc_freq("terms", term) for term in terms]
+
     def ordinals(self) -> Ordinals:
         """Every ordinal that the index holds alive, ascending."""
         found, _ = self._fetch(tantivy.Query.all_query(), max(self.searcher.num_docs, 1))

@@ -24,6 +24,7 @@ from hybrid.documents import check_batch, check_lookup, check_lookups, unit
 from hybrid.embedding import embed, with_rows
 from hybrid.encoders import EncoderSpec
 from hybrid.errors import QueryError
+from hybrid.fusion import QueryTerms
 from hybrid.request import Asker, Options, Request, check_queries
 from hybrid.rerank import rerank
 from hybrid.settings import Profile, check_metric
@@ -88,8 +89,8 @@ class _Nearest(NamedTuple):
 
 
 class _Evidence:
-    def __init__(self, nearest: Mapping[int, _Nearest], dim: int) -> None:
-        self._nearest, self._dim = nearest, dim
+    def __init__(self, nearest: Mapping[int, _Nearest], dim: int, terms: QueryTerms) -> None:
+        self._nearest, self._dim, self._terms = nearest, dim, terms
 
     def scores(self, ordinals: Ordinals) -> Scores:
         known = (self._nearest.get(ordinal) for ordinal in ordinals.tolist())
@@ -99,6 +100,9 @@ class _Evidence:
         known = (self._nearest.get(ordinal) for ordinal in ordinals.tolist())
         rows = [np.zeros(self._dim) if one is None else one.vector for one in known]
         return unit(np.array(rows, np.float32).reshape(-1, self._dim))
+
+    def terms(self) -> QueryTerms:
+        return self._terms
 
 
 class MemoryIndex:
@@ -195,7 +199,7 @@ class MemoryIndex:
         vector, nearest = self._vector(request, passing)
         legs = (lexical, vector)
         if request.mode == "hybrid":
-            ranked = request.fuse(legs, _Evidence(nearest, self._dim))
+            ranked = request.fuse(legs, _Evidence(nearest, self._dim, self._terms(request)))
         else:
             ranked = legs[request.mode == "vector"]
         if request.reranker is not None:
@@ -214,6 +218,12 @@ class MemoryIndex:
             Hit(d.id, s, rank, d, nearest[o].passage if o in nearest else None)
             for rank, (o, d, s) in enumerate(found, 1)
         )
+
+    def _terms(self, request: Request) -> QueryTerms:
+        terms = self._analyzer.terms(request.text or "")
+        documents = [set(known.of("terms")) for _, _, known, _ in self._documents.values()]
+        frequencies = [sum(term in known for known in documents) for term in terms]
+        return QueryTerms(terms, frequencies, len(documents))
 
     def _lexical(self, request: Request, passing: set[str]) -> tuple[Candidates, int]:
         if not request.asks_words or request.text is None or not self._documents:

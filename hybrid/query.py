@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from hybrid.fusion import QueryTerms
 from hybrid.generation import Snapshot
 from hybrid.request import Request
 from hybrid.rerank import rerank
@@ -84,15 +85,14 @@ def rankings(
 ) -> list[list[tuple[str, float]]]:
     """What ``ranking`` would answer under each of ``profiles`` (up to what the graph finds more when it is
     asked for more). The legs are asked once for all that share a title boost."""
-    allowed = snapshot.allowed(request.where)
+    allowed, terms = snapshot.allowed(request.where), _terms(snapshot, request)
     found: dict[int, Candidates] = {}
     for boost in {profile.title_boost for profile in profiles}:
         asked = {i: request.under(p) for i, p in enumerate(profiles) if p.title_boost == boost}
-        lexical, vector = (max(depths) for depths in zip(*(r.depths for r in asked.values()), strict=True))
-        legs = _both(
-            snapshot, replace(request, depths=(lexical, vector), title_boost=boost), allowed, lanes
-        )
-        evidence = _Evidence(snapshot, request, legs)
+        lexical, vector = (max(one.depths[leg] for one in asked.values()) for leg in (0, 1))
+        deepest = replace(request, depths=(lexical, vector), title_boost=boost)
+        legs = _both(snapshot, deepest, terms, allowed, lanes)
+        evidence = _Evidence(snapshot, request, terms, legs)
         found |= {i: one.fuse(legs, evidence).top(request.k) for i, one in asked.items()}
     everyone = np.unique(np.concatenate([ranked.ordinals for ranked in found.values()]))
     ids = dict(zip(everyone.tolist(), snapshot.generation.ledger.ids(everyone.tolist()), strict=True))
@@ -104,10 +104,12 @@ def _named(ranked: Candidates, ids: Mapping[int, str]) -> list[tuple[str, float]
 
 
 class _Evidence:
-    """What the vector leg knows of the candidates, worked out for all of them when first asked."""
+    """What the legs know of the candidates and the query, worked out for all of them when first asked."""
 
-    def __init__(self, snapshot: Snapshot, request: Request, legs: Sequence[Candidates]) -> None:
-        self._view, self._query, self._legs = snapshot.vectors, request.vector, legs
+    def __init__(
+        self, snapshot: Snapshot, request: Request, terms: list[str], legs: Sequence[Candidates]
+    ) -> None:
+        self._snapshot, self._request, self._terms, self._legs = snapshot, request, terms, legs
 
     @cached_property
     def _everyone(self) -> Ordinals:
@@ -115,8 +117,14 @@ class _Evidence:
 
     @cached_property
     def _known(self) -> tuple[Scores, Matrix]:
-        assert self._query is not None  # or the vector leg would have answered nothing
-        return self._view.nearest(self._query, self._everyone)
+        query = self._request.vector
+        assert query is not None  # or the vector leg would have answered nothing
+        return self._snapshot.vectors.nearest(query, self._everyone)
+
+    @cached_property
+    def _asked(self) -> QueryTerms:
+        lexical = self._snapshot.lexical
+        return QueryTerms(self._terms, lexical.frequencies(self._terms), lexical.searcher.num_docs)
 
     def scores(self, ordinals: Ordinals) -> Scores:
         return self._known[0][np.searchsorted(self._everyone, ordinals)]
@@ -124,13 +132,17 @@ class _Evidence:
     def vectors(self, ordinals: Ordinals) -> Matrix:
         return self._known[1][np.searchsorted(self._everyone, ordinals)]
 
+    def terms(self) -> QueryTerms:
+        return self._asked
+
 
 def _ranked(snapshot: Snapshot, request: Request, allowed: Mask | None, lanes: Lanes) -> Candidates:
+    # Analysed before the hand-over: regular expressions let the other thread have the GIL, and then wait.
+    terms = _terms(snapshot, request)
     if request.mode == "hybrid":
-        legs = _both(snapshot, request, allowed, lanes)
-        ranked = request.fuse(legs, _Evidence(snapshot, request, legs))
+        legs = _both(snapshot, request, terms, allowed, lanes)
+        ranked = request.fuse(legs, _Evidence(snapshot, request, terms, legs))
     else:  # a leg that was not asked must not teach the lanes that it is cheap
-        terms = _terms(snapshot, request)
         legs = _lexical(snapshot, request, terms, allowed), _vector(snapshot, request, allowed)
         ranked = legs[request.mode == "vector"]
     if request.reranker is not None:
@@ -139,10 +151,8 @@ def _ranked(snapshot: Snapshot, request: Request, allowed: Mask | None, lanes: L
 
 
 def _both(
-    snapshot: Snapshot, request: Request, allowed: Mask | None, lanes: Lanes
+    snapshot: Snapshot, request: Request, terms: list[str], allowed: Mask | None, lanes: Lanes
 ) -> tuple[Candidates, Candidates]:
-    # Analysed before the hand-over: regular expressions let the other thread have the GIL, and then wait.
-    terms = _terms(snapshot, request)
     return lanes.run(
         lambda: _lexical(snapshot, request, terms, allowed),
         lambda: _vector(snapshot, request, allowed),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import hybrid.fusion
 from hybrid.errors import QueryError
+from hybrid.fusion import QueryTerms
 from hybrid.types import Candidates, Fusion, Matrix, Ordinals, Scores
 
 _SCORES = st.floats(-(2.0**100), 2.0**100, width=32) | st.sampled_from([0.0, 0.25, 0.5, 1.0])
@@ -36,8 +37,13 @@ def candidates(found: dict[int, float], floor: float | None = None) -> Candidate
 class Known:
     """Evidence from dictionaries."""
 
-    def __init__(self, similar: Mapping[int, float], vectors: Mapping[int, Sequence[float]] = {}) -> None:
-        self.similar, self.directions = similar, vectors
+    def __init__(
+        self,
+        similar: Mapping[int, float],
+        vectors: Mapping[int, Sequence[float]] = {},
+        query: QueryTerms = QueryTerms(),  # noqa: B008 - frozen
+    ) -> None:
+        self.similar, self.directions, self.query = similar, vectors, query
 
     def scores(self, ordinals: Ordinals) -> Scores:
         return np.array([self.similar.get(o, np.nan) for o in ordinals.tolist()], np.float32)
@@ -45,6 +51,9 @@ class Known:
     def vectors(self, ordinals: Ordinals) -> Matrix:
         dim = max(map(len, self.directions.values()), default=1)
         return np.array([self.directions.get(o, [0.0] * dim) for o in ordinals.tolist()], np.float32)
+
+    def terms(self) -> QueryTerms:
+        return self.query
 
 
 class FusionContract:
