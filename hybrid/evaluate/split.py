@@ -1,0 +1,98 @@
+"""Which judged queries choose a profile, and which judge the choice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import ceil
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybrid.errors import InputError
+from hybrid.evaluate.asking import answerable
+from hybrid.evaluate.gate import fewest
+from hybrid.types import Qrels
+
+Rows: TypeAlias = NDArray[np.int64]
+
+FOLDS: Final = 5
+MAX_TRAIN: Final = 1000
+"""More change the choice little and cost much; held out, they cost little and tell more."""
+_TRAIN: Final = 2 / 3
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Judged queries that can be asked: id -> text, and their judgments."""
+
+    texts: dict[str, str]
+    qrels: Qrels
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def only(self, ids: Iterable[str]) -> Sample:
+        chosen = sorted(ids)
+        return Sample({id: self.texts[id] for id in chosen}, {id: self.qrels[id] for id in chosen})
+
+
+def split(
+    queries: Mapping[str, str], qrels: Qrels, test_qrels: Qrels | None, seed: int, max_train: int
+) -> tuple[Sample, Sample, dict[str, int]]:
+    """Train, held-out, and why how many were left out.
+
+    Without ``test_qrels`` two thirds of the distinct texts train, at most ``max_train``; the rest is held
+    out. InputError where nothing remains to train on or to hold out.
+    """
+    train, left_out = _usable(queries, qrels)
+    if test_qrels is None:
+        chosen = _drawn(train, min(max_train, ceil(len(_texts(train)) * _TRAIN)), seed)
+        held_out, train = train.only(train.texts.keys() - chosen), train.only(chosen)
+    else:
+        held_out, without = _usable(queries, test_qrels)
+        left_out = {reason: left_out[reason] + without[reason] for reason in left_out}
+        held_out, known = held_out.only(held_out.texts), _texts(held_out)
+        clean = train.only(id for id, text in train.texts.items() if _same(text) not in known)
+        left_out["held out, so not to train on"] = len(train) - len(clean)
+        train = clean.only(_drawn(clean, max_train, seed))
+        left_out[f"more than {max_train:,} to train on"] = len(clean) - len(train)
+    if len(train) < FOLDS or not len(held_out):
+        raise InputError(
+            f"{len(train)} judged queries to train on and {len(held_out)} held out that have a text and a "
+            f"relevant document; tuning takes {fewest(1)} or more held out, and twice as many to train on"
+        )
+    return train, held_out, {reason: number for reason, number in left_out.items() if number}
+
+
+def _usable(queries: Mapping[str, str], qrels: Qrels) -> tuple[Sample, dict[str, int]]:
+    asked = answerable(queries, qrels)
+    relevant = [id for id in asked if max(qrels[id].values(), default=0) > 0]
+    sample = Sample({id: queries[id] for id in relevant}, {id: qrels[id] for id in relevant})
+    left_out = {"no text": len(qrels) - len(asked), "no relevant document": len(asked) - len(relevant)}
+    return sample, left_out
+
+
+def _drawn(sample: Sample, size: int, seed: int) -> set[str]:
+    """The queries of so many distinct texts, in whatever order the files had them."""
+    texts = sorted(_texts(sample))
+    chosen = {texts[row] for row in _shuffled(len(texts), seed)[:size]}
+    return {id for id, text in sample.texts.items() if _same(text) in chosen}
+
+
+def _texts(sample: Sample) -> set[str]:
+    return set(map(_same, sample.texts.values()))
+
+
+def _same(text: str) -> str:
+    return " ".join(text.split()).casefold()
+
+
+def _shuffled(size: int, seed: int) -> Rows:
+    return np.random.default_rng(seed).permutation(size)
+
+
+def into_folds(size: int, seed: int) -> list[Rows]:
+    """The rows 0 to ``size``, each in one of the folds."""
+    return [np.sort(fold) for fold in np.array_split(_shuffled(size, seed), FOLDS)]

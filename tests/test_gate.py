@@ -1,0 +1,170 @@
+"""The gate: what may serve, what may not, and how often luck alone gets through."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from hybrid.errors import InputError
+from hybrid.evaluate.comparison import ALPHA
+from hybrid.evaluate.gate import Verdict, fewest, judge
+
+Values = NDArray[np.float64]
+QUERIES = 120
+
+
+def values(mean: float, seed: int, queries: int = QUERIES) -> Values:
+    """One figure a query: ``mean`` and noise."""
+    return np.random.default_rng(seed).normal(mean, 0.1, queries)
+
+
+SERVING = values(0.50, seed=1)
+BETTER = SERVING + values(0.05, seed=2)
+SAME = SERVING + values(0.00, seed=3)
+WORSE = SERVING - values(0.05, seed=4)
+LOW_LEG = SERVING - values(0.10, seed=5)
+HIGH_LEG = SERVING + values(0.15, seed=6)
+
+
+def verdict(challenger: Values, *legs: Values, others: tuple[Values, ...] = ()) -> Verdict:
+    challengers = {"tuned": challenger, **{f"other {i}": other for i, other in enumerate(others)}}
+    return judge(SERVING, challengers, {f"leg {i}": leg for i, leg in enumerate(legs)})
+
+
+def test_what_is_better_and_below_no_leg_is_installed() -> None:
+    found = verdict(BETTER, LOW_LEG)
+    assert (found.outcome, found.installs) == ("better", "tuned")
+    against = found.challengers["tuned"].against_incumbent
+    assert against.difference == pytest.approx((BETTER - SERVING).mean())
+    assert against.low > 0
+    assert f"{against.difference:+.4f}" in found.reason
+    assert "120 queries" in found.reason
+
+
+@pytest.mark.parametrize("challenger", [SAME, WORSE])
+def test_what_is_not_better_is_refused(challenger: Values) -> None:
+    found = verdict(challenger, LOW_LEG)
+    assert (found.outcome, found.installs) == ("not better", None)
+
+
+def test_what_changes_nothing_is_refused_in_so_many_words() -> None:
+    assert "as much as what serves on each of 120" in verdict(SERVING).reason
+
+
+def test_a_refusal_says_how_many_queries_would_show_such_a_difference() -> None:
+    slightly = SERVING + values(0.015, seed=9)
+    found = verdict(slightly)
+    assert found.outcome == "not better"
+    effect = (slightly - SERVING).mean() / (slightly - SERVING).std(ddof=1)
+    # (z(.975) + z(.8))^2 / d^2, and the usual addition of z^2 / 2 for the estimated deviation.
+    needed = np.ceil(((1.959964 + 0.841621) / effect) ** 2 + 1.959964**2 / 2)
+    assert f"about {needed:,.0f} held-out queries" in found.reason
+
+
+def test_the_preferred_one_of_several_that_are_better_is_installed() -> None:
+    much = SERVING + values(0.10, seed=7)
+    assert verdict(BETTER, others=(much,)).installs == "tuned"
+    assert verdict(much, others=(BETTER,)).installs == "tuned"
+
+
+def test_where_the_preferred_one_fails_the_next_may_pass() -> None:
+    found = verdict(SAME, LOW_LEG, others=(BETTER,))
+    assert (found.outcome, found.installs) == ("better", "other 0")
+
+
+def test_challengers_pay_for_their_number() -> None:
+    alone = verdict(BETTER).challengers["tuned"]
+    among = verdict(BETTER, others=(SAME, WORSE)).challengers["tuned"]
+    assert alone.corrected == alone.against_incumbent.p
+    assert among.against_incumbent.p == alone.against_incumbent.p
+    assert among.corrected == pytest.approx(3 * alone.corrected)
+
+
+def test_better_than_what_serves_but_below_a_leg_gives_way_to_that_leg() -> None:
+    found = verdict(BETTER, LOW_LEG, HIGH_LEG)
+    assert (found.outcome, found.installs) == ("repairs", "leg 1")
+    assert "leg 1 takes its place" in found.reason
+
+
+def test_below_a_leg_is_refused() -> None:
+    # What serves is not shown to be below the leg itself.
+    found = verdict(WORSE, SAME)
+    assert (found.outcome, found.installs) == ("below a guard", None)
+    assert "falls below the leg 0" in found.reason
+
+
+def test_what_serves_below_a_leg_gives_way_to_what_does_not_and_is_no_worse() -> None:
+    noise = values(0, seed=15)
+    noise -= noise.mean()
+    found = judge(SERVING, {"tuned": SERVING + 0.02 + 3 * noise}, {"leg": SERVING + 0.03 - noise / 2})
+    assert not found.challengers["tuned"].better
+    assert found.guards["leg"].harmed
+    assert found.challengers["tuned"].against_incumbent.difference > 0
+    assert not found.challengers["tuned"].below
+    assert (found.outcome, found.installs) == ("repairs", "tuned")
+
+
+def test_what_serves_below_a_leg_gives_way_to_the_leg_where_the_challenger_is_worse() -> None:
+    found = verdict(WORSE, HIGH_LEG)
+    assert (found.outcome, found.installs) == ("repairs", "leg 0")
+
+
+def test_too_few_queries_say_how_many_are_missing() -> None:
+    found = judge(SERVING[:5], {"tuned": BETTER[:5] + 1}, {})
+    assert (found.outcome, found.installs) == ("too few queries", None)
+    assert f"at least {fewest(1) - 5} more" in found.reason
+
+
+def test_fewest_is_what_a_large_effect_takes() -> None:
+    # ((z(.975) + z(.8)) / .8)^2 + z(.975)^2 / 2 = 12.26 + 1.92
+    assert fewest(1) == 15
+    assert fewest(3) == 20
+
+
+@pytest.mark.parametrize(("challengers", "queries"), [({}, 5), ({"tuned": SERVING[:0]}, 0)])
+def test_nothing_to_judge_is_refused(challengers: dict[str, Values], queries: int) -> None:
+    with pytest.raises(InputError, match="nothing to judge"):
+        judge(SERVING[:queries], challengers, {})
+
+
+def test_the_verdict_is_json_and_the_same_again() -> None:
+    found = verdict(BETTER, LOW_LEG, others=(SAME,))
+    assert json.loads(json.dumps(found.to_json()))["installs"] == "tuned"
+    assert verdict(BETTER, LOW_LEG, others=(SAME,)) == found
+
+
+def installed_by_luck(draws: int) -> int:
+    """How often something is installed where no system is better than another."""
+    random = np.random.default_rng(0)
+    count = 0
+    for _ in range(draws):
+        hard = random.beta(1, 1, 40)
+        serving, first, second, leg, other = np.clip(hard + random.normal(0, 0.2, (5, 40)), 0, 1)
+        found = judge(serving, {"first": first, "second": second}, {"leg": leg, "other": other})
+        count += found.installs is not None
+    return count
+
+
+def test_luck_seldom_gets_through() -> None:
+    # 20 draws at 5 %: more than 4 in less than 0.3 % of all cases.
+    assert installed_by_luck(20) <= 4
+
+
+@pytest.mark.slow
+def test_luck_gets_through_in_at_most_alpha_of_all_cases() -> None:
+    # 200 draws at 5 %: 10 are expected at most, more than 18 in less than 0.7 % of all cases.
+    assert installed_by_luck(200) <= 18
+
+
+def test_a_real_gain_gets_through() -> None:
+    random = np.random.default_rng(1)
+    passed = 0
+    for _ in range(20):
+        serving = random.beta(1, 1, 100)
+        better = serving + random.normal(0.05, 0.12, 100)  # an effect of .42: power .97 at 100 queries
+        passed += judge(serving, {"tuned": better}, {"leg": serving - 0.1}).installs == "tuned"
+    assert passed >= 17
+    assert ALPHA == 0.05
