@@ -20,10 +20,10 @@ def complete(legs: Sequence[Candidates], evidence: Evidence) -> list[Candidates]
     lexical, vector = legs
     if not len(lexical) or not len(vector):
         return [lexical, vector]
-    unseen = np.setdiff1d(lexical.ordinals, vector.ordinals)
+    unseen = np.setdiff1d(lexical.ordinals, vector.ordinals, assume_unique=True)
     scores = evidence.scores(unseen)
     known = ~np.isnan(scores)
-    absent = np.setdiff1d(vector.ordinals, lexical.ordinals)
+    absent = np.setdiff1d(vector.ordinals, lexical.ordinals, assume_unique=True)
     return [
         _with(lexical, absent, np.zeros(len(absent), np.float32)),
         _with(vector, unseen[known], scores[known]),

@@ -20,7 +20,7 @@ from hybrid.settings import Profile
 from hybrid.types import Fusion
 
 _DEPTHS: Final[tuple[int | tuple[int, int], ...]] = (50, 100, 200, (50, 200), (200, 50))
-_BOOSTS: Final = (0.0, 0.5, 1.0, 2.0)
+_BOOSTS: Final = (0.0, 0.1, 0.25, 0.5, 1.0)
 _WEIGHTS: Final = tuple(tenth / 10 for tenth in range(1, 10))
 _STEP: Final = 0.05
 _LARGEST_K: Final = 1000  # beyond, only a profile that serves may have it

@@ -197,14 +197,14 @@ def _finalists(scores: _Scores, tried: Sequence[Profile]) -> dict[str, Profile]:
 
 def _challengers(scores: _Scores, finalists: Mapping[str, Profile], serving: Profile) -> list[str]:
     """The tuned one, and those better than the serving one on train and within one standard error (of the
-    paired difference) of the tuned one. Any other would but cost these power, since the gate corrects for
-    all. The rule: Breiman et al., "Classification and Regression Trees", 1984, 3.4.3."""
+    paired difference) of the tuned one, but not its equals. Any other would but cost these power, since the
+    gate corrects for all. The rule: Breiman et al., "Classification and Regression Trees", 1984, 3.4.3."""
     best = scores.of([finalists["tuned"]])[0]
     chosen = ["tuned"]
     for name, profile in list(finalists.items())[1:]:
         behind = best - scores.of([profile])[0]
         close = behind.mean() <= behind.std(ddof=1) / np.sqrt(len(behind))
-        if close and scores.mean(profile) > scores.mean(serving):
+        if close and behind.any() and scores.mean(profile) > scores.mean(serving):
             chosen.append(name)
     return chosen
 
