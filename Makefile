@@ -12,7 +12,7 @@ demo: $(READY)
 	$(BIN)/hybrid demo
 
 test: check
-	HF_HUB_OFFLINE=1 $(BIN)/pytest
+	HF_HUB_OFFLINE=1 $(BIN)/pytest -n 2 --dist worksteal
 
 check: $(READY)
 	$(BIN)/ruff check .
