@@ -63,6 +63,9 @@ _DTYPES: Final[Mapping[Store, np.dtype[Any]]] = {
 }
 
 
+_NUMBERS: Final[tuple[Store, ...]] = ("float", "int", "bool", "instant")
+
+
 class Columns:
     """Metadata by ordinal. Values are JSON; numbers that are not finite were refused at the door."""
 
@@ -105,6 +108,15 @@ class Columns:
                 return ~self.mask(part, n)
             case _:
                 return self._condition(wanted, n)
+
+    def numbers(self, path: str, ordinals: Ordinals) -> NDArray[np.float32]:
+        """The number, truth or instant (seconds since 1970) that each of ``ordinals`` has under ``path``,
+        float32 (n,), the largest of a list; NaN where there is none."""
+        found = np.full(len(ordinals), np.nan, np.float32)
+        for store in _NUMBERS:
+            if column := self._columns.get((path, store)):
+                column.read(ordinals, found, 1e-6 if store == "instant" else 1)
+        return found
 
     def _condition(self, wanted: Condition, n: int) -> Mask:
         passed = np.zeros(n, np.bool_)
@@ -157,6 +169,14 @@ class _Column:
             passed |= hit
         else:
             passed[ordinals[:below][hit]] = True
+
+    def read(self, ordinals: Ordinals, found: NDArray[np.float32], scale: float) -> None:
+        """Set ``found`` where an ordinal has a value here, to ``scale`` times it."""
+        length = self._length
+        own, values = self._arrays[0][:length], self._arrays[1][:length]
+        starts, ends = (np.searchsorted(own, ordinals, side) for side in ("left", "right"))
+        for row in np.flatnonzero(starts < ends):
+            found[row] = values[starts[row] : ends[row]].max() * scale
 
 
 def _grown(array: NDArray[Any], least: int) -> NDArray[Any]:

@@ -7,16 +7,17 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
 import numpy as np
 
+from hybrid.candidates import columns
 from hybrid.fusion import QueryTerms
 from hybrid.generation import Snapshot
 from hybrid.request import Request
-from hybrid.rerank import rerank
+from hybrid.rerank import Features, rerank
 from hybrid.settings import Profile
 from hybrid.types import Candidates, Hit, Mask, Matrix, Ordinals, Passage, Results, Scores
 
@@ -136,17 +137,42 @@ class _Evidence:
         return self._asked
 
 
-def _ranked(snapshot: Snapshot, request: Request, allowed: Mask | None, lanes: Lanes) -> Candidates:
+def candidates(
+    snapshot: Snapshot, request: Request, lanes: Lanes, fields: Sequence[str] = ()
+) -> tuple[Candidates, Features]:
+    """What a learned reranker is given: the best ``request.depth``, and all that is known of them."""
+    asked = _ask(snapshot, request, snapshot.allowed(request.where), lanes)
+    head = asked.ranked.top(request.depth)
+    return head, columns(snapshot, request.text, asked.terms, head, asked.legs, asked.evidence, fields)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The legs' answers to a query, and one list of them."""
+
+    terms: list[str]
+    legs: tuple[Candidates, Candidates]
+    evidence: _Evidence
+    ranked: Candidates
+
+
+def _ask(snapshot: Snapshot, request: Request, allowed: Mask | None, lanes: Lanes) -> _Asked:
     # Analysed before the hand-over: regular expressions let the other thread have the GIL, and then wait.
     terms = _terms(snapshot, request)
     if request.mode == "hybrid":
         legs = _both(snapshot, request, terms, allowed, lanes)
-        ranked = request.fuse(legs, _Evidence(snapshot, request, terms, legs))
     else:  # a leg that was not asked must not teach the lanes that it is cheap
         legs = _lexical(snapshot, request, terms, allowed), _vector(snapshot, request, allowed)
-        ranked = legs[request.mode == "vector"]
+    evidence = _Evidence(snapshot, request, terms, legs)
+    ranked = request.fuse(legs, evidence) if request.mode == "hybrid" else legs[request.mode == "vector"]
+    return _Asked(terms, legs, evidence, ranked)
+
+
+def _ranked(snapshot: Snapshot, request: Request, allowed: Mask | None, lanes: Lanes) -> Candidates:
+    asked = _ask(snapshot, request, allowed, lanes)
+    ranked = asked.ranked
     if request.reranker is not None:
-        ranked = rerank(request.reranker, request.text, ranked.top(request.depth), legs)
+        ranked = rerank(request.reranker, request.text, ranked.top(request.depth), asked.legs)
     return ranked.top(request.k)
 
 

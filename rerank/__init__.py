@@ -13,7 +13,7 @@ fewer if it likes, best first with ties by ascending ordinal (``Candidates.ranke
 not add documents nor change the arrays it was given.
 """
 
-from hybrid.rerank.features import features, rerank
+from hybrid.rerank.features import Features, features, rerank
 from hybrid.types import Reranker
 
-__all__ = ["Reranker", "features", "rerank"]
+__all__ = ["Features", "Reranker", "features", "rerank"]

@@ -1,0 +1,131 @@
+"""LambdaMART: gradient boosted trees that learn to rank candidates from judged queries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybrid.errors import SettingsError
+from hybrid.limits import shown
+from hybrid.types import Candidates
+
+if TYPE_CHECKING:
+    from lightgbm import Booster
+
+Columns: TypeAlias = Mapping[str, NDArray[np.float32]]
+Values: TypeAlias = NDArray[np.float64]
+
+VERSION: Final = 1
+"""Of the meaning of the features; raised when a column comes to mean something else."""
+
+
+@dataclass(frozen=True, eq=False)
+class LambdaMART:
+    """Trees over named ``features``, whose order the model knows; ``base`` times the column "fused_score",
+    standardised within the query, is added to what the trees say.
+
+    A reranker (see ``hybrid.rerank``). SettingsError where a feature is missing, or the model's version is
+    not this one's. Burges, "From RankNet to LambdaRank to LambdaMART", MSR-TR-2010-82; the trees are
+    LightGBM's (Ke et al., NIPS 2017).
+    """
+
+    features: tuple[str, ...]
+    model: str = field(repr=False)
+    base: float = 0.0
+    version: int = VERSION
+
+    def __post_init__(self) -> None:
+        if self.version != VERSION:
+            raise SettingsError(
+                f"the learned model knows features of version {self.version}, this version makes those of "
+                f"version {VERSION}; train it again: hybrid train"
+            )
+
+    @cached_property
+    def _trees(self) -> Booster:
+        import lightgbm
+
+        try:
+            trees = lightgbm.Booster(model_str=self.model)
+        except lightgbm.basic.LightGBMError as cause:
+            raise SettingsError(f"the learned model cannot be read: {cause}") from cause
+        if trees.num_feature() != len(self.features):
+            raise SettingsError(
+                f"the learned model has {trees.num_feature()} features, but {len(self.features)} names"
+            )
+        return trees
+
+    def __call__(self, _query: str | None, candidates: Candidates, features: Columns) -> Candidates:
+        if not len(candidates):
+            return candidates
+        scores = self.scores(features).astype(np.float32)
+        return Candidates.ranked(candidates.ordinals, scores)
+
+    def scores(self, features: Columns) -> Values:
+        """float64 (n,): higher is better, comparable within one query."""
+        trees = self._trees.predict(self._matrix(features), num_threads=1)
+        return np.asarray(trees, np.float64) + self.base * standard(features)
+
+    def contributions(self, features: Columns) -> dict[str, Values]:
+        """What each feature adds to each score, float64 (n,) each, with "fused_score" including the base
+        and "bias" for the constant; they sum to ``scores``. Lundberg et al., "From Local Explanations to
+        Global Understanding with Explainable AI for Trees", 2020."""
+        found = np.asarray(self._trees.predict(self._matrix(features), num_threads=1, pred_contrib=True))
+        columns = dict(zip((*self.features, "bias"), found.T, strict=True))
+        columns["fused_score"] = columns.get("fused_score", 0) + self.base * standard(features)
+        return columns
+
+    def importances(self) -> dict[str, float]:
+        """Each feature's share of what the trees gained, largest first."""
+        gains = self._trees.feature_importance("gain")
+        shares = gains / max(gains.sum(), 1e-12)
+        order = np.argsort(-shares, kind="stable")
+        return {self.features[i]: float(shares[i]) for i in order}
+
+    def _matrix(self, features: Columns) -> Values:
+        if missing := [name for name in self.features if name not in features]:
+            raise SettingsError(
+                f"the learned model needs the feature {shown(missing[0])}, which this index cannot make; "
+                "train it again: hybrid train"
+            )
+        return matrix(self.features, features)
+
+
+def matrix(names: Sequence[str], columns: Columns) -> Values:
+    """float64 (n, names), NaN where a feature is not known."""
+    return np.column_stack([np.asarray(columns[name], np.float64) for name in names])
+
+
+def standard(columns: Columns) -> Values:
+    """The fused scores of one query as z-scores; 0 where they are equal."""
+    scores = np.asarray(columns["fused_score"], np.float64)
+    deviation = scores.std() if len(scores) else 0.0
+    return (scores - scores.mean()) / deviation if deviation > 1e-9 else np.zeros(len(scores))
+
+
+def dump(model: LambdaMART) -> dict[str, Any]:
+    """As JSON."""
+    return {
+        "features": list(model.features),
+        "base": model.base,
+        "version": model.version,
+        "model": model.model,
+    }
+
+
+def load(stored: Mapping[str, Any]) -> LambdaMART:
+    """What ``dump`` wrote. SettingsError for anything else."""
+    try:
+        return LambdaMART(
+            tuple(map(str, stored["features"])),
+            str(stored["model"]),
+            float(stored["base"]),
+            int(stored["version"]),
+        )
+    except (KeyError, TypeError, ValueError) as cause:
+        raise SettingsError(f"a stored model cannot be read: {cause}") from cause
