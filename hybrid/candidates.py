@@ -17,6 +17,8 @@ from hybrid.rerank import Features, features
 from hybrid.rerank.matching import Asked, matching
 from hybrid.types import Candidates
 
+BASIC: Final = frozenset(("fused_score", "lexical_score", "lexical_rank", "vector_score", "vector_rank"))
+"""What every reranker gets; the rest only one that has ``features`` which name it."""
 METADATA: Final = "metadata."
 """Before the path of a metadata field that is asked for as a feature."""
 _digit = re.compile(r"\d")
@@ -29,19 +31,21 @@ def columns(
     fused: Candidates,
     legs: Sequence[Candidates],
     evidence: Evidence,
-    fields: Sequence[str] = (),
+    wanted: Sequence[str],
 ) -> Features:
-    """float32 (n,) each, aligned with ``fused``, NaN where nothing is known. Beside what every reranker
-    gets (``hybrid.rerank``) and `matching`:
+    """float32 (n,) each, aligned with ``fused``, NaN where nothing is known: at least the ``wanted`` ones
+    that there are. Beside ``BASIC`` (see ``hybrid.rerank``) and `matching`:
 
     similarity        the vector leg's score, also of those that it did not rank
     lexical_share     the lexical score by the best one
     vector_gap        how far the similarity lies below the best one
     query_*           the same for all candidates: distinct terms, mean and largest idf, share of Chinese,
                       best score of each leg, and the signals of `hybrid.fusion.signals` about the lists
-    metadata.PATH     the number under each of ``fields``
+    metadata.PATH     the number under each path that is ``wanted``
     """
     found = features(fused, legs)
+    if BASIC.issuperset(wanted):
+        return found
     n, (lexical, vector) = len(fused), legs
     similar = evidence.scores(fused.ordinals) if len(vector) else np.full(n, np.nan, np.float32)
     best = {"lexical": _first(lexical), "vector": _first(vector)}
@@ -62,9 +66,9 @@ def columns(
         **{name: signal(*legs) if all(map(len, legs)) else np.nan for name, signal in OF_LISTS.items()},
     }
     found |= {f"query_{name}": np.full(n, value, np.float32) for name, value in of_query.items()}
-    if fields:
+    if fields := [name for name in wanted if name.startswith(METADATA)]:
         known = snapshot.generation.columns(snapshot.count)
-        found |= {METADATA + path: known.numbers(path, fused.ordinals) for path in fields}
+        found |= {name: known.numbers(name.removeprefix(METADATA), fused.ordinals) for name in fields}
     return found
 
 

@@ -24,8 +24,12 @@ CREATE TABLE bodies (ordinal INTEGER PRIMARY KEY, title TEXT NOT NULL, text TEXT
                      metadata TEXT NOT NULL, crc INTEGER NOT NULL);
 CREATE TABLE blocks (first INTEGER PRIMARY KEY, rows INTEGER NOT NULL, crc INTEGER NOT NULL);
 """
-FORWARD: Final = "CREATE TABLE forward (ordinal INTEGER PRIMARY KEY, terms BLOB NOT NULL)"
-"""Only where a learned model asked for it; see ``hybrid.forward``."""
+EXTRAS: Final = {
+    "forward": "CREATE TABLE forward (ordinal INTEGER PRIMARY KEY, terms BLOB NOT NULL)",
+    "models": "CREATE TABLE models (id TEXT PRIMARY KEY, body TEXT NOT NULL)",
+    "feedback": "CREATE TABLE feedback (number INTEGER PRIMARY KEY, record TEXT NOT NULL)",
+}
+"""Tables that are there once somebody needs them; see ``hybrid.extras``."""
 _OF_THE_MACHINE: Final = {
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_BUSY,
@@ -76,19 +80,20 @@ def blank(path: Path) -> sqlite3.Connection:
 
 
 def check_schema(path: Path, connection: sqlite3.Connection) -> None:
-    """IndexCorrupt unless the tables are those that ``create`` makes, and perhaps ``FORWARD``."""
+    """IndexCorrupt unless the tables are those that ``create`` makes, and perhaps ``EXTRAS``."""
     query = "SELECT type, name, sql FROM sqlite_schema ORDER BY name"
     with closing(sqlite3.connect(":memory:")) as model:
         model.executescript(_SCHEMA)
-        if has_forward(connection):
-            model.execute(FORWARD)
+        for table in extras(connection):
+            model.execute(EXTRAS[table])
         if connection.execute(query).fetchall() != model.execute(query).fetchall():
             raise damaged(path, "the tables are not those of a ledger")
 
 
-def has_forward(connection: sqlite3.Connection) -> bool:
-    found = connection.execute("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'forward'")
-    return found.fetchone() is not None
+def extras(connection: sqlite3.Connection) -> set[str]:
+    """Which of ``EXTRAS`` there are."""
+    tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    return {name for (name,) in tables if name in EXTRAS}
 
 
 def writer(path: Path) -> sqlite3.Connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,6 +28,8 @@ from hybrid.generation import Generation, Snapshot
 from hybrid.model import Model, reference_to
 from hybrid.query import Lanes, answer, ranking, rankings
 from hybrid.request import Asker, Options, Request, check_queries
+from hybrid.rerank import lambdamart
+from hybrid.rerank.lambdamart import LambdaMART
 from hybrid.settings import AnalyzerRef, Profile, Profiles, Settings, check_metric
 from hybrid.stats import stats
 from hybrid.store import Store
@@ -47,6 +50,7 @@ class Index:
         self._lanes = Lanes()
         reference = store.generation.settings.encoder
         self._models = {reference: Model(store.path, reference, encoder)}
+        self._learned: dict[str, LambdaMART] = {}
 
     # -- making and opening
 
@@ -210,16 +214,27 @@ class Index:
         texts = check_queries(queries)
         runs: list[Run] = [{} for _ in profiles]
         with self._store.reading() as snapshot:
+            served = [(profile, self._reranker(snapshot, profile)) for profile in profiles]
             requests = self._asker(snapshot).many(list(texts.values()), None, {"k": k})
             for id, request in zip(texts, self._encoded(snapshot, requests), strict=True):
-                found = rankings(snapshot, request, profiles, self._lanes)
+                found = rankings(snapshot, request, served, self._lanes)
                 for run, one in zip(runs, found, strict=True):
                     run[id] = one
         return runs
 
     def _asker(self, snapshot: Snapshot) -> Asker:
-        generation = snapshot.generation
-        return Asker(generation.settings.metric, generation.ledger.dim, generation.ledger.profiles.serving)
+        generation, profile = snapshot.generation, snapshot.generation.ledger.profiles.serving
+        reranker = self._reranker(snapshot, profile)
+        return Asker(generation.settings.metric, generation.ledger.dim, profile, reranker)
+
+    def _reranker(self, snapshot: Snapshot, profile: Profile) -> LambdaMART | None:
+        """The learned model that a profile names, loaded once."""
+        if profile.reranker is None:
+            return None
+        if profile.reranker not in self._learned:
+            stored = json.loads(snapshot.generation.extras.model(profile.reranker))
+            self._learned[profile.reranker] = lambdamart.load(stored)
+        return self._learned[profile.reranker]
 
     def _encoded(self, snapshot: Snapshot, requests: Sequence[Request]) -> list[Request]:
         """The requests with their query vectors filled in."""
@@ -265,6 +280,13 @@ class Index:
     def use(self, number: int) -> int:
         """Serve with an earlier profile again. SettingsError for a number that there is not."""
         return self._serve(lambda known: known.using(number))
+
+    def keep_model(self, model: LambdaMART) -> str:
+        """Store a learned model, so that a profile can name it as its ``reranker``; returns its id. From
+        now on the index keeps the terms of all documents at hand."""
+        with self._store.writing() as generation:
+            generation.keep_forward()
+            return generation.extras.keep_model(json.dumps(lambdamart.dump(model)))
 
     def _serve(self, change: Callable[[Profiles], Profiles]) -> int:
         with self._store.writing() as generation:

@@ -19,6 +19,7 @@ from hybrid.bm25 import FIELDS, Field, LexicalView, Terms
 from hybrid.columns import Columns
 from hybrid.embedding import with_rows
 from hybrid.errors import CommitsLost, IndexCorrupt, IndexMismatch
+from hybrid.extras import Extras
 from hybrid.filters import Filter
 from hybrid.ledger import Commit, Ledger
 from hybrid.lexical import LexicalLeg
@@ -97,6 +98,7 @@ class Generation:
             opened.callback(self.ledger.close)
             if uuid not in (None, self.ledger.uuid):
                 raise IndexCorrupt(f"{folder / 'ledger.db'}: belongs to another index; restore a backup")
+            self.extras = Extras(self.ledger)
             self.settings = self.ledger.settings
             self.lexical = LexicalLeg(folder, self.ledger.uuid, read_only=read_only)
             opened.callback(self.lexical.close)
@@ -190,30 +192,29 @@ class Generation:
         terms = [self.terms(document) for document in documents]
         self.recover()
         self._behind = True
-        commit = self.ledger.commit(documents, rows, deleted, after, self._forward(documents, terms))
+        also = self.extras.keeps(lambda: self._forward(documents, terms))
+        commit = self.ledger.commit(documents, rows, deleted, after, also)
         self.lexical.apply(commit.first, terms, self._deaths(commit))
         self._publish()
         return commit
 
     def _forward(self, documents: Sequence[Document], terms: Sequence[Terms]) -> dict[int, bytes]:
-        if not self.ledger.has_forward:
-            return {}
         made = zip(count(self.ledger.lifetimes.count), documents, terms, strict=False)
         return {ordinal: forward.packed(ordinal, own, document.text) for ordinal, document, own in made}
 
     def keep_forward(self, progress: Callable[[float], None] = lambda _: None) -> None:
         """Have the table ``forward``, with a row for every living document, from now on."""
-        self.ledger.keep_forward({})
+        self.extras.keep_forward({})
         live = np.flatnonzero(self.snapshot.live)
         for start in range(0, len(live), _STEP):
             part = live[start : start + _STEP].tolist()
-            known = self.ledger.forward(part)
-            self.ledger.keep_forward({o: row for o, row in self._made(part) if known.get(o) != row})
+            known = self.extras.forward(part)
+            self.extras.keep_forward({o: row for o, row in self._made(part) if known.get(o) != row})
             progress(len(part))
 
     def texts(self, ordinals: Sequence[int]) -> Texts:
         """The terms of some documents, in their order."""
-        known = self.ledger.forward(ordinals)
+        known = self.extras.forward(ordinals)
         missing = [o for o in ordinals if o not in known or not forward.sound(o, known[o])]
         known |= self._made(missing)
         return forward.unpacked([known[ordinal] for ordinal in ordinals])

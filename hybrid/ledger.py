@@ -17,8 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 from uuid import uuid4
 
 import numpy as np
@@ -34,6 +33,7 @@ from hybrid.settings import Installed, Profile, Profiles, Settings
 from hybrid.types import Document, Ordinals
 
 _T = TypeVar("_T")
+Also: TypeAlias = Callable[[sqlite3.Connection], None]
 _PART: Final = 50_000  # documents read at a time when opening
 
 
@@ -156,7 +156,6 @@ class Ledger:
             self._check_ids(known)
         self._meta, self.profiles = meta, _profiles(meta)
         self.dim, self.rows, self.lifetimes, self.seq = int(meta["dim"]), rows, known, int(meta["seq"])
-        self.has_forward = database.has_forward(self._reader)
 
     def _checked_meta(self) -> dict[str, str]:
         meta = dict(self._reader.execute("SELECT key, value FROM meta"))
@@ -215,9 +214,7 @@ class Ledger:
         for part in _slices(ordinals, 500):
             tables = "documents JOIN bodies USING (ordinal)"
             sql = f"SELECT {columns} FROM {tables} WHERE ordinal IN ({_marks(part)})"
-            with self._lock, self._translated():
-                found = self._reader.execute(sql, part).fetchall()
-            for ordinal, *rest in found:
+            for ordinal, *rest in self.query(sql, part):
                 try:
                     yield ordinal, records.body(*rest)
                 except (IndexCorrupt, TypeError, AttributeError) as error:
@@ -228,18 +225,13 @@ class Ledger:
         found: dict[int, str] = {}
         for part in _slices(ordinals, 500):
             sql = f"SELECT ordinal, id FROM documents WHERE ordinal IN ({_marks(part)})"
-            with self._lock, self._translated():
-                found.update(self._reader.execute(sql, part).fetchall())
+            found.update(self.query(sql, part))
         return [found[ordinal] for ordinal in ordinals]
 
-    def forward(self, ordinals: Sequence[int]) -> dict[int, bytes]:
-        """The rows of the table ``forward`` that there are, by ordinal."""
-        found: dict[int, bytes] = {}
-        for part in _slices(ordinals, 500) if self.has_forward else ():
-            sql = f"SELECT ordinal, terms FROM forward WHERE ordinal IN ({_marks(part)})"
-            with self._lock, self._translated():
-                found.update(self._reader.execute(sql, part).fetchall())
-        return found
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        """The rows of a SELECT."""
+        with self._lock, self._translated():
+            return self._reader.execute(sql, parameters).fetchall()
 
     def find(self, id: str, count: int, seq: int) -> int | None:
         """The ordinal of ``id`` as of sequence number ``seq``, when there were ``count`` ordinals."""
@@ -247,23 +239,20 @@ class Ledger:
             "SELECT ordinal FROM documents WHERE id = ? AND dead IS NULL AND ordinal < ? "
             "UNION ALL SELECT ordinal FROM documents WHERE dead > ? AND id = ? AND ordinal < ?"
         )
-        with self._lock, self._translated():
-            found = self._reader.execute(sql, (id, count, seq, id, count)).fetchone()
-        return None if found is None else int(found[0])
+        found = self.query(sql, (id, count, seq, id, count))
+        return int(found[0][0]) if found else None
 
     def living(self, ids: Iterable[str]) -> dict[str, int]:
         """The ordinals of those of ``ids`` that live now."""
         found: dict[str, int] = {}
         for part in _slices(list(ids), 500):
             sql = f"SELECT id, ordinal FROM documents WHERE dead IS NULL AND id IN ({_marks(part)})"
-            with self._lock, self._translated():
-                found.update(self._reader.execute(sql, part).fetchall())
+            found.update(self.query(sql, part))
         return found
 
     def check(self) -> Iterator[str]:
         """What is damaged: one line each, nothing if all is well. Reads everything."""
-        with self._lock, self._translated():
-            complaints = [str(row[0]) for row in self._reader.execute("PRAGMA integrity_check")]
+        complaints = [str(row[0]) for row in self.query("PRAGMA integrity_check")]
         yield from (f"SQLite: {line}" for line in complaints if line != "ok")
         for part in _slices(range(self.lifetimes.count), 500):
             try:
@@ -296,11 +285,11 @@ class Ledger:
         rows: Rows | None = None,
         deleted: Iterable[str] = (),
         after: int = -1,
-        forward: Mapping[int, bytes] = MappingProxyType({}),
+        also: Also = lambda _: None,
     ) -> Commit:
         """Make a batch durable: new ``documents`` (each replaces a living one of its id), their vector
-        ``rows`` (ordinals counted from 0 within the batch, ascending), the ids to be ``deleted``, rows of
-        the table ``forward`` by ordinal. Its sequence number is above the last one and ``after``."""
+        ``rows`` (ordinals counted from 0 within the batch, ascending), the ids to be ``deleted``, and what
+        ``also`` does in the same transaction. Its sequence number is above the last one and ``after``."""
         first, seq, before = self.lifetimes.count, max(self.seq, after) + 1, len(self.rows)
         deaths = np.array(
             sorted(self.living([*(document.id for document in documents), *deleted]).values()), np.int64
@@ -317,8 +306,7 @@ class Ledger:
         version, self._version = self._version, -1  # whatever interrupts this, the next look is whole
         with self._transaction() as connection:
             self._record(connection, first, seq, documents, deaths)
-            if forward:
-                connection.executemany("INSERT INTO forward VALUES (?, ?)", forward.items())
+            also(connection)
             if rows is not None and added:
                 connection.execute("INSERT INTO blocks VALUES (?, ?, ?)", (before, added, rows.crc()))
             connection.executemany(
@@ -342,13 +330,10 @@ class Ledger:
             connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", meta.items())
         self._meta, self.profiles, self._version = meta, profiles, version
 
-    def keep_forward(self, rows: Mapping[int, bytes]) -> None:
-        """Make the table ``forward`` if there is none, and put ``rows`` into it, by ordinal."""
+    def change(self, action: Also) -> None:
+        """Do something to the tables beside the documents', durably."""
         with self._transaction() as connection:
-            if not database.has_forward(connection):
-                connection.execute(database.FORWARD)
-            connection.executemany("INSERT OR REPLACE INTO forward VALUES (?, ?)", rows.items())
-        self.has_forward = True
+            action(connection)
 
     def _record(
         self,

@@ -26,7 +26,7 @@ from hybrid.encoders import EncoderSpec
 from hybrid.errors import QueryError
 from hybrid.fusion import QueryTerms
 from hybrid.request import Asker, Options, Request, check_queries
-from hybrid.rerank import rerank
+from hybrid.rerank import features, rerank
 from hybrid.settings import Profile, check_metric
 from hybrid.types import (
     Analyzer,
@@ -203,7 +203,8 @@ class MemoryIndex:
         else:
             ranked = legs[request.mode == "vector"]
         if request.reranker is not None:
-            ranked = rerank(request.reranker, request.text, ranked.top(request.depth), legs)
+            head = ranked.top(request.depth)
+            ranked = rerank(request.reranker, request.text, head, features(head, legs))
         total = matching if request.mode == "lexical" else len(passing)
         hits = self._hits(ranked.top(request.k), nearest)
         return Results(hits, self._seq, time.perf_counter() - start, lambda: total)

@@ -19,7 +19,7 @@ from hybrid.generation import Snapshot
 from hybrid.request import Request
 from hybrid.rerank import Features, rerank
 from hybrid.settings import Profile
-from hybrid.types import Candidates, Hit, Mask, Matrix, Ordinals, Passage, Results, Scores
+from hybrid.types import Candidates, Hit, Mask, Matrix, Ordinals, Passage, Reranker, Results, Scores
 
 _WORTH_A_THREAD: Final = 0.0005  # seconds; a hand-over costs some 30 microseconds, a contended core more
 
@@ -82,19 +82,28 @@ def ranking(snapshot: Snapshot, request: Request, lanes: Lanes) -> list[tuple[st
 
 
 def rankings(
-    snapshot: Snapshot, request: Request, profiles: Sequence[Profile], lanes: Lanes
+    snapshot: Snapshot,
+    request: Request,
+    profiles: Sequence[tuple[Profile, Reranker | None]],
+    lanes: Lanes,
 ) -> list[list[tuple[str, float]]]:
-    """What ``ranking`` would answer under each of ``profiles`` (up to what the graph finds more when it is
-    asked for more). The legs are asked once for all that share a title boost."""
+    """What ``ranking`` would answer under each of ``profiles``, with the model that it names, up to what
+    the graph finds more when asked for more. The legs are asked once for all of one title boost."""
     allowed, terms = snapshot.allowed(request.where), _terms(snapshot, request)
     found: dict[int, Candidates] = {}
-    for boost in {profile.title_boost for profile in profiles}:
-        asked = {i: request.under(p) for i, p in enumerate(profiles) if p.title_boost == boost}
+    for boost in {profile.title_boost for profile, _ in profiles}:
+        asked = {
+            i: request.under(profile, reranker)
+            for i, (profile, reranker) in enumerate(profiles)
+            if profile.title_boost == boost
+        }
         lexical, vector = (max(one.depths[leg] for one in asked.values()) for leg in (0, 1))
         deepest = replace(request, depths=(lexical, vector), title_boost=boost)
         legs = _both(snapshot, deepest, terms, allowed, lanes)
         evidence = _Evidence(snapshot, request, terms, legs)
-        found |= {i: one.fuse(legs, evidence).top(request.k) for i, one in asked.items()}
+        for i, one in asked.items():
+            fused = _Asked(terms, legs, evidence, one.fuse(legs, evidence))
+            found[i] = _reranked(snapshot, one, fused).top(request.k)
     everyone = np.unique(np.concatenate([ranked.ordinals for ranked in found.values()]))
     ids = dict(zip(everyone.tolist(), snapshot.generation.ledger.ids(everyone.tolist()), strict=True))
     return [_named(found[i], ids) for i in range(len(profiles))]
@@ -138,12 +147,26 @@ class _Evidence:
 
 
 def candidates(
-    snapshot: Snapshot, request: Request, lanes: Lanes, fields: Sequence[str] = ()
+    snapshot: Snapshot, request: Request, lanes: Lanes, wanted: Sequence[str]
 ) -> tuple[Candidates, Features]:
-    """What a learned reranker is given: the best ``request.depth``, and all that is known of them."""
+    """What a reranker that has ``wanted`` as its features is given: the best ``request.depth``, and what is
+    known of them."""
     asked = _ask(snapshot, request, snapshot.allowed(request.where), lanes)
+    return _known(snapshot, request, asked, wanted)
+
+
+def _known(
+    snapshot: Snapshot, request: Request, asked: _Asked, wanted: Sequence[str]
+) -> tuple[Candidates, Features]:
     head = asked.ranked.top(request.depth)
-    return head, columns(snapshot, request.text, asked.terms, head, asked.legs, asked.evidence, fields)
+    return head, columns(snapshot, request.text, asked.terms, head, asked.legs, asked.evidence, wanted)
+
+
+def _reranked(snapshot: Snapshot, request: Request, asked: _Asked) -> Candidates:
+    if request.reranker is None:
+        return asked.ranked
+    head, known = _known(snapshot, request, asked, getattr(request.reranker, "features", ()))
+    return rerank(request.reranker, request.text, head, known)
 
 
 @dataclass(frozen=True)
@@ -169,11 +192,7 @@ def _ask(snapshot: Snapshot, request: Request, allowed: Mask | None, lanes: Lane
 
 
 def _ranked(snapshot: Snapshot, request: Request, allowed: Mask | None, lanes: Lanes) -> Candidates:
-    asked = _ask(snapshot, request, allowed, lanes)
-    ranked = asked.ranked
-    if request.reranker is not None:
-        ranked = rerank(request.reranker, request.text, ranked.top(request.depth), asked.legs)
-    return ranked.top(request.k)
+    return _reranked(snapshot, request, _ask(snapshot, request, allowed, lanes)).top(request.k)
 
 
 def _both(

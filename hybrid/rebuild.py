@@ -42,8 +42,7 @@ class Rebuild:
         self._same = settings == source.settings
         self.uuid = Generation.create(folder, settings, self._profiles(), source.ledger.seq)
         self._target = Generation(folder, analyzer)
-        if source.ledger.has_forward:
-            self._target.keep_forward()
+        source.extras.copy(self._target.extras)
         self._copied: Ordinals = np.empty(0, np.int64)
         self._seen = 0
         self._open = True
@@ -58,6 +57,7 @@ class Rebuild:
         for start in range(0, len(fresh), _BATCH):
             self._copy(snapshot, fresh[start : start + _BATCH], progress)
         self._copied, self._seen = live, snapshot.count
+        self._source.extras.copy(self._target.extras)  # what was logged meanwhile
         if self._same and self._target.ledger.profiles != self._source.ledger.profiles:
             self._target.ledger.install(self._source.ledger.profiles)
 

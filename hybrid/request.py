@@ -25,8 +25,9 @@ class Options(TypedDict, total=False):
     """The keyword arguments that every way to search takes.
 
     k: how many hits (10). mode: "hybrid", "lexical" or "vector". filter: see ``hybrid.filters``.
-    fusion: instead of the index's serving profile. depth: how many candidates each leg gives to the
-    fusion, instead of the profile's; at least k. reranker: puts the fused candidates into a better order.
+    fusion: instead of the index's serving profile and its learned model. depth: how many candidates each
+    leg gives to the fusion, instead of the profile's; at least k. reranker: puts the fused candidates into
+    a better order.
     The largest k and depth, and how large a query and a filter may be: see ``hybrid.limits``.
     """
 
@@ -64,10 +65,10 @@ class Request:
         lexical, vector = (self.k if alone else max(self.k, depth) for depth in self.depths)
         return lexical, vector
 
-    def under(self, profile: Profile) -> Request:
-        """The same, ranked as ``profile`` says."""
+    def under(self, profile: Profile, reranker: Reranker | None) -> Request:
+        """The same, ranked as ``profile`` says, whose model is ``reranker``."""
         fusion, depths, boost = profile.fuse(), profile.depths, profile.title_boost
-        return replace(self, fusion=fusion, depths=depths, title_boost=boost)
+        return replace(self, fusion=fusion, depths=depths, title_boost=boost, reranker=reranker)
 
     def fuse(self, legs: Sequence[Candidates], evidence: Evidence) -> Candidates:
         """The legs' answers as one list: of their first ``depth`` each, then, where more hits are wanted,
@@ -100,8 +101,11 @@ class Request:
 class Asker:
     """Turns what callers pass into requests, against an index of some metric and dimension."""
 
-    def __init__(self, metric: Metric, dim: int | None, profile: Profile) -> None:
-        self._metric, self._dim, self._profile = metric, dim or None, profile
+    def __init__(
+        self, metric: Metric, dim: int | None, profile: Profile, reranker: Reranker | None = None
+    ) -> None:
+        """``reranker``: the model that ``profile`` names, where it names one."""
+        self._metric, self._dim, self._profile, self._reranker = metric, dim or None, profile, reranker
 
     def one(self, query: str | None, vector: Any, options: Options) -> Request:
         if query is None and vector is None:
@@ -146,7 +150,7 @@ class Asker:
     ) -> dict[str, Any]:
         if not isinstance(mode, str) or mode not in MODES:
             raise QueryError(f"mode {shown(mode)} is not known; it is one of {', '.join(map(repr, MODES))}")
-        k = _count("k", k)
+        k, served = _count("k", k), mode == "hybrid"
         for name, value in (("fusion", fusion), ("reranker", reranker)):
             if value is not None and (not callable(value) or isinstance(value, type)):
                 raise QueryError(
@@ -159,7 +163,7 @@ class Asker:
             "fusion": fusion or self._profile.fuse(),
             "depths": self._profile.depths if depth is None else (max(k, _count("depth", depth)),) * 2,
             "title_boost": self._profile.title_boost,
-            "reranker": reranker,
+            "reranker": self._reranker if reranker is None and fusion is None and served else reranker,
         }
 
 

@@ -78,6 +78,8 @@ class Profile(_Frozen):
     fusion: dict[str, Any] = Field(default_factory=lambda: fusion.dump(fusion.Rocchio()))
     depth: Depth | tuple[Depth, Depth] = 100
     title_boost: float = Field(default=0.0, ge=0, le=MAX_BOOST)
+    reranker: str | None = None
+    """The learned model that orders the fused candidates: its id in the ledger's table ``models``."""
 
     def fuse(self) -> Fusion:
         return fusion.load(self.fusion)
@@ -86,7 +88,8 @@ class Profile(_Frozen):
         lexical, vector = self.depths
         depth = str(lexical) if lexical == vector else f"{lexical} and {vector}"
         boost = f", title boost {self.title_boost:g}" if self.title_boost else ""
-        return f"{self.fuse()!r}, depth {depth}{boost}"
+        learned = f", reranked by model {self.reranker[:12]}" if self.reranker else ""
+        return f"{self.fuse()!r}, depth {depth}{boost}{learned}"
 
     @property
     def depths(self) -> tuple[int, int]:

@@ -16,19 +16,18 @@ Features: TypeAlias = dict[str, NDArray[np.float32]]
 _LEGS: Final = ("lexical", "vector")
 
 
-def rerank(
-    reranker: Reranker, query: str | None, fused: Candidates, legs: Sequence[Candidates]
-) -> Candidates:
-    """``fused`` as ``reranker`` orders it. ``legs`` are (lexical, vector), as fusion gets them; one that
-    was not asked is ``Candidates.none()``. QueryError if the answer breaks the reranker's contract."""
-    answer = reranker(query, fused, features(fused, legs))
+def rerank(reranker: Reranker, query: str | None, fused: Candidates, columns: Features) -> Candidates:
+    """``fused`` as ``reranker`` orders it by ``columns``. QueryError if the answer breaks the reranker's
+    contract."""
+    answer = reranker(query, fused, columns)
     if complaint := _complaint(answer, fused):
         raise QueryError(f"reranker {reranker!r:.80}: {complaint}; Candidates.ranked makes a valid one")
     return answer
 
 
 def features(fused: Candidates, legs: Sequence[Candidates]) -> Features:
-    """What is known of each fused candidate; the columns are named in the package's docstring."""
+    """What is known of each fused candidate; the columns are named in the package's docstring. ``legs`` are
+    (lexical, vector), as fusion gets them; one that was not asked is ``Candidates.none()``."""
     columns = {"fused_score": fused.scores}
     for name, leg in zip(_LEGS, legs, strict=True):
         _, mine, its = np.intersect1d(fused.ordinals, leg.ordinals, assume_unique=True, return_indices=True)

@@ -32,7 +32,7 @@ def known(index: Index, query: str | None, vector: list[float] | None, *fields: 
     """id -> feature -> value."""
     with index._store.reading() as snapshot:
         request = index._asker(snapshot).one(query, vector, {})
-        head, columns = candidates(snapshot, request, index._lanes, fields)
+        head, columns = candidates(snapshot, request, index._lanes, ["coverage", *fields])
         ids = snapshot.generation.ledger.ids(head.ordinals.tolist())
     assert all(column.dtype == np.float32 and len(column) == len(ids) for column in columns.values())
     return {id: {name: column[i] for name, column in columns.items()} for i, id in enumerate(ids)}
@@ -57,7 +57,9 @@ def test_every_candidate_is_known_by_both_legs(index: Index) -> None:
 
 
 def test_metadata_are_numbers_where_they_are_asked_for(index: Index) -> None:
-    found = known(index, "steel kettle", [1, 0], "likes", "day", "new", "none")
+    found = known(
+        index, "steel kettle", [1, 0], "metadata.likes", "metadata.day", "metadata.new", "metadata.none"
+    )
     assert [found[id]["metadata.likes"] for id in "ab"] == [7, 9]
     assert np.isnan(found["c"]["metadata.likes"])
     assert found["a"]["metadata.day"] == 86_400

@@ -60,7 +60,7 @@ def test_rerank_gives_the_reranker_what_it_needs() -> None:
         assert query == "red shoes"
         return Candidates.ranked(candidates.ordinals, np.nan_to_num(features["vector_score"], nan=-1))
 
-    answer = rerank(by_vector, "red shoes", FUSED, [LEXICAL, VECTOR])
+    answer = rerank(by_vector, "red shoes", FUSED, features(FUSED, [LEXICAL, VECTOR]))
     assert answer.ordinals.tolist() == [7, 5, 2]
 
 
@@ -68,7 +68,7 @@ def test_rerank_gives_the_reranker_what_it_needs() -> None:
     "answer", [FUSED, candidates({2: 9.0}), Candidates.none(), candidates({5: 1.0, 2: 1.0, 7: 1.0})]
 )
 def test_a_permutation_or_a_part_is_fine(answer: Candidates) -> None:
-    assert rerank(always(answer), None, FUSED, [LEXICAL, VECTOR]) is answer
+    assert rerank(always(answer), None, FUSED, features(FUSED, [LEXICAL, VECTOR])) is answer
 
 
 def made(ordinals: list[int], scores: list[float]) -> Candidates:
@@ -90,4 +90,4 @@ def made(ordinals: list[int], scores: list[float]) -> Candidates:
 )
 def test_a_broken_answer_is_refused(answer: Any, complaint: str) -> None:
     with pytest.raises(QueryError, match=complaint):
-        rerank(always(answer), None, FUSED, [LEXICAL, VECTOR])
+        rerank(always(answer), None, FUSED, features(FUSED, [LEXICAL, VECTOR]))
