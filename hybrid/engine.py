@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from types import TracebackType
@@ -28,8 +27,7 @@ from hybrid.generation import Generation, Snapshot
 from hybrid.model import Model, reference_to
 from hybrid.query import Lanes, answer, ranking, rankings
 from hybrid.request import Asker, Options, Request, check_queries
-from hybrid.rerank import lambdamart
-from hybrid.rerank.lambdamart import LambdaMART
+from hybrid.serving import Serving
 from hybrid.settings import AnalyzerRef, Profile, Profiles, Settings, check_metric
 from hybrid.stats import stats
 from hybrid.store import Store
@@ -38,7 +36,7 @@ from hybrid.types import Analyzer, Document, Encoder, Metric, Results, Run
 DEFAULT_ENCODER: Final = "multilingual-e5-small"
 
 
-class Index:
+class Index(Serving):
     """A searchable directory. Make one with ``Index.create`` or open one with ``Index.open``.
 
     One writer at a time, in this process or any other; any number of readers, which see each commit with
@@ -46,11 +44,10 @@ class Index:
     """
 
     def __init__(self, store: Store, encoder: Encoder | None) -> None:
-        self._store = store
+        super().__init__(store)
         self._lanes = Lanes()
         reference = store.generation.settings.encoder
         self._models = {reference: Model(store.path, reference, encoder)}
-        self._learned: dict[str, LambdaMART] = {}
 
     # -- making and opening
 
@@ -227,15 +224,6 @@ class Index:
         reranker = self._reranker(snapshot, profile)
         return Asker(generation.settings.metric, generation.ledger.dim, profile, reranker)
 
-    def _reranker(self, snapshot: Snapshot, profile: Profile) -> LambdaMART | None:
-        """The learned model that a profile names, loaded once."""
-        if profile.reranker is None:
-            return None
-        if profile.reranker not in self._learned:
-            stored = json.loads(snapshot.generation.extras.model(profile.reranker))
-            self._learned[profile.reranker] = lambdamart.load(stored)
-        return self._learned[profile.reranker]
-
     def _encoded(self, snapshot: Snapshot, requests: Sequence[Request]) -> list[Request]:
         """The requests with their query vectors filled in."""
         texts = [r.text for r in requests if r.asks_meaning and r.vector is None and r.text is not None]
@@ -262,37 +250,6 @@ class Index:
         if reference not in self._models:
             self._models = {reference: Model(self._store.path, reference)}
         return self._models[reference]
-
-    # -- profiles
-
-    @property
-    def profiles(self) -> Profiles:
-        """The profiles that this index has served with, and the one that serves now."""
-        with self._store.reading() as snapshot:
-            return snapshot.generation.ledger.profiles
-
-    def install(self, profile: Profile, evidence: Mapping[str, Any] | None = None) -> int:
-        """Serve with ``profile`` from the next search on; returns its number. ``evidence``, a JSON object,
-        is kept with it. Raises SettingsError, QueryError where its fusion is none that can be stored."""
-        profile.fuse()
-        return self._serve(lambda known: known.with_new(profile, evidence or {}))
-
-    def use(self, number: int) -> int:
-        """Serve with an earlier profile again. SettingsError for a number that there is not."""
-        return self._serve(lambda known: known.using(number))
-
-    def keep_model(self, model: LambdaMART) -> str:
-        """Store a learned model, so that a profile can name it as its ``reranker``; returns its id. From
-        now on the index keeps the terms of all documents at hand."""
-        with self._store.writing() as generation:
-            generation.keep_forward()
-            return generation.extras.keep_model(json.dumps(lambdamart.dump(model)))
-
-    def _serve(self, change: Callable[[Profiles], Profiles]) -> int:
-        with self._store.writing() as generation:
-            profiles = change(generation.ledger.profiles)
-            generation.ledger.install(profiles)
-        return profiles.serves
 
     # -- care
 
