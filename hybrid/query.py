@@ -166,7 +166,16 @@ def _reranked(snapshot: Snapshot, request: Request, asked: _Asked) -> Candidates
     if request.reranker is None:
         return asked.ranked
     head, known = _known(snapshot, request, asked, getattr(request.reranker, "features", ()))
-    return rerank(request.reranker, request.text, head, known)
+    return _continued(rerank(request.reranker, request.text, head, known), asked.ranked, len(head))
+
+
+def _continued(head: Candidates, ranked: Candidates, start: int) -> Candidates:
+    """``head``, and then what stands in ``ranked`` from ``start`` on, as much lower as it is there."""
+    rest = Candidates(ranked.ordinals[start:], ranked.scores[start:])
+    if not len(head) or not len(rest):
+        return head
+    scores = head.scores[-1] + rest.scores - ranked.scores[start - 1]
+    return Candidates(np.r_[head.ordinals, rest.ordinals], np.r_[head.scores, scores])
 
 
 @dataclass(frozen=True)

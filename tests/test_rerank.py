@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from hybrid import Document, Index
 from hybrid.errors import QueryError
 from hybrid.rerank import Reranker, features, rerank
+from hybrid.settings import Profile
 from hybrid.types import Candidates
 from tests.contracts.fusion import candidates
 
@@ -91,3 +95,20 @@ def made(ordinals: list[int], scores: list[float]) -> Candidates:
 def test_a_broken_answer_is_refused(answer: Any, complaint: str) -> None:
     with pytest.raises(QueryError, match=complaint):
         rerank(always(answer), None, FUSED, features(FUSED, [LEXICAL, VECTOR]))
+
+
+def test_asking_for_more_than_the_reranker_is_given_goes_on_in_the_fused_order(tmp_path: Path) -> None:
+    def backwards(
+        query: str | None, given: Candidates, columns: Mapping[str, NDArray[np.float32]]
+    ) -> Candidates:
+        return Candidates.ranked(given.ordinals, -given.scores)
+
+    with Index.create(tmp_path / "idx", encoder=None) as index:
+        index.add(Document(f"d{i}", "word " * (i + 1)) for i in range(9))
+        plain = [hit.id for hit in index.search("word", k=9)]
+        few = index.search("word", k=3, depth=4, reranker=backwards)
+        assert [hit.id for hit in few] == [*plain[3:0:-1]]
+        index.install(Profile(depth=4))
+        many = index.search("word", k=9, reranker=backwards)
+        assert [hit.id for hit in many] == [*plain[3::-1], *plain[4:]]
+        assert all(a.score >= b.score for a, b in pairwise(many))
