@@ -81,12 +81,16 @@ class VectorView:
     def best_rows(self, query: Scores, ordinals: Ordinals) -> RowNumbers:
         """For each of ``ordinals`` (any order) the number of its nearest row, or -1 where it has none."""
         order = np.argsort(ordinals, kind="stable")
-        rows = self.rows.of(ordinals[order])
-        best = np.full(len(ordinals), -1)
-        if len(rows):
-            owners = self.rows.ordinals[rows]
+        ascending = ordinals[order]
+        first, end = (np.searchsorted(self.rows.ordinals, ascending, side) for side in ("left", "right"))
+        nearest = np.where(end > first, first, -1)
+        if len(several := np.flatnonzero(end - first > 1)):  # only these need to be compared
+            rows = self.rows.of(ascending[several])
             by_score = np.lexsort((-rows, similarities(self.rows.vectors[rows], query, self.metric)))
-            best[order[np.searchsorted(ordinals[order], owners[by_score])]] = rows[by_score]
+            owners = np.searchsorted(ascending[several], self.rows.ordinals[rows[by_score]])
+            nearest[several[owners]] = rows[by_score]
+        best = np.empty(len(ordinals), np.int64)
+        best[order] = nearest
         return best
 
     def nearest(self, query: Scores, ordinals: Ordinals) -> tuple[Scores, Matrix]:
