@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -104,9 +104,15 @@ def rankings(
         for i, one in asked.items():
             fused = _Asked(terms, legs, evidence, one.fuse(legs, evidence))
             found[i] = _reranked(snapshot, one, fused).top(request.k)
-    everyone = np.unique(np.concatenate([ranked.ordinals for ranked in found.values()]))
+    everyone = _distinct(found.values())
     ids = dict(zip(everyone.tolist(), snapshot.generation.ledger.ids(everyone.tolist()), strict=True))
     return [_named(found[i], ids) for i in range(len(profiles))]
+
+
+def _distinct(lists: Iterable[Candidates]) -> Ordinals:
+    """All ordinals, ascending. (np.unique would import numpy.ma in the middle of the first query.)"""
+    ordinals = np.sort(np.concatenate([one.ordinals for one in lists]))
+    return ordinals[np.diff(ordinals, prepend=-1) > 0]
 
 
 def _named(ranked: Candidates, ids: Mapping[int, str]) -> list[tuple[str, float]]:
@@ -123,7 +129,7 @@ class _Evidence:
 
     @cached_property
     def _everyone(self) -> Ordinals:
-        return np.unique(np.concatenate([leg.ordinals for leg in self._legs]))
+        return _distinct(self._legs)
 
     @cached_property
     def _known(self) -> tuple[Scores, Matrix]:

@@ -93,8 +93,7 @@ class Store:
             generation.hold()
         try:
             with self._typed():
-                snapshot = generation.refresh()
-            yield snapshot
+                yield generation.refresh()
         finally:
             generation.release()
 

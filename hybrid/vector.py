@@ -81,28 +81,37 @@ class VectorView:
     def best_rows(self, query: Scores, ordinals: Ordinals) -> RowNumbers:
         """For each of ``ordinals`` (any order) the number of its nearest row, or -1 where it has none."""
         order = np.argsort(ordinals, kind="stable")
-        ascending = ordinals[order]
-        first, end = (np.searchsorted(self.rows.ordinals, ascending, side) for side in ("left", "right"))
-        nearest = np.where(end > first, first, -1)
-        if len(several := np.flatnonzero(end - first > 1)):  # only these need to be compared
-            rows = self.rows.of(ascending[several])
-            by_score = np.lexsort((-rows, similarities(self.rows.vectors[rows], query, self.metric)))
-            owners = np.searchsorted(ascending[several], self.rows.ordinals[rows[by_score]])
-            nearest[several[owners]] = rows[by_score]
-        best = np.empty(len(ordinals), np.int64)
-        best[order] = nearest
+        owners, rows, _, _ = self._best(query, ordinals[order])
+        best = np.full(len(ordinals), -1)
+        best[order[owners]] = rows
         return best
 
     def nearest(self, query: Scores, ordinals: Ordinals) -> tuple[Scores, Matrix]:
-        """Of the row of each of ``ordinals`` (any order) that is nearest to ``query``: its score, float32
+        """Of the row of each of ``ordinals`` (ascending) that is nearest to ``query``: its score, float32
         (n,), and its direction, a unit vector (n, dim); NaN and zeros for one that has no row."""
-        rows = self.best_rows(query, ordinals)
+        owners, _, found, directions = self._best(query, ordinals)
         scores = np.full(len(ordinals), np.nan, np.float32)
         vectors = np.zeros((len(ordinals), len(query)), np.float32)
-        has = rows >= 0
-        vectors[has] = found = self.rows.vectors[rows[has]]
-        scores[has] = similarities(found, query, self.metric)
-        return scores, vectors if self.metric == "cosine" else unit(vectors)
+        scores[owners] = found
+        vectors[owners] = directions if self.metric == "cosine" else unit(directions)
+        return scores, vectors
+
+    def _best(
+        self, query: Scores, ordinals: Ordinals
+    ) -> tuple[NDArray[np.intp], RowNumbers, Scores, Matrix]:
+        """Of those of ``ordinals`` (ascending) that have rows: their places there, the numbers of their
+        nearest rows (the first of equals), its scores and vectors."""
+        rows = self.rows.of(ordinals)
+        if not len(rows):
+            return np.empty(0, np.intp), rows, np.empty(0, np.float32), self.rows.vectors[:0]
+        owners = np.searchsorted(ordinals, self.rows.ordinals[rows])
+        vectors = self.rows.vectors[rows]
+        scores = similarities(vectors, query, self.metric)
+        starts = np.flatnonzero(np.r_[True, owners[1:] != owners[:-1]])
+        best = np.maximum.reduceat(scores, starts)
+        top = np.flatnonzero(scores == np.repeat(best, np.diff(np.r_[starts, len(rows)])))
+        top = top[np.r_[True, owners[top][1:] != owners[top][:-1]]]
+        return owners[top], rows[top], scores[top], vectors[top]
 
     # -- the three ways
 

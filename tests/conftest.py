@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+# pytest-xdist tells its workers a size of the terminal, which a console made at import keeps for good.
+for name in ("COLUMNS", "LINES"):
+    os.environ.pop(name, None)
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and what they start inherits it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
