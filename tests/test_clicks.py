@@ -17,8 +17,8 @@ from hybrid.errors import InputError
 from hybrid.evaluate import evaluate, paired, parse
 from hybrid.evaluate.clicks import Impression, Judgments, Propensities, judgments, propensities
 from hybrid.evaluate.exposures import count
-from hybrid.impressions import MAX_RANK
 from hybrid.evaluate.split import split
+from hybrid.impressions import MAX_RANK
 from hybrid.types import Qrels, Run
 from tests.click_model import (
     DEPTH,

@@ -30,7 +30,12 @@ def test_what_was_shown_and_clicked_is_kept_with_the_profile_and_the_time(path: 
         one, two = reader.impressions()
         with pytest.raises(IndexReadOnly):
             reader.feedback("kettle", ["a"])
-    assert (one.query, one.shown, one.clicked, one.profile) == ("水壶 kettle", ("a", "b"), frozenset("b"), 1)
+    assert (one.query, one.shown, one.clicked, one.profile) == (
+        "水壶 kettle",
+        ("a", "b"),
+        frozenset("b"),
+        1,
+    )
     assert (two.shown, two.clicked, two.first, two.profile) == (("c",), frozenset(), 11, 2)
     assert abs(one.time - time.time()) < 60
     assert one.time <= two.time

@@ -12,8 +12,8 @@ from scipy.optimize import minimize
 from hybrid.errors import InputError
 from hybrid.evaluate.clicks import Impression, Propensities, propensities
 from hybrid.evaluate.exposures import Exposures, count
-from hybrid.impressions import MAX_RANK
 from hybrid.evaluate.propensity import EXPONENT_SD, LEAST_PROPENSITY, STEP_SD
+from hybrid.impressions import MAX_RANK
 from tests.click_model import (
     DEPTH,
     INVERSE,

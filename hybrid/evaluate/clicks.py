@@ -31,8 +31,8 @@ from numpy.typing import NDArray
 
 from hybrid.errors import InputError
 from hybrid.evaluate.exposures import Exposures, count, same
-from hybrid.impressions import Impression
 from hybrid.evaluate.propensity import Propensities, estimate, propensities
+from hybrid.impressions import Impression
 from hybrid.limits import shown as quoted
 from hybrid.types import Qrels
 
