@@ -23,6 +23,7 @@ from hybrid.fusion import (
     TheoreticalMinMax,
     ZScore,
 )
+from hybrid.impressions import Impression
 from hybrid.memory import MemoryIndex
 from hybrid.types import Candidates, Document, Hit, Passage, Qrels, Results, Run
 
@@ -38,6 +39,7 @@ __all__ = [
     "Document",
     "Hit",
     "HybridError",
+    "Impression",
     "Index",
     "Linear",
     "MemoryIndex",

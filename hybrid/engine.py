@@ -23,15 +23,19 @@ from hybrid.errors import (
     QueryError,
     StorageError,
 )
+from hybrid.explanation import Explanation, explain
 from hybrid.generation import Generation, Snapshot
 from hybrid.model import Model, reference_to
-from hybrid.query import Lanes, answer, ranking, rankings
+from hybrid.nearness import among
+from hybrid.query import Lanes, answer, candidates, first_hits, ranking, rankings
 from hybrid.request import Asker, Options, Request, check_queries
+from hybrid.rerank import Features
+from hybrid.rerank.calibration import Columns
 from hybrid.serving import Serving
 from hybrid.settings import AnalyzerRef, Profile, Profiles, Settings, check_metric
 from hybrid.stats import stats
 from hybrid.store import Store
-from hybrid.types import Analyzer, Document, Encoder, Metric, Results, Run
+from hybrid.types import Analyzer, Document, Encoder, Hit, Metric, Mode, Results, Run
 
 DEFAULT_ENCODER: Final = "multilingual-e5-small"
 
@@ -176,12 +180,20 @@ class Index(Serving):
         k=10: how many hits. mode="hybrid": or "lexical", "vector". filter=None: a condition on metadata
         such as {"price": {"lt": 100}}. fusion=None: a value such as RRF(k=60), instead of the index's
         serving profile. depth=None: candidates of each leg, at least k. reranker=None: orders the fused.
+        min_score=None: of these k, only hits whose relevance is at least this, if the index is calibrated.
         """
         start = time.perf_counter()
         with self._store.reading() as snapshot:
             request = self._asker(snapshot).one(query, vector, options)
             results = answer(snapshot, self._encoded(snapshot, [request])[0], self._lanes)
             return replace(results, took=time.perf_counter() - start)
+
+    def explain(self, query: str, id: str, **options: Unpack[Options]) -> Explanation:
+        """Why the document ``id`` stands where ``search`` with the same arguments has it, or why it is not
+        there."""
+        with self._store.reading() as snapshot:
+            request = self._asker(snapshot).one(query, None, options)
+            return explain(snapshot, self._encoded(snapshot, [request])[0], self._lanes, check_lookup(id))
 
     def search_many(
         self,
@@ -199,30 +211,64 @@ class Index(Serving):
     def run(self, queries: Mapping[str, str], **options: Unpack[Options]) -> Run:
         """What ``search_many`` answers to ``queries`` (query id -> text), as a run: ids and scores without
         the documents. For evaluation. Takes the options of ``search``."""
-        texts = check_queries(queries)
         with self._store.reading() as snapshot:
-            requests = self._asker(snapshot).many(list(texts.values()), None, options)
-            encoded = self._encoded(snapshot, requests)
-            return {id: ranking(snapshot, r, self._lanes) for id, r in zip(texts, encoded, strict=True)}
+            asked = self._requests(snapshot, queries, options)
+            return {id: ranking(snapshot, request, self._lanes) for id, request in asked}
 
     def run_profiles(self, queries: Mapping[str, str], profiles: Sequence[Profile], *, k: int) -> list[Run]:
         """What ``run`` would answer under each of ``profiles``, from one snapshot; the legs are asked once
         for all that share a title boost. For tuning."""
-        texts = check_queries(queries)
         runs: list[Run] = [{} for _ in profiles]
         with self._store.reading() as snapshot:
             served = [(profile, self._reranker(snapshot, profile)) for profile in profiles]
-            requests = self._asker(snapshot).many(list(texts.values()), None, {"k": k})
-            for id, request in zip(texts, self._encoded(snapshot, requests), strict=True):
+            for id, request in self._requests(snapshot, queries, {"k": k}):
                 found = rankings(snapshot, request, served, self._lanes)
                 for run, one in zip(runs, found, strict=True):
                     run[id] = one
         return runs
 
+    def candidates(
+        self, queries: Mapping[str, str], wanted: Sequence[str]
+    ) -> Iterator[tuple[str, list[str], Features]]:
+        """What a reranker that has ``wanted`` as its features is given for each of ``queries``: the query's
+        id, the candidates' ids, and their features (see `hybrid.candidates`). For training."""
+        with self._store.reading() as snapshot:
+            for id, request in self._requests(snapshot, queries, {}):
+                head, known = candidates(snapshot, request, self._lanes, wanted)
+                yield id, snapshot.generation.ledger.ids(head.ordinals.tolist()), known
+
+    def among(
+        self, queries: Mapping[str, str], documents: Mapping[str, Iterable[str]]
+    ) -> dict[str, list[Hit]]:
+        """How near the encoder finds some ``documents`` (query id -> their ids) to each of ``queries``
+        (query id -> text), whatever their rank: all that there are and have vectors, nearest first, as
+        mode "vector" scores them. QueryError for an index without encoder."""
+        with self._store.reading() as snapshot:
+            asked = self._requests(snapshot, queries, {"mode": "vector"})
+            return {id: among(snapshot, request, documents.get(id, ())) for id, request in asked}
+
+    def signals(
+        self, queries: Mapping[str, str], mode: Mode, lacking: Mapping[str, Iterable[str]]
+    ) -> Iterator[tuple[str, list[str], Columns]]:
+        """What a calibration knows of the first ten hits of each of ``queries``: the query's id, the hits'
+        ids, and their `hybrid.rerank.calibration.signals`; as if the index lacked the documents that
+        ``lacking`` names for the query. For calibration."""
+        with self._store.reading() as snapshot:
+            for id, request in self._requests(snapshot, queries, {"mode": mode}):
+                yield id, *first_hits(snapshot, request, self._lanes, lacking.get(id, ()))
+
     def _asker(self, snapshot: Snapshot) -> Asker:
         generation, profile = snapshot.generation, snapshot.generation.ledger.profiles.serving
-        reranker = self._reranker(snapshot, profile)
-        return Asker(generation.settings.metric, generation.ledger.dim, profile, reranker)
+        learned = self._reranker(snapshot, profile), self._calibration(snapshot, profile)
+        return Asker(generation.settings.metric, generation.ledger.dim, profile, *learned)
+
+    def _requests(
+        self, snapshot: Snapshot, queries: Mapping[str, str], options: Options
+    ) -> Iterator[tuple[str, Request]]:
+        """The queries of a run (query id -> text) as requests, encoded together."""
+        texts = check_queries(queries)
+        requests = self._asker(snapshot).many(list(texts.values()), None, options)
+        return zip(texts, self._encoded(snapshot, requests), strict=True)
 
     def _encoded(self, snapshot: Snapshot, requests: Sequence[Request]) -> list[Request]:
         """The requests with their query vectors filled in."""

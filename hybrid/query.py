@@ -16,8 +16,10 @@ import numpy as np
 from hybrid.candidates import columns
 from hybrid.fusion import QueryTerms
 from hybrid.generation import Snapshot
+from hybrid.relevance import known
 from hybrid.request import Request
 from hybrid.rerank import Features, rerank
+from hybrid.rerank.calibration import Columns
 from hybrid.settings import Profile
 from hybrid.types import Candidates, Hit, Mask, Matrix, Ordinals, Passage, Reranker, Results, Scores
 
@@ -68,7 +70,8 @@ def answer(snapshot: Snapshot, request: Request, lanes: Lanes) -> Results:
     """Everything between a checked request and its results."""
     start = time.perf_counter()
     allowed = snapshot.allowed(request.where)
-    hits = _fetch(snapshot, request, _ranked(snapshot, request, allowed, lanes))
+    asked = _ask(snapshot, request, allowed, lanes)
+    hits = _fetch(snapshot, request, *_judged(snapshot, request, asked, _ranked(snapshot, request, asked)))
     return Results(
         hits, snapshot.seq, time.perf_counter() - start, lambda: _count(snapshot, request, allowed)
     )
@@ -76,9 +79,27 @@ def answer(snapshot: Snapshot, request: Request, lanes: Lanes) -> Results:
 
 def ranking(snapshot: Snapshot, request: Request, lanes: Lanes) -> list[tuple[str, float]]:
     """The ids and scores that ``answer`` would show, without the documents."""
-    ranked = _ranked(snapshot, request, snapshot.allowed(request.where), lanes)
+    asked = _ask(snapshot, request, snapshot.allowed(request.where), lanes)
+    ranked = _ranked(snapshot, request, asked)
+    if request.min_score is not None:
+        ranked, _ = _judged(snapshot, request, asked, ranked)
     ids = snapshot.generation.ledger.ids(ranked.ordinals.tolist())
     return list(zip(ids, ranked.scores.tolist(), strict=True))
+
+
+def first_hits(
+    snapshot: Snapshot, request: Request, lanes: Lanes, lacking: Iterable[str]
+) -> tuple[list[str], Columns]:
+    """The ids that ``answer`` would show if the documents ``lacking`` were not there, and what a
+    calibration knows of each."""
+    allowed, ledger = snapshot.allowed(request.where), snapshot.generation.ledger
+    found = (ledger.find(id, snapshot.count, snapshot.seq) for id in lacking)
+    if gone := [ordinal for ordinal in found if ordinal is not None]:
+        allowed = (snapshot.live if allowed is None else allowed).copy()
+        allowed[gone] = False
+    asked = _ask(snapshot, request, allowed, lanes)
+    shown = _ranked(snapshot, request, asked).ordinals
+    return ledger.ids(shown.tolist()), known(snapshot, request, asked.legs, asked.evidence, shown)
 
 
 def rankings(
@@ -161,6 +182,25 @@ def candidates(
     return _known(snapshot, request, asked, wanted)
 
 
+@dataclass(frozen=True)
+class Trace:
+    """What each step of a query answered: ``legs``, what was ``fused`` of them, the ``head`` that a
+    reranker is given with what is known of it, and what is ``ranked`` in the end."""
+
+    legs: tuple[Candidates, Candidates]
+    fused: Candidates
+    head: Candidates
+    features: Features
+    ranked: Candidates
+
+
+def trace(snapshot: Snapshot, request: Request, lanes: Lanes) -> Trace:
+    """The steps of a query, for an explanation."""
+    asked = _ask(snapshot, request, snapshot.allowed(request.where), lanes)
+    head, features = _known(snapshot, request, asked, getattr(request.reranker, "features", ()))
+    return Trace(asked.legs, asked.ranked, head, features, _reranked(snapshot, request, asked))
+
+
 def _known(
     snapshot: Snapshot, request: Request, asked: _Asked, wanted: Sequence[str]
 ) -> tuple[Candidates, Features]:
@@ -206,8 +246,21 @@ def _ask(snapshot: Snapshot, request: Request, allowed: Mask | None, lanes: Lane
     return _Asked(terms, legs, evidence, ranked)
 
 
-def _ranked(snapshot: Snapshot, request: Request, allowed: Mask | None, lanes: Lanes) -> Candidates:
-    return _reranked(snapshot, request, _ask(snapshot, request, allowed, lanes)).top(request.k)
+def _ranked(snapshot: Snapshot, request: Request, asked: _Asked) -> Candidates:
+    return _reranked(snapshot, request, asked).top(request.k)
+
+
+def _judged(
+    snapshot: Snapshot, request: Request, asked: _Asked, ranked: Candidates
+) -> tuple[Candidates, Sequence[float | None]]:
+    """Those of ``ranked`` that are relevant enough, and how relevant they are, as far as that is known."""
+    if request.calibration is None:
+        return ranked, [None] * len(ranked)
+    signals = known(snapshot, request, asked.legs, asked.evidence, ranked.ordinals)
+    relevance = request.calibration(signals).astype(np.float64)  # as shown, so as min_score is compared
+    enough = relevance >= (request.min_score or 0.0)
+    shown = Candidates(ranked.ordinals[enough], ranked.scores[enough], ranked.floor)
+    return shown, relevance[enough].tolist()
 
 
 def _both(
@@ -235,14 +288,16 @@ def _vector(snapshot: Snapshot, request: Request, allowed: Mask | None) -> Candi
     return snapshot.vectors.search(request.vector, request.reach[1], allowed)
 
 
-def _fetch(snapshot: Snapshot, request: Request, shown: Candidates) -> tuple[Hit, ...]:
+def _fetch(
+    snapshot: Snapshot, request: Request, shown: Candidates, relevance: Sequence[float | None]
+) -> tuple[Hit, ...]:
     """The bodies of the documents shown, and no others."""
     documents = snapshot.documents(shown.ordinals.tolist())
     passages = _passages(snapshot, request, shown)
     return tuple(
-        Hit(document.id, float(score), rank, document, passage)
-        for rank, (document, score, passage) in enumerate(
-            zip(documents, shown.scores, passages, strict=True), 1
+        Hit(document.id, float(score), rank, document, passage, relevant)
+        for rank, (document, score, passage, relevant) in enumerate(
+            zip(documents, shown.scores, passages, relevance, strict=True), 1
         )
     )
 

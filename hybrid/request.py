@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any, Final, TypedDict, get_args
 
 import numpy as np
@@ -15,6 +17,7 @@ from hybrid.errors import QueryError
 from hybrid.filters import Filter
 from hybrid.fusion import Evidence
 from hybrid.limits import MAX_HITS, MAX_QUERY, shown
+from hybrid.rerank.calibration import Calibration
 from hybrid.settings import Profile
 from hybrid.types import Candidates, Fusion, Metric, Mode, Reranker, Scores
 
@@ -27,7 +30,9 @@ class Options(TypedDict, total=False):
     k: how many hits (10). mode: "hybrid", "lexical" or "vector". filter: see ``hybrid.filters``.
     fusion: instead of the index's serving profile and its learned model. depth: how many candidates each
     leg gives to the fusion, instead of the profile's; at least k. reranker: puts the fused candidates into
-    a better order.
+    a better order. min_score: show only those of the first k hits whose ``relevance`` is at least this,
+    from 0 to 1, and no others in their place; an empty answer says that there is no good one. QueryError
+    where the index has no calibration (``hybrid calibrate``).
     The largest k and depth, and how large a query and a filter may be: see ``hybrid.limits``.
     """
 
@@ -37,6 +42,7 @@ class Options(TypedDict, total=False):
     fusion: Fusion | None
     depth: int | None
     reranker: Reranker | None
+    min_score: float | None
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,8 @@ class Request:
     depths: tuple[int, int]
     title_boost: float
     reranker: Reranker | None
+    calibration: Calibration | None = None
+    min_score: float | None = None
 
     @property
     def depth(self) -> int:
@@ -60,9 +68,11 @@ class Request:
 
     @property
     def reach(self) -> tuple[int, int]:
-        """How many candidates each leg is asked for: k, unless something ranks its answer anew."""
+        """How many candidates each leg is asked for: k, unless something ranks its answer anew. (For a
+        calibration two, since it holds the first against the second.)"""
         alone = self.mode != "hybrid" and self.reranker is None
-        lexical, vector = (self.k if alone else max(self.k, depth) for depth in self.depths)
+        least = self.k if self.calibration is None else max(self.k, 2)
+        lexical, vector = (least if alone else max(least, depth) for depth in self.depths)
         return lexical, vector
 
     def under(self, profile: Profile, reranker: Reranker | None) -> Request:
@@ -102,10 +112,16 @@ class Asker:
     """Turns what callers pass into requests, against an index of some metric and dimension."""
 
     def __init__(
-        self, metric: Metric, dim: int | None, profile: Profile, reranker: Reranker | None = None
+        self,
+        metric: Metric,
+        dim: int | None,
+        profile: Profile,
+        reranker: Reranker | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
-        """``reranker``: the model that ``profile`` names, where it names one."""
+        """``reranker`` and ``calibration``: the models that ``profile`` names, where it names any."""
         self._metric, self._dim, self._profile, self._reranker = metric, dim or None, profile, reranker
+        self._calibration = calibration
 
     def one(self, query: str | None, vector: Any, options: Options) -> Request:
         if query is None and vector is None:
@@ -147,6 +163,7 @@ class Asker:
         fusion: Fusion | None = None,
         depth: int | None = None,
         reranker: Reranker | None = None,
+        min_score: float | None = None,
     ) -> dict[str, Any]:
         if not isinstance(mode, str) or mode not in MODES:
             raise QueryError(f"mode {shown(mode)} is not known; it is one of {', '.join(map(repr, MODES))}")
@@ -164,7 +181,20 @@ class Asker:
             "depths": self._profile.depths if depth is None else (max(k, _count("depth", depth)),) * 2,
             "title_boost": self._profile.title_boost,
             "reranker": self._reranker if reranker is None and fusion is None and served else reranker,
+            "calibration": self._calibration,
+            "min_score": None if min_score is None else self._least(min_score),
         }
+
+    def _least(self, given: Any) -> float:
+        least = math.nan if isinstance(given, bool) or not isinstance(given, Real) else float(given)
+        if not 0 <= least <= 1:
+            raise QueryError(f"min_score is {shown(given)}; it must be a number from 0 to 1")
+        if self._calibration is None:
+            raise QueryError(
+                "min_score needs a calibration, and this index has none of the way it ranks now; make one "
+                "from judged queries: hybrid calibrate DIR --queries F --qrels F"
+            )
+        return least
 
 
 def _list(name: str, given: Any) -> list[Any]:

@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from hybrid import relevance
 from hybrid.generation import Snapshot
 from hybrid.impressions import Impression
 from hybrid.rerank import lambdamart
+from hybrid.rerank.calibration import Calibration
 from hybrid.rerank.lambdamart import LambdaMART
-from hybrid.settings import Profile, Profiles
+from hybrid.settings import Profile, Profiles, Settings
 from hybrid.store import Store
 
 
@@ -21,6 +23,7 @@ class Serving:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._learned: dict[str, LambdaMART] = {}
+        self._calibrated: dict[tuple[str, float, Settings], Calibration | None] = {}
 
     @property
     def profiles(self) -> Profiles:
@@ -45,6 +48,13 @@ class Serving:
             generation.keep_forward()
             return generation.extras.keep_model(json.dumps(lambdamart.dump(model)))
 
+    def keep_calibration(self, calibration: Calibration) -> str:
+        """Store what was fitted on this index as it ranks now, so that a profile can name it as its
+        ``calibration``; returns its id. With another encoder, analyzer or title boost it will not count."""
+        with self._store.writing() as generation:
+            serving = generation.ledger.profiles.serving
+            return generation.extras.keep_model(relevance.dump(calibration, generation.settings, serving))
+
     def _serve(self, change: Callable[[Profiles], Profiles]) -> int:
         with self._store.writing() as generation:
             profiles = change(generation.ledger.profiles)
@@ -62,8 +72,15 @@ class Serving:
             made = Impression(query, tuple(shown), frozenset(clicked), profile, time.time(), first)
             generation.extras.log([made.to_json()])
 
+    def log(self, impressions: Iterable[Impression]) -> None:
+        """Append what another program recorded, a web server say: all of it or, where the iterable raises,
+        nothing. SettingsError for a profile that there is not."""
+        with self._store.writing() as generation:
+            profiles = generation.ledger.profiles
+            generation.extras.log(_record(one, profiles) for one in impressions)
+
     def impressions(self) -> Iterator[Impression]:
-        """What ``feedback`` logged, oldest first."""
+        """What ``feedback`` and ``log`` recorded, oldest first."""
         with self._store.reading() as snapshot:
             yield from map(Impression.from_json, snapshot.generation.extras.logged())
 
@@ -75,3 +92,19 @@ class Serving:
             stored = json.loads(snapshot.generation.extras.model(profile.reranker))
             self._learned[profile.reranker] = lambdamart.load(stored)
         return self._learned[profile.reranker]
+
+    def _calibration(self, snapshot: Snapshot, profile: Profile) -> Calibration | None:
+        """What says how relevant a hit is, if the profile names it and it counts; loaded once."""
+        if profile.calibration is None:
+            return None
+        settings, extras = snapshot.generation.settings, snapshot.generation.extras
+        key = profile.calibration, profile.title_boost, settings
+        if key not in self._calibrated:
+            stored = extras.model(profile.calibration)
+            self._calibrated[key] = relevance.load(stored, settings, profile)
+        return self._calibrated[key]
+
+
+def _record(impression: Impression, profiles: Profiles) -> str:
+    _ = profiles[impression.profile]
+    return impression.to_json()

@@ -80,6 +80,8 @@ class Profile(_Frozen):
     title_boost: float = Field(default=0.0, ge=0, le=MAX_BOOST)
     reranker: str | None = None
     """The learned model that orders the fused candidates: its id in the ledger's table ``models``."""
+    calibration: str | None = None
+    """What says how relevant a hit is: likewise an id."""
 
     def fuse(self) -> Fusion:
         return fusion.load(self.fusion)
@@ -89,7 +91,8 @@ class Profile(_Frozen):
         depth = str(lexical) if lexical == vector else f"{lexical} and {vector}"
         boost = f", title boost {self.title_boost:g}" if self.title_boost else ""
         learned = f", reranked by model {self.reranker[:12]}" if self.reranker else ""
-        return f"{self.fuse()!r}, depth {depth}{boost}{learned}"
+        calibrated = f", calibrated by {self.calibration[:12]}" if self.calibration else ""
+        return f"{self.fuse()!r}, depth {depth}{boost}{learned}{calibrated}"
 
     @property
     def depths(self) -> tuple[int, int]:

@@ -58,13 +58,16 @@ class Passage(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Hit:
     """One document of an answer. ``rank`` counts from 1; ``passage`` is the window of the text
-    whose vector is nearest to the query, where the vector leg had a part in the answer."""
+    whose vector is nearest to the query, where the vector leg had a part in the answer. ``relevance``:
+    the probability, 0 to 1, that the document is relevant, where the index has a calibration (``hybrid
+    calibrate``); unlike ``score`` it may be compared across queries, pages and ways to rank."""
 
     id: str
     score: float
     rank: int
     document: Document
     passage: Passage | None = None
+    relevance: float | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,8 @@ class Results:
     @cached_property
     def total(self) -> int:
         """How many documents of the snapshot qualify: those that pass the filter and, in lexical
-        mode, contain a term of the query. Counted when first asked for."""
+        mode, contain a term of the query, whatever ``min_score`` leaves of them. Counted when first
+        asked for."""
         return self.count()
 
     def __iter__(self) -> Iterator[Hit]:

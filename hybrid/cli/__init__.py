@@ -1,5 +1,5 @@
-"""The command line: ``hybrid index | delete | reindex | search | evaluate | tune | profile | verify |
-stats | compact | backup | restore | export | demo``.
+"""The command line: ``hybrid index | delete | reindex | search | evaluate | tune | train | calibrate |
+profile | clicks | mine | verify | stats | compact | backup | restore | export | demo``.
 
 Answers go to stdout, progress and complaints to stderr. Exit status: 0 done; 1 it could not be done, or
 the answer is no (``verify`` found damage); 2 what was asked cannot be understood; 130 Ctrl-C; 143 SIGTERM.
@@ -16,7 +16,20 @@ from typing import Final, NoReturn, cast
 
 import typer
 
-from hybrid.cli import care, copies, demo, evaluate, index, profile, search, tune
+from hybrid.cli import (
+    calibrate,
+    care,
+    clicks,
+    copies,
+    demo,
+    evaluate,
+    index,
+    mine,
+    profile,
+    search,
+    train,
+    tune,
+)
 from hybrid.cli.output import complain
 from hybrid.errors import HybridError, InputError
 
@@ -35,7 +48,11 @@ app.command("reindex")(index.reindex)
 app.command("search")(search.search)
 app.command("evaluate")(evaluate.evaluate)
 app.command("tune")(tune.tune)
+app.command("train")(train.train)
+app.command("calibrate")(calibrate.calibrate)
 app.command("profile")(profile.profile)
+app.command("clicks")(clicks.clicks)
+app.command("mine")(mine.mine)
 app.command("verify")(care.verify)
 app.command("stats")(care.stats)
 app.command("compact")(care.compact)

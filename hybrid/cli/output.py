@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -65,6 +66,30 @@ def bar(label: str, total: float | None, *, shown: bool = True) -> Iterator[Bar]
     hidden = not (shown and err.is_terminal)
     with Progress(*columns, *times, console=err, transient=True, disable=hidden) as progress:
         yield Bar(progress, progress.add_task(label, total=total))
+
+
+@contextmanager
+def stages() -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar a stage, one after the other; told the stage, how much of it is done, of how much."""
+    with ExitStack() as drawn:
+        current: tuple[str, Bar] | None = None
+        seen = 0
+
+        def show(stage: str, done: int, total: int) -> None:
+            nonlocal current, seen
+            if current is None or current[0] != stage:
+                drawn.close()
+                current, seen = (stage, drawn.enter_context(bar(stage, total))), 0
+            current[1].advance(done - seen)
+            seen = done
+
+        yield show
+
+
+def identity(file: Path) -> dict[str, str]:
+    """What evidence says of a file: its name, and the SHA-256 of its bytes."""
+    with file.open("rb") as opened:
+        return {"file": file.name, "sha256": hashlib.file_digest(opened, "sha256").hexdigest()}
 
 
 def size(directory: Path) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -12,6 +13,8 @@ from rich.text import Text
 from hybrid.cli.output import AsJson, out, print_json, table
 from hybrid.engine import Index
 from hybrid.errors import FilterError
+from hybrid.explanation import Explanation
+from hybrid.request import Options
 from hybrid.types import Hit, Mode, Results
 
 _SNIPPET = 160  # characters
@@ -25,15 +28,28 @@ def search(
     filter: Annotated[
         str | None, typer.Option(help='A condition on metadata, JSON: {"price": {"lt": 100}}.')
     ] = None,
+    min_score: Annotated[
+        float | None,
+        typer.Option(metavar="P", help="Only hits that are relevant with this probability, 0 to 1."),
+    ] = None,
+    explain: Annotated[
+        str | None, typer.Option(metavar="ID", help="Also say why this document is where it is, or is not.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Search an index."""
+    """Search an index. How relevant the hits are is known once it is calibrated: hybrid calibrate."""
+    options: Options = {"k": k, "mode": cast(Mode, mode), "filter": _filter(filter), "min_score": min_score}
     with Index.open(directory, read_only=True) as index:
-        results = index.search(query, k=k, mode=cast(Mode, mode), filter=_filter(filter))
+        results = index.search(query, **options)
+        why = None if explain is None else index.explain(query, explain, **options)
         if as_json:
-            print_json(_json(query, mode, results))
+            print_json(_json(query, mode, results) | ({} if why is None else {"explanation": asdict(why)}))
         else:
             _show(results)
+            if why is not None:
+                _explain(why)
+            if min_score is not None and not results.hits:
+                out.print("no good answer")
 
 
 def _filter(text: str | None) -> dict[str, Any] | None:
@@ -57,6 +73,7 @@ def _json(query: str, mode: str, results: Results) -> dict[str, Any]:
                 "rank": hit.rank,
                 "id": hit.id,
                 "score": hit.score,
+                "relevance": hit.relevance,
                 "title": hit.document.title,
                 "text": hit.document.text,
                 "metadata": hit.document.metadata,
@@ -68,12 +85,31 @@ def _json(query: str, mode: str, results: Results) -> dict[str, Any]:
 
 
 def _show(results: Results) -> None:
-    rows = table("#", "score", "id", "document")
+    calibrated = any(hit.relevance is not None for hit in results)
+    rows = table("#", "score", *(["relevance"] if calibrated else []), "id", "document")
     for hit in results:
-        rows.add_row(str(hit.rank), f"{hit.score:.4f}", Text(hit.id), _document(hit))
+        relevance = [] if hit.relevance is None else [f"{hit.relevance:.0%}"]
+        rows.add_row(str(hit.rank), f"{hit.score:.4f}", *relevance, Text(hit.id), _document(hit))
     if results.hits:
         out.print(rows)
     out.print(f"{len(results)} of {results.total:,} in {results.took * 1000:.1f} ms", style="dim")
+
+
+def _explain(why: Explanation) -> None:
+    out.print(Text(f"\n{why.id}: {why.absent or _places(why)}"))
+    if why.contributions:
+        rows = table("feature", "value", "adds")
+        for name, part in why.contributions.items():
+            rows.add_row(name, "" if part.value is None else f"{part.value:.4g}", f"{part.adds:+.4f}")
+        out.print(rows)
+
+
+def _places(why: Explanation) -> str:
+    places = {"lexical": why.lexical, "vector": why.vector, "fused": why.fused, "final": why.final}
+    return ", ".join(
+        f"{name} -" if place is None else f"{name} {place.rank} ({place.score:.4f})"
+        for name, place in places.items()
+    )
 
 
 def _document(hit: Hit) -> Text:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import shlex
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -14,12 +11,12 @@ from rich.table import Table
 
 import hybrid
 from hybrid import corpora
-from hybrid.cli.output import AsJson, Bar, bar, complain, out, print_json, table
+from hybrid.cli.output import AsJson, complain, identity, out, print_json, stages, table
 from hybrid.engine import Index
 from hybrid.errors import StorageError
 from hybrid.evaluate.gate import Challenge
 from hybrid.evaluate.split import MAX_TRAIN
-from hybrid.evaluate.tuning import MEASURE, Progress, Tuning
+from hybrid.evaluate.tuning import MEASURE, Tuning
 from hybrid.evaluate.tuning import tune as search
 from hybrid.settings import Profile
 
@@ -47,7 +44,7 @@ def tune(
     """
     texts, judgments = corpora.read_queries(queries), corpora.read_qrels(qrels)
     testing = None if test_qrels is None else corpora.read_qrels(test_qrels)
-    with Index.open(directory, read_only=True) as index, _bars() as progress:
+    with Index.open(directory, read_only=True) as index, stages() as progress:
         before = index.profiles.serves
         found = search(
             index,
@@ -75,35 +72,12 @@ def tune(
 
 
 def _install(directory: Path, profile: Profile, found: Tuning, files: dict[str, Path | None]) -> int:
-    data = {name: _identity(file) for name, file in files.items() if file is not None}
+    data = {name: identity(file) for name, file in files.items() if file is not None}
     evidence = {"chosen by": f"hybrid tune {hybrid.__version__}", **data, **found.evidence()}
     with Index.open(directory) as index:
         if index.profiles.serving != found.systems["serving"].profile:
             raise StorageError(f"{directory}: another profile serves by now; tune again, against that one")
         return index.install(profile, evidence)
-
-
-def _identity(file: Path) -> dict[str, str]:
-    with file.open("rb") as opened:
-        return {"file": file.name, "sha256": hashlib.file_digest(opened, "sha256").hexdigest()}
-
-
-@contextmanager
-def _bars() -> Iterator[Progress]:
-    """A progress bar a stage, one after the other."""
-    with ExitStack() as drawn:
-        current: tuple[str, Bar] | None = None
-        seen = 0
-
-        def show(stage: str, done: int, total: int) -> None:
-            nonlocal current, seen
-            if current is None or current[0] != stage:
-                drawn.close()
-                current, seen = (stage, drawn.enter_context(bar(stage, total))), 0
-            current[1].advance(done - seen)
-            seen = done
-
-        yield show
 
 
 def _show(found: Tuning) -> None:

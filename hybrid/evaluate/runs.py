@@ -35,6 +35,8 @@ def write_run(run: Run, path: str | Path, tag: str) -> None:
 def write_whole(path: str | Path, lines: Iterable[str]) -> None:
     """Write a text file, whole or not at all, and the folders it needs. StorageError where that fails."""
     path = Path(path)
+    if path.exists() and not path.is_file():  # a folder; or a device, which would be no device afterwards
+        raise StorageError(f"{path}: cannot be written: not a file")
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

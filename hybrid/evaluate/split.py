@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hybrid.errors import InputError
 from hybrid.evaluate.asking import answerable
+from hybrid.evaluate.exposures import same
 from hybrid.evaluate.gate import fewest
 from hybrid.types import Qrels
 
@@ -54,7 +55,7 @@ def split(
         held_out, without = _usable(queries, test_qrels)
         left_out = {reason: left_out[reason] + without[reason] for reason in left_out}
         held_out, known = held_out.only(held_out.texts), _texts(held_out)
-        clean = train.only(id for id, text in train.texts.items() if _same(text) not in known)
+        clean = train.only(id for id, text in train.texts.items() if same(text) not in known)
         left_out["held out, so not to train on"] = len(train) - len(clean)
         train = clean.only(_drawn(clean, max_train, seed))
         left_out[f"more than {max_train:,} to train on"] = len(clean) - len(train)
@@ -78,15 +79,11 @@ def _drawn(sample: Sample, size: int, seed: int) -> set[str]:
     """The queries of so many distinct texts, in whatever order the files had them."""
     texts = sorted(_texts(sample))
     chosen = {texts[row] for row in _shuffled(len(texts), seed)[:size]}
-    return {id for id, text in sample.texts.items() if _same(text) in chosen}
+    return {id for id, text in sample.texts.items() if same(text) in chosen}
 
 
 def _texts(sample: Sample) -> set[str]:
-    return set(map(_same, sample.texts.values()))
-
-
-def _same(text: str) -> str:
-    return " ".join(text.split()).casefold()
+    return set(map(same, sample.texts.values()))
 
 
 def _shuffled(size: int, seed: int) -> Rows:

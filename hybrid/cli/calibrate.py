@@ -1,0 +1,123 @@
+"""``hybrid calibrate``: learn from judged queries how relevant hits are, so that scores mean something."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+import hybrid
+from hybrid import corpora
+from hybrid.cli.output import AsJson, bar, identity, out, print_json, table
+from hybrid.engine import Index
+from hybrid.errors import StorageError
+from hybrid.evaluate.abstention import Point
+from hybrid.evaluate.calibrating import PRECISIONS, Calibrated
+from hybrid.evaluate.calibrating import calibrate as fitted
+from hybrid.request import MODES
+from hybrid.settings import Profile
+from hybrid.types import Mode
+
+
+def calibrate(
+    directory: Annotated[Path, typer.Argument(metavar="DIR")],
+    queries: Annotated[Path, typer.Option(help="BEIR queries.jsonl, or a table of id, tab, text.")],
+    qrels: Annotated[Path, typer.Option(help="BEIR or TREC judgments.")],
+    seed: Annotated[int, typer.Option(min=0, help="Of the folds, and of the queries asked again.")] = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Fit and report, install nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Learn the probability that a hit is relevant from judged queries, and let every hit carry it; then
+    a search can leave out what is not good enough: hybrid search --min-score.
+
+    It holds for the index as it ranks now: do it after `hybrid tune` and `hybrid train`. With another
+    encoder, analyzer or title boost it counts for nothing; calibrate again. Added documents do not hurt it.
+
+    The exit status is 0 whether it was installed or refused.
+    """
+    texts, judgments = corpora.read_queries(queries), corpora.read_qrels(qrels)
+    with Index.open(directory, read_only=True) as index, bar("calibrating", len(judgments)) as drawn:
+        serves, serving = index.profiles.serves, index.profiles.serving
+        modes: Sequence[Mode] = MODES if index.stats()["encoder"] else ("lexical",)
+        found = fitted(index, texts, judgments, modes, seed=seed, progress=drawn.advance)
+    if not as_json:
+        _show(found)
+    number = None
+    if not dry_run and found.refused is None:
+        evidence = {
+            "calibrated by": f"hybrid calibrate {hybrid.__version__}",
+            "ranks like profile": serves,
+            "queries file": identity(queries),
+            "qrels": identity(qrels),
+            **found.evidence(),
+        }
+        number = _install(directory, serving, found, evidence)
+    if as_json:
+        print_json(found.to_json() | {"dry_run": dry_run, "installed": number, "before": serves})
+        return
+    out.print(_outcome(found, number), style="bold" if number else "", soft_wrap=True)
+    if number is not None:
+        out.print(f"back: hybrid profile {shlex.quote(str(directory))} use {serves}", soft_wrap=True)
+
+
+def _install(directory: Path, serving: Profile, found: Calibrated, evidence: dict[str, object]) -> int:
+    with Index.open(directory) as index:
+        if index.profiles.serving != serving:
+            raise StorageError(f"{directory}: another profile serves by now; calibrate again, for that one")
+        calibration = index.keep_calibration(found.calibration)
+        return index.install(serving.model_copy(update={"calibration": calibration}), evidence)
+
+
+def _show(found: Calibrated) -> None:
+    out.print(_errors(found))
+    out.print(
+        f"of the first 10 hits of {found.queries:,} queries, {found.twins:,} of which were asked again as "
+        "if their relevant documents were not there; all figures out of fold",
+        style="dim",
+    )
+    out.print()
+    out.print(_abstention(found))
+    out.print(
+        "precision of the first hits if all are shown; share of the queries that are answered with more, "
+        "at which --min-score; area under the risk-coverage curve (less is better)",
+        style="dim",
+    )
+    out.print()
+
+
+def _errors(found: Calibrated) -> Table:
+    rows = table("mode")
+    for heading in ("calibration error", "by chance", "Brier skill"):
+        rows.add_column(heading, justify="right")
+    for mode, trust in found.trust.items():
+        held = trust.reliability
+        rows.add_row(mode, f"{held.ece:.4f}", f"{held.by_chance:.4f}", f"{held.skill:.3f}")
+    return rows
+
+
+def _abstention(found: Calibrated) -> Table:
+    """Who answers only what is sure: how many queries are left at which precision."""
+    rows = table("mode")
+    for heading in ("all answered", *(f"precision {wanted:g}" for wanted in PRECISIONS), "AURC"):
+        rows.add_column(heading, justify="right")
+    for mode, trust in found.trust.items():
+        shares = map(_share, trust.operating.values())
+        area = f"{trust.abstention.aurc.value:.3f}"
+        rows.add_row(mode, f"{trust.abstention.precision:.3f}", *shares, area)
+    return rows
+
+
+def _share(point: Point | None) -> str:
+    return "never" if point is None else f"{point.answered:.0%} at {point.threshold:.2f}"
+
+
+def _outcome(found: Calibrated, number: int | None) -> str:
+    if found.refused is not None:
+        return f"refused, the profile stays: {found.refused}"
+    if number is None:
+        return "would be installed"
+    return f"installed as profile {number}: hits carry their relevance, and hybrid search takes --min-score"

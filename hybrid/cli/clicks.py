@@ -1,0 +1,284 @@
+"""``hybrid clicks``: the log of impressions and clicks, taken in and turned into judgments."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import numpy as np
+import typer
+
+from hybrid.cli.output import AsJson, complain, out, print_json, table
+from hybrid.corpora.encodings import as_path, check_file, named, text_lines
+from hybrid.engine import Index
+from hybrid.errors import CorpusError, InputError
+from hybrid.evaluate.clicks import HIGHEST_GRADE, LEAST_LOOKS, Judgments, Propensities, judgments
+from hybrid.evaluate.runs import write_whole
+from hybrid.impressions import Impression
+from hybrid.limits import MAX_QUERY, shown
+from hybrid.settings import Profiles
+
+_NEEDED: Final = ("query", "shown", "clicked")
+_OPTIONAL: Final = ("first", "profile", "time")
+_RANKS_SHOWN: Final = 20
+_ENOUGH: Final = 0.5
+"""Of the prior's variance: less than that removed, and the prior says more than the log."""
+
+
+def clicks(
+    directory: Annotated[Path, typer.Argument(metavar="DIR")],
+    to_qrels: Annotated[Path | None, typer.Option(help="Write the judgments there, as BEIR does.")] = None,
+    to_queries: Annotated[
+        Path | None, typer.Option(help="Write the queries that they name there; a .jsonl file.")
+    ] = None,
+    least_looks: Annotated[
+        float,
+        typer.Option(metavar="X", help="Judge what was looked at so often, as expected by its ranks."),
+    ] = LEAST_LOOKS,
+    log: Annotated[
+        Path | None,
+        typer.Option(
+            "--import", metavar="LOG", help="First append this log to the index's: JSON lines; see above."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Turn what users clicked into judgments, corrected for the ranks that it was shown at.
+
+    The log is what Index.feedback recorded. --import appends another program's, one impression a line:
+    {"query": "red kettle", "shown": ["d7", "d2"], "clicked": ["d2"]}, and where known "first" (the rank of
+    the first document shown, 11 on a second page of ten), "profile" (the number of the serving profile;
+    otherwise the one that serves now) and "time" (seconds since the epoch; otherwise now). All of it is
+    appended, or with one bad line nothing; what is imported twice counts twice.
+
+    Without --import the log is judged and summed up; with --to-qrels and --to-queries written for hybrid
+    tune and hybrid train. Documents that the index no longer holds are left out of the judgments.
+    """
+    if to_queries is not None and to_queries.suffix.lower() != ".jsonl":
+        raise InputError(f"{to_queries}: name it .jsonl, so that what reads queries knows what it is")
+    report: dict[str, Any] = {}
+    if log is not None:
+        report["imported"] = _import(directory, log)
+        if not as_json:
+            out.print(f"{report['imported']:,} impressions imported from {log}", soft_wrap=True)
+    if log is None or to_qrels or to_queries:
+        report |= _judge(directory, to_qrels, to_queries, least_looks, as_json)
+    if as_json:
+        print_json(report)
+
+
+# -- another program's log
+
+
+def _import(directory: Path, path: Path) -> int:
+    with Index.open(directory) as index:
+        profiles = index.profiles
+        total = sum(
+            1 for _ in _read(path, profiles)
+        )  # a bad line is told before the index is locked for long
+        index.log(_read(path, profiles))
+    return total
+
+
+def _read(path: Path, profiles: Profiles) -> Iterator[Impression]:
+    """The impressions of a log; CorpusError, with its line, for one that is none."""
+    now = time.time()
+    check_file(path := as_path(path))
+    for number, line in text_lines(path):
+        try:
+            yield _impression(line, profiles, now)
+        except (InputError, ValueError, RecursionError) as cause:
+            raise CorpusError(f"{named(path)}:{number}: {_said(cause)}") from cause
+
+
+def _said(cause: Exception) -> str:
+    if isinstance(cause, InputError):
+        return str(cause)
+    return "nested too deep" if isinstance(cause, RecursionError) else f"not valid JSON: {cause}"
+
+
+def _impression(line: str, profiles: Profiles, now: float) -> Impression:
+    record = json.loads(line)
+    if not isinstance(record, dict):
+        raise InputError(f"an impression is a JSON object, not {shown(record)}")
+    if missing := [name for name in _NEEDED if name not in record]:
+        raise InputError(f'no "{missing[0]}"')
+    if strange := record.keys() - {*_NEEDED, *_OPTIONAL}:
+        known = ", ".join((*_NEEDED, *_OPTIONAL))
+        raise InputError(f"{shown(min(strange))} is nothing that an impression has; it has {known}")
+    ids = {name: _list(name, record[name]) for name in ("shown", "clicked")}
+    optional = {"profile": profiles.serves, "time": now} | {
+        name: record[name] for name in _OPTIONAL if name in record
+    }
+    made = Impression(
+        record["query"],
+        tuple(ids["shown"]),
+        frozenset(map(_id, ids["clicked"])),
+        **optional,
+    )
+    _ = profiles[made.profile]
+    if len(made.query) > MAX_QUERY:
+        raise InputError(
+            f"the query has {len(made.query):,} characters; nothing above {MAX_QUERY:,} can be asked"
+        )
+    return made
+
+
+def _list(name: str, value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise InputError(f'"{name}" is {shown(value)}; it must be a list of document ids')
+    return value
+
+
+def _id(value: Any) -> str:
+    if not isinstance(value, str):  # a frozenset takes no lists
+        raise InputError(f"{shown(value)} is no document's id")
+    return value
+
+
+# -- judgments
+
+
+class _Counted:
+    """A log that is counted while it is read."""
+
+    def __init__(self, log: Iterable[Impression]) -> None:
+        self._log = log
+        self.impressions = self.clicks = 0
+
+    def __iter__(self) -> Iterator[Impression]:
+        for one in self._log:
+            self.impressions += 1
+            self.clicks += len(one.clicked)
+            yield one
+
+
+def _judge(
+    directory: Path, to_qrels: Path | None, to_queries: Path | None, least_looks: float, as_json: bool
+) -> dict[str, Any]:
+    with Index.open(directory, read_only=True) as index:
+        log = _Counted(index.impressions())
+        everything = judgments(log, least_looks=least_looks)
+        found, gone = _held(index, everything)
+    if to_queries is not None:
+        write_whole(to_queries, _query_lines(found))
+    if to_qrels is not None:
+        write_whole(to_qrels, _qrels_lines(found))
+    if not as_json:
+        _show(log, found)
+        for path in filter(None, (to_queries, to_qrels)):
+            out.print(f"written: {path}", soft_wrap=True)
+    _warn(directory, found.propensities, gone, to_qrels is not None and to_queries is None)
+    written = {"to_qrels": to_qrels, "to_queries": to_queries}
+    return {
+        "impressions": log.impressions,
+        "clicks": log.clicks,
+        **_figures(found),
+        "left_out": gone,
+        **{name: None if path is None else str(path) for name, path in written.items()},
+    }
+
+
+def _held(index: Index, found: Judgments) -> tuple[Judgments, int]:
+    """The judgments on documents that the index holds, and how many others there were. (No file of
+    judgments could hold every id that a log may: of the index's any.)"""
+    judged = {id for grades in found.qrels.values() for id in grades}
+    held = {id for id in judged if index.get(id) is not None}
+    qrels = {
+        query: {id: grade for id, grade in grades.items() if id in held}
+        for query, grades in found.qrels.items()
+        if not held.isdisjoint(grades)
+    }
+    if not qrels:
+        why = (
+            "none of them is in the index"
+            if judged
+            else "none was looked at often enough; see --least-looks"
+        )
+        raise InputError(f"no document of the log can be judged: {why}")
+    queries = {id: found.queries[id] for id in qrels}
+    gone = sum(map(len, found.qrels.values())) - sum(map(len, qrels.values()))
+    return replace(found, queries=queries, qrels=qrels), gone
+
+
+def _qrels_lines(found: Judgments) -> Iterator[str]:
+    yield "query-id\tcorpus-id\tscore\n"
+    for query, grades in found.qrels.items():
+        yield from (f"{query}\t{id}\t{grade}\n" for id, grade in grades.items())
+
+
+def _query_lines(found: Judgments) -> Iterator[str]:
+    for id, text in found.queries.items():
+        yield json.dumps({"_id": id, "text": text}) + "\n"
+
+
+def _grades(found: Judgments) -> dict[str, int]:
+    many = Counter(grade for grades in found.qrels.values() for grade in grades.values())
+    return {str(grade): many[grade] for grade in range(HIGHEST_GRADE + 1)}
+
+
+def _figures(found: Judgments) -> dict[str, Any]:
+    known = found.propensities
+    columns = (known.values.tolist(), known.deviation.tolist(), known.identified.tolist())
+    names = ("rank", "propensity", "deviation", "identified")
+    return {
+        "queries": len(found.qrels),
+        "judgments": sum(map(len, found.qrels.values())),
+        "grades": _grades(found),
+        "propensities": [
+            dict(zip(names, (rank, *row), strict=True))
+            for rank, row in enumerate(zip(*columns, strict=True), 1)
+        ],
+        "pairs": known.pairs,
+        "effective_pairs": known.effective_pairs,
+        "rate": found.rate,
+        "looks": found.looks,
+    }
+
+
+def _show(log: _Counted, found: Judgments) -> None:
+    known = found.propensities
+    out.print(f"{log.impressions:,} impressions, {log.clicks:,} clicks")
+    rows = table()
+    for heading in ("rank", "propensity", "95 % interval", "from the log"):
+        rows.add_column(heading, justify="right")
+    columns = (known.values.tolist(), np.exp(2 * known.deviation).tolist(), known.identified.tolist())
+    for rank, (value, factor, identified) in enumerate(zip(*columns, strict=True), start=1):
+        if rank <= _RANKS_SHOWN:
+            interval = f"{value / factor:.3f} … {value * factor:.3f}" if rank > 1 else ""
+            rows.add_row(str(rank), f"{value:.3f}", interval, f"{identified:.0%}" if rank > 1 else "")
+    out.print(rows)
+    if len(known.values) > _RANKS_SHOWN:
+        out.print(f"down to rank {len(known.values)}; --json has all", style="dim")
+    out.print(
+        f"pairs of query and document that were clicked and shown at several ranks: {known.pairs:,}, as "
+        f"telling as {known.effective_pairs:,.0f} alike",
+        soft_wrap=True,
+    )
+    many = sum(map(len, found.qrels.values()))
+    by_grade = ", ".join(f"{number:,} of grade {grade}" for grade, number in _grades(found).items())
+    out.print(f"{many:,} judgments of {len(found.qrels):,} queries: {by_grade}", soft_wrap=True)
+
+
+def _warn(directory: Path, known: Propensities, gone: int, without_queries: bool) -> None:
+    if gone:
+        complain(f"{gone:,} judgments left out: the index holds no such document (any more)")
+    if without_queries:
+        complain("the judgments name queries by a hash; --to-queries writes what each stands for")
+    if len(known.values) == 1:
+        return
+    remedy = (
+        f"let two profiles serve in turns (hybrid profile {shlex.quote(str(directory))} use N) and log on"
+    )
+    if not known.pairs:
+        complain(f"nothing clicked was shown at two ranks, so how ranks are looked at is a guess: {remedy}")
+    elif known.identified[1:10].mean() < _ENOUGH:
+        complain(
+            f"how ranks are looked at is a guess more than a finding, {known.pairs:,} pairs tell: {remedy}"
+        )

@@ -1,0 +1,95 @@
+"""``hybrid mine``: hard negatives from an index's own answers, for training an encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from hybrid import corpora
+from hybrid.cli.output import AsJson, bar, complain, out, print_json
+from hybrid.engine import Index
+from hybrid.errors import InputError
+from hybrid.evaluate.mining import MARGIN, NEGATIVES, RANKS, Mined, Miner
+from hybrid.evaluate.runs import write_whole
+from hybrid.limits import MAX_HITS
+from hybrid.types import Mode, Qrels
+
+
+class Sampling(StrEnum):
+    TOP = "top"
+    RANDOM = "random"
+
+
+def mine(
+    directory: Annotated[Path, typer.Argument(metavar="DIR")],
+    queries: Annotated[Path, typer.Option(help="BEIR queries.jsonl, or a table of id, tab, text.")],
+    qrels: Annotated[Path, typer.Option(help="BEIR or TREC judgments: those to train on.")],
+    to: Annotated[Path, typer.Option(metavar="FILE", help="Write JSON lines there.")],
+    negatives: Annotated[
+        int, typer.Option(metavar="N", min=1, max=1000, help="For each relevant document.")
+    ] = NEGATIVES,
+    mode: Annotated[str, typer.Option(help="Which legs answer: hybrid, lexical or vector.")] = "hybrid",
+    margin: Annotated[
+        float,
+        typer.Option(
+            metavar="X",
+            min=0,
+            max=1,
+            help="Leave out what is nearer to the query than 1 - X of the positive's similarity.",
+        ),
+    ] = MARGIN,
+    ranks: Annotated[
+        tuple[int, int], typer.Option(metavar="FIRST LAST", help="Look at these ranks of each answer.")
+    ] = RANKS,
+    sampling: Annotated[
+        Sampling, typer.Option(help="Of what remains take the top ones, or any at random.")
+    ] = Sampling.TOP,
+    seed: Annotated[int, typer.Option(min=0, help="Of what is taken at random.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Mine hard negatives: what the index answers to judged queries and is probably not relevant.
+
+    One line for each query and each document relevant to it: {"anchor": the query, "positive": the
+    document's text, "negative_1": a text, "negative_2": …}. sentence-transformers trains on it as it is:
+    datasets.load_dataset("json", data_files=FILE). Its texts have no prompts (such as "query: "); give the
+    trainer those of the model. Never a negative is what was judged relevant, what reads like it, and what
+    the index's encoder finds about as near to the query (--margin), since that is often relevant and was
+    not judged.
+    """
+    first, last = ranks
+    if not 1 <= first <= last <= MAX_HITS or last - first + 1 < negatives:
+        raise InputError(
+            f"--ranks {first} {last}: give the first and the last rank, from 1, with room for {negatives} "
+            "negatives"
+        )
+    miner = Miner(negatives, cast(Mode, mode), margin, ranks, sampling.value, seed)
+    texts, judged = corpora.read_queries(queries), corpora.read_qrels(qrels)
+    mined = Mined()
+    with Index.open(directory, read_only=True) as index:
+        write_whole(to, _lines(miner, index, texts, judged, mined))
+    for reason, many in mined.left_out.items():
+        if many:
+            complain(f"{many:,} {reason}: left out")
+    if as_json:
+        print_json({**mined.to_json(), "to": str(to)})
+    else:
+        _show(mined, to)
+
+
+def _lines(miner: Miner, index: Index, texts: dict[str, str], judged: Qrels, mined: Mined) -> Iterator[str]:
+    with bar("mining", len(judged)) as progress:
+        for one in miner.tuples(index, texts, judged, mined, progress.advance):
+            yield one.to_json() + "\n"
+    if not mined.tuples:
+        why = ", ".join(f"{many:,} {reason}" for reason, many in mined.left_out.items() if many)
+        raise InputError(f"nothing was mined: {why}; a smaller --margin or fewer --negatives may help")
+
+
+def _show(mined: Mined, to: Path) -> None:
+    out.print(f"{mined.tuples:,} lines, of {mined.queries:,} queries: {to}", soft_wrap=True)
+    counts = ", ".join(f"{many:,} {what}" for what, many in mined.candidates.items())
+    out.print(f"candidates: {counts}", style="dim", soft_wrap=True)
