@@ -8,24 +8,31 @@ with hybrid.Index.create("idx") as index:
         ...
 """
 
-from hybrid.damage import salvage
-from hybrid.engine import DEFAULT_ENCODER, Index, restore
-from hybrid.errors import HybridError
-from hybrid.fusion import (
-    RRF,
-    Adaptive,
-    CombSUM,
-    Distribution,
-    Linear,
-    MinMax,
-    Rocchio,
-    Softplus,
-    TheoreticalMinMax,
-    ZScore,
-)
-from hybrid.impressions import Impression
-from hybrid.memory import MemoryIndex
-from hybrid.types import Candidates, Document, Hit, Passage, Qrels, Results, Run
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hybrid.damage import salvage
+    from hybrid.engine import DEFAULT_ENCODER, Index, restore
+    from hybrid.errors import HybridError
+    from hybrid.explanation import Explanation
+    from hybrid.fusion import (
+        RRF,
+        Adaptive,
+        CombSUM,
+        Distribution,
+        Linear,
+        MinMax,
+        Rocchio,
+        Softplus,
+        TheoreticalMinMax,
+        ZScore,
+    )
+    from hybrid.impressions import Impression
+    from hybrid.memory import MemoryIndex
+    from hybrid.types import Candidates, Document, Hit, Passage, Qrels, Results, Run
 
 __version__ = "0.1.0"
 
@@ -37,6 +44,7 @@ __all__ = [
     "CombSUM",
     "Distribution",
     "Document",
+    "Explanation",
     "Hit",
     "HybridError",
     "Impression",
@@ -56,3 +64,33 @@ __all__ = [
     "restore",
     "salvage",
 ]
+
+# Where each name comes from. The modules load when a name is first asked for: a program that imports
+# this package and does not search yet waits a hundredth of a second for it, not half of one.
+_HOMES = {
+    "hybrid.damage": "salvage",
+    "hybrid.engine": "DEFAULT_ENCODER Index restore",
+    "hybrid.errors": "HybridError",
+    "hybrid.explanation": "Explanation",
+    "hybrid.fusion": "RRF Adaptive CombSUM Distribution Linear MinMax Rocchio Softplus "
+    "TheoreticalMinMax ZScore",
+    "hybrid.impressions": "Impression",
+    "hybrid.memory": "MemoryIndex",
+    "hybrid.types": "Candidates Document Hit Passage Qrels Results Run",
+}
+_PARTS = {"analyzers", "corpora", "encoders", "errors", "evaluate", "fusion", "rerank", "types"}
+
+
+def __getattr__(name: str) -> object:
+    for home, names in _HOMES.items():
+        if name in names.split():
+            value: object = getattr(import_module(home), name)
+            globals()[name] = value
+            return value
+    if name in _PARTS:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -28,6 +28,8 @@ A message says what, where and how to get out, in one line.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 
 class HybridError(Exception):
     """The root: catch this to catch all of ours."""
@@ -115,3 +117,13 @@ class MissingExtra(EncoderError, ImportError):
 
 class EncoderFailed(EncoderError):
     """The encoder raised, or returned something that is not a matrix of vectors."""
+
+
+def require(purpose: str, *modules: str, extra: str = "models") -> None:
+    """Raises MissingExtra naming ``extra`` unless all ``modules`` are installed."""
+    missing = [module for module in modules if find_spec(module) is None]
+    if missing:
+        raise MissingExtra(
+            f"{purpose} needs {', '.join(missing)}; run: pip install 'hybrid-retrieval[{extra}]'",
+            name=missing[0],
+        )

@@ -32,9 +32,10 @@ class Contribution:
 @dataclass(frozen=True)
 class Explanation:
     """How the document ``id`` came to its place in each list, None where it is not in it: ``lexical`` and
-    ``vector`` (what the legs gave to the fusion), ``fused``, and ``final``, which is after a reranker.
-    ``contributions``: with a learned model what each feature, and the "bias" of the model, adds to the
-    final score, largest first; they sum to it. ``absent``: why it is in none.
+    ``vector`` (what the legs gave to the fusion), ``fused``, and ``final``, which is after a reranker and
+    without what is below min_score. ``contributions``: with a learned model what each feature, and the
+    "bias" of the model, adds to the final score, largest first; they sum to it. ``absent``: why it is not
+    in the final list.
     """
 
     id: str
@@ -57,14 +58,21 @@ def explain(snapshot: Snapshot, request: Request, lanes: Lanes, id: str) -> Expl
     found = trace(snapshot, request, lanes)
     lexical, vector = (_standing(leg, ordinal) for leg in found.legs)
     fused = _standing(found.fused, ordinal)
-    final = _standing(found.ranked, ordinal)
-    absent = None if final else _absent(request, fused)
+    final = _standing(found.shown, ordinal)
+    absent = None if final else _irrelevant(request, found, ordinal) or _absent(request, fused)
     return Explanation(id, lexical, vector, fused, final, _contributions(request, found, ordinal), absent)
 
 
 def _standing(ranked: Candidates, ordinal: int) -> Standing | None:
     place = np.flatnonzero(ranked.ordinals == ordinal)
     return Standing(float(ranked.scores[place[0]]), int(place[0]) + 1) if len(place) else None
+
+
+def _irrelevant(request: Request, found: Trace, ordinal: int) -> str | None:
+    place = np.flatnonzero(found.ranked.ordinals == ordinal)
+    if found.relevance is None or not len(place):
+        return None
+    return f"its relevance {found.relevance[place[0]]:.4f} is below min_score {request.min_score:g}"
 
 
 def _absent(request: Request, fused: Standing | None) -> str:

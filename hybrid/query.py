@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hybrid.candidates import columns
 from hybrid.fusion import QueryTerms
@@ -185,20 +186,26 @@ def candidates(
 @dataclass(frozen=True)
 class Trace:
     """What each step of a query answered: ``legs``, what was ``fused`` of them, the ``head`` that a
-    reranker is given with what is known of it, and what is ``ranked`` in the end."""
+    reranker is given with what is known of it, what is ``ranked`` in the end, how relevant each of these
+    is (float64 (n,), None without a calibration), and those ``shown``: all that are relevant enough."""
 
     legs: tuple[Candidates, Candidates]
     fused: Candidates
     head: Candidates
     features: Features
     ranked: Candidates
+    relevance: NDArray[np.float64] | None
+    shown: Candidates
 
 
 def trace(snapshot: Snapshot, request: Request, lanes: Lanes) -> Trace:
     """The steps of a query, for an explanation."""
     asked = _ask(snapshot, request, snapshot.allowed(request.where), lanes)
     head, features = _known(snapshot, request, asked, getattr(request.reranker, "features", ()))
-    return Trace(asked.legs, asked.ranked, head, features, _reranked(snapshot, request, asked))
+    ranked = _reranked(snapshot, request, asked)
+    relevance = _relevance(snapshot, request, asked, ranked)
+    shown, _ = _enough(request, ranked, relevance)
+    return Trace(asked.legs, asked.ranked, head, features, ranked, relevance, shown)
 
 
 def _known(
@@ -254,10 +261,23 @@ def _judged(
     snapshot: Snapshot, request: Request, asked: _Asked, ranked: Candidates
 ) -> tuple[Candidates, Sequence[float | None]]:
     """Those of ``ranked`` that are relevant enough, and how relevant they are, as far as that is known."""
+    return _enough(request, ranked, _relevance(snapshot, request, asked, ranked))
+
+
+def _relevance(
+    snapshot: Snapshot, request: Request, asked: _Asked, ranked: Candidates
+) -> NDArray[np.float64] | None:
     if request.calibration is None:
-        return ranked, [None] * len(ranked)
+        return None
     signals = known(snapshot, request, asked.legs, asked.evidence, ranked.ordinals)
-    relevance = request.calibration(signals).astype(np.float64)  # as shown, so as min_score is compared
+    return request.calibration(signals).astype(np.float64)  # as shown, so as min_score is compared
+
+
+def _enough(
+    request: Request, ranked: Candidates, relevance: NDArray[np.float64] | None
+) -> tuple[Candidates, Sequence[float | None]]:
+    if relevance is None:
+        return ranked, [None] * len(ranked)
     enough = relevance >= (request.min_score or 0.0)
     shown = Candidates(ranked.ordinals[enough], ranked.scores[enough], ranked.floor)
     return shown, relevance[enough].tolist()

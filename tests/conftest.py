@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+
+from hybrid import Document
+from tests.commands import Files, judged_files
+from tests.encoder_models import LETTERS
 
 # pytest-xdist tells its workers a size of the terminal, which a console made at import keeps for good.
 for name in ("COLUMNS", "LINES"):
@@ -35,3 +41,24 @@ def write(tmp_path: Path) -> Write:
         return path
 
     return written
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    """Queries of two words that one document has, over an encoder that only counts letters."""
+    random = np.random.default_rng(0)
+    words = ["".join(random.choice(list(LETTERS), 5)) for _ in range(100)]
+    texts = [list(random.choice(words, 6, replace=False)) for _ in range(90)]
+    return judged_files(
+        tmp_path_factory.mktemp("made"),
+        (Document(f"d{i}", " ".join(text)) for i, text in enumerate(texts)),
+        {f"q{i}": " ".join(random.choice(text, 2, replace=False)) for i, text in enumerate(texts)},
+        ((f"q{i}", f"d{i}") for i in range(90)),
+    )
+
+
+@pytest.fixture
+def files(made: Files, tmp_path: Path) -> Files:
+    """What a module has ``made``, to write to."""
+    shutil.copytree(made.folder, tmp_path / "idx")
+    return made._replace(folder=tmp_path / "idx")

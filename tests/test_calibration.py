@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import subprocess
 import sys
@@ -14,20 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hybrid.errors import FormatTooNew, InputError, SettingsError
+from hybrid.errors import InputError, SettingsError
 from hybrid.evaluate.abstention import reliability
 from hybrid.rerank.calibration import (
     FEWEST,
     FOLDS,
     SIGNALS,
-    VERSION,
     Calibration,
     Columns,
     Logistic,
     fit,
     out_of_fold,
     signals,
-    without,
 )
 from hybrid.types import Candidates
 
@@ -108,11 +105,6 @@ def test_a_query_without_a_known_term_has_a_share_of_nothing() -> None:
 def test_dead_documents_may_outnumber_the_living() -> None:
     found = signals(HITS, floats(0, 0, 0), floats(0, 0, 0), (Candidates.none(), ranked((7, 0.9))), [50], 3)
     assert np.isnan(found["bm25"]).all()
-
-
-def test_without_takes_documents_out_of_a_list() -> None:
-    left = without(Candidates(HITS, floats(3, 2, 1), 0.0), np.array([3, 4], np.int64))
-    assert (left.ordinals.tolist(), left.scores.tolist(), left.floor) == ([7, 9], [3, 1], 0.0)
 
 
 # What is learned
@@ -286,82 +278,6 @@ def test_an_answer_by_hand() -> None:
 def test_no_hits_have_no_probabilities() -> None:
     columns, labels, groups, _ = judged()
     assert fit(columns, labels, groups)({"a": floats(), "b": floats()}).shape == (0,)
-
-
-# Kept, told
-
-
-def stored() -> dict[str, Any]:
-    columns, labels, groups, _ = judged()
-    loaded: dict[str, Any] = json.loads(json.dumps(fit(columns, labels, groups).to_json()))
-    return loaded
-
-
-def test_json_gives_the_same_calibration_back() -> None:
-    columns, labels, groups, _ = judged()
-    calibration = fit(columns, labels, groups)
-    again = Calibration.from_json(json.loads(json.dumps(calibration.to_json())))
-    assert again == calibration
-    assert np.array_equal(again(columns), calibration(columns))
-    assert calibration.to_json()["version"] == VERSION
-
-
-def test_it_reads_as_a_formula() -> None:
-    calibration = Calibration(("a", "b"), (Logistic(("a", "b"), -1, (2, 0.5), (0, 0), (1, 1)),), 0.25)
-    assert str(calibration) == "logit p = -1 +2 a +0.5 b\notherwise p = 0.25"
-
-
-def test_a_newer_form_is_refused() -> None:
-    with pytest.raises(FormatTooNew, match="upgrade"):
-        Calibration.from_json(stored() | {"version": VERSION + 1})
-
-
-@pytest.mark.parametrize(
-    "value", [None, [], "{}", 3, {}, {"version": "1"}, {"version": True}, {"version": 0}]
-)
-def test_what_is_no_calibration_is_refused(value: Any) -> None:
-    with pytest.raises(SettingsError):
-        Calibration.from_json(value)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"inputs": []},
-        {"inputs": ["a", "a"]},
-        {"inputs": "ab"},
-        {"inputs": ["a"]},  # the model reads b too
-        {"models": 3},
-        {"models": [{}]},
-        {"models": [None]},
-        {"base_rate": 2},
-        {"base_rate": "high"},
-        {"base_rate": math.nan},
-        {"more": 1},
-    ],
-)
-def test_a_damaged_calibration_is_refused(change: dict[str, Any]) -> None:
-    with pytest.raises(SettingsError, match="fit it again"):
-        Calibration.from_json(stored() | change)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"slopes": [1]},
-        {"slopes": [1, math.inf]},
-        {"slopes": [1, True]},
-        {"intercept": None},
-        {"intercept": 10**400},
-        {"low": [9, 9], "high": [1, 1]},
-        {"inputs": ["a", "c"]},
-    ],
-)
-def test_a_damaged_model_is_refused(change: dict[str, Any]) -> None:
-    value = stored()
-    value["models"][0] |= change
-    with pytest.raises(SettingsError, match="fit it again"):
-        Calibration.from_json(value)
 
 
 @pytest.mark.parametrize("names", [(), ("a",), ("a", "b", "c"), ("a", "c")])

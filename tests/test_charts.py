@@ -67,7 +67,7 @@ def test_what_the_user_has_set_up_for_matplotlib_has_no_say_and_stays() -> None:
 
 
 def test_without_the_extra_it_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hybrid.encoders.build.find_spec", lambda name: None)
+    monkeypatch.setattr("hybrid.errors.find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"run: pip install 'hybrid-retrieval\[report\]'"):
         Charts()
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from hybrid import Document, Index
-from hybrid.cli import main
+from tests.commands import answer, refusal, run
 
 HYBRID = [sys.executable, "-c", "from hybrid.cli import main; main()"]
 
@@ -28,27 +28,6 @@ CORPUS = [
     {"_id": "2", "title": "无线耳机", "text": "主动降噪,续航三十小时", "metadata": {"price": 99}},
     {"_id": "3", "title": "Kettle", "text": "a kettle of steel", "metadata": {"price": 35}},
 ]
-
-
-def run(*arguments: str | Path, status: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [*HYBRID, *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == status, (done.returncode, done.stdout, done.stderr)
-    assert "Traceback" not in done.stderr
-    return done
-
-
-def answer(*arguments: str | Path) -> Any:
-    return json.loads(run(*arguments, "--json").stdout)
-
-
-def refusal(*arguments: str | Path, status: int = 2) -> str:
-    done = run(*arguments, status=status)
-    assert done.stdout == ""
-    assert done.stderr.startswith("hybrid: ")
-    assert done.stderr.count("\n") == 1
-    return done.stderr
 
 
 def write(path: Path, *records: Any) -> Path:
@@ -79,7 +58,7 @@ def idx(tmp_path_factory: pytest.TempPathFactory, beir: Path) -> Path:
 
 
 def test_search_prints_hits_for_people_and_json_for_programs(idx: Path) -> None:
-    shown = run("search", idx, "wh1000xm5").stdout
+    shown = run("search", idx, "wh1000xm5").out
     assert "WH-1000XM5 headphones" in shown
     assert "1 of " in shown
     found = answer(
@@ -110,16 +89,16 @@ def test_evaluate_measures_and_writes_runs(idx: Path, beir: Path, tmp_path: Path
         "lexical",
     )
     done = run(*command, "--measures", "RR@10 R@100", "--run-out", tmp_path / "runs", "--json")
-    report = json.loads(done.stdout)
+    report = json.loads(done.out)
     assert report["queries"] == 3
     # q1: document 2 comes first; "q 2": found; q3 has no text: scored 0 and counted
     assert report["systems"] == {
         "lexical": {"RR@10": pytest.approx(2 / 3), "R@100": pytest.approx((0.5 + 1) / 3)}
     }
-    assert "'q3'" in done.stderr
+    assert "'q3'" in done.err
     lines = (tmp_path / "runs" / "lexical.trec").read_text().splitlines()
     assert [line.split()[0] for line in lines] == ["q1", "q%202"]
-    shown = run(*command, "--measures", "nDCG@10").stdout
+    shown = run(*command, "--measures", "nDCG@10").out
     assert "nDCG@10" in shown
     assert "lexical" in shown
 
@@ -134,10 +113,10 @@ def test_an_index_grows_shrinks_and_stays_sound(tmp_path: Path) -> None:
     assert answer("delete", idx, "7", "nobody") == {"deleted": 1, "documents": 3}
     assert answer("reindex", idx, "--analyzer", "chinese")["analyzer"] == "chinese-1"
     assert answer("verify", idx) == {"sound": True, "problems": []}
-    assert "sound" in run("verify", idx).stdout
+    assert "sound" in run("verify", idx).out
     stats = answer("stats", idx)
     assert (stats["documents"], stats["analyzer"], stats["encoder"]) == (3, "chinese-1", None)
-    assert "chinese-1" in run("stats", idx).stdout
+    assert "chinese-1" in run("stats", idx).out
 
 
 def test_a_folder_of_texts(tmp_path: Path) -> None:
@@ -158,8 +137,8 @@ def test_a_bad_line_is_named_and_nothing_written(tmp_path: Path) -> None:
     assert "bad.jsonl:2" in refusal("index", file, "--to", tmp_path / "idx", "--encoder", "none")
     assert not (tmp_path / "idx").exists()
     done = run("index", file, "--to", tmp_path / "idx", "--encoder", "none", "--skip-bad", "--json")
-    assert json.loads(done.stdout) == {"indexed": 1, "skipped": 3, "documents": 1}
-    assert done.stderr.count("skipped: ") == 3
+    assert json.loads(done.out) == {"indexed": 1, "skipped": 3, "documents": 1}
+    assert done.err.count("skipped: ") == 3
 
 
 def test_verify_says_no_with_status_1_and_repairs(idx: Path, tmp_path: Path) -> None:
@@ -167,8 +146,8 @@ def test_verify_says_no_with_status_1_and_repairs(idx: Path, tmp_path: Path) -> 
     shutil.copytree(idx, hurt)
     shutil.rmtree(next(hurt.glob("g1/lexical-*")))
     done = run("verify", hurt, "--json", status=1)
-    assert json.loads(done.stdout)["sound"] is False
-    assert run("verify", hurt, "--repair").stdout.strip() == "sound"
+    assert json.loads(done.out)["sound"] is False
+    assert run("verify", hurt, "--repair").out.strip() == "sound"
     assert answer("search", hurt, "kettle")["hits"][0]["id"] == "3"
 
 
@@ -221,7 +200,7 @@ def test_errors_are_one_line_without_a_traceback(
 
 
 def test_help_names_every_command() -> None:
-    shown = run("--help").stdout
+    shown = run("--help").out
     for command in (
         *("index", "delete", "reindex", "search", "evaluate", "verify", "stats", "demo"),
         *("compact", "backup", "restore", "export"),
@@ -237,13 +216,13 @@ def test_compaction_says_what_it_freed(idx: Path, tmp_path: Path) -> None:
     assert report["bytes_before"] > report["bytes_after"] > 0
     held = sum(path.stat().st_size for path in (tmp_path / "idx").rglob("*") if path.is_file())
     assert report["bytes_after"] == held
-    assert run("compact", tmp_path / "idx").stdout.startswith("1 documents in ")
+    assert run("compact", tmp_path / "idx").out.startswith("1 documents in ")
 
 
 def test_a_backup_and_what_is_restored_from_it(idx: Path, tmp_path: Path) -> None:
     copy, back = tmp_path / "copy", tmp_path / "back"
     assert answer("backup", idx, copy)["documents"] == 3
-    assert run("restore", copy, back).stdout.startswith(f"3 documents restored to {back}, ")
+    assert run("restore", copy, back).out.startswith(f"3 documents restored to {back}, ")
     with Index.open(idx, read_only=True) as index:
         expected = index.search("kettle 耳机").hits
     for path in (copy, back):
@@ -257,12 +236,12 @@ def test_a_backup_and_what_is_restored_from_it(idx: Path, tmp_path: Path) -> Non
 
 def test_an_export_is_read_back(idx: Path, tmp_path: Path) -> None:
     file = tmp_path / "out.jsonl"
-    assert run("export", idx, file).stdout == f"3 documents exported to {file}\n"
-    shown = run("export", idx).stdout
+    assert run("export", idx, file).out == f"3 documents exported to {file}\n"
+    shown = run("export", idx).out
     assert file.read_text("utf-8") == shown
     assert [json.loads(line) for line in shown.splitlines()] == CORPUS
     run("index", file, "--to", tmp_path / "new", "--encoder", "none")
-    assert run("export", tmp_path / "new", "-").stdout == shown
+    assert run("export", tmp_path / "new", "-").out == shown
     assert "name it .jsonl" in refusal("export", idx, tmp_path / "out.json")
     cut = f'{shlex.join(HYBRID)} export "$0" | head -c 10'
     done = subprocess.run(["bash", "-o", "pipefail", "-c", cut, idx], capture_output=True, timeout=60)
@@ -278,11 +257,11 @@ def test_what_is_left_of_a_damaged_index_is_saved(tmp_path: Path) -> None:
     assert "damaged" in refusal("export", idx, saved, status=1)
     assert not saved.exists()
     done = run("export", idx, saved, "--salvage", status=1)
-    assert done.stdout == f"2 documents exported to {saved}\n"
-    assert done.stderr == "hybrid: 1 documents could not be read; of the others 1 have no vectors\n"
+    assert done.out == f"2 documents exported to {saved}\n"
+    assert done.err == "hybrid: 1 documents could not be read; of the others 1 have no vectors\n"
     found = [json.loads(line) for line in saved.read_text().splitlines()]
     assert [(record["_id"], record.get("vector")) for record in found] == [("1", [[1.0]]), ("3", None)]
-    assert run("export", idx, "--salvage", status=1).stdout == saved.read_text()
+    assert run("export", idx, "--salvage", status=1).out == saved.read_text()
 
 
 def test_the_metric_is_chosen_once(tmp_path: Path) -> None:
@@ -290,7 +269,7 @@ def test_the_metric_is_chosen_once(tmp_path: Path) -> None:
     new = ("index", file, "--to", tmp_path / "idx", "--encoder", "none")
     assert "manhattan" in refusal(*new, "--metric", "manhattan")
     run(*new, "--metric", "ip")
-    assert json.loads(run("export", tmp_path / "idx").stdout)["vector"] == [[3.0, 4.0]]
+    assert json.loads(run("export", tmp_path / "idx").out)["vector"] == [[3.0, 4.0]]
     again = ("index", file, "--to", tmp_path / "idx")
     assert "built with metric 'ip', not 'l2'" in refusal(*again, "--metric", "l2", status=1)
     run(*again, "--metric", "ip")
@@ -322,12 +301,9 @@ def test_a_signal_ends_it_in_good_order(
         assert index.verify() == []
 
 
-def test_the_handler_of_before_is_back_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["hybrid", "--help"])
+def test_the_handler_of_before_is_back_afterwards() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 0
+    run("--help")
     assert signal.getsignal(signal.SIGTERM) == before
 
 

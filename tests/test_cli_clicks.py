@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,40 +10,11 @@ import numpy as np
 import pytest
 
 from hybrid import Document, Index, corpora
-from hybrid.cli import main
 from hybrid.evaluate.clicks import judgments
 from hybrid.settings import Profile
 from tests.click_model import INVERSE, served_log
+from tests.commands import answer, refusal, run
 from tests.conftest import Write, lines
-
-Run = Callable[..., tuple[str, str]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """``hybrid clicks``, in this process: what it says, if it ends with ``status``."""
-
-    def ran(*arguments: str | Path, status: int = 0) -> tuple[str, str]:
-        monkeypatch.setattr(sys, "argv", ["hybrid", "clicks", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        out, err = capsys.readouterr()
-        assert left.value.code == status, (out, err)
-        return out, err
-
-    return ran
-
-
-@pytest.fixture
-def refusal(run: Run) -> Callable[..., str]:
-    def refused(*arguments: str | Path, status: int = 2) -> str:
-        out, err = run(*arguments, status=status)
-        assert out == ""
-        assert err.startswith("hybrid: ")
-        assert err.count("\n") == 1
-        return err
-
-    return refused
 
 
 @pytest.fixture
@@ -76,11 +45,9 @@ def logs(path: Path) -> int:
         return sum(1 for _ in index.impressions())
 
 
-def test_what_was_clicked_becomes_judgments_that_readers_read(
-    logged: Path, run: Run, tmp_path: Path
-) -> None:
+def test_what_was_clicked_becomes_judgments_that_readers_read(logged: Path, tmp_path: Path) -> None:
     qrels, queries = tmp_path / "new" / "qrels.tsv", tmp_path / "queries.jsonl"
-    out, err = run(logged, "--to-qrels", qrels, "--to-queries", queries, "--json")
+    out, err = run("clicks", logged, "--to-qrels", qrels, "--to-queries", queries, "--json")
     told = json.loads(out)
     assert err == ""
     with Index.open(logged, read_only=True) as index:
@@ -99,8 +66,8 @@ def test_what_was_clicked_becomes_judgments_that_readers_read(
     assert told["pairs"] == found.propensities.pairs > told["effective_pairs"] > 1
 
 
-def test_a_person_sees_how_far_the_log_says_what_is_looked_at(logged: Path, run: Run) -> None:
-    out, err = run(logged)
+def test_a_person_sees_how_far_the_log_says_what_is_looked_at(logged: Path) -> None:
+    out, err = run("clicks", logged)
     assert err == ""
     assert out.startswith("8,000 impressions, ")
     assert [line.split()[0] for line in out.splitlines()[2:12]] == list(map(str, range(1, 11)))
@@ -109,82 +76,80 @@ def test_a_person_sees_how_far_the_log_says_what_is_looked_at(logged: Path, run:
     assert "shown at several ranks: " in out
 
 
-def test_least_looks_judges_fewer(logged: Path, run: Run) -> None:
-    many, few = (
-        json.loads(run(logged, "--json", "--least-looks", least)[0])["judgments"] for least in ("1", "20")
-    )
+def test_least_looks_judges_fewer(logged: Path) -> None:
+    many, few = (answer("clicks", logged, "--least-looks", least)["judgments"] for least in ("1", "20"))
     assert 0 < few < many / 2
 
 
-def test_without_swaps_it_says_so_and_the_remedy(path: Path, run: Run) -> None:
+def test_without_swaps_it_says_so_and_the_remedy(path: Path) -> None:
     with Index.open(path) as index:
         for _ in range(5):
             index.feedback("kettle", ["d1", "d2", "d3"], ["d1"])
-    out, err = run(path)
+    out, err = run("clicks", path)
     assert "15 judgments" not in out
     assert err.count("\n") == 1
     assert f"hybrid profile '{path}' use N" in err
     assert "nothing clicked was shown at two ranks" in err
     with Index.open(path) as index:
         index.feedback("kettle", ["d2", "d1"], ["d1"])
-    assert "1 pairs tell" in run(path)[1]
+    assert "1 pairs tell" in run("clicks", path)[1]
 
 
-def test_where_one_document_is_shown_there_is_nothing_to_warn_of(path: Path, run: Run) -> None:
+def test_where_one_document_is_shown_there_is_nothing_to_warn_of(path: Path) -> None:
     with Index.open(path) as index:
         index.feedback("kettle", ["d1"], ["d1"])
-    assert run(path)[1] == ""
+    assert run("clicks", path)[1] == ""
 
 
-def test_documents_that_the_index_does_not_hold_are_left_out(path: Path, run: Run, tmp_path: Path) -> None:
+def test_documents_that_the_index_does_not_hold_are_left_out(path: Path, tmp_path: Path) -> None:
     with Index.open(path) as index:
         for _ in range(3):
             index.feedback("kettle\twith\ntab", ["d1", "tab\tin", "line\nbreak", "gone"], ["tab\tin"])
             index.feedback("other", ["gone"])
     qrels, queries = tmp_path / "qrels.tsv", tmp_path / "queries.jsonl"
-    out, err = run(path, "--to-qrels", qrels, "--to-queries", queries, "--json")
+    out, err = run("clicks", path, "--to-qrels", qrels, "--to-queries", queries, "--json")
     assert json.loads(out)["left_out"] == 3
     assert "3 judgments left out: the index holds no such document" in err
     assert [list(judged) for judged in corpora.read_qrels(qrels).values()] == [["d1"]]
     assert list(corpora.read_queries(queries).values()) == ["kettle\twith\ntab"]
 
 
-def test_nothing_to_judge_is_an_error(path: Path, refusal: Callable[..., str], tmp_path: Path) -> None:
+def test_nothing_to_judge_is_an_error(path: Path, tmp_path: Path) -> None:
     qrels = tmp_path / "qrels.tsv"
-    assert "record some with Index.feedback" in refusal(path, "--to-qrels", qrels)
+    assert "record some with Index.feedback" in refusal("clicks", path, "--to-qrels", qrels)
     with Index.open(path) as index:
         index.feedback("kettle", ["gone"])
-    assert "none of them is in the index" in refusal(path, "--to-qrels", qrels)
-    assert "--least-looks" in refusal(path, "--to-qrels", qrels, "--least-looks", "2")
-    assert "least_looks is 0" in refusal(path, "--least-looks", "0")
-    assert "least_looks is nan" in refusal(path, "--least-looks", "nan")
-    assert "name it .jsonl" in refusal(path, "--to-queries", tmp_path / "queries.tsv")
-    assert "no index here" in refusal(tmp_path / "none", status=1)
+    assert "none of them is in the index" in refusal("clicks", path, "--to-qrels", qrels)
+    assert "--least-looks" in refusal("clicks", path, "--to-qrels", qrels, "--least-looks", "2")
+    assert "least_looks is 0" in refusal("clicks", path, "--least-looks", "0")
+    assert "least_looks is nan" in refusal("clicks", path, "--least-looks", "nan")
+    assert "name it .jsonl" in refusal("clicks", path, "--to-queries", tmp_path / "queries.tsv")
+    assert "no index here" in refusal("clicks", tmp_path / "none", status=1)
     assert not qrels.exists()
 
 
-def test_judgments_alone_name_queries_that_nobody_knows(logged: Path, run: Run, tmp_path: Path) -> None:
-    out, err = run(logged, "--to-qrels", tmp_path / "qrels.tsv")
+def test_judgments_alone_name_queries_that_nobody_knows(logged: Path, tmp_path: Path) -> None:
+    out, err = run("clicks", logged, "--to-qrels", tmp_path / "qrels.tsv")
     assert "--to-queries writes" in err
     assert out.endswith(f"written: {tmp_path / 'qrels.tsv'}\n")
 
 
 @pytest.mark.parametrize("device", ["/dev/null", "."])
-def test_what_is_no_file_is_not_replaced(logged: Path, run: Run, device: str) -> None:
-    assert "not a file" in run(logged, "--to-qrels", device, status=1)[1]
+def test_what_is_no_file_is_not_replaced(logged: Path, device: str) -> None:
+    assert "not a file" in run("clicks", logged, "--to-qrels", device, status=1)[1]
     assert not Path(device).is_file()
 
 
 GOOD = {"query": "kettle", "shown": ["d1", "d2"], "clicked": ["d2"]}
 
 
-def test_another_programs_log_is_appended(path: Path, run: Run, write: Write) -> None:
+def test_another_programs_log_is_appended(path: Path, write: Write) -> None:
     full = GOOD | {"first": 11, "profile": 1, "time": 1.6e9}
     log = write("log.jsonl", "\ufeff" + lines(GOOD) + "\r\n" + lines(full, GOOD | {"query": "水壶"}))
     with Index.open(path) as index:
         index.feedback("before", ["d1"])
-    assert run(path, "--import", log) == (f"3 impressions imported from {log}\n", "")
-    assert json.loads(run(path, "--import", log, "--json")[0]) == {"imported": 3}
+    assert run("clicks", path, "--import", log) == (f"3 impressions imported from {log}\n", "")
+    assert json.loads(run("clicks", path, "--import", log, "--json")[0]) == {"imported": 3}
     with Index.open(path, read_only=True) as index:
         before, one, two, three, *again = index.impressions()
     assert before.query == "before"
@@ -195,10 +160,10 @@ def test_another_programs_log_is_appended(path: Path, run: Run, write: Write) ->
     assert len(again) == 3
 
 
-def test_a_log_is_imported_and_judged_in_one_go(path: Path, run: Run, write: Write, tmp_path: Path) -> None:
+def test_a_log_is_imported_and_judged_in_one_go(path: Path, write: Write, tmp_path: Path) -> None:
     log = write("log.jsonl", lines(GOOD, GOOD, GOOD | {"shown": ["d2", "d1"]}))
     qrels = tmp_path / "qrels.tsv"
-    told = json.loads(run(path, "--import", log, "--to-qrels", qrels, "--json")[0])
+    told = json.loads(run("clicks", path, "--import", log, "--to-qrels", qrels, "--json")[0])
     assert (told["imported"], told["impressions"], told["clicks"]) == (3, 3, 3)
     assert len(corpora.read_qrels(qrels)) == 1
 
@@ -233,19 +198,17 @@ def test_a_log_is_imported_and_judged_in_one_go(path: Path, run: Run, write: Wri
     ],
 )
 def test_one_bad_line_is_named_and_nothing_is_written(
-    path: Path, refusal: Callable[..., str], write: Write, line: Any, complaint: str
+    path: Path, write: Write, line: Any, complaint: str
 ) -> None:
     bad = line + "\n" if isinstance(line, str) else lines(line)
-    said = refusal(path, "--import", write("log.jsonl", lines(GOOD) + "\n" + bad + lines(GOOD)))
+    said = refusal("clicks", path, "--import", write("log.jsonl", lines(GOOD) + "\n" + bad + lines(GOOD)))
     assert "log.jsonl:3: " in said
     assert complaint in said
     assert len(said) < 500
     assert logs(path) == 0
 
 
-def test_what_is_no_log_is_refused(
-    path: Path, refusal: Callable[..., str], write: Write, tmp_path: Path
-) -> None:
-    assert "no such file" in refusal(path, "--import", tmp_path / "none.jsonl")
-    assert "not a file" in refusal(path, "--import", tmp_path)
-    assert "neither UTF-8" in refusal(path, "--import", write("log.jsonl", b"\xff\xfe\xff\n"))
+def test_what_is_no_log_is_refused(path: Path, write: Write, tmp_path: Path) -> None:
+    assert "no such file" in refusal("clicks", path, "--import", tmp_path / "none.jsonl")
+    assert "not a file" in refusal("clicks", path, "--import", tmp_path)
+    assert "neither UTF-8" in refusal("clicks", path, "--import", write("log.jsonl", b"\xff\xfe\xff\n"))

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from hybrid import Document, Index, corpora
 from hybrid.cli import evaluate as command
-from hybrid.cli import main
 from hybrid.encoders import HashEncoder
 from hybrid.evaluate import compare, evaluate, parse, read_run
 from hybrid.fusion import load
+from tests.commands import Said, run
 
 TEXTS = {
     "1": "headphones with noise cancelling",
@@ -32,22 +30,11 @@ QUERIES = {"q1": "noise headphones", "q2": "steel kettle", "q3": "wireless", "q4
 QRELS = {"q1": {"1": 2, "2": 1}, "q2": {"3": 2, "6": 1, "5": 0}, "q3": {"2": 1, "4": 1}, "q4": {"4": 1}}
 
 
-@dataclass
-class Ended:
-    status: int
-    stdout: str
-    stderr: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.stdout)
-
-
-Hybrid = Callable[..., Ended]
+Hybrid = Callable[..., Said]
 
 
 @pytest.fixture
-def hybrid(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Hybrid:
+def hybrid(monkeypatch: pytest.MonkeyPatch) -> Hybrid:
     """Runs the command; its index is opened with the encoder that no file can name."""
 
     def opened(directory: Path, read_only: bool) -> Index:
@@ -57,17 +44,9 @@ def hybrid(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
         index.close()
         return Index.open(directory, read_only=read_only, encoder=HashEncoder())
 
-    def run(*arguments: str | Path, status: int = 0) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["hybrid", "evaluate", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        shown = capsys.readouterr()
-        assert ended.value.code == status, (ended.value.code, shown)
-        return Ended(status, shown.out, shown.err)
-
     monkeypatch.setattr(command, "Index", SimpleNamespace(open=opened))
     monkeypatch.setenv("COLUMNS", "120")
-    return run
+    return partial(run, "evaluate")
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +128,7 @@ def test_runs_alone_need_no_index(hybrid: Hybrid, judged: Judged, foreign: Path)
 def test_what_a_run_does_not_answer_is_said(
     hybrid: Hybrid, idx: Path, judged: Judged, foreign: Path
 ) -> None:
-    said = hybrid(idx, *judged, "--run", foreign).stderr
+    said = hybrid(idx, *judged, "--run", foreign).err
     assert said == "hybrid: run 'foreign' does not answer 1 of 4 judged queries, scored 0: 'q4'\n"
 
 
@@ -158,7 +137,7 @@ def test_what_the_queries_file_lacks_is_said_whatever_the_runs_have(
 ) -> None:
     (tmp_path / "some.tsv").write_text("q1\tnoise headphones\nq4\tglass\n")
     options = ("--queries", tmp_path / "some.tsv", *judged[2:], "--run", foreign)
-    said = hybrid(idx, *options).stderr.splitlines()
+    said = hybrid(idx, *options).err.splitlines()
     assert said[0].startswith("hybrid: 2 judged queries are not in ")
     assert said[0].endswith("scored 0: 'q2'")
 
@@ -187,16 +166,16 @@ def test_significance_stands_in_plain_sight(
     (tmp_path / "good.run").write_text("".join(f"{q} Q0 a 1 1 t\n" for q in ids))
     (tmp_path / "bad.run").write_text("".join(f"{q} Q0 b 1 2 t\n{q} Q0 a 2 1 t\n" for q in ids))
     runs = ("--qrels", tmp_path / "qrels", "--run", tmp_path / "good.run", "--run", tmp_path / "bad.run")
-    shown = hybrid(*runs, "--baseline", "bad", "--measures", "RR@10").stdout
+    shown = hybrid(*runs, "--baseline", "bad", "--measures", "RR@10").out
     assert "▲ +0.5000" in shown
     assert "[+0.5000, +0.5000]" in shown
     assert "<.0001" in shown
     assert "30/0/0" in shown
     assert "two-sided paired randomisation test over 30 queries" in " ".join(shown.split())
-    shown = hybrid(*runs, "--baseline", "good", "--measures", "RR@10").stdout
+    shown = hybrid(*runs, "--baseline", "good", "--measures", "RR@10").out
     assert "▼ -0.5000" in shown
     monkeypatch.setenv("COLUMNS", "80")
-    assert max(map(len, hybrid(*runs, "--baseline", "good").stdout.splitlines())) <= 80
+    assert max(map(len, hybrid(*runs, "--baseline", "good").out.splitlines())) <= 80
 
 
 def test_on_a_narrow_terminal_no_figure_is_broken(
@@ -205,7 +184,7 @@ def test_on_a_narrow_terminal_no_figure_is_broken(
     monkeypatch.setenv("COLUMNS", "60")
     wanted = ["nDCG@10", "R@100", "RR@10", "AP", "P@5", "Success@1", "Judged@10"]
     options = ("--run", f"a-name-of-many-words-and-no-sense={foreign}", "--measures", " ".join(wanted))
-    shown = hybrid(*judged[2:], *options).stdout.split("4 judged queries")[0]
+    shown = hybrid(*judged[2:], *options).out.split("4 judged queries")[0]
     assert max(map(len, shown.splitlines())) <= 60
     assert [word for word in shown.split() if word in wanted] == wanted
     assert len(re.findall(r"\b[01]\.\d{4}\b", shown)) == len(wanted)
@@ -224,7 +203,7 @@ def test_gains_and_losses_by_query(hybrid: Hybrid, idx: Path, judged: Judged, fo
         "baseline": 1.0,
         "value": 0.0,
     }
-    shown = hybrid(idx, *options, "--measures", "RR@10").stdout
+    shown = hybrid(idx, *options, "--measures", "RR@10").out
     assert "foreign against lexical, RR@10 by query" in shown
     assert "glass" in shown
     assert "noise headphones" in shown
@@ -243,7 +222,7 @@ def test_of_many_queries_the_extremes_are_shown(hybrid: Hybrid, tmp_path: Path) 
         (tmp_path / f"{name}.run").write_text("".join(lines))
     runs = ("--run", tmp_path / "one.run", "--run", tmp_path / "two.run")
     options = ("--qrels", tmp_path / "qrels", *runs, "--baseline", "one", "--per-query")
-    shown = hybrid(*options, "--measures", "RR").stdout
+    shown = hybrid(*options, "--measures", "RR").out
     table = shown[shown.index("two against one") :].splitlines()[2:]
     changed = [float(line.split()[1]) for line in table if line.startswith("q")]
     assert len(changed) == 10
@@ -259,7 +238,7 @@ def test_latency_is_told_unless_it_is_not_wanted(
     assert found["latency"]["rrf"]["queries"] == 4
     assert 0 < found["latency"]["rrf"]["p50"] <= found["latency"]["rrf"]["p99"]
     assert found["encoding"]["queries"] == 3
-    assert "p50 ms" in hybrid(idx, *judged).stdout
+    assert "p50 ms" in hybrid(idx, *judged).out
     quiet = hybrid(idx, *judged, "--no-latency", "--json").json
     assert "latency" not in quiet
     assert "encoding" not in quiet
@@ -269,14 +248,14 @@ def test_an_index_of_words_alone(hybrid: Hybrid, words: Path, judged: Judged) ->
     found = hybrid(words, *judged, "--json").json
     assert list(found["systems"]) == ["lexical"]
     assert "encoding" not in found
-    said = hybrid(words, *judged, "--fusion", "rrf", status=2).stderr
+    said = hybrid(words, *judged, "--fusion", "rrf", status=2).err
     assert said == "hybrid: --fusion rrf: this index has no encoder, so there is nothing to fuse\n"
 
 
 def test_judged_says_what_was_never_judged(hybrid: Hybrid, idx: Path, judged: Judged) -> None:
-    shown = " ".join(hybrid(idx, *judged, "--no-latency").stdout.split())
+    shown = " ".join(hybrid(idx, *judged, "--no-latency").out.split())
     assert "Judged@10: documents that nobody judged count as not relevant" in shown
-    shown = hybrid(idx, *judged, "--no-latency", "--measures", "RR@10").stdout
+    shown = hybrid(idx, *judged, "--no-latency", "--measures", "RR@10").out
     assert "nobody judged" not in shown
 
 
@@ -285,7 +264,7 @@ def test_a_report_is_written(hybrid: Hybrid, idx: Path, judged: Judged, tmp_path
     pytest.importorskip("matplotlib")
     page = tmp_path / "new" / "page.html"
     options = ("--measures", "nDCG@10", "--baseline", "lexical", "--report", page)
-    assert str(page) in hybrid(idx, *judged, *options).stdout
+    assert str(page) in hybrid(idx, *judged, *options).out
     written = page.read_text("utf-8")
     assert "nDCG@10" in written
     assert "</html>" in written
@@ -295,9 +274,9 @@ def test_a_report_is_written(hybrid: Hybrid, idx: Path, judged: Judged, tmp_path
 def test_without_the_extra_nothing_is_searched(
     hybrid: Hybrid, idx: Path, judged: Judged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hybrid.encoders.build.find_spec", lambda name: None)
+    monkeypatch.setattr("hybrid.errors.find_spec", lambda name: None)
     monkeypatch.setattr(command, "run_systems", None)
-    said = hybrid(idx, *judged, "--report", tmp_path / "page.html", status=1).stderr
+    said = hybrid(idx, *judged, "--report", tmp_path / "page.html", status=1).err
     assert "pip install 'hybrid-retrieval[report]'" in said
     assert list(tmp_path.iterdir()) == []
 
@@ -307,7 +286,7 @@ def test_a_report_that_cannot_be_written(hybrid: Hybrid, idx: Path, judged: Judg
     pytest.importorskip("matplotlib")
     (tmp_path / "file").write_text("")
     options = ("--report", tmp_path / "file" / "page.html", "--measures", "RR")
-    said = hybrid(idx, *judged, *options, status=1).stderr
+    said = hybrid(idx, *judged, *options, status=1).err
     assert said.startswith(f"hybrid: {tmp_path / 'file' / 'page.html'}: cannot be written: ")
 
 
@@ -340,9 +319,9 @@ def test_what_cannot_be_done_is_one_line_before_anything_is_searched(
     monkeypatch.setattr(command, "run_systems", None)
     monkeypatch.setattr(command, "time_searches", None)
     done = hybrid(idx, *judged, *(option.replace("{run}", str(foreign)) for option in options), status=2)
-    assert says in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert done.stdout == ""
+    assert says in done.err
+    assert done.err.count("\n") == 1
+    assert done.out == ""
 
 
 def test_a_file_whose_name_looks_like_a_named_run_is_that_file(
@@ -354,9 +333,9 @@ def test_a_file_whose_name_looks_like_a_named_run_is_that_file(
 
 
 def test_something_must_be_given(hybrid: Hybrid, idx: Path, judged: Judged, foreign: Path) -> None:
-    assert "nothing to measure" in hybrid(*judged, status=2).stderr
+    assert "nothing to measure" in hybrid(*judged, status=2).err
     for option in ("--fusion", "--mode"):
-        said = hybrid(*judged, "--run", foreign, option, "rrf", status=2).stderr
+        said = hybrid(*judged, "--run", foreign, option, "rrf", status=2).err
         assert said == "hybrid: --mode and --fusion ask an index; give its directory\n"
-    assert "--queries FILE is missing" in hybrid(idx, *judged[2:], status=2).stderr
-    assert "--qrels" in hybrid(idx, *judged[:2], status=2).stderr
+    assert "--queries FILE is missing" in hybrid(idx, *judged[2:], status=2).err
+    assert "--qrels" in hybrid(idx, *judged[:2], status=2).err

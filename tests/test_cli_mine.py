@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,27 +10,10 @@ import numpy as np
 import pytest
 
 from hybrid import Document, Index
-from hybrid.cli import main
 from hybrid.evaluate import mining
+from tests.commands import answer, refusal, run
 from tests.conftest import lines
 from tests.encoder_models import LETTERS, bundle_of_letters
-
-Run = Callable[..., tuple[str, str]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """``hybrid mine``, in this process: what it says, if it ends with ``status``."""
-
-    def ran(*arguments: str | Path | int, status: int = 0) -> tuple[str, str]:
-        monkeypatch.setattr(sys, "argv", ["hybrid", "mine", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        out, err = capsys.readouterr()
-        assert left.value.code == status, (out, err)
-        return out, err
-
-    return ran
 
 
 class Files(NamedTuple):
@@ -65,8 +46,8 @@ def read(file: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in file.read_text().splitlines()]
 
 
-def test_a_line_for_each_judged_pair(files: Files, run: Run, tmp_path: Path) -> None:
-    out, err = run(*files.arguments(tmp_path / "new" / "negatives.jsonl"), "--margin", 0.2)
+def test_a_line_for_each_judged_pair(files: Files, tmp_path: Path) -> None:
+    out, err = run("mine", *files.arguments(tmp_path / "new" / "negatives.jsonl"), "--margin", 0.2)
     rows = read(tmp_path / "new" / "negatives.jsonl")
     assert list(rows[0]) == ["anchor", "positive", "negative_1", "negative_2", "negative_3"]
     assert rows[0]["positive"] == f"title d0\n{files.texts['d0']}"
@@ -79,49 +60,47 @@ def test_a_line_for_each_judged_pair(files: Files, run: Run, tmp_path: Path) -> 
         assert len({positive, *negatives}) == 4
 
 
-def test_counts_for_programs_and_the_same_again(files: Files, run: Run, tmp_path: Path) -> None:
+def test_counts_for_programs_and_the_same_again(files: Files, tmp_path: Path) -> None:
     one, two, other = (tmp_path / f"{name}.jsonl" for name in ("one", "two", "other"))
     options = ["--sampling", "random", "--negatives", "2", "--mode", "vector", "--ranks", "2", "60"]
-    told: dict[str, Any] = json.loads(run(*files.arguments(one), *options, "--seed", 5, "--json")[0])
+    told: dict[str, Any] = answer("mine", *files.arguments(one), *options, "--seed", 5)
     assert told["tuples"] == len(read(one)) == told["queries"]
     assert told["to"] == str(one)
     assert told["candidates"]["eligible"] > 2 * told["tuples"]
-    run(*files.arguments(two), *options, "--seed", 5)
-    run(*files.arguments(other), *options, "--seed", 6)
+    run("mine", *files.arguments(two), *options, "--seed", 5)
+    run("mine", *files.arguments(other), *options, "--seed", 6)
     assert one.read_text() == two.read_text() != other.read_text()
     assert [row["anchor"] for row in read(one)] == [row["anchor"] for row in read(other)]
 
 
-def test_what_cannot_be_done_is_said_in_one_line(files: Files, run: Run, tmp_path: Path) -> None:
+def test_what_cannot_be_done_is_said_in_one_line(files: Files, tmp_path: Path) -> None:
     to = tmp_path / "negatives.jsonl"
     to.write_text("before")
 
     def refused(*options: str | Path | int, status: int = 2) -> str:
-        out, err = run(*files.arguments(to), *options, status=status)
-        assert out == ""
-        assert err.count("\n") == 1
+        said = refusal("mine", *files.arguments(to), *options, status=status)
         assert to.read_text() == "before"
-        return err
+        return said
 
     assert "--ranks 5 6" in refused("--ranks", 5, 6)
     assert "--ranks 0 6" in refused("--ranks", 0, 6)
     assert "--ranks 9 6" in refused("--ranks", 9, 6)
     assert "mode 'sideways' is not known" in refused("--mode", "sideways")
     assert "nothing was mined: 1 queries without a text, 40 positives" in refused("--margin", 1)
-    assert "not a file" in run(*files.arguments(tmp_path), status=1)[1]
+    assert "not a file" in run("mine", *files.arguments(tmp_path), status=1)[1]
     with Index.create(tmp_path / "bare", encoder=None) as index:
         index.add([Document("d1", "kettle")])
     bare = [tmp_path / "bare", *files.arguments(to)[1:]]
-    assert "no encoder" in run(*bare, status=2)[1]
+    assert "no encoder" in run("mine", *bare, status=2)[1]
     assert to.read_text() == "before"
 
 
 def test_what_is_broken_off_leaves_no_file(
-    files: Files, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(one: mining.Tuple) -> str:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(mining.Tuple, "to_json", interrupted)
-    run(*files.arguments(tmp_path / "negatives.jsonl"), status=130)
+    run("mine", *files.arguments(tmp_path / "negatives.jsonl"), status=130)
     assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,14 @@ import pytest
 from hybrid import RRF, Document, Index
 from hybrid.fusion import dump
 from hybrid.settings import Profile
-from tests.test_cli import answer, refusal, run
+from tests.commands import answer, refusal, run
+
+EVIDENCE = {
+    "measure": "nDCG@10",
+    "held out": {"serving": 0.5, "modes": {"hybrid": [1, None]}},
+    "left out": {},
+    "seed": 3,
+}
 
 
 @pytest.fixture
@@ -17,25 +24,31 @@ def path(tmp_path: Path) -> Path:
     path = tmp_path / "idx"
     with Index.create(path, encoder=None) as index:
         index.add([Document("1", "a kettle", "Kettle")])
-        index.install(
-            Profile(fusion=dump(RRF(k=7)), depth=(50, 20), title_boost=0.5), {"measure": "nDCG@10"}
-        )
+        index.install(Profile(fusion=dump(RRF(k=7)), depth=(50, 20), title_boost=0.5), EVIDENCE)
     return path
 
 
 def test_what_serves_is_shown_with_what_spoke_for_it(path: Path) -> None:
-    shown = run("profile", path).stdout
+    shown = run("profile", path).out
     assert shown.startswith("2: RRF(k=7), depth 50 and 20, title boost 0.5\n")
-    assert "measure: nDCG@10" in shown
+    assert shown.splitlines()[2:] == [
+        "measure: nDCG@10",
+        "held out:",
+        "  serving: 0.5",
+        "  modes:",
+        "    hybrid: 1, none",
+        "left out: none",
+        "seed: 3",
+    ]
     assert answer("profile", path)["profile"]["fusion"] == {"method": "rrf", "k": 7}
 
 
 def test_all_are_listed_and_one_is_used_again(path: Path) -> None:
-    listed = run("profile", path, "list").stdout
+    listed = run("profile", path, "list").out
     assert "Rocchio(" in listed
     assert "2*" in listed
-    assert run("profile", path, "use", "1").stdout.startswith("1: Rocchio(")
-    assert "1*" in run("profile", path, "list").stdout
+    assert run("profile", path, "use", "1").out.startswith("1: Rocchio(")
+    assert "1*" in run("profile", path, "list").out
     profiles = answer("profile", path, "list")
     assert profiles["serves"] == 1
     assert [one["number"] for one in profiles["history"]] == [1, 2]

@@ -11,8 +11,10 @@ import pytest
 from hybrid import Candidates, Document, Index
 from hybrid.errors import QueryError
 from hybrid.explanation import Standing
+from hybrid.rerank.calibration import SIGNALS, Calibration, Logistic
 from hybrid.rerank.lambdamart import Columns
 from hybrid.rerank.training import Choice, Judged, train
+from hybrid.settings import Profile
 
 NAMES = ("fused_score", "coverage")
 
@@ -86,6 +88,27 @@ def test_what_is_absent_says_why(index: Index) -> None:
     left = index.explain("wordy", index.search("wordy").hits[1].id, reranker=first)
     assert left.absent == "the reranker leaves it out"
     assert left.fused is not None
+
+
+def test_what_is_not_relevant_enough_says_so(index: Index) -> None:
+    model = Logistic(("similarity",), -9.0, (10.0,), (0.0,), (1.0,))
+    calibration = Calibration(SIGNALS, (model,), 0.25)
+    index.install(Profile(calibration=index.keep_calibration(calibration)))
+    everything = index.search("wordy cd", k=12).hits
+    relevance = {hit.id: hit.relevance for hit in everything}
+    middle = sorted(found for found in relevance.values() if found is not None)[6]
+    shown = {hit.id: hit for hit in index.search("wordy cd", k=12, min_score=middle)}
+    assert 0 < len(shown) < len(everything)
+    for hit in everything:
+        found = index.explain("wordy cd", hit.id, min_score=middle)
+        if hit.id in shown:
+            assert found.final == Standing(shown[hit.id].score, shown[hit.id].rank)
+            assert found.absent is None
+        else:
+            assert found.final is None
+            assert found.fused is not None
+            assert found.absent == f"its relevance {hit.relevance:.4f} is below min_score {middle:g}"
+        assert index.explain("wordy cd", hit.id).absent is None
 
 
 def test_hostile_input_is_an_error_in_one_line(index: Index) -> None:

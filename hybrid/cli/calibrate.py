@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -12,9 +11,9 @@ from rich.table import Table
 
 import hybrid
 from hybrid import corpora
-from hybrid.cli.output import AsJson, bar, identity, out, print_json, table
+from hybrid.cli.judging import QueriesFile, identities, tell_way_back, unless_overtaken
+from hybrid.cli.output import AsJson, Directory, bar, out, print_json, table
 from hybrid.engine import Index
-from hybrid.errors import StorageError
 from hybrid.evaluate.abstention import Point
 from hybrid.evaluate.calibrating import PRECISIONS, Calibrated
 from hybrid.evaluate.calibrating import calibrate as fitted
@@ -24,8 +23,8 @@ from hybrid.types import Mode
 
 
 def calibrate(
-    directory: Annotated[Path, typer.Argument(metavar="DIR")],
-    queries: Annotated[Path, typer.Option(help="BEIR queries.jsonl, or a table of id, tab, text.")],
+    directory: Directory,
+    queries: QueriesFile,
     qrels: Annotated[Path, typer.Option(help="BEIR or TREC judgments.")],
     seed: Annotated[int, typer.Option(min=0, help="Of the folds, and of the queries asked again.")] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Fit and report, install nothing.")] = False,
@@ -51,8 +50,7 @@ def calibrate(
         evidence = {
             "calibrated by": f"hybrid calibrate {hybrid.__version__}",
             "ranks like profile": serves,
-            "queries file": identity(queries),
-            "qrels": identity(qrels),
+            **identities({"queries file": queries, "qrels": qrels}),
             **found.evidence(),
         }
         number = _install(directory, serving, found, evidence)
@@ -61,13 +59,11 @@ def calibrate(
         return
     out.print(_outcome(found, number), style="bold" if number else "", soft_wrap=True)
     if number is not None:
-        out.print(f"back: hybrid profile {shlex.quote(str(directory))} use {serves}", soft_wrap=True)
+        tell_way_back(directory, serves)
 
 
 def _install(directory: Path, serving: Profile, found: Calibrated, evidence: dict[str, object]) -> int:
-    with Index.open(directory) as index:
-        if index.profiles.serving != serving:
-            raise StorageError(f"{directory}: another profile serves by now; calibrate again, for that one")
+    with unless_overtaken(directory, serving, "calibrate again, for that one") as index:
         calibration = index.keep_calibration(found.calibration)
         return index.install(serving.model_copy(update={"calibration": calibration}), evidence)
 

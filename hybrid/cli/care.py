@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.filesize import decimal
 
 from hybrid import damage
-from hybrid.cli.output import AsJson, bar, out, print_json, size, table
+from hybrid.cli.output import AsJson, Directory, bar, out, print_json, size, table
 from hybrid.engine import Index
 from hybrid.settings import Profile
-
-Directory = Annotated[Path, typer.Argument(metavar="DIR")]
 
 
 def verify(

@@ -14,9 +14,8 @@ from hybrid import corpora
 from hybrid.cli.comparing import show, show_changes
 from hybrid.cli.naming import foreign_runs, named_systems
 from hybrid.cli.output import AsJson, Bar, bar, complain, out, print_json
-from hybrid.encoders.build import require
 from hybrid.engine import Index
-from hybrid.errors import InputError
+from hybrid.errors import InputError, require
 from hybrid.evaluate import (
     Comparison,
     Report,

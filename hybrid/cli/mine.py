@@ -10,7 +10,8 @@ from typing import Annotated, cast
 import typer
 
 from hybrid import corpora
-from hybrid.cli.output import AsJson, bar, complain, out, print_json
+from hybrid.cli.judging import QueriesFile
+from hybrid.cli.output import AsJson, Directory, bar, complain, out, print_json
 from hybrid.engine import Index
 from hybrid.errors import InputError
 from hybrid.evaluate.mining import MARGIN, NEGATIVES, RANKS, Mined, Miner
@@ -25,8 +26,8 @@ class Sampling(StrEnum):
 
 
 def mine(
-    directory: Annotated[Path, typer.Argument(metavar="DIR")],
-    queries: Annotated[Path, typer.Option(help="BEIR queries.jsonl, or a table of id, tab, text.")],
+    directory: Directory,
+    queries: QueriesFile,
     qrels: Annotated[Path, typer.Option(help="BEIR or TREC judgments: those to train on.")],
     to: Annotated[Path, typer.Option(metavar="FILE", help="Write JSON lines there.")],
     negatives: Annotated[

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,6 +27,7 @@ from rich.text import Text
 out = Console(highlight=False, markup=False, emoji=False)
 err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
+Directory = Annotated[Path, typer.Argument(metavar="DIR")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
@@ -95,6 +96,22 @@ def identity(file: Path) -> dict[str, str]:
 def size(directory: Path) -> int:
     """The bytes of all files below ``directory``."""
     return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+
+
+def nested(values: Mapping[str, Any], indent: str = "") -> Iterator[str]:
+    """A line for each of ``values``, and indented below it those that it holds itself."""
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield f"{indent}{name}:"
+            yield from nested(value, indent + "  ")
+        else:
+            yield f"{indent}{name}: {_plain(value)}"
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value)) or "none"
+    return "none" if value is None or value == {} else str(value)
 
 
 def table(*columns: str) -> Table:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from hybrid.cli.output import AsJson, out, print_json, table
+from hybrid.cli.output import AsJson, Directory, nested, out, print_json, table
 from hybrid.engine import Index
 from hybrid.errors import QueryError
 from hybrid.settings import Installed, Profiles
@@ -21,7 +20,7 @@ class Action(StrEnum):
 
 
 def profile(
-    directory: Annotated[Path, typer.Argument(metavar="DIR")],
+    directory: Directory,
     action: Annotated[Action, typer.Argument(help="show, list, or use NUMBER")] = Action.SHOW,
     number: Annotated[int | None, typer.Argument(help="Of the profile to use.")] = None,
     as_json: AsJson = False,
@@ -50,8 +49,8 @@ def _json(profiles: Profiles, action: Action) -> Any:
 def _show(installed: Installed) -> None:
     out.print(f"{installed.number}: {installed.profile}", soft_wrap=True)
     out.print(f"installed: {_when(installed)}", style="dim")
-    for name, value in installed.evidence.items():
-        out.print(f"{name}: {value}", style="dim", soft_wrap=True)
+    for line in nested(installed.evidence):
+        out.print(line, style="dim", soft_wrap=True)
 
 
 def _list(profiles: Profiles) -> None:

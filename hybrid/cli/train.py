@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -11,10 +10,21 @@ from rich.table import Table
 
 import hybrid
 from hybrid import corpora
-from hybrid.cli.output import AsJson, complain, identity, out, print_json, stages, table
+from hybrid.cli.judging import (
+    QrelsFile,
+    QueriesFile,
+    TestQrelsFile,
+    figures,
+    identities,
+    outcome,
+    tell_left_out,
+    tell_way_back,
+    unless_overtaken,
+)
+from hybrid.cli.output import AsJson, Directory, out, print_json, stages, table
 from hybrid.engine import Index
-from hybrid.errors import StorageError
-from hybrid.evaluate.learning import LEARNED, MEASURE, Learning, learn
+from hybrid.evaluate.contest import MEASURE
+from hybrid.evaluate.learning import LEARNED, Learning, learn
 from hybrid.evaluate.split import MAX_TRAIN
 from hybrid.settings import Profile
 
@@ -22,12 +32,10 @@ _TOLD = 15  # features
 
 
 def train(
-    directory: Annotated[Path, typer.Argument(metavar="DIR")],
-    queries: Annotated[Path, typer.Option(help="BEIR queries.jsonl, or a table of id, tab, text.")],
-    qrels: Annotated[Path, typer.Option(help="BEIR or TREC judgments: two thirds train, a third judges.")],
-    test_qrels: Annotated[
-        Path | None, typer.Option(help="Judgments that judge instead; then all of --qrels may train.")
-    ] = None,
+    directory: Directory,
+    queries: QueriesFile,
+    qrels: QrelsFile,
+    test_qrels: TestQrelsFile = None,
     max_queries: Annotated[
         int, typer.Option(metavar="N", min=10, help="Train on no more queries; the rest judges, too.")
     ] = MAX_TRAIN,
@@ -67,8 +75,7 @@ def train(
             ablation=ablation,
             progress=progress,
         )
-    for reason, many in found.left_out.items():
-        complain(f"{many:,} judged queries left out: {reason}")
+    tell_left_out(found.left_out)
     if not as_json:
         _show(found)
     files = {"queries": queries, "qrels": qrels, "test_qrels": test_qrels}
@@ -76,9 +83,9 @@ def train(
     if as_json:
         print_json(found.to_json() | {"dry_run": dry_run, "installed": number, "before": before})
         return
-    out.print(_outcome(found, number, dry_run), style="bold" if number else "", soft_wrap=True)
+    out.print(outcome(found.verdict, number), style="bold" if number else "", soft_wrap=True)
     if number is not None:
-        out.print(f"back: hybrid profile {shlex.quote(str(directory))} use {before}", soft_wrap=True)
+        tell_way_back(directory, before)
 
 
 def _install(
@@ -87,11 +94,8 @@ def _install(
     """The number of the profile that serves from now on; None where what serves stays."""
     if found.installs is None:
         return None
-    data = {name: identity(file) for name, file in files.items() if file is not None}
-    evidence = {"chosen by": f"hybrid train {hybrid.__version__}", **data, **found.evidence()}
-    with Index.open(directory) as index:
-        if index.profiles.serving != serving:
-            raise StorageError(f"{directory}: another profile serves by now; train again, against that one")
+    evidence = {"chosen by": f"hybrid train {hybrid.__version__}", **identities(files), **found.evidence()}
+    with unless_overtaken(directory, serving, "train again, against that one") as index:
         if found.verdict.installs != LEARNED:
             return index.install(found.installs, evidence)
         id = index.keep_model(found.model)
@@ -99,7 +103,7 @@ def _install(
 
 
 def _show(found: Learning) -> None:
-    out.print(_systems(found))
+    out.print(figures(found.systems, found.verdict))
     out.print(
         f"{MEASURE}, {found.train:,} train and {found.held_out:,} held-out queries; {LEARNED} on train by "
         "models that did not see the query",
@@ -119,23 +123,6 @@ def _show(found: Learning) -> None:
     out.print()
 
 
-def _systems(found: Learning) -> Table:
-    rows = table("system")
-    for heading in ("train", "held-out", "difference", "95 % interval", "p"):
-        rows.add_column(heading, justify="right")
-    against = found.verdict.challengers[LEARNED].against_incumbent
-    compared = (
-        f"{against.difference:+.4f}",
-        f"{against.low:+.4f} … {against.high:+.4f}",
-        "< .0001" if against.p < 0.0001 else f"{against.p:.4f}",
-    )
-    for name, figures in found.systems.items():
-        shown = compared if name == LEARNED else ("", "", "")
-        style = "" if name == LEARNED else "dim"
-        rows.add_row(name, f"{figures.train:.4f}", f"{figures.held_out:.4f}", *shown, style=style)
-    return rows
-
-
 def _features(found: Learning) -> Table:
     rows = table("feature")
     rows.add_column("share of the gain", justify="right")
@@ -152,11 +139,3 @@ def _ablation(found: Learning) -> Table:
     for group, reached in found.ablation.items():
         rows.add_row(group, f"{reached:.4f}", f"{reached - whole:+.4f}")
     return rows
-
-
-def _outcome(found: Learning, number: int | None, dry_run: bool) -> str:
-    if number is not None:
-        return f"installed as profile {number}: {found.verdict.reason}"
-    if found.installs is not None and dry_run:
-        return f"would be installed: {found.verdict.reason}"
-    return f"refused, the profile stays: {found.verdict.reason}"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
-from hybrid.encoders.build import require
+from hybrid.errors import require
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

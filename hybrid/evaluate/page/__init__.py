@@ -13,7 +13,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from hybrid import __version__
-from hybrid.encoders.build import require
+from hybrid.errors import require
 from hybrid.evaluate.comparison import ALPHA, CONFIDENCE, FLIPS, Comparison
 from hybrid.evaluate.latency import HITS, Latency
 from hybrid.evaluate.page.calibration import DEPTH
