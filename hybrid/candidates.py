@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hybrid.bm25 import LexicalView
+from hybrid.encoders import compose
 from hybrid.forward import han_share, hashes
 from hybrid.fusion import Evidence
 from hybrid.fusion.signals import OF_LISTS
 from hybrid.generation import Snapshot
-from hybrid.rerank import Features, features
+from hybrid.rerank import METADATA, Features, features
 from hybrid.rerank.matching import Asked, matching
-from hybrid.types import Candidates
+from hybrid.types import Candidates, Matrix, Ordinals
 
 BASIC: Final = frozenset(("fused_score", "lexical_score", "lexical_rank", "vector_score", "vector_rank"))
 """What every reranker gets; the rest only one that has ``features`` which name it."""
-METADATA: Final = "metadata."
-"""Before the path of a metadata field that is asked for as a feature."""
+_CONTENT: Final = frozenset(("text", "vector"))
 _digit = re.compile(r"\d")
 
 
@@ -33,29 +34,64 @@ def columns(
     evidence: Evidence,
     wanted: Sequence[str],
 ) -> Features:
-    """float32 (n,) each, aligned with ``fused``, NaN where nothing is known: at least the ``wanted`` ones
-    that there are. Beside ``BASIC`` (see ``hybrid.rerank``) and `matching`:
+    """(n,) each, aligned with ``fused``, NaN where nothing is known: at least those ``wanted`` that there
+    are. ``BASIC``, "text", "vector" and "metadata.PATH" are described in ``hybrid.rerank``; any other name
+    brings, float32 all of them, `matching` and
 
     similarity        the vector leg's score, also of those that it did not rank
     lexical_share     the lexical score by the best one
     vector_gap        how far the similarity lies below the best one
     query_*           the same for all candidates: distinct terms, mean and largest idf, share of Chinese,
                       best score of each leg, and the signals of `hybrid.fusion.signals` about the lists
-    metadata.PATH     the number under each path that is ``wanted``
     """
     found = features(fused, legs)
-    if BASIC.issuperset(wanted):
-        return found
+    fields = [name for name in wanted if name.startswith(METADATA)]
+    if set(wanted) - BASIC - _CONTENT - set(fields):
+        found |= _learned(snapshot, text, terms, fused, legs, evidence, found)
+    if fields:
+        found |= _numbers(snapshot, fused.ordinals, fields)
+    if "text" in wanted:
+        found["text"] = _texts(snapshot, fused.ordinals)
+    if "vector" in wanted:
+        found["vector"] = _vectors(snapshot, fused.ordinals, evidence if len(legs[1]) else None)
+    return found
+
+
+def _numbers(snapshot: Snapshot, ordinals: Ordinals, fields: Sequence[str]) -> Features:
+    known = snapshot.generation.columns(snapshot.count)
+    with np.errstate(over="ignore"):  # 1e300 is infinity in float32
+        return {name: known.numbers(name.removeprefix(METADATA), ordinals) for name in fields}
+
+
+def _texts(snapshot: Snapshot, ordinals: Ordinals) -> NDArray[Any]:
+    made = np.empty(len(ordinals), np.object_)
+    made[:] = [compose(one.title, one.text) for one in snapshot.documents(ordinals.tolist())]
+    return made
+
+
+def _vectors(snapshot: Snapshot, ordinals: Ordinals, evidence: Evidence | None) -> Matrix:
+    """float32 (n, dim); NaN throughout without ``evidence``."""
+    if evidence is None:
+        return np.full((len(ordinals), snapshot.vectors.rows.vectors.shape[1]), np.nan, np.float32)
+    vectors = evidence.vectors(ordinals).copy()
+    vectors[np.isnan(evidence.scores(ordinals))] = np.nan
+    return vectors
+
+
+def _learned(
+    snapshot: Snapshot,
+    text: str | None,
+    terms: Sequence[str],
+    fused: Candidates,
+    legs: Sequence[Candidates],
+    evidence: Evidence,
+    basic: Features,
+) -> Features:
+    """What only learned ranking asks for."""
     n, (lexical, vector) = len(fused), legs
     similar = evidence.scores(fused.ordinals) if len(vector) else np.full(n, np.nan, np.float32)
     best = {"lexical": _first(lexical), "vector": _first(vector)}
     asked = _asked(snapshot.lexical, text or "", terms)
-    found |= {
-        "similarity": similar,
-        "lexical_share": found["lexical_score"] / best["lexical"],
-        "vector_gap": best["vector"] - similar,
-        **matching(asked, snapshot.generation.texts(fused.ordinals.tolist())),
-    }
     of_query = {
         "terms": len(set(terms)),
         "idf_mean": float(asked.idf.mean()) if len(terms) else np.nan,
@@ -65,11 +101,13 @@ def columns(
         "vector_best": best["vector"],
         **{name: signal(*legs) if all(map(len, legs)) else np.nan for name, signal in OF_LISTS.items()},
     }
-    found |= {f"query_{name}": np.full(n, value, np.float32) for name, value in of_query.items()}
-    if fields := [name for name in wanted if name.startswith(METADATA)]:
-        known = snapshot.generation.columns(snapshot.count)
-        found |= {name: known.numbers(name.removeprefix(METADATA), fused.ordinals) for name in fields}
-    return found
+    return {
+        "similarity": similar,
+        "lexical_share": basic["lexical_score"] / best["lexical"],
+        "vector_gap": best["vector"] - similar,
+        **matching(asked, snapshot.generation.texts(fused.ordinals.tolist())),
+        **{f"query_{name}": np.full(n, value, np.float32) for name, value in of_query.items()},
+    }
 
 
 def _first(leg: Candidates) -> float:

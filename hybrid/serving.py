@@ -10,9 +10,10 @@ from typing import Any
 from hybrid import relevance
 from hybrid.generation import Snapshot
 from hybrid.impressions import Impression
-from hybrid.rerank import lambdamart
+from hybrid.rerank import stored
 from hybrid.rerank.calibration import Calibration
 from hybrid.rerank.lambdamart import LambdaMART
+from hybrid.rerank.stored import Storable
 from hybrid.settings import Profile, Profiles, Settings
 from hybrid.store import Store
 
@@ -22,7 +23,7 @@ class Serving:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._learned: dict[str, LambdaMART] = {}
+        self._rerankers: dict[str, Storable] = {}
         self._calibrated: dict[tuple[str, float, Settings], Calibration | None] = {}
 
     @property
@@ -41,12 +42,15 @@ class Serving:
         """Serve with an earlier profile again. SettingsError for a number that there is not."""
         return self._serve(lambda known: known.using(number))
 
-    def keep_model(self, model: LambdaMART) -> str:
-        """Store a learned model, so that a profile can name it as its ``reranker``; returns its id. From
-        now on the index keeps the terms of all documents at hand."""
+    def keep_model(self, model: Storable) -> str:
+        """Store a reranker, so that a profile can name it as its ``reranker``; returns its id. For a
+        LambdaMART the index keeps the terms of all documents at hand from now on. Of a cross-encoder only
+        the model's name is stored: ``pinned`` keeps other weights from serving under it."""
+        body = json.dumps(stored.dump(model))
         with self._store.writing() as generation:
-            generation.keep_forward()
-            return generation.extras.keep_model(json.dumps(lambdamart.dump(model)))
+            if isinstance(model, LambdaMART):
+                generation.keep_forward()
+            return generation.extras.keep_model(body)
 
     def keep_calibration(self, calibration: Calibration) -> str:
         """Store what was fitted on this index as it ranks now, so that a profile can name it as its
@@ -84,14 +88,14 @@ class Serving:
         with self._store.reading() as snapshot:
             yield from map(Impression.from_json, snapshot.generation.extras.logged())
 
-    def _reranker(self, snapshot: Snapshot, profile: Profile) -> LambdaMART | None:
-        """The learned model that a profile names, loaded once."""
+    def _reranker(self, snapshot: Snapshot, profile: Profile) -> Storable | None:
+        """The reranker that a profile names, loaded once."""
         if profile.reranker is None:
             return None
-        if profile.reranker not in self._learned:
-            stored = json.loads(snapshot.generation.extras.model(profile.reranker))
-            self._learned[profile.reranker] = lambdamart.load(stored)
-        return self._learned[profile.reranker]
+        if profile.reranker not in self._rerankers:
+            kept = json.loads(snapshot.generation.extras.model(profile.reranker))
+            self._rerankers[profile.reranker] = stored.load(kept)
+        return self._rerankers[profile.reranker]
 
     def _calibration(self, snapshot: Snapshot, profile: Profile) -> Calibration | None:
         """What says how relevant a hit is, if the profile names it and it counts; loaded once."""
@@ -100,8 +104,8 @@ class Serving:
         settings, extras = snapshot.generation.settings, snapshot.generation.extras
         key = profile.calibration, profile.title_boost, settings
         if key not in self._calibrated:
-            stored = extras.model(profile.calibration)
-            self._calibrated[key] = relevance.load(stored, settings, profile)
+            kept = extras.model(profile.calibration)
+            self._calibrated[key] = relevance.load(kept, settings, profile)
         return self._calibrated[key]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Annotated, Any, Final, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -79,12 +80,16 @@ class Profile(_Frozen):
     depth: Depth | tuple[Depth, Depth] = 100
     title_boost: float = Field(default=0.0, ge=0, le=MAX_BOOST)
     reranker: str | None = None
-    """The learned model that orders the fused candidates: its id in the ledger's table ``models``."""
+    """What orders the fused candidates anew: a stored reranker's id in the ledger's table ``models``."""
     calibration: str | None = None
     """What says how relevant a hit is: likewise an id."""
 
-    def fuse(self) -> Fusion:
+    @cached_property
+    def _fusion(self) -> Fusion:
         return fusion.load(self.fusion)
+
+    def fuse(self) -> Fusion:
+        return self._fusion
 
     def __str__(self) -> str:
         lexical, vector = self.depths

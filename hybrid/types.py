@@ -186,7 +186,8 @@ class Reranker(Protocol):
     """Puts the top candidates of a fused list into a better order."""
 
     def __call__(
-        self, query: str | None, candidates: Candidates, features: Mapping[str, NDArray[np.float32]], /
+        self, query: str | None, candidates: Candidates, features: Mapping[str, NDArray[Any]], /
     ) -> Candidates:
-        """``features``: named columns of shape (len(candidates),), aligned with ``candidates``."""
+        """``features``: named columns of len(candidates) rows, aligned with ``candidates``; see
+        ``hybrid.rerank``."""
         ...

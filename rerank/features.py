@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid.errors import QueryError
+from hybrid.errors import QueryError, SettingsError
+from hybrid.limits import shown
 from hybrid.types import Candidates, Reranker
 
-Features: TypeAlias = dict[str, NDArray[np.float32]]
+Features: TypeAlias = dict[str, NDArray[Any]]
 
+METADATA: Final = "metadata."
+"""Before the path of a metadata field that is asked for as a feature."""
 _LEGS: Final = ("lexical", "vector")
 
 
@@ -23,6 +26,16 @@ def rerank(reranker: Reranker, query: str | None, fused: Candidates, columns: Fe
     if complaint := _complaint(answer, fused):
         raise QueryError(f"reranker {reranker!r:.80}: {complaint}; Candidates.ranked makes a valid one")
     return answer
+
+
+def column(features: Mapping[str, NDArray[Any]], name: str, reranker: Reranker) -> NDArray[Any]:
+    """The column of this name, which ``reranker`` cannot do without. SettingsError where it is missing."""
+    if name not in features:
+        raise SettingsError(
+            f"{reranker!r:.80} needs the feature {shown(name)}, which is made only for a reranker whose "
+            "`features` name it, by an Index"
+        )
+    return features[name]
 
 
 def features(fused: Candidates, legs: Sequence[Candidates]) -> Features:

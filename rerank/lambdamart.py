@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from hybrid.errors import SettingsError
 from hybrid.limits import shown
+from hybrid.rerank.ordering import Values, standard
 from hybrid.types import Candidates
 
 if TYPE_CHECKING:
     from lightgbm import Booster
 
 Columns: TypeAlias = Mapping[str, NDArray[np.float32]]
-Values: TypeAlias = NDArray[np.float64]
 
 VERSION: Final = 1
 """Of the meaning of the features; raised when a column comes to mean something else."""
@@ -69,7 +69,7 @@ class LambdaMART:
     def scores(self, features: Columns) -> Values:
         """float64 (n,): higher is better, comparable within one query."""
         trees = self._trees.predict(self._matrix(features), num_threads=1)
-        return np.asarray(trees, np.float64) + self.base * standard(features)
+        return np.asarray(trees, np.float64) + self.base * standard(features["fused_score"])
 
     def contributions(self, features: Columns) -> dict[str, Values]:
         """What each feature adds to each score, float64 (n,) each, with "fused_score" including the base
@@ -77,7 +77,9 @@ class LambdaMART:
         Global Understanding with Explainable AI for Trees", 2020."""
         found = np.asarray(self._trees.predict(self._matrix(features), num_threads=1, pred_contrib=True))
         columns = dict(zip((*self.features, "bias"), found.T, strict=True))
-        columns["fused_score"] = columns.get("fused_score", 0) + self.base * standard(features)
+        columns["fused_score"] = columns.get("fused_score", 0) + self.base * standard(
+            features["fused_score"]
+        )
         return columns
 
     def importances(self) -> dict[str, float]:
@@ -99,13 +101,6 @@ class LambdaMART:
 def matrix(names: Sequence[str], columns: Columns) -> Values:
     """float64 (n, names), NaN where a feature is not known."""
     return np.column_stack([np.asarray(columns[name], np.float64) for name in names])
-
-
-def standard(columns: Columns) -> Values:
-    """The fused scores of one query as z-scores; 0 where they are equal."""
-    scores = np.asarray(columns["fused_score"], np.float64)
-    deviation = scores.std() if len(scores) else 0.0
-    return (scores - scores.mean()) / deviation if deviation > 1e-9 else np.zeros(len(scores))
 
 
 def dump(model: LambdaMART) -> dict[str, Any]:

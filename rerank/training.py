@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.errors import InputError
-from hybrid.rerank.lambdamart import Columns, LambdaMART, Values, matrix, standard
+from hybrid.rerank.lambdamart import Columns, LambdaMART, matrix
+from hybrid.rerank.ordering import Values, standard
 
 if TYPE_CHECKING:
     from lightgbm import Booster
@@ -25,7 +27,7 @@ CUTOFF: Final = 10
 FOLDS: Final = 5
 _STEP: Final = 10
 _ROUNDS: Final = 200
-_PATIENCE: Final = 40
+_PATIENCE: Final = 60
 _BINS: Final = 63
 _LEAVES_OF_ROWS: Final = 20  # however few there are
 _LEAST_QUERIES: Final = 2 * FOLDS
@@ -44,12 +46,15 @@ _RISING: Final = frozenset(
 class Judged:
     """The candidates of one judged query: their features, ``grades`` float (n,), 0 for an unjudged one, and
     the best DCG that the query allows (``ideal``), documents that no leg found included. Models learn from
-    those that ``trains``, bool (n,), and are measured on all."""
+    those that ``trains``, bool (n,), and are measured on all. No model judges a query of a ``family`` that
+    it learned from; a query without one is its own.
+    """
 
     columns: Columns
     grades: Values
     ideal: float
     trains: NDArray[np.bool_]
+    family: str = ""
 
     @classmethod
     def of(
@@ -58,10 +63,11 @@ class Judged:
         grades: Values,
         all_grades: Sequence[float],
         trains: NDArray[np.bool_] | None = None,
+        family: str = "",
     ) -> Judged:
         best = np.sort(np.maximum(np.asarray(all_grades, np.float64), 0))[::-1]
         chosen = np.ones(len(grades), np.bool_) if trains is None else trains
-        return cls(columns, np.maximum(grades, 0), dcg(best), chosen)
+        return cls(columns, np.maximum(grades, 0), dcg(best), chosen, family)
 
     @property
     def useful(self) -> bool:
@@ -81,9 +87,10 @@ class Choice:
 
 # Without any of the fused score the many documents that no tree tells apart would tie.
 CHOICES: Final = (
-    *(Choice(leaves, 50, 1.0) for leaves in (8, 16, 31)),
-    Choice(16, 50, 0.01),
-    Choice(16, 50, 3.0),
+    Choice(31, 100, 0.01),
+    Choice(16, 300, 0.01),
+    Choice(8, 200, 1.0),
+    Choice(16, 100, 3.0),
 )
 
 
@@ -119,7 +126,7 @@ def train(
             f"{useful} judged queries have a relevant document among their candidates, and another one; "
             f"training needs {_LEAST_QUERIES} at least"
         )
-    folds = _folds(len(queries), seed)
+    folds = _folds(queries, seed)
     best: tuple[float, Choice, int, list[Values]] | None = None
     tried: dict[Choice, float] = {}
     for number, choice in enumerate(choices):
@@ -134,7 +141,7 @@ def train(
     _grow(trees, rounds)
     progress(len(choices) + 1, len(choices) + 1)
     model = LambdaMART(tuple(names), trees.model_to_string(), choice.base)
-    before = mean_ndcg(queries, [standard(query.columns) for query in queries])
+    before = mean_ndcg(queries, [standard(query.columns["fused_score"]) for query in queries])
     return Trained(model, choice, rounds, scores, reached, before, tried)
 
 
@@ -142,13 +149,20 @@ def cross_validated(
     queries: Sequence[Judged], names: Sequence[str], choice: Choice, seed: int = 0
 ) -> float:
     """The mean nDCG@10 of ``choice`` with the features ``names``, of queries by models that did not see
-    them."""
-    _, scores = _validated(queries, names, choice, _folds(len(queries), seed), seed)
+    them nor any of their family."""
+    _, scores = _validated(queries, names, choice, _folds(queries, seed), seed)
     return mean_ndcg(queries, scores)
 
 
-def _folds(size: int, seed: int) -> list[Rows]:
-    return [np.sort(part) for part in np.array_split(np.random.default_rng(seed).permutation(size), FOLDS)]
+def _folds(queries: Sequence[Judged], seed: int) -> list[Rows]:
+    """The queries of each fold: whole families, large ones first, each to the fold that has the fewest."""
+    members: dict[str, list[int]] = defaultdict(list)
+    for row in np.random.default_rng(seed).permutation(len(queries)).tolist():
+        members[queries[row].family or str(row)].append(row)
+    folds: list[list[int]] = [[] for _ in range(FOLDS)]
+    for family in sorted(members.values(), key=len, reverse=True):
+        min(folds, key=len).extend(family)
+    return [np.array(sorted(fold)) for fold in folds]
 
 
 def dcg(grades: Values) -> float:
@@ -230,7 +244,7 @@ def _rows(queries: Sequence[Judged], names: Sequence[str]) -> Values:
 
 
 def _bases(queries: Sequence[Judged], base: float) -> Values:
-    return np.concatenate([base * standard(query.columns) for query in queries])
+    return np.concatenate([base * standard(query.columns["fused_score"]) for query in queries])
 
 
 def _planted(queries: Sequence[Judged], names: Sequence[str], choice: Choice, seed: int) -> Booster:
@@ -260,11 +274,11 @@ def _parameters(
         "lambdarank_truncation_level": 2 * CUTOFF,
         "num_leaves": choice.leaves,
         "min_data_in_leaf": min(choice.least, rows // _LEAVES_OF_ROWS + 1),
-        "learning_rate": 0.1,
-        "feature_fraction": 0.7,
+        "learning_rate": 0.05,
+        "feature_fraction": 0.4,  # of few queries each feature knows some by heart
         "bagging_fraction": 0.8,
         "bagging_freq": 1,
-        "lambda_l2": 1.0,
+        "lambda_l2": 10.0,
         "monotone_constraints": [int(name in _RISING) for name in names],
         "max_bin": _BINS,
         "seed": seed,

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from hybrid import Document, Index
+from hybrid.candidates import BASIC
 from hybrid.query import candidates
 from hybrid.rerank import Features
 from hybrid.rerank.matching import FEATURES
+from hybrid.types import Candidates
 
 DOCUMENTS = [
     Document("a", "steel kettle", "Kettle 3000", {"likes": 7, "day": "1970-01-02"}, [1, 0]),
@@ -77,3 +81,59 @@ def test_one_leg_alone(index: Index) -> None:
     assert np.isnan(meaning["c"]["coverage"])
     assert meaning["c"]["similarity"] == pytest.approx(0.8)
     assert known(index, "unknown", None) == {}
+
+
+def columns_for(index: Index, query: str | None, vector: list[float] | None, *wanted: str) -> Features:
+    """What a reranker that names ``wanted`` is given."""
+    given: list[Features] = []
+
+    class Asking:
+        features = wanted
+
+        def __call__(
+            self, query: str | None, candidates: Candidates, columns: Mapping[str, NDArray[Any]]
+        ) -> Candidates:
+            given.append(dict(columns))
+            return candidates
+
+    index.search(query, vector=vector, reranker=Asking())
+    return given[0]
+
+
+def test_text_and_vector_are_made_where_they_are_asked_for(index: Index) -> None:
+    plain = columns_for(index, "steel kettle", [1, 0])
+    assert set(plain) == BASIC
+    found = columns_for(index, "steel kettle", [1, 0], "text", "vector")
+    assert set(found) == BASIC | {"text", "vector"}
+    texts = found["text"].tolist()
+    assert set(texts) == {"Kettle 3000\nsteel kettle", "a kettle for tea, made of steel", "水壶 不锈钢"}
+    assert found["vector"].dtype == np.float32
+    row = texts.index("a kettle for tea, made of steel")
+    np.testing.assert_allclose(found["vector"][row], [0.8, 0.6], rtol=1e-6)
+
+
+def test_a_vector_that_is_not_known_is_nan(index: Index) -> None:
+    assert np.isnan(columns_for(index, "kettle", None, "vector")["vector"]).all()
+    found = columns_for(index, "nothing kettle", [1, 0], "vector", "text")
+    unknown = found["text"].tolist().index("nothing in common")
+    assert np.isnan(found["vector"][unknown]).all()
+    assert np.isfinite(np.delete(found["vector"], unknown, axis=0)).all()
+
+
+def test_no_candidate_has_empty_columns(index: Index) -> None:
+    found = columns_for(index, "unknown", None, "text", "vector", "metadata.likes", "coverage")
+    assert {len(column) for column in found.values()} == {0}
+
+
+def test_an_index_without_vectors_gives_rows_without_numbers(tmp_path: Path) -> None:
+    with Index.create(tmp_path / "words", encoder=None) as index:
+        index.add([Document("a", "kettle")])
+        assert columns_for(index, "kettle", None, "vector")["vector"].shape == (1, 0)
+
+
+def test_what_costs_is_not_worked_out_for_who_does_not_ask(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hybrid.candidates.matching", None)
+    found = columns_for(index, "steel kettle", [1, 0], "metadata.likes", "vector", "text", "vector_rank")
+    assert set(found) == BASIC | {"metadata.likes", "vector", "text"}

@@ -50,6 +50,10 @@ def test_what_is_not_better_is_refused(challenger: Values) -> None:
     assert (found.outcome, found.installs) == ("not better", None)
 
 
+def test_what_is_worse_is_called_so() -> None:
+    assert verdict(WORSE, LOW_LEG).reason.startswith("tuned is worse than what serves: -0.0")
+
+
 def test_what_changes_nothing_is_refused_in_so_many_words() -> None:
     assert "as much as what serves on each of 120" in verdict(SERVING).reason
 

@@ -1,5 +1,5 @@
-"""The command line: ``hybrid index | delete | reindex | search | evaluate | tune | train | calibrate |
-profile | clicks | mine | verify | stats | compact | backup | restore | export | demo``.
+"""The command line: ``hybrid index | delete | reindex | search | evaluate | tune | train | rerank |
+calibrate | profile | clicks | mine | verify | stats | compact | backup | restore | export | demo``.
 
 Answers go to stdout, progress and complaints to stderr. Exit status: 0 done; 1 it could not be done, or
 the answer is no (``verify`` found damage); 2 what was asked cannot be understood; 130 Ctrl-C; 143 SIGTERM.
@@ -26,6 +26,7 @@ from hybrid.cli import (
     index,
     mine,
     profile,
+    rerank,
     search,
     train,
     tune,
@@ -49,6 +50,7 @@ app.command("search")(search.search)
 app.command("evaluate")(evaluate.evaluate)
 app.command("tune")(tune.tune)
 app.command("train")(train.train)
+app.command("rerank")(rerank.rerank)
 app.command("calibrate")(calibrate.calibrate)
 app.command("profile")(profile.profile)
 app.command("clicks")(clicks.clicks)

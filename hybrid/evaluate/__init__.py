@@ -2,9 +2,9 @@
 TREC files.
 
 `run_systems` asks, `evaluate` measures, `compare` tells differences from luck, `time_searches` takes the
-time, `tune` chooses how an index ranks, `learn` trains a model for it, `calibrate` makes scores mean
-something, `write_run` and `read_run` keep, `judgments` makes judgments of clicks, `Miner` finds hard
-negatives. Nothing here prints.
+time, `tune` chooses how an index ranks, `learn` trains a model for it, `choose` sets another reranker,
+`calibrate` makes scores mean something, `write_run` and `read_run` keep, `judgments` makes judgments of
+clicks, `Miner` finds hard negatives. Nothing here prints.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from hybrid.evaluate.latency import Latency, Timings, time_searches
 from hybrid.evaluate.learning import Learning, learn
 from hybrid.evaluate.measures import depth_of, parse
 from hybrid.evaluate.mining import Mined, Miner
+from hybrid.evaluate.reranking import Reranking, choose
 from hybrid.evaluate.runs import read_run, write_run
 from hybrid.evaluate.scoring import Report, evaluate
 from hybrid.evaluate.tuning import Tuning, tune
@@ -34,6 +35,7 @@ __all__ = [
     "Paired",
     "Propensities",
     "Report",
+    "Reranking",
     "Searchable",
     "System",
     "Timings",
@@ -42,6 +44,7 @@ __all__ = [
     "by_mode",
     "calibrate",
     "changes",
+    "choose",
     "compare",
     "depth_of",
     "evaluate",

@@ -201,6 +201,8 @@ def _not_better(name: str, found: Challenge, challengers: int) -> str:
     against = found.against_incumbent
     if not against.wins + against.losses:
         return f"{name} is worth as much as what serves on each of {against.queries:,} held-out queries"
+    if against.difference < 0 and found.corrected < ALPHA:
+        return f"{name} is worse than what serves: {_figures(found, challengers)}"
     said = f"{name} is not significantly better than what serves: {_figures(found, challengers)}"
     if against.effect < _NEGLIGIBLE:
         return said

@@ -7,62 +7,37 @@ through the `gate`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final
 
 import numpy as np
 
-from hybrid.candidates import METADATA
-from hybrid.errors import InputError
 from hybrid.evaluate import gate
 from hybrid.evaluate.comparison import Values
-from hybrid.evaluate.measures import parse
-from hybrid.evaluate.scoring import evaluate
-from hybrid.evaluate.searchspace import RRF_60, leg
-from hybrid.evaluate.split import MAX_TRAIN, Sample, split
-from hybrid.limits import shown
-from hybrid.rerank import Features
+from hybrid.evaluate.contest import (
+    MEASURE,
+    Contested,
+    Figures,
+    Progress,
+    guards,
+    measured,
+    nothing_found,
+    numbers_missing,
+    silent,
+)
+from hybrid.evaluate.families import by_document
+from hybrid.evaluate.searchspace import RRF_60
+from hybrid.evaluate.split import FOLDS, MAX_TRAIN, Sample, split
+from hybrid.rerank import METADATA, Features
 from hybrid.rerank.lambdamart import LambdaMART
 from hybrid.rerank.matching import FEATURES as MATCHING
-from hybrid.rerank.training import CUTOFF, Choice, Judged, Trained, cross_validated, train
-from hybrid.settings import Profile, Profiles
-from hybrid.types import Qrels, Reranker, Run
+from hybrid.rerank.training import Choice, Judged, Trained, cross_validated, train
+from hybrid.settings import Profile
+from hybrid.types import Qrels
 
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Told the stage, how much of it is done, of how much."""
-
-MEASURE: Final = f"nDCG@{CUTOFF}"
 LEARNED: Final = "lambdamart"
-_LEGS: Final = ("lexical leg", "vector leg")
-_BATCH: Final = 32
 _TOLD: Final = 15  # features, in the evidence
-
-
-class Learnable(Protocol):
-    """What can be trained: an Index."""
-
-    @property
-    def profiles(self) -> Profiles: ...
-
-    def candidates(
-        self, queries: Mapping[str, str], wanted: Sequence[str], /
-    ) -> Iterator[tuple[str, list[str], Features]]: ...
-
-    def run_profiles(
-        self, queries: Mapping[str, str], profiles: Sequence[Profile], /, *, k: int
-    ) -> list[Run]: ...
-
-    def run(self, queries: Mapping[str, str], /, *, k: int, reranker: Reranker) -> Run: ...
-
-
-@dataclass(frozen=True)
-class Figures:
-    """A system's mean on the train (of the model: by models that did not see the query) and on the
-    held-out queries."""
-
-    train: float
-    held_out: float
 
 
 @dataclass(frozen=True)
@@ -97,7 +72,7 @@ class Learning:
         """What is to serve from now on; of "lambdamart" the profile that yet lacks the model's id. None:
         what serves already."""
         name = self.verdict.installs
-        return None if name is None else self.profile if name == LEARNED else _guards()[name]
+        return None if name is None else self.profile if name == LEARNED else guards()[name]
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -139,7 +114,7 @@ class Learning:
 
 
 def learn(
-    index: Learnable,
+    index: Contested,
     queries: Mapping[str, str],
     qrels: Qrels,
     *,
@@ -156,20 +131,20 @@ def learn(
 
     Candidates without a judgment count as not relevant; with ``judged_only`` nothing is learned from them,
     as is right for clicks. ``metadata``: paths of numbers that are features too. ``ablation``: also train
-    without each group of features. Which queries count, and on which side: see `tune`. The same ``seed``
-    gives the same result. Raises InputError where too few queries remain, or no candidate has a number
-    under one of ``metadata``.
+    without each group of features. Which queries count, and on which side: see `tune`; here those that
+    share a relevant document stay together, as far as that can be. The same ``seed`` gives the same result.
+    Raises InputError where too few queries remain, or no candidate has a number under one of ``metadata``.
     """
-    sample, held_out, left_out = split(queries, qrels, test_qrels, seed, max_train)
-    tell = progress or (lambda _stage, _done, _total: None)
+    sample, held_out, left_out = split(queries, qrels, test_qrels, seed, max_train, _families)
+    tell = progress or silent
     profile = index.profiles.serving
     gathered = _gathered(index, sample, metadata, judged_only, tell)
     names = list(gathered[0].columns)
     found = train(gathered, names, seed=seed, progress=lambda *done: tell("training", *done))
     without = _ablation(gathered, names, found.choice, seed, tell) if ablation else {}
-    systems = {"serving": profile, "RRF(60)": RRF_60, **_guards()}
-    before = _values(index, sample, systems, "train queries", tell)
-    judged = _values(index, held_out, systems, "held-out queries", tell, found.model)
+    systems = {"serving": profile, "RRF(60)": RRF_60, **guards()}
+    before = measured(index, sample, systems, "train queries", tell)
+    judged = measured(index, held_out, systems, "held-out queries", tell, {LEARNED: found.model})
     return Learning(
         seed=seed,
         train=len(sample),
@@ -185,14 +160,10 @@ def learn(
         verdict=gate.judge(
             judged["serving"],
             {LEARNED: judged[LEARNED]},
-            {name: judged[name] for name in _LEGS},
+            {name: judged[name] for name in guards()},
             seed=seed,
         ),
     )
-
-
-def _guards() -> dict[str, Profile]:
-    return {name: leg(name.split()[0]) for name in _LEGS}
 
 
 def _figures(
@@ -207,29 +178,36 @@ def _figures(
 
 
 def _gathered(
-    index: Learnable, sample: Sample, metadata: Sequence[str], judged_only: bool, tell: Progress
+    index: Contested, sample: Sample, metadata: Sequence[str], judged_only: bool, tell: Progress
 ) -> list[Judged]:
     """The candidates of each query that has any."""
     fields = list(dict.fromkeys(METADATA + path for path in metadata))
+    families = _families(sample.texts, sample.qrels)
     found = []
     asked = index.candidates(sample.texts, [*MATCHING, *fields])
     for done, (query, ids, columns) in enumerate(asked, 1):
         if ids:
-            found.append(_judged(columns, ids, sample.qrels[query], judged_only))
+            found.append(_judged(columns, ids, sample.qrels[query], judged_only, families[query]))
         tell("features", done, len(sample))
     if not found:
-        raise InputError("no leg finds a candidate for any of the judged queries")
+        raise nothing_found()
     for name in fields:
         if all(np.isnan(query.columns[name]).all() for query in found):
-            path = shown(name.removeprefix(METADATA))
-            raise InputError(f"no candidate has a number under the metadata path {path}")
+            raise numbers_missing(name)
     return found
 
 
-def _judged(columns: Features, ids: Sequence[str], grades: Mapping[str, int], judged_only: bool) -> Judged:
+def _families(texts: Mapping[str, str], qrels: Qrels) -> dict[str, str]:
+    """What neither the held-out part nor a fold may part: trees would learn one by heart for the other."""
+    return by_document(texts, qrels, FOLDS)
+
+
+def _judged(
+    columns: Features, ids: Sequence[str], grades: Mapping[str, int], judged_only: bool, family: str
+) -> Judged:
     own = np.array([grades.get(id, 0) for id in ids], np.float64)
     trains = np.array([id in grades or not judged_only for id in ids], np.bool_)
-    return Judged.of(columns, own, list(grades.values()), trains)
+    return Judged.of(columns, own, list(grades.values()), trains, family)
 
 
 def _group(name: str) -> str:
@@ -254,31 +232,3 @@ def _ablation(
         found[group] = cross_validated(gathered, left, without, seed)
         tell("ablation", done, len(groups))
     return found
-
-
-# Judging, as users ask
-
-
-def _values(
-    index: Learnable,
-    sample: Sample,
-    systems: Mapping[str, Profile],
-    stage: str,
-    tell: Progress,
-    model: LambdaMART | None = None,
-) -> dict[str, Values]:
-    """The nDCG@10 of each query, float64 (queries,), under each of ``systems`` and, as "lambdamart", with
-    the model."""
-    ids = list(sample.texts)
-    parts: dict[str, list[float]] = {}
-    for start in range(0, len(ids), _BATCH):
-        batch = sample.only(ids[start : start + _BATCH])
-        answers = index.run_profiles(batch.texts, list(systems.values()), k=CUTOFF)
-        runs = dict(zip(systems, answers, strict=True))
-        if model is not None:
-            runs[LEARNED] = index.run(batch.texts, k=CUTOFF, reranker=model)
-        measured = evaluate(runs, batch.qrels, parse(MEASURE)).per_query
-        for name in runs:
-            parts.setdefault(name, []).extend(measured[name][MEASURE][id] for id in batch.texts)
-        tell(stage, start + len(batch), len(ids))
-    return {name: np.array(values) for name, values in parts.items()}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil
 from typing import Final, TypeAlias
@@ -13,10 +14,13 @@ from numpy.typing import NDArray
 from hybrid.errors import InputError
 from hybrid.evaluate.asking import answerable
 from hybrid.evaluate.exposures import same
+from hybrid.evaluate.families import by_text
 from hybrid.evaluate.gate import fewest
 from hybrid.types import Qrels
 
 Rows: TypeAlias = NDArray[np.int64]
+Families: TypeAlias = Callable[[Mapping[str, str], Qrels], Mapping[str, str]]
+"""Texts and judgments to query id -> the name of what it must stay together with."""
 
 FOLDS: Final = 5
 MAX_TRAIN: Final = 1000
@@ -40,16 +44,21 @@ class Sample:
 
 
 def split(
-    queries: Mapping[str, str], qrels: Qrels, test_qrels: Qrels | None, seed: int, max_train: int
+    queries: Mapping[str, str],
+    qrels: Qrels,
+    test_qrels: Qrels | None,
+    seed: int,
+    max_train: int,
+    families: Families = by_text,
 ) -> tuple[Sample, Sample, dict[str, int]]:
     """Train, held-out, and why how many were left out.
 
-    Without ``test_qrels`` two thirds of the distinct texts train, at most ``max_train``; the rest is held
-    out. InputError where nothing remains to train on or to hold out.
+    Without ``test_qrels`` two thirds of the distinct texts train, at most ``max_train``, and no family is
+    parted; the rest is held out. InputError where nothing remains to train on or to hold out.
     """
     train, left_out = _usable(queries, qrels)
     if test_qrels is None:
-        chosen = _drawn(train, min(max_train, ceil(len(_texts(train)) * _TRAIN)), seed)
+        chosen = _drawn(train, min(max_train, ceil(len(_texts(train)) * _TRAIN)), seed, families)
         held_out, train = train.only(train.texts.keys() - chosen), train.only(chosen)
     else:
         held_out, without = _usable(queries, test_qrels)
@@ -57,7 +66,7 @@ def split(
         held_out, known = held_out.only(held_out.texts), _texts(held_out)
         clean = train.only(id for id, text in train.texts.items() if same(text) not in known)
         left_out["held out, so not to train on"] = len(train) - len(clean)
-        train = clean.only(_drawn(clean, max_train, seed))
+        train = clean.only(_drawn(clean, max_train, seed, by_text))
         left_out[f"more than {max_train:,} to train on"] = len(clean) - len(train)
     if len(train) < FOLDS or not len(held_out):
         raise InputError(
@@ -75,11 +84,19 @@ def _usable(queries: Mapping[str, str], qrels: Qrels) -> tuple[Sample, dict[str,
     return sample, left_out
 
 
-def _drawn(sample: Sample, size: int, seed: int) -> set[str]:
-    """The queries of so many distinct texts, in whatever order the files had them."""
-    texts = sorted(_texts(sample))
-    chosen = {texts[row] for row in _shuffled(len(texts), seed)[:size]}
-    return {id for id, text in sample.texts.items() if same(text) in chosen}
+def _drawn(sample: Sample, size: int, seed: int, families: Families) -> set[str]:
+    """The queries of so many distinct texts, in whatever order the files had them; a few less, where no
+    family is small enough to fill it."""
+    members: dict[str, set[str]] = defaultdict(set)
+    for id, name in families(sample.texts, sample.qrels).items():
+        members[name].add(id)
+    names, chosen, room = sorted(members), set[str](), size
+    for row in _shuffled(len(names), seed):
+        family = members[names[row]]
+        texts = len({same(sample.texts[id]) for id in family})
+        if texts <= room:
+            chosen, room = chosen | family, room - texts
+    return chosen
 
 
 def _texts(sample: Sample) -> set[str]:

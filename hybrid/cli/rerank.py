@@ -1,0 +1,138 @@
+"""``hybrid rerank``: set a reranker by judged queries, install it if it proves better."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import hybrid
+from hybrid import corpora
+from hybrid.cli.judging import (
+    QrelsFile,
+    QueriesFile,
+    TestQrelsFile,
+    figures,
+    identities,
+    outcome,
+    tell_left_out,
+    tell_way_back,
+    unless_overtaken,
+)
+from hybrid.cli.output import AsJson, Directory, out, print_json, stages
+from hybrid.engine import Index
+from hybrid.errors import InputError
+from hybrid.evaluate.contest import MEASURE
+from hybrid.evaluate.reranking import (
+    Reranking,
+    Settable,
+    choose,
+    cross_encoders,
+    diversities,
+    popularities,
+    recencies,
+)
+from hybrid.evaluate.split import MAX_TRAIN
+from hybrid.settings import Profile
+
+
+def rerank(
+    directory: Directory,
+    queries: QueriesFile,
+    qrels: QrelsFile,
+    test_qrels: TestQrelsFile = None,
+    cross_encoder: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="A cross-encoder: a folder, or a name on the hub.")
+    ] = None,
+    mmr: Annotated[bool, typer.Option("--mmr", help="Maximal marginal relevance, for diversity.")] = False,
+    recency: Annotated[
+        str | None, typer.Option(metavar="PATH", help="A boost for new ones, by a date in the metadata.")
+    ] = None,
+    popularity: Annotated[
+        str | None, typer.Option(metavar="PATH", help="A boost by a number in the metadata.")
+    ] = None,
+    now: Annotated[
+        datetime | None,
+        typer.Option(
+            metavar="DATE", formats=["%Y-%m-%d"], help="The day that --recency is judged as of, not today."
+        ),
+    ] = None,
+    max_queries: Annotated[
+        int, typer.Option(metavar="N", min=5, help="Choose on no more queries; the rest judges, too.")
+    ] = MAX_TRAIN,
+    seed: Annotated[int, typer.Option(min=0, help="Of the split and the tests.")] = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Choose and judge, install nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Choose the settings of one reranker on train queries, judge it on held-out ones, and install it only
+    if it is significantly better than what serves, and not below a leg alone.
+
+    Give one of --cross-encoder, --mmr, --recency, --popularity. It takes the place of a reranker that
+    serves. The exit status is 0 whether it was installed or refused.
+    """
+    settings = _settings(cross_encoder, mmr, recency, popularity, now)
+    texts, judgments = corpora.read_queries(queries), corpora.read_qrels(qrels)
+    testing = None if test_qrels is None else corpora.read_qrels(test_qrels)
+    with Index.open(directory, read_only=True) as index, stages() as progress:
+        before, serving = index.profiles.serves, index.profiles.serving
+        found = choose(
+            index,
+            texts,
+            judgments,
+            settings,
+            seed=seed,
+            test_qrels=testing,
+            max_train=max_queries,
+            progress=progress,
+        )
+    tell_left_out(found.left_out)
+    if not as_json:
+        _show(found)
+    files = {"queries": queries, "qrels": qrels, "test_qrels": test_qrels}
+    number = None if dry_run else _install(directory, serving, found, files)
+    if as_json:
+        print_json(found.to_json() | {"dry_run": dry_run, "installed": number, "before": before})
+        return
+    out.print(outcome(found.verdict, number), style="bold" if number else "", soft_wrap=True)
+    if number is not None:
+        tell_way_back(directory, before)
+
+
+def _settings(
+    cross_encoder: str | None, mmr: bool, recency: str | None, popularity: str | None, now: datetime | None
+) -> list[Settable]:
+    if sum((cross_encoder is not None, mmr, recency is not None, popularity is not None)) != 1:
+        raise InputError("give one of --cross-encoder MODEL, --mmr, --recency PATH, --popularity PATH")
+    if now is not None and recency is None:
+        raise InputError("--now says as of which day --recency is judged; give both")
+    if cross_encoder is not None:
+        return cross_encoders(cross_encoder)
+    if recency is not None:
+        return recencies(recency, None if now is None else now.replace(tzinfo=UTC).timestamp())
+    return diversities() if popularity is None else popularities(popularity)
+
+
+def _install(
+    directory: Path, serving: Profile, found: Reranking, files: dict[str, Path | None]
+) -> int | None:
+    """The number of the profile that serves from now on; None where what serves stays."""
+    if found.installs is None:
+        return None
+    evidence = {"chosen by": f"hybrid rerank {hybrid.__version__}", **identities(files), **found.evidence()}
+    with unless_overtaken(directory, serving, "judge again, against that one") as index:
+        if found.keeps is None:
+            return index.install(found.installs, evidence)
+        id = index.keep_model(found.keeps)
+        return index.install(found.installs.model_copy(update={"reranker": id}), evidence)
+
+
+def _show(found: Reranking) -> None:
+    out.print(figures(found.systems, found.verdict))
+    out.print(
+        f"{MEASURE}, {found.train:,} train and {found.held_out:,} held-out queries; the best of "
+        f"{len(found.tried)} settings on train: {found.reranker!r}; over: {found.profile}",
+        style="dim",
+    )
+    out.print()

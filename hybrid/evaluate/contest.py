@@ -1,0 +1,99 @@
+"""What every contest for an index's serving place shares: who takes part, and what they reach when they
+are asked as users ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeAlias
+
+import numpy as np
+
+from hybrid.errors import InputError
+from hybrid.evaluate.comparison import Values
+from hybrid.evaluate.measures import parse
+from hybrid.evaluate.scoring import evaluate
+from hybrid.evaluate.searchspace import leg
+from hybrid.evaluate.split import Sample
+from hybrid.limits import shown
+from hybrid.rerank import METADATA, Features
+from hybrid.rerank.training import CUTOFF
+from hybrid.settings import Profile, Profiles
+from hybrid.types import Reranker, Run
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Told the stage, how much of it is done, of how much."""
+
+MEASURE: Final = f"nDCG@{CUTOFF}"
+_BATCH: Final = 32
+
+
+class Contested(Protocol):
+    """What has a serving place: an Index."""
+
+    @property
+    def profiles(self) -> Profiles: ...
+
+    def candidates(
+        self, queries: Mapping[str, str], wanted: Sequence[str], /
+    ) -> Iterator[tuple[str, list[str], Features]]: ...
+
+    def run_profiles(
+        self, queries: Mapping[str, str], profiles: Sequence[Profile], /, *, k: int
+    ) -> list[Run]: ...
+
+    def run(self, queries: Mapping[str, str], /, *, k: int, reranker: Reranker) -> Run: ...
+
+
+@dataclass(frozen=True)
+class Figures:
+    """A system's mean on the train (of what was learned: by models that did not see the query) and on the
+    held-out queries."""
+
+    train: float
+    held_out: float
+
+
+def silent(_stage: str, _done: int, _total: int) -> None:
+    """Progress that nobody is told of."""
+
+
+def guards() -> dict[str, Profile]:
+    """What nothing that serves may fall below."""
+    return {f"{name} leg": leg(name) for name in ("lexical", "vector")}
+
+
+def nothing_found() -> InputError:
+    """The error for an index that answers none of the queries."""
+    return InputError("no leg finds a candidate for any of the judged queries")
+
+
+def numbers_missing(feature: str) -> InputError:
+    """The error for a metadata feature that no candidate has."""
+    path = shown(feature.removeprefix(METADATA))
+    return InputError(f"no candidate has a number under the metadata path {path}")
+
+
+def measured(
+    index: Contested,
+    sample: Sample,
+    systems: Mapping[str, Profile],
+    stage: str,
+    tell: Progress,
+    rerankers: Mapping[str, Reranker] | None = None,
+) -> dict[str, Values]:
+    """The nDCG@10 of each query, float64 (queries,), under each of ``systems``, and under what serves with
+    each of ``rerankers`` in the place of its own."""
+    ids = list(sample.texts)
+    parts: dict[str, list[float]] = {}
+    for start in range(0, len(ids), _BATCH):
+        batch = sample.only(ids[start : start + _BATCH])
+        answers = index.run_profiles(batch.texts, list(systems.values()), k=CUTOFF)
+        runs = dict(zip(systems, answers, strict=True))
+        for name, reranker in (rerankers or {}).items():
+            runs[name] = index.run(batch.texts, k=CUTOFF, reranker=reranker)
+        found = evaluate(runs, batch.qrels, parse(MEASURE)).per_query
+        for name in runs:
+            parts.setdefault(name, []).extend(found[name][MEASURE][id] for id in batch.texts)
+        tell(stage, start + len(batch), len(ids))
+    return {name: np.array(values) for name, values in parts.items()}

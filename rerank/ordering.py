@@ -1,0 +1,30 @@
+"""Scores that can be added up, and lists that follow one another."""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybrid.types import Candidates, Ordinals
+
+Values: TypeAlias = NDArray[np.float64]
+
+_STEP: Final = 1e-3
+
+
+def standard(scores: NDArray[Any]) -> Values:
+    """One query's scores (n,) as z-scores; 0 where they are equal."""
+    values = np.asarray(scores, np.float64)
+    deviation = values.std() if len(values) else 0.0
+    return (values - values.mean()) / deviation if deviation > 1e-9 else np.zeros(len(values))
+
+
+def continued(head: Candidates, rest: Ordinals) -> Candidates:
+    """``head``, and then ``rest`` in the order given, by scores that say no more than that."""
+    if not len(head) or not len(rest):
+        return head
+    # In steps, not by their own scores: added to the head's, float32 could make equals of them.
+    lower = float(head.scores[-1]) - _STEP * np.arange(1.0, len(rest) + 1)
+    return Candidates(np.r_[head.ordinals, rest], np.r_[head.scores, lower.astype(np.float32)])
