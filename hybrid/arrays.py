@@ -45,7 +45,10 @@ class Rows:
         """The row numbers of some documents (ascending ordinals), ascending."""
         first = np.searchsorted(self.ordinals, ordinals, "left")
         counts = np.searchsorted(self.ordinals, ordinals, "right") - first
-        return np.repeat(first - np.r_[0, np.cumsum(counts)[:-1]], counts) + np.arange(counts.sum())
+        if (counts == 1).all():
+            return first
+        ends = counts.cumsum()
+        return np.repeat(first - ends + counts, counts) + np.arange(ends[-1] if len(ends) else 0)
 
     def crc(self) -> int:
         """One checksum over the three arrays."""

@@ -45,8 +45,4 @@ def row(ordinal: int, document: Document) -> tuple[int, str, str, str, int]:
 
 
 def _crc(*parts: str) -> int:
-    crc = 0
-    for part in parts:
-        data = part.encode()
-        crc = zlib.crc32(data, zlib.crc32(len(data).to_bytes(8, "little"), crc))
-    return crc
+    return zlib.crc32(b"".join(len(data).to_bytes(8, "little") + data for data in map(str.encode, parts)))

@@ -53,6 +53,13 @@ def similarities(vectors: NDArray[np.float32], query: Scores, metric: Metric) ->
     return np.asarray(np.einsum("ij,j->i", vectors, query))
 
 
+def _firsts(owners: Ordinals) -> NDArray[np.bool_]:
+    """Which rows, bool (n,), are the first of their document in an ascending list."""
+    first = np.ones(len(owners), np.bool_)
+    np.not_equal(owners[1:], owners[:-1], out=first[1:])
+    return first
+
+
 @dataclass(frozen=True)
 class VectorView:
     """The vector leg as of one snapshot: its rows; the graph holds some first part of them or more."""
@@ -107,10 +114,13 @@ class VectorView:
         owners = np.searchsorted(ordinals, self.rows.ordinals[rows])
         vectors = self.rows.vectors[rows]
         scores = similarities(vectors, query, self.metric)
-        starts = np.flatnonzero(np.r_[True, owners[1:] != owners[:-1]])
+        first = _firsts(owners)
+        if first.all():
+            return owners, rows, scores, vectors
+        starts = np.flatnonzero(first)
         best = np.maximum.reduceat(scores, starts)
-        top = np.flatnonzero(scores == np.repeat(best, np.diff(np.r_[starts, len(rows)])))
-        top = top[np.r_[True, owners[top][1:] != owners[top][:-1]]]
+        top = np.flatnonzero(scores == np.repeat(best, np.diff(starts, append=len(rows))))
+        top = top[_firsts(owners[top])]
         return owners[top], rows[top], scores[top], vectors[top]
 
     # -- the three ways
@@ -133,7 +143,7 @@ class VectorView:
             labels = labels[labels < len(self.rows)]
             if allowed is not None:
                 labels = labels[allowed[self.rows.ordinals[labels]]]
-            if len(np.unique(self.rows.ordinals[labels])) >= k:
+            if self._documents(labels) >= k:
                 tail = self._nearest(query, k, self._rows(allowed, min(held, len(self.rows))))
                 return self._rank(query, k, np.concatenate([labels, tail]))
             fetch *= 3
@@ -146,12 +156,16 @@ class VectorView:
         found = self.graph.search(
             query, min(2 * k, int(passing.sum())), lambda label: label < rows and test[label]
         )
-        if found is None or len(np.unique(self.rows.ordinals[found[0]])) < k:
+        if found is None or self._documents(found[0]) < k:
             return self._exact(query, k, self._rows(allowed, 0))
         tail = self._nearest(query, k, self._rows(allowed, rows))
         return self._rank(query, k, np.concatenate([found[0], tail]))
 
     # -- parts of them
+
+    def _documents(self, rows: RowNumbers) -> int:
+        """How many documents some rows are of."""
+        return int(np.count_nonzero(_firsts(np.sort(self.rows.ordinals[rows]))))
 
     def _rows(self, allowed: Mask | None, start: int) -> slice | RowNumbers:
         """The rows from ``start`` on that are allowed."""
@@ -167,8 +181,8 @@ class VectorView:
             scores = 2 * scores - np.einsum("ij,ij->i", vectors, vectors)
         owners = self.rows.ordinals[rows]
         numbers = np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
-        starts = np.flatnonzero(np.r_[True, owners[1:] != owners[:-1]]) if len(owners) else numbers
-        best = np.maximum.reduceat(scores, starts) if len(starts) else scores
+        first = _firsts(owners)
+        best = scores if first.all() else np.maximum.reduceat(scores, np.flatnonzero(first))
         if len(best) <= k:
             return numbers
         # Keep what ties with the k-th up to rounding: the final order is by exact scores and ordinals.
@@ -178,11 +192,13 @@ class VectorView:
 
     def _rank(self, query: Scores, k: int, rows: RowNumbers) -> Candidates:
         """Score ``rows`` one by one, keep each document's best, and sort."""
+        rows = np.sort(rows)  # so the ordinals ascend, too
         scores = similarities(self.rows.vectors[rows], query, self.metric)
-        ordinals, owner = np.unique(self.rows.ordinals[rows], return_inverse=True)
-        best = np.full(len(ordinals), -np.inf, np.float32)
-        np.maximum.at(best, owner, scores)
-        return Candidates.ranked(ordinals, best, k, _FLOOR[self.metric])
+        owners = self.rows.ordinals[rows]
+        first = _firsts(owners)
+        if not first.all():
+            owners, scores = owners[first], np.maximum.reduceat(scores, np.flatnonzero(first))
+        return Candidates.ranked(owners, scores, k, _FLOOR[self.metric])
 
 
 class VectorLeg:
