@@ -220,6 +220,11 @@ def test_what_was_found_is_json(learned: Learning) -> None:
     assert told["verdict"]["installs"] == "lambdamart"
     assert told["systems"]["serving"]["held_out"] == learned.systems["serving"].held_out
     assert told["tried"][str(learned.choice)] == learned.systems["lambdamart"].train
+    figures = learned.systems
+    for name, found in learned.compared.items():
+        gained = figures["lambdamart"].held_out - figures[name].held_out
+        assert told["compared"][name]["difference"] == pytest.approx(gained), name
+        assert found.low < gained < found.high or found.low == found.high == 0
     json.dumps(learned.evidence())
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from hybrid.evaluate import gate
-from hybrid.evaluate.comparison import Values
+from hybrid.evaluate.comparison import Paired, Values, paired
 from hybrid.evaluate.contest import (
     MEASURE,
     Contested,
@@ -46,7 +46,8 @@ class Learning:
     figures, for "serving", "lambdamart" (the ``profile`` with the ``model``), "RRF(60)" and the legs.
     ``train`` and ``held_out`` count queries; ``left_out``: reason -> how many judged queries could not be
     used. ``choice`` and ``rounds`` are what cross-validation chose, ``tried`` the nDCG@10 of each choice;
-    ``ablation``: group of features -> the nDCG@10 without it, where that was asked for.
+    ``ablation``: group of features -> the nDCG@10 without it, where that was asked for. ``compared``: how
+    the model stands to each other system on the held-out queries; the p-values are not corrected.
     """
 
     seed: int
@@ -60,6 +61,7 @@ class Learning:
     tried: dict[str, float]
     systems: dict[str, Figures]
     ablation: dict[str, float]
+    compared: dict[str, Paired]
     verdict: gate.Verdict
 
     @property
@@ -88,6 +90,7 @@ class Learning:
             "systems": {name: vars(figures) for name, figures in self.systems.items()},
             "importances": self.importances,
             "ablation": self.ablation,
+            "compared": {name: vars(found) for name, found in self.compared.items()},
             "verdict": self.verdict.to_json(),
         }
 
@@ -157,6 +160,7 @@ def learn(
         tried={str(choice): reached for choice, reached in found.tried.items()},
         systems=_figures(found, before, judged),
         ablation=without,
+        compared={name: paired(judged[LEARNED], judged[name], seed=seed) for name in systems},
         verdict=gate.judge(
             judged["serving"],
             {LEARNED: judged[LEARNED]},
