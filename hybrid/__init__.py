@@ -80,16 +80,17 @@ _HOMES = {
 }
 _PARTS = {"analyzers", "corpora", "encoders", "errors", "evaluate", "fusion", "rerank", "types"}
 
+if not TYPE_CHECKING:  # with it a type checker would take any name for one of ours
 
-def __getattr__(name: str) -> object:
-    for home, names in _HOMES.items():
-        if name in names.split():
-            value: object = getattr(import_module(home), name)
-            globals()[name] = value
-            return value
-    if name in _PARTS:
-        return import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> object:
+        for home, names in _HOMES.items():
+            if name in names.split():
+                value: object = getattr(import_module(home), name)
+                globals()[name] = value
+                return value
+        if name in _PARTS:
+            return import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

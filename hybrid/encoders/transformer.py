@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.encoders import build
-from hybrid.encoders.bundle import MODEL, TOKENIZER, Bundle, Manifest, Prompts
-from hybrid.encoders.tokens import free, token_offsets
-from hybrid.errors import EncoderFailed, ModelNotFound
+from hybrid.encoders.bundle import MODEL, Bundle, Manifest, Prompts
+from hybrid.encoders.tokens import TOKENIZER, free, token_offsets
+from hybrid.errors import EncoderFailed, ModelNotFound, require
 from hybrid.types import Matrix
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Transformer:
         folder = Path(folder)
         if folder.exists():
             raise EncoderFailed(f"{folder} exists already; choose another folder for the bundle")
-        build.require("exporting a model", "onnx")
+        require("exporting a model", "onnx")
         manifest = self._manifest()
         with build.building(folder) as work:
             build.export(self.model[0].auto_model, work / MODEL)
@@ -108,7 +108,7 @@ class Transformer:
             return self._loaded
 
     def _load(self) -> SentenceTransformer:
-        build.require(f"loading {self._place}", "sentence_transformers")
+        require(f"loading {self._place}", "sentence_transformers")
         folder = self._folder
         with build.quiet(), _bars_off():
             from sentence_transformers import SentenceTransformer
@@ -175,7 +175,7 @@ class Transformer:
 
 def _snapshot(name: str) -> Path:
     """The folder of ``name`` in the hub's cache, downloaded if it is not there yet."""
-    build.require(f"the model {name} from the hub", "sentence_transformers", "huggingface_hub")
+    require(f"the model {name} from the hub", "sentence_transformers", "huggingface_hub")
     from huggingface_hub import snapshot_download
     from huggingface_hub.constants import HF_HUB_CACHE, HF_HUB_OFFLINE
 
