@@ -4,9 +4,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check clean crash power damage fuzz load soak
+.PHONY: demo test check clean crash power damage fuzz load soak bench bench-scale bench-peers
 MINUTES ?= 3
 ROUNDS ?= 500
+DOCUMENTS ?= 1000000
 
 demo: $(READY)
 	$(BIN)/hybrid demo
@@ -34,8 +35,26 @@ damage: $(READY)
 fuzz load soak: $(READY)
 	$(BIN)/python -m tests.durability.$@ --minutes $(MINUTES)
 
+# What it costs: tests/benchmarks/README.md. Results go to build/benchmarks.
+bench: $(READY)
+	HF_HUB_OFFLINE=1 $(BIN)/python -m tests.benchmarks --documents 20000
+
+bench-scale: $(READY)
+	$(BIN)/python -m tests.benchmarks scale --documents $(DOCUMENTS)
+
+bench-peers: .venv-peers/.ready
+	HF_HUB_OFFLINE=1 .venv-peers/bin/python -m tests.benchmarks peers --documents 60000
+
+# Beside the project's environment, which it reads and does not touch.
+.venv-peers/.ready: $(READY) tests/benchmarks/peers.txt
+	$(BIN)/python -m venv --clear .venv-peers
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > \
+		"$$(.venv-peers/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/project.pth"
+	.venv-peers/bin/pip install --quiet --constraint constraints.txt --requirement tests/benchmarks/peers.txt
+	touch $@
+
 clean:
-	rm -rf .venv build dist *.egg-info hybrid-demo
+	rm -rf .venv .venv-peers build dist *.egg-info hybrid-demo
 
 # torch first and alone: with a version already there nothing later replaces it.
 $(READY): pyproject.toml constraints.txt

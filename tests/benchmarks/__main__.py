@@ -1,0 +1,46 @@
+"""``python -m tests.benchmarks legs bare ...``: each prints its tables and writes them to --out."""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Final
+
+# One query, one thread: what a library would do with more is another question.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import typer
+
+from hybrid.cli.output import out
+from tests.benchmarks.house import House, Plan
+
+BENCHES: Final = ("legs", "bare", "batch", "build", "filters", "writing", "cold", "scale", "peers")
+USUAL: Final = BENCHES[:7]
+
+
+def main(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME...", help=f"{', '.join(BENCHES)}.")
+    ] = None,
+    documents: Annotated[int, typer.Option("-n", "--documents", help="Size of the collection.")] = 20_000,
+    queries: Annotated[int, typer.Option(help="Queries of each length.")] = 200,
+    rounds: Annotated[int, typer.Option(help="Times that each query is asked.")] = 7,
+    folder: Annotated[Path, typer.Option("--out", help="Results, and what is built once.")] = Path(
+        "build/benchmarks"
+    ),
+) -> None:
+    """Measure. Without a name: all but scale and peers."""
+    for name in names or USUAL:
+        if name not in BENCHES:
+            raise typer.BadParameter(f"{name} is none of {', '.join(BENCHES)}")
+    house = House(Plan(folder, documents, queries, rounds))
+    for name in names or USUAL:
+        where = "tests.benchmarks.contest" if name == "peers" else f"tests.benchmarks.{name}"
+        report = import_module(where).run(house)
+        report.write(folder)
+        out.print(report.markdown(), markup=False, highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    typer.run(main)
