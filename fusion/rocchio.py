@@ -60,13 +60,13 @@ class Rocchio:
         if not all(map(len, legs)):
             return ranked.top(limit)
         vectors = evidence.vectors(ranked.ordinals)
-        has = np.flatnonzero(vectors.any(axis=1))
+        has = np.flatnonzero(np.einsum("ij,ij->i", vectors, vectors))
         if not len(has):
             return ranked.top(limit)
+        vectors = vectors if len(has) == len(vectors) else vectors[has]
         scores = standardized(ranked.scores.astype(np.float64), noise=_ROUNDING * float(ranked.scores[0]))
-        feedback = np.zeros(len(ranked))
-        feedback[has] = standardized(self._feedback(vectors[has], scores[has]), noise=_ROUNDING)
-        scores += self.share * feedback
+        feedback = standardized(self._feedback(vectors, scores[has]), noise=_ROUNDING)
+        scores[has] += self.share * feedback
         return Candidates.ranked(ranked.ordinals, (scores - scores.min()).astype(np.float32), limit)
 
     def _feedback(self, vectors: NDArray[np.float32], scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -120,7 +120,8 @@ def rankings(
             if profile.title_boost == boost
         }
         lexical, vector = (max(one.depths[leg] for one in asked.values()) for leg in (0, 1))
-        deepest = replace(request, depths=(lexical, vector), title_boost=boost)
+        widest = max((one.ef for one in asked.values() if one.ef is not None), default=None)
+        deepest = replace(request, depths=(lexical, vector), title_boost=boost, ef=widest)
         legs = _both(snapshot, deepest, terms, allowed, lanes)
         evidence = _Evidence(snapshot, request, terms, legs)
         for i, one in asked.items():
@@ -134,7 +135,9 @@ def rankings(
 def _distinct(lists: Iterable[Candidates]) -> Ordinals:
     """All ordinals, ascending. (np.unique would import numpy.ma in the middle of the first query.)"""
     ordinals = np.sort(np.concatenate([one.ordinals for one in lists]))
-    return ordinals[np.diff(ordinals, prepend=-1) > 0]
+    fresh = np.ones(len(ordinals), np.bool_)
+    np.not_equal(ordinals[1:], ordinals[:-1], out=fresh[1:])
+    return ordinals[fresh]
 
 
 def _named(ranked: Candidates, ids: Mapping[int, str]) -> list[tuple[str, float]]:

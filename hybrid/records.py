@@ -30,7 +30,7 @@ def body(id: str, title: str, text: str, metadata: str, crc: int) -> Document:
     """A document from its row, checked. Raises IndexCorrupt."""
     if crc != _crc(id, title, text, metadata):
         raise IndexCorrupt(f"document {id!r} is damaged")
-    return Document(id, text, title, json.loads(metadata))
+    return Document(id, text, title, {} if metadata == "{}" else json.loads(metadata))
 
 
 def row(ordinal: int, document: Document) -> tuple[int, str, str, str, int]:
@@ -45,4 +45,8 @@ def row(ordinal: int, document: Document) -> tuple[int, str, str, str, int]:
 
 
 def _crc(*parts: str) -> int:
-    return zlib.crc32(b"".join(len(data).to_bytes(8, "little") + data for data in map(str.encode, parts)))
+    pieces = []
+    for part in parts:
+        data = part.encode()
+        pieces += (len(data).to_bytes(8, "little"), data)
+    return zlib.crc32(b"".join(pieces))

@@ -57,6 +57,7 @@ class Request:
     fusion: Fusion
     depths: tuple[int, int]
     title_boost: float
+    ef: int | None
     reranker: Reranker | None
     calibration: Calibration | None = None
     min_score: float | None = None
@@ -77,8 +78,14 @@ class Request:
 
     def under(self, profile: Profile, reranker: Reranker | None) -> Request:
         """The same, ranked as ``profile`` says, whose model is ``reranker``."""
-        fusion, depths, boost = profile.fuse(), profile.depths, profile.title_boost
-        return replace(self, fusion=fusion, depths=depths, title_boost=boost, reranker=reranker)
+        return replace(
+            self,
+            fusion=profile.fuse(),
+            depths=profile.depths,
+            title_boost=profile.title_boost,
+            ef=profile.ef,
+            reranker=reranker,
+        )
 
     def fuse(self, legs: Sequence[Candidates], evidence: Evidence) -> Candidates:
         """The legs' answers as one list: of their first ``depth`` each, then, where more hits are wanted,
@@ -180,6 +187,7 @@ class Asker:
             "fusion": fusion or self._profile.fuse(),
             "depths": self._profile.depths if depth is None else (max(k, _count("depth", depth)),) * 2,
             "title_boost": self._profile.title_boost,
+            "ef": self._profile.ef,
             "reranker": self._reranker if reranker is None and fusion is None and served else reranker,
             "calibration": self._calibration,
             "min_score": None if min_score is None else self._least(min_score),

@@ -79,6 +79,9 @@ class Profile(_Frozen):
     fusion: dict[str, Any] = Field(default_factory=lambda: fusion.dump(fusion.Rocchio()))
     depth: Depth | tuple[Depth, Depth] = 100
     title_boost: float = Field(default=0.0, ge=0, le=MAX_BOOST)
+    ef: Depth | None = None
+    """How far the graph looks around: more costs more and finds more. None: as many as `hybrid.vector` has
+    measured that the depth needs. ``hybrid bench`` measures it on the index itself."""
     reranker: str | None = None
     """What orders the fused candidates anew: a stored reranker's id in the ledger's table ``models``."""
     calibration: str | None = None
@@ -95,9 +98,10 @@ class Profile(_Frozen):
         lexical, vector = self.depths
         depth = str(lexical) if lexical == vector else f"{lexical} and {vector}"
         boost = f", title boost {self.title_boost:g}" if self.title_boost else ""
+        ef = f", ef {self.ef}" if self.ef else ""
         learned = f", reranked by model {self.reranker[:12]}" if self.reranker else ""
         calibrated = f", calibrated by {self.calibration[:12]}" if self.calibration else ""
-        return f"{self.fuse()!r}, depth {depth}{boost}{learned}{calibrated}"
+        return f"{self.fuse()!r}, depth {depth}{boost}{ef}{learned}{calibrated}"
 
     @property
     def depths(self) -> tuple[int, int]:

@@ -61,10 +61,20 @@ def _complaint(answer: object, fused: Candidates) -> str | None:
     ordinals, scores = answer.ordinals, answer.scores
     if ordinals.ndim != 1 or ordinals.shape != scores.shape:
         return f"its ordinals and scores have the shapes {ordinals.shape} and {scores.shape}, not one (n,)"
-    if len(np.unique(ordinals)) < len(ordinals) or not np.isin(ordinals, fused.ordinals).all():
+    if not _are_some_of(ordinals, fused.ordinals):
         return "it returned a document twice, or one that it did not get"
     if not np.isfinite(scores).all():
         return "it returned a score that is NaN or infinite"
-    if not np.array_equal(np.lexsort((ordinals, -scores)), np.arange(len(scores))):
+    falls, ties = scores[1:] < scores[:-1], scores[1:] == scores[:-1]
+    if not (falls | (ties & (ordinals[1:] > ordinals[:-1]))).all():
         return "its answer is not sorted, best first with ties by ordinal"
     return None
+
+
+def _are_some_of(ordinals: NDArray[Any], known: NDArray[np.int64]) -> bool:
+    """Whether each stands among ``known``, and only once itself. (``np.isin`` takes three times as long.)"""
+    mine, theirs = np.sort(ordinals), np.sort(known)
+    if (mine[1:] == mine[:-1]).any() or len(mine) > len(theirs):
+        return False
+    place = np.minimum(np.searchsorted(theirs, mine), len(theirs) - 1)
+    return bool((theirs[place] == mine).all())

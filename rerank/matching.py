@@ -16,6 +16,7 @@ Hashes: TypeAlias = NDArray[np.uint32]
 
 _K1: Final = 1.2
 _B: Final = 0.75
+_LAST: Final = np.uint32(0xFFFF)
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def matching(asked: Asked, texts: Texts) -> dict[str, Column]:
     length_*        log(1 + terms) of title and text
     script          how far apart query and candidate are in their shares of Chinese
     """
-    distinct, first = np.unique(asked.terms, return_index=True)
+    distinct, first, order = np.unique(asked.terms, return_index=True, return_inverse=True)
     idf, digits = asked.idf[first].astype(np.float64), asked.digits[first]
     found = _Matches.of(distinct, texts)
     title, whole = found.counts(in_title=True), found.counts()
@@ -78,7 +79,7 @@ def matching(asked: Asked, texts: Texts) -> dict[str, Column]:
         "weighted": _share(held, idf),
         "bm25_title": _bm25(title, idf, texts.titles),
         "bm25_text": _bm25(body, idf, lengths - texts.titles),
-        "bigrams": _bigrams(asked.terms, texts),
+        "bigrams": found.bigrams(order),
         "phrase": _phrase(asked.terms, texts),
         "proximity": found.proximity(held.sum(axis=1)),
         "earliness": 1 / (1 + found.first()),
@@ -111,9 +112,16 @@ class _Matches:
 
     @classmethod
     def of(cls, distinct: Hashes, texts: Texts) -> _Matches:
-        place = np.flatnonzero(np.isin(texts.terms, distinct))
+        # A table of the hashes' last bits first: nearly all terms are none of the query's.
+        likely = np.zeros(_LAST + 1, np.bool_)
+        likely[distinct & _LAST] = True
+        place = np.flatnonzero(likely[texts.terms & _LAST])
+        term = np.searchsorted(distinct, texts.terms[place])
+        same = np.append(distinct, 0)[term] == texts.terms[place]
+        same &= term < len(distinct)
+        place, term = place[same], term[same]
         owner = np.searchsorted(texts.starts, place, "right") - 1
-        return cls(texts, len(distinct), owner, place, np.searchsorted(distinct, texts.terms[place]))
+        return cls(texts, len(distinct), owner, place, term)
 
     def counts(self, in_title: bool = False) -> NDArray[np.int64]:
         """(n, terms): how often each term stands in the candidate, or in its title."""
@@ -145,6 +153,19 @@ class _Matches:
             np.minimum.at(best, self.owner[complete], (self.place - begin + 1)[complete].astype(np.float64))
         return np.where(held > 0, held / best, 0.0)
 
+    def bigrams(self, asked: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(n,): the share of neighbouring pairs of the query (``asked``, its distinct terms in order) that
+        stand as neighbours somewhere; NaN for a query without a pair."""
+        pairs = np.unique(asked[:-1] * self.width + asked[1:])
+        if not len(pairs):
+            return np.full(len(self.texts), np.nan)
+        both = np.flatnonzero(self.place[1:] == self.place[:-1] + 1)
+        both = both[_inside(self.texts, self.place[both], self.owner[both], 2)]
+        here = self.term[both] * self.width + self.term[both + 1]
+        wanted = np.isin(here, pairs)
+        cells = np.unique(self.owner[both[wanted]] * len(pairs) + np.searchsorted(pairs, here[wanted]))
+        return np.bincount(cells // len(pairs), minlength=len(self.texts)) / len(pairs)
+
 
 def _share(held: NDArray[np.bool_], weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """(n,) of (n, terms): the weight that is held of all there is; NaN where there is none."""
@@ -160,23 +181,6 @@ def _bm25(
     return np.asarray(counts * (_K1 + 1) / (counts + norms[:, None]) @ idf)
 
 
-def _bigrams(asked: Hashes, texts: Texts) -> NDArray[np.float64]:
-    pairs = np.unique(_pairs(asked))
-    if not len(pairs):
-        return np.full(len(texts), np.nan)
-    place = np.flatnonzero(np.isin(_pairs(texts.terms), pairs))
-    place = place[_inside(texts, place, 2)]
-    owner = np.searchsorted(texts.starts, place, "right") - 1
-    term = np.searchsorted(pairs, _pairs(texts.terms)[place])
-    cells = np.unique(owner * len(pairs) + term) // len(pairs)
-    return np.bincount(cells, minlength=len(texts)) / len(pairs)
-
-
-def _pairs(terms: Hashes) -> NDArray[np.uint64]:
-    wide = terms.astype(np.uint64)
-    return wide[:-1] << np.uint64(32) | wide[1:]
-
-
 def _phrase(asked: Hashes, texts: Texts, whole_title: bool = False) -> NDArray[np.float64]:
     """(n,): 1 where the query stands as it is, anywhere or as the title; NaN for a query without terms."""
     m = len(asked)
@@ -188,16 +192,18 @@ def _phrase(asked: Hashes, texts: Texts, whole_title: bool = False) -> NDArray[n
         places = texts.starts[rows]
     else:
         places = np.flatnonzero(texts.terms[: len(texts.terms) - m + 1] == asked[0])
-        places = places[_inside(texts, places, m)]
         rows = np.searchsorted(texts.starts, places, "right") - 1
+        inside = _inside(texts, places, rows, m)
+        places, rows = places[inside], rows[inside]
     same = (texts.terms[places[:, None] + np.arange(m)] == asked).all(axis=1)
     found[rows[same]] = 1
     return found
 
 
-def _inside(texts: Texts, place: NDArray[np.int64], width: int) -> NDArray[np.bool_]:
-    """Which stretches of ``width`` terms lie in one field of one candidate."""
-    owner = np.searchsorted(texts.starts, place, "right") - 1
+def _inside(
+    texts: Texts, place: NDArray[np.int64], owner: NDArray[np.int64], width: int
+) -> NDArray[np.bool_]:
+    """Which stretches of ``width`` terms lie in one field of their candidate."""
     border = texts.starts[owner] + texts.titles[owner]
     end = np.where(place < border, border, texts.starts[owner + 1])
     return np.asarray(place + width <= end)
