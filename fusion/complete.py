@@ -30,7 +30,7 @@ def complete(legs: Sequence[Candidates], evidence: Evidence) -> list[Candidates]
 
 
 def _apart(ours: Ordinals, theirs: Ordinals) -> tuple[Ordinals, Ordinals]:
-    """What only the one has and what only the other has. (A third of the time of ``np.setdiff1d`` twice.)"""
+    """What only the one has and what only the other has: one sort, where ``np.setdiff1d`` takes four."""
     everyone = np.concatenate([ours, theirs])
     order = everyone.argsort(kind="stable")
     in_both = everyone[order[1:]] == everyone[order[:-1]]
