@@ -45,7 +45,7 @@ def row(ordinal: int, document: Document) -> tuple[int, str, str, str, int]:
 
 
 def _crc(*parts: str) -> int:
-    pieces = []
+    pieces: list[bytes] = []
     for part in parts:
         data = part.encode()
         pieces += (len(data).to_bytes(8, "little"), data)

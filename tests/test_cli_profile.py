@@ -43,6 +43,12 @@ def test_what_serves_is_shown_with_what_spoke_for_it(path: Path) -> None:
     assert answer("profile", path)["profile"]["fusion"] == {"method": "rrf", "k": 7}
 
 
+def test_an_earlier_one_is_shown_too(path: Path) -> None:
+    earlier = run("profile", path, "show", "1").out
+    assert earlier.startswith("1: Rocchio(")
+    assert answer("profile", path, "show", "1")["number"] == 1
+
+
 def test_all_are_listed_and_one_is_used_again(path: Path) -> None:
     listed = run("profile", path, "list").out
     assert "Rocchio(" in listed
@@ -59,5 +65,6 @@ def test_all_are_listed_and_one_is_used_again(path: Path) -> None:
 def test_what_cannot_be_done_is_said_in_one_line(path: Path, tmp_path: Path) -> None:
     assert "there is no profile 9; there are 1 to 2" in refusal("profile", path, "use", "9")
     assert "use NUMBER" in refusal("profile", path, "use")
-    assert "use NUMBER" in refusal("profile", path, "list", "1")
+    assert "show NUMBER" in refusal("profile", path, "list", "1")
+    assert "there is no profile 3" in refusal("profile", path, "show", "3")
     assert "no index here" in refusal("profile", tmp_path / "none", status=1)

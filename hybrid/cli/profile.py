@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -21,29 +21,28 @@ class Action(StrEnum):
 
 def profile(
     directory: Directory,
-    action: Annotated[Action, typer.Argument(help="show, list, or use NUMBER")] = Action.SHOW,
-    number: Annotated[int | None, typer.Argument(help="Of the profile to use.")] = None,
+    action: Annotated[Action, typer.Argument(help="show [NUMBER], list, or use NUMBER")] = Action.SHOW,
+    number: Annotated[int | None, typer.Argument(help="Of the profile to show or use.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """How the index ranks, all the ways it has ranked so far, or back to one of them."""
-    if (action is Action.USE) != (number is not None):
+    if action is Action.USE and number is None:
         raise QueryError("say: hybrid profile DIR use NUMBER; hybrid profile DIR list shows the numbers")
+    if action is Action.LIST and number is not None:
+        raise QueryError("say: hybrid profile DIR list, or hybrid profile DIR show NUMBER")
     with Index.open(directory, read_only=action is not Action.USE) as index:
-        if number is not None:
+        if action is Action.USE and number is not None:
             index.use(number)
         profiles = index.profiles
+    shown: Profiles | Installed = profiles
+    if action is not Action.LIST:
+        shown = profiles[profiles.serves if number is None else number]
     if as_json:
-        print_json(_json(profiles, action))
-    elif action is Action.LIST:
-        _list(profiles)
+        print_json(shown.model_dump(mode="json"))
+    elif isinstance(shown, Profiles):
+        _list(shown)
     else:
-        _show(profiles[profiles.serves])
-
-
-def _json(profiles: Profiles, action: Action) -> Any:
-    if action is Action.LIST:
-        return profiles.model_dump(mode="json")
-    return profiles[profiles.serves].model_dump(mode="json")
+        _show(shown)
 
 
 def _show(installed: Installed) -> None:
