@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -39,6 +39,9 @@ class Chinese(ScriptAnalyzer):
 
     def han(self, run: str) -> Sequence[Span]:
         return self._segmenter.parts(run)
+
+    def han_terms(self, run: str) -> Iterable[str]:
+        return self._segmenter.terms(run)
 
     def whole(self, text: str) -> Sequence[Span]:
         return self._segmenter.literals.parts(text) if self.user_words else ()

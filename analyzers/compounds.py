@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
 from hybrid.analyzers.normalize import Span
 from hybrid.analyzers.segment import LETTER, MARK
@@ -19,12 +20,20 @@ _MAX_STRETCHES = 4  # a longer alternation (a hash) has no parts that mean anyth
 
 _NUMBER = r"\d++(?:[.,]\d++)*+"  # 3.5, 2.1.3; commas have been checked to stand between thousands
 _WORD = rf"(?:(?!\d){LETTER}[{MARK}]*+)++(?:'(?:(?!\d){LETTER}[{MARK}]*+)++)*+"
-_segment = re.compile(rf"\.net\b|(?:{_NUMBER}|{_WORD}|')++(?:\+\+|\#)?")
-_stretch = re.compile(f"{_NUMBER}|{_WORD}")
 _initials = re.compile(r"[^\W\d_](?:\.[^\W\d_])+")
 _possessive = re.compile(r"'s?$")
 _elision = re.compile(r"[^\W\d_]'(?=\w)")
 _joiners = str.maketrans("", "", "-_,'")
+
+
+@cache
+def _segment() -> re.Pattern[str]:  # this one and the next take 10 ms: not at import
+    return re.compile(rf"\.net\b|(?:{_NUMBER}|{_WORD}|')++(?:\+\+|\#)?")
+
+
+@cache
+def _stretch() -> re.Pattern[str]:
+    return re.compile(f"{_NUMBER}|{_WORD}")
 
 
 def parts(run: str) -> list[Span]:
@@ -38,7 +47,7 @@ def parts(run: str) -> list[Span]:
 
 
 def _forms(run: str) -> Iterator[Span]:
-    segments = list(_segment.finditer(run))
+    segments = list(_segment().finditer(run))
     if 1 < len(segments) <= _MAX_SEGMENTS:
         yield (_possessive.sub("", run).translate(_joiners), 0, len(run))
     for match in segments:
@@ -49,7 +58,7 @@ def _segment_forms(segment: str, offset: int) -> Iterator[Span]:
     yield (segment.translate(_joiners), offset, offset + len(segment))
     if elision := _elision.match(segment):  # l'oreal, o'brien
         yield (segment[elision.end() :].translate(_joiners), offset + elision.end(), offset + len(segment))
-    stretches = list(_stretch.finditer(segment))
+    stretches = list(_stretch().finditer(segment))
     if not _is_a_name(segment) and len(stretches) <= _MAX_STRETCHES:
         for match in stretches:
             yield (match.group().translate(_joiners), offset + match.start(), offset + match.end())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from hashlib import sha256
 from os import PathLike
 from pathlib import Path
@@ -120,7 +121,6 @@ class Literals:
             lengths.setdefault(word[0], set()).add(len(word))
         self._lengths = {first: sorted(known, reverse=True) for first, known in lengths.items()}
         self._first = re.compile(f"[{re.escape(''.join(lengths))}]" if lengths else "(?!)")
-        self._inside_word = re.compile(rf"(?<={LETTER})(?={LETTER})")
 
     def parts(self, text: str) -> list[Span]:
         return [
@@ -140,7 +140,13 @@ class Literals:
 
     def _stands_alone(self, text: str, start: int, end: int) -> bool:
         """Not cut out of a longer word: "ai" is not in "said"."""
-        return not self._inside_word.match(text, start) and not self._inside_word.match(text, end)
+        inside = _inside_word()
+        return not inside.match(text, start) and not inside.match(text, end)
+
+
+@cache
+def _inside_word() -> re.Pattern[str]:
+    return re.compile(rf"(?<={LETTER})(?={LETTER})")
 
 
 def versioned(name: str, user_words: tuple[str, ...]) -> str:

@@ -28,6 +28,9 @@ class English(ScriptAnalyzer):
     def word(self, run: str) -> Sequence[Span]:
         return english_word(run[:LONGEST_WORD])
 
+    def word_terms(self, run: str) -> Sequence[str]:
+        return english_terms(run[:LONGEST_WORD])
+
     def han(self, run: str) -> Sequence[Span]:
         return bigrams(run)
 
@@ -37,6 +40,12 @@ def english_word(run: str) -> tuple[Span, ...]:
     """The forms of a word or compound, stop words left out, words stemmed."""
     stop = stop_words("en")
     return tuple((clip(stem(term)), start, end) for term, start, end in parts(run) if term not in stop)
+
+
+@lru_cache(maxsize=1 << 16)
+def english_terms(run: str) -> tuple[str, ...]:
+    """The terms of ``english_word``."""
+    return tuple(term for term, _, _ in english_word(run))
 
 
 def stem(word: str) -> str:

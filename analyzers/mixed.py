@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -33,6 +33,12 @@ class Mixed(ScriptAnalyzer):
 
     def word(self, run: str) -> Sequence[Span]:
         return _ENGLISH.word(run)
+
+    def word_terms(self, run: str) -> Sequence[str]:
+        return _ENGLISH.word_terms(run)
+
+    def han_terms(self, run: str) -> Iterable[str]:
+        return self._chinese.han_terms(run)
 
     def han(self, run: str) -> Sequence[Span]:
         return self._chinese.han(run)

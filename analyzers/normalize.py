@@ -7,6 +7,7 @@ are kept: kana voicing, Indic vowel signs, Cyrillic й. Every folded character k
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from array import array
 from bisect import bisect_left, bisect_right
@@ -29,6 +30,11 @@ _INTERACTING = (
     r"\u1100-\u11FF\uA960-\uA97F\uD7B0-\uD7FF"  # conjoining jamo
 ) + _RAISED
 
+# These and many more do not, and re finds them ten times faster than regex the others.
+_alone = re.compile(
+    "[\x00-\xac\xae-\xb1\xb4-\xb8\xba-\u02ff\u2010-\u2027\u2030-\u205f\u3000-\u3029\u3040-\u3098"
+    "\u4e00-\u9fff\uff00-\uff9d\uffe0-\uffe6]*"
+)
 _interacting = regex.compile(f"[{_INTERACTING}]")
 _cluster = regex.compile(rf"(?=.[{_INTERACTING}]|[{_INTERACTING}])\X")
 _MAX_CLUSTER = 32  # Unicode's stream-safe format allows 30 marks on a letter; to order more is quadratic
@@ -72,7 +78,7 @@ def fold(text: str) -> Folded:
     """Fold any string at all, in time and memory proportional to its length."""
     if text.isascii():
         return Folded(text.lower())
-    if not _interacting.search(text):
+    if _alone.fullmatch(text) or not _interacting.search(text):
         folded = text.translate(_characters)
         if len(folded) == len(text):
             return Folded(simplify(folded))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 
 from hybrid.analyzers.normalize import Span, fold
 
@@ -18,8 +19,10 @@ UNSPACED = (
 )
 EMOJI = "\u231a\u231b\u23e9-\u23fa\u2600-\u27bf\u2b50\u2b55\U0001f300-\U0001f3fa\U0001f400-\U0001faff"
 # Python's \w leaves out combining marks, without which no Indic word holds together. (Those beyond the
-# basic plane, of historic scripts, would make the pattern three times slower.)
-MARK = "".join(c for c in map(chr, range(0x300, 0x10000)) if unicodedata.category(c)[0] == "M")
+# basic plane, of historic scripts, would make the pattern three times slower; ideographs, Hangul and
+# private use have none.)
+_MARKED = chain(range(0x300, 0x3400), range(0xA000, 0xAC00), range(0xF900, 0x10000))
+MARK = "".join(c for c in map(chr, _MARKED) if unicodedata.category(c)[0] == "M")
 LETTER = rf"[^\W_{HAN}{UNSPACED}]"
 LETTERS = rf"(?:{LETTER}++[{MARK}]*+)++"
 
@@ -52,30 +55,46 @@ class ScriptAnalyzer(ABC):
     def han(self, run: str) -> Sequence[Span]:
         """The terms of a run of Chinese characters."""
 
+    def word_terms(self, run: str) -> Iterable[str]:
+        """``word`` without the places."""
+        return [term for term, _, _ in self.word(run)]
+
+    def han_terms(self, run: str) -> Iterable[str]:
+        """``han`` without the places."""
+        return [term for term, _, _ in self.han(run)]
+
     def whole(self, text: str) -> Sequence[Span]:  # noqa: ARG002
         """Terms that runs by script would break."""
         return ()
 
     def terms(self, text: str) -> list[str]:
         """The terms of ``text`` in order, repeats included."""
-        return [term for term, _, _ in self._spans(fold(text).text)]
+        folded = fold(text).text
+        if whole := self.whole(folded):
+            return [term for term, _, _ in self._merged(folded, whole)]
+        analyse = {"word": self.word_terms, "han": self.han_terms, "unspaced": _pairs, "emoji": _itself}
+        terms: list[str] = []
+        for match in _runs.finditer(folded):
+            terms += analyse[match.lastgroup or ""](match.group())
+        return terms
 
     def spans(self, text: str) -> list[Span]:
         """``terms`` with the characters that each came from: ``text[start:end]``."""
         folded = fold(text)
+        if whole := self.whole(folded.text):
+            return folded.originals(self._merged(folded.text, whole))
         return folded.originals(list(self._spans(folded.text)))
 
-    def _spans(self, text: str) -> Iterable[Span]:
-        """One at a time where that can be: a long text has millions."""
+    def _merged(self, text: str, whole: Sequence[Span]) -> list[Span]:
+        return sorted({*self._spans(text), *whole}, key=lambda span: (span[1], -span[2]))
+
+    def _spans(self, text: str) -> Iterator[Span]:
+        analyse: dict[str, Callable[[str], Sequence[Span]]]
         analyse = {"word": self.word, "han": self.han, "unspaced": bigrams, "emoji": single}
-        spans = (
-            (term, match.start() + start, match.start() + end)
-            for match in _runs.finditer(text)
-            for term, start, end in analyse[match.lastgroup or ""](match.group())
-        )
-        if whole := self.whole(text):
-            return sorted({*spans, *whole}, key=lambda span: (span[1], -span[2]))
-        return spans
+        for match in _runs.finditer(text):
+            at = match.start()
+            for term, start, end in analyse[match.lastgroup or ""](match.group()):
+                yield term, at + start, at + end
 
 
 def bigrams(run: str) -> list[Span]:
@@ -83,6 +102,14 @@ def bigrams(run: str) -> list[Span]:
     units = [match.span() for match in _unit.finditer(run)]
     pairs = zip(units, units[1:] or units, strict=False)
     return [(clip(run[start:end]), start, end) for (start, _), (_, end) in pairs]
+
+
+def _pairs(run: str) -> list[str]:
+    return [term for term, _, _ in bigrams(run)]
+
+
+def _itself(run: str) -> list[str]:
+    return [run]
 
 
 def is_han(text: str) -> bool:

@@ -9,17 +9,19 @@ exact again after compaction.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import tantivy
 
+from hybrid import pruning
 from hybrid.types import Candidates, Mask, Ordinals, Scores
 
 _SLACK: Final = 16
+_MOST_LENGTHS: Final = 10_000
 _TOKENIZER: Final = "terms"
 
 Field: TypeAlias = Literal["terms", "titles"]
@@ -51,16 +53,16 @@ def schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
     # Signed on purpose: deleting by term on an unsigned field silently deletes nothing.
     builder.add_integer_field("ordinal", indexed=True, fast=True)
-    for field in FIELDS:
-        builder.add_text_field(field, tokenizer_name=_TOKENIZER, index_option="freq")
+    for name in FIELDS:
+        builder.add_text_field(name, tokenizer_name=_TOKENIZER, index_option="freq")
     return builder.build()
 
 
 def document(ordinal: int, terms: Terms) -> tantivy.Document:
     made = tantivy.Document()
     made.add_integer("ordinal", ordinal)
-    for field in FIELDS:
-        made.add_text(field, " ".join(terms.of(field)))
+    for name in FIELDS:
+        made.add_text(name, " ".join(terms.of(name)))
     return made
 
 
@@ -74,6 +76,7 @@ class LexicalView:
     """Holds every ordinal below this one."""
     listed: bool = True
     """The files are those of a listing, not only sound each by itself."""
+    _lengths: dict[tuple[Field, str], int] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, index: tantivy.Index, listed: bool) -> LexicalView:
@@ -100,6 +103,17 @@ class LexicalView:
         if (query := self._query(terms, title_boost)) is None:
             return Candidates.none()
         share = 1.0 if allowed is None else max(float(allowed.mean()) if len(allowed) else 0.0, 1e-9)
+        plan = self._plan(terms, title_boost)
+        essential = plan and plan.first((k + _SLACK) / share)
+        while plan and essential:
+            best = self._best(self._parted(plan, essential, title_boost), k, share, allowed)
+            last = float(best.scores[-1]) if 0 < k == len(best) else 0.0
+            if last > plan.rest(essential):
+                return best
+            essential = plan.next(essential, last)
+        return self._best(query, k, share, allowed)
+
+    def _best(self, query: tantivy.Query, k: int, share: float, allowed: Mask | None) -> Candidates:
         most = max(self.searcher.num_docs, 1)
         limit = int(min(most, (k + _SLACK) / share))
         while True:
@@ -137,7 +151,15 @@ class LexicalView:
 
     def frequencies(self, terms: Sequence[str]) -> list[int]:
         """In how many documents each term occurs, the dead that wait for a merge included."""
-        return [self.searcher.doc_freq("terms", term) for term in terms]
+        return [self._length("terms", term) for term in terms]
+
+    def _length(self, field: Field, term: str) -> int:
+        """How many documents have ``term`` in ``field``. It takes a look into every segment, so kept."""
+        if (length := self._lengths.get((field, term))) is None:
+            if len(self._lengths) >= _MOST_LENGTHS:
+                self._lengths.clear()
+            length = self._lengths[field, term] = self.searcher.doc_freq(field, term)
+        return length
 
     def ordinals(self) -> Ordinals:
         """Every ordinal that the index holds alive, ascending."""
@@ -149,12 +171,46 @@ class LexicalView:
         return dict(self.searcher.terms_with_prefix(field, "", tantivy.Query.all_query()))
 
     def _query(self, terms: Sequence[str], title_boost: float = 0.0) -> tantivy.Query | None:
-        counts = Counter(terms).items()
-        queries = [self._clause("terms", term, count) for term, count in counts]
-        if title_boost and self.titled:
-            queries += (self._clause("titles", term, title_boost * count) for term, count in counts)
-        should = [(tantivy.Occur.Should, query) for query in queries]
-        return tantivy.Query.boolean_query(should) if should else None
+        clauses = self._clauses(Counter(terms).items(), title_boost)
+        return _any_of(clauses) if clauses else None
+
+    def _plan(self, terms: Sequence[str], title_boost: float) -> pruning.Plan | None:
+        if self.searcher.num_docs < pruning.LEAST_POSTINGS:
+            return None
+        counts = Counter(terms)
+        if sum(self._length("terms", term) for term in counts) < pruning.LEAST_POSTINGS:
+            return None
+        return pruning.Plan([self._weighed(*one, title_boost) for one in counts.items()])
+
+    def _weighed(self, term: str, count: int, title_boost: float) -> pruning.Term:
+        weights = self._weights(title_boost)
+        lengths = [self._length(field, term) for field, _ in weights]
+        # tantivy's own count of documents includes some of the dead. No ordinal is there twice.
+        idfs = [pruning.idf(length, self.reflects) for length in lengths]
+        weighed = count * sum(weight * idf for (_, weight), idf in zip(weights, idfs, strict=True))
+        return pruning.Term(term, count, sum(lengths), (pruning.K1 + 1.0) * weighed, count * idfs[0])
+
+    def _parted(self, plan: pruning.Plan, essential: int, title_boost: float) -> tantivy.Query:
+        """Who contains one of the ``essential`` rarest terms, scored by all."""
+        counts = [(term.text, term.repeats) for term in plan.terms]
+        query = _any_of(self._clauses(counts[:essential], title_boost))
+        # One in the other: from the union of several, tantivy would read the whole lists of all.
+        for clause in self._clauses(counts[essential:], title_boost):
+            query = tantivy.Query.boolean_query(
+                [(tantivy.Occur.Must, query), (tantivy.Occur.Should, clause)]
+            )
+        return query
+
+    def _clauses(self, counts: Iterable[tuple[str, int]], title_boost: float) -> list[tantivy.Query]:
+        return [
+            self._clause(field, term, weight * count)
+            for field, weight in self._weights(title_boost)
+            for term, count in counts
+        ]
+
+    def _weights(self, title_boost: float) -> list[tuple[Field, float]]:
+        both = title_boost and self.titled
+        return [("terms", 1.0), ("titles", title_boost)] if both else [("terms", 1.0)]
 
     def _clause(self, field: Field, term: str, weight: float) -> tantivy.Query:
         query = tantivy.Query.term_query(self.schema, field, term, "freq")
@@ -170,3 +226,7 @@ def _pass(ordinals: Ordinals, allowed: Mask) -> Mask:
     known = ordinals < len(allowed)
     known[known] = allowed[ordinals[known]]
     return known
+
+
+def _any_of(queries: Sequence[tantivy.Query]) -> tantivy.Query:
+    return tantivy.Query.boolean_query([(tantivy.Occur.Should, query) for query in queries])

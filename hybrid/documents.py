@@ -7,7 +7,7 @@ that differ only in their surrogates would become one.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -266,6 +266,23 @@ def check_vectors(value: Any, metric: Metric, dim: int | None, where: str) -> Ma
     if not len(rows):
         raise DocumentError(f"{where}: no vector in {rows.shape}; give one or more, or vector=None")
     return np.stack([check_vector(row, metric, dim, f"{where}, row {i}") for i, row in enumerate(rows)])
+
+
+def check_alike(values: Sequence[Any], metric: Metric, dim: int | None) -> Matrix | None:
+    """What ``check_vectors`` makes of each of some float arrays of one shape (dim,), float32 (n, dim); None
+    where they are something else, or where it would complain."""
+    if not values or any(type(value) is not np.ndarray for value in values):
+        return None
+    shape, dtype = values[0].shape, values[0].dtype
+    if any(value.shape != shape or value.dtype != dtype for value in values):
+        return None
+    if dtype.kind != "f" or len(shape) != 1 or not 0 < shape[0] <= MAX_DIM or dim not in (None, shape[0]):
+        return None
+    with np.errstate(over="ignore"):
+        rows = np.stack(values).astype(np.float32)
+    if not np.isfinite(rows).all() or (metric == "cosine" and not rows.any(axis=1).all()):
+        return None
+    return unit(rows) if metric == "cosine" else rows
 
 
 def _numbers(value: Any, where: str, error: type[InputError]) -> Matrix:

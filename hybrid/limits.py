@@ -74,7 +74,7 @@ MAX_USER_WORDS: Final = 100_000
 """Words of a user dictionary: 4 s to load, at each opening."""
 
 MAX_USER_WORD: Final = 100
-"""Characters of a user word, once folded: jieba keeps every beginning of it."""
+"""Characters of a user word, once folded."""
 
 # --- messages
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.analyzers import Chinese, English, Mixed, by_name, read_user_dictionary
-from hybrid.analyzers.normalize import _fold_by_cluster, fold
+from hybrid.analyzers.normalize import _alone, _fold_by_cluster, _interacting, fold
 from hybrid.errors import CorpusError, SettingsError
 from hybrid.types import Analyzer
 from tests.contracts.analyzer import TEXTS, AnalyzerContract
@@ -176,6 +176,12 @@ def test_the_short_ways_to_fold_agree_with_the_long_one(text: str) -> None:
     assert short.originals(every) == long.originals(every)
 
 
+def test_characters_that_fold_by_themselves_are_no_neighbours() -> None:
+    neighbours = _interacting.findall("".join(map(chr, range(0x110000))))
+    assert len(neighbours) > 2000
+    assert not [character for character in neighbours if _alone.fullmatch(character)]
+
+
 @pytest.mark.parametrize("name", ["english", "chinese", "mixed"])
 def test_ids_name_the_version(name: str) -> None:
     analyzer = by_name(name)
@@ -238,7 +244,7 @@ from hybrid.analyzers import Mixed
 analyzer = Mixed()
 assert not {"jieba", "opencc", "Stemmer"} & set(sys.modules)
 analyzer.terms("无线耳机 and headphones")
-assert {"jieba", "opencc", "Stemmer"} <= set(sys.modules)
+assert "jieba" not in sys.modules and {"opencc", "Stemmer"} <= set(sys.modules)
 """
     environment = {**os.environ, "TMPDIR": str(tmp_path), "HOME": str(tmp_path), "PYTHONWARNINGS": "error"}
     done = subprocess.run(

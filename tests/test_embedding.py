@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from hybrid.documents import check_passages, check_vector, check_vectors, unit
+from hybrid.documents import check_alike, check_passages, check_vector, check_vectors, unit
 from hybrid.embedding import embed, with_rows
 from hybrid.encoders import HashEncoder
 from hybrid.errors import DocumentError, QueryError
@@ -55,6 +56,59 @@ def with_vectors(documents: Sequence[Document], metric: Any = "cosine") -> list[
     rows = embed(documents, None, metric, 0)
     bounds = np.searchsorted(rows.ordinals, range(len(documents) + 1)).tolist()
     return [with_rows(d, rows[bounds[i] : bounds[i + 1]]) for i, d in enumerate(documents)]
+
+
+@given(
+    arrays.arrays(np.uint32, st.tuples(st.integers(1, 5), st.integers(1, 20))),
+    st.sampled_from(["cosine", "ip", "l2"]),
+    st.sampled_from([np.float16, np.float32, np.float64]),
+)
+def test_vectors_alike_are_what_they_are_one_by_one(bits: Any, metric: Any, dtype: Any) -> None:
+    rows = bits.view(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        vectors = list(rows.astype(dtype))
+    together = check_alike(vectors, metric, None)
+    try:
+        alone = np.concatenate([check_vectors(vector, metric, None, "") for vector in vectors])
+    except DocumentError:
+        assert together is None
+    else:
+        assert together is not None
+        assert together.view(np.uint32).tolist() == alone.view(np.uint32).tolist()
+
+
+@pytest.mark.parametrize(
+    "vectors",
+    [
+        [],
+        [[1.0, 2.0]],
+        [np.ones(2), [1.0, 2.0]],
+        [np.ones(2), np.ones(3)],
+        [np.ones(2), np.ones(2, np.float32)],
+        [np.ones((1, 2))],
+        [np.ones(2, np.int64)],
+        [np.ones(0)],
+        [np.array(["a"])],
+        [np.float32(1)],
+        [np.ones(3)],
+        [np.ma.masked_array([1.0, 2.0], [True, False])],
+    ],
+)
+def test_vectors_that_are_not_alike_are_left_to_the_long_way(vectors: list[Any]) -> None:
+    assert check_alike(vectors, "cosine", 2) is None
+
+
+def test_plain_vectors_give_the_rows_that_others_give() -> None:
+    plain = [
+        Document("a", "red fox", vector=np.array([3.0, 4.0])),
+        Document("b", "words"),
+        Document("c", vector=np.ones(2)),
+    ]
+    others = [replace(d, vector=None if d.vector is None else np.asarray(d.vector)[None]) for d in plain]
+    mine, theirs = embed(plain, None, "cosine", 0), embed(others, None, "cosine", 0)
+    assert mine.vectors.tolist() == theirs.vectors.tolist()
+    assert mine.ordinals.tolist() == theirs.ordinals.tolist() == [0, 2]
+    assert mine.spans.tolist() == theirs.spans.tolist() == [[0, 7], [0, 0]]
 
 
 def test_documents_with_their_rows_embed_to_the_same_rows() -> None:
