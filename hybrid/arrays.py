@@ -12,7 +12,9 @@ import mmap
 import os
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.errors import IndexCorrupt
+from hybrid.files import sync
 from hybrid.types import Matrix, Ordinals
 
 SPACE: Final = "text"
@@ -41,8 +44,23 @@ class Rows:
     def __getitem__(self, part: slice | Ordinals) -> Rows:
         return Rows(self.vectors[part], self.ordinals[part], self.spans[part])
 
+    @cached_property
+    def aligned(self) -> bool:
+        """Whether row i is of document i: every document up to the last of these has one vector."""
+        n = len(self)
+        if n and (self.ordinals[0] != 0 or self.ordinals[-1] != n - 1):
+            return False
+        return bool((self.ordinals[1:] != self.ordinals[:-1]).all())
+
+    @property
+    def windows(self) -> float:
+        """Rows a document, on average and at least one."""
+        return 1.0 if self.aligned else max(1.0, len(self) / (int(self.ordinals[-1]) + 1))
+
     def of(self, ordinals: Ordinals) -> NDArray[np.int64]:
         """The row numbers of some documents (ascending ordinals), ascending."""
+        if self.aligned:
+            return ordinals[: int(np.searchsorted(ordinals, len(self)))]
         first = np.searchsorted(self.ordinals, ordinals, "left")
         counts = np.searchsorted(self.ordinals, ordinals, "right") - first
         if (counts == 1).all():
@@ -50,10 +68,23 @@ class Rows:
         ends = counts.cumsum()
         return np.repeat(first - ends + counts, counts) + np.arange(ends[-1] if len(ends) else 0)
 
+    def put(self, whole: Rows, first: int) -> None:
+        """Write these into ``whole`` at row number ``first`` and on."""
+        part = slice(first, first + len(self))
+        whole.vectors[part], whole.ordinals[part], whole.spans[part] = self.arrays
+
+    @property
+    def arrays(self) -> tuple[Matrix, Ordinals, NDArray[np.int64]]:
+        return self.vectors, self.ordinals, self.spans
+
+    @property
+    def nbytes(self) -> int:
+        return sum(array.nbytes for array in self.arrays)
+
     def crc(self) -> int:
         """One checksum over the three arrays."""
         crc = 0
-        for array in (self.vectors, self.ordinals, self.spans):
+        for array in self.arrays:
             crc = zlib.crc32(np.ascontiguousarray(array).data, crc)
         return crc
 
@@ -73,15 +104,18 @@ class RowFiles:
             path.touch()
 
     def write(self, first: int, rows: Rows) -> None:
-        """Put ``rows`` at row number ``first`` and on and make them durable."""
-        for path, array in zip(self._paths, (rows.vectors, rows.ordinals, rows.spans), strict=True):
+        """Put ``rows`` at row number ``first`` and on; ``sync`` makes them durable."""
+        for path, array in zip(self._paths, rows.arrays, strict=True):
             data = np.ascontiguousarray(array).data.cast("B")
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
             try:
                 _write_all(descriptor, data, first * (len(data) // len(rows)))
-                os.fsync(descriptor)
             finally:
                 os.close(descriptor)
+
+    def sync(self) -> None:
+        for path in self._paths:
+            sync(path)
 
     def copy(
         self, folder: Path, count: int, dim: int, progress: Callable[[float], None] | None = None
@@ -108,6 +142,16 @@ class RowFiles:
             _map(ordinals, np.dtype(np.int64), (count,)),
             _map(spans, np.dtype(np.int64), (count, 2)),
         )
+
+    def read(self, count: int, dim: int) -> Rows:
+        """The same in memory, zeros where the files end before."""
+        rows = Rows(
+            np.zeros((count, dim), np.float32), np.zeros(count, np.int64), np.zeros((count, 2), np.int64)
+        )
+        for path, array in zip(self._paths, rows.arrays, strict=True):
+            with suppress(FileNotFoundError), path.open("rb") as file:
+                file.readinto(array.data.cast("B"))  # type: ignore[attr-defined]
+        return rows
 
 
 def _write_all(descriptor: int, data: memoryview, offset: int) -> None:

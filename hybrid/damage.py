@@ -12,6 +12,7 @@ import numpy as np
 
 from hybrid import database
 from hybrid.arrays import RowFiles, Rows
+from hybrid.checking import disagreements
 from hybrid.directory import Directory, Place
 from hybrid.embedding import with_rows
 from hybrid.errors import CommitsLost, HybridError, IndexCorrupt
@@ -27,7 +28,7 @@ def examine(path: str | os.PathLike[str]) -> list[str]:
     """A line for each thing wrong, and what can be done; none if all is well. Reads everything."""
     try:
         with closing(Store.open(path, read_only=True)) as store, store.reading() as snapshot:
-            damage = list(snapshot.generation.disagreements())
+            damage = list(disagreements(snapshot.generation))
     except IndexCorrupt as error:
         damage = [str(error)]
     return [*damage, _way_out(Directory(path))] if damage else []

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from hybrid.errors import IndexCorrupt, StorageError
+from hybrid.files import sync
 
 _SCHEMA: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -28,8 +29,10 @@ EXTRAS: Final = {
     "forward": "CREATE TABLE forward (ordinal INTEGER PRIMARY KEY, terms BLOB NOT NULL)",
     "models": "CREATE TABLE models (id TEXT PRIMARY KEY, body TEXT NOT NULL)",
     "feedback": "CREATE TABLE feedback (number INTEGER PRIMARY KEY, record TEXT NOT NULL)",
+    "pending": "CREATE TABLE pending (first INTEGER PRIMARY KEY, vectors BLOB NOT NULL, "
+    "ordinals BLOB NOT NULL, spans BLOB NOT NULL)",
 }
-"""Tables that are there once somebody needs them; see ``hybrid.extras``."""
+"""Tables that are there once somebody needs them; see ``hybrid.extras`` and ``hybrid.rowlog``."""
 _OF_THE_MACHINE: Final = {
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_BUSY,
@@ -100,6 +103,14 @@ def writer(path: Path) -> sqlite3.Connection:
     connection = _connect(path, "mode=rw")
     connection.execute("PRAGMA synchronous=FULL")
     return connection
+
+
+def settle(path: Path) -> None:
+    """Make durable what is there: a writer killed inside a COMMIT leaves a batch that lies in the machine's
+    memory only so far, and what follows is built upon it."""
+    for part in (Path(f"{path}-wal"), path, path.parent):
+        if part.exists():
+            sync(part)
 
 
 class _Connection(sqlite3.Connection):

@@ -4,33 +4,36 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
 
 from hybrid import analyzers, forward
 from hybrid.arrays import Rows
-from hybrid.bm25 import FIELDS, Field, LexicalView, Terms
+from hybrid.bm25 import LexicalView, Terms
 from hybrid.columns import Columns
 from hybrid.embedding import with_rows
-from hybrid.errors import CommitsLost, IndexCorrupt, IndexMismatch
+from hybrid.errors import CommitsLost, IndexCorrupt, IndexMismatch, InputError
 from hybrid.extras import Extras
 from hybrid.filters import Filter
 from hybrid.ledger import Commit, Ledger
 from hybrid.lexical import LexicalLeg
+from hybrid.limits import shown
 from hybrid.rerank.matching import Texts
 from hybrid.settings import Profiles, Settings
-from hybrid.types import Analyzer, Document, Mask, Ordinals
+from hybrid.types import Analyzer, Document, Mask, Ordinals, Wait
 from hybrid.vector import VectorLeg, VectorView
 
 _log = logging.getLogger(__name__)
 
 _STEP = 1000  # documents a step
+_OWED = 10_000  # documents; with more, a commit waits for the lexical leg
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,23 @@ class Snapshot:
                 yield with_rows(document, rows[rows.of(np.array([ordinal]))])
 
 
+def check_wait(wait: Wait) -> None:
+    if wait not in ("searchable", "durable"):
+        raise InputError(f"wait={shown(wait)} is not known; one of 'searchable', 'durable'")
+
+
+@dataclass(frozen=True)
+class _Owed:
+    """What one commit leaves to the lexical leg, and the state that it made."""
+
+    first: int
+    terms: list[Terms]
+    deaths: list[int]
+    seq: int
+    count: int
+    rows: Rows
+
+
 class Generation:
     """The ledger, legs and columns in ``folder``. One writer or any number of readers."""
 
@@ -83,7 +103,7 @@ class Generation:
         read_only: bool = False,
     ) -> None:
         self.folder = folder
-        self._read_only = read_only
+        self.read_only = read_only
         self._given = analyzer
         self._columns = Columns()
         self._columned = 0  # ordinals that are in the columns
@@ -92,7 +112,9 @@ class Generation:
         self._held_by = 0
         self._seen = (0, 0)  # of the lexical leg's listing
         self._retired = self._finish = False
-        self._behind = True  # the lexical leg or the snapshot may lack what the ledger has
+        self._projecting = threading.RLock()  # taken after the right to commit, if both
+        self._owed: deque[_Owed] = deque()  # committed; the lexical leg is to follow
+        self.failed = False  # a commit or its projection: what is owed is no longer known
         with ExitStack() as opened:
             self.ledger = Ledger(folder, read_only=read_only)
             opened.callback(self.ledger.close)
@@ -107,7 +129,6 @@ class Generation:
             if not read_only:
                 self._catch_up()
             self.snapshot = self._look()
-            self._behind = False
             opened.pop_all()
 
     @classmethod
@@ -139,7 +160,7 @@ class Generation:
         is between its two commits) is left for the next look.
         """
         lexical = self.lexical.view()
-        if self._read_only:
+        if self.read_only:
             self.ledger.refresh()
             if not lexical.listed:
                 self._check(lexical)
@@ -154,7 +175,7 @@ class Generation:
 
     def refresh(self) -> Snapshot:
         """The newest snapshot; a reader looks whether other processes have committed."""
-        if self._read_only:
+        if self.read_only:
             with self._look_lock:
                 if self.ledger.refresh() or self._lagging():
                     new = self._look()
@@ -187,16 +208,51 @@ class Generation:
         rows: Rows | None = None,
         deleted: Iterable[str] = (),
         after: int = -1,
-    ) -> Commit:
-        """Make a batch durable, project it, publish it; see ``Ledger.commit``."""
+        wait: Wait = "searchable",
+    ) -> None:
+        """Make a batch durable (see ``Ledger.commit``); project and publish it, or leave that to the next
+        ``project``. The caller is the only one who commits."""
         terms = [self.terms(document) for document in documents]
         self.recover()
-        self._behind = True
-        also = self.extras.keeps(lambda: self._forward(documents, terms))
-        commit = self.ledger.commit(documents, rows, deleted, after, also)
-        self.lexical.apply(commit.first, terms, self._deaths(commit))
-        self._publish()
-        return commit
+        try:
+            also = self.extras.keeps(lambda: self._forward(documents, terms))
+            commit = self.ledger.commit(documents, rows, deleted, after, also)
+            state = commit.seq, self.ledger.lifetimes.count, self.ledger.rows
+            self._owed.append(_Owed(commit.first, terms, self._deaths(commit), *state))
+        except BaseException:
+            self.failed = True
+            raise
+        if wait == "searchable" or sum(len(owed.terms) for owed in list(self._owed)) > _OWED:
+            self.settle()
+
+    @property
+    def owes(self) -> bool:
+        """Whether something committed is not searchable yet."""
+        return self.failed or bool(self._owed)
+
+    def settle(self) -> None:
+        """On return all that was committed is searchable. The caller is the only one who commits."""
+        self.project()
+        self.recover()
+
+    def project(self) -> None:
+        """Apply what is owed to the lexical leg, all in one of its commits, and publish it. Does nothing
+        after a failure, which is for ``recover``. Commits may go on beside it."""
+        with self._projecting:
+            owed = list(self._owed)
+            if self.failed or not owed:
+                return
+            try:
+                terms = chain.from_iterable(one.terms for one in owed)
+                self.lexical.apply(owed[0].first, terms, [death for one in owed for death in one.deaths])
+                last = owed[-1]
+                vectors = self.vector.view(last.rows)
+                self.snapshot = Snapshot(last.seq, last.count, self.lexical.view(), vectors, self)
+                for _ in owed:
+                    self._owed.popleft()
+            except BaseException:
+                self.failed = True
+                raise
 
     def _forward(self, documents: Sequence[Document], terms: Sequence[Terms]) -> dict[int, bytes]:
         made = zip(count(self.ledger.lifetimes.count), documents, terms, strict=False)
@@ -204,6 +260,7 @@ class Generation:
 
     def keep_forward(self, progress: Callable[[float], None] = lambda _: None) -> None:
         """Have the table ``forward``, with a row for every living document, from now on."""
+        self.settle()
         self.extras.keep_forward({})
         live = np.flatnonzero(self.snapshot.live)
         for start in range(0, len(live), _STEP):
@@ -224,14 +281,14 @@ class Generation:
             yield ordinal, forward.packed(ordinal, self.terms(document), document.text)
 
     def recover(self) -> None:
-        """After a commit that failed half-way: find out what is durable, project it, publish it."""
-        if self._behind:
-            self._catch_up()
-            self._publish()
-
-    def _publish(self) -> None:
-        self.snapshot = self._look()
-        self._behind = False
+        """After a failure half-way: find out what is durable, project it, publish it. The caller is the
+        only one who commits."""
+        if self.failed:
+            with self._projecting:
+                self._catch_up()
+                self.snapshot = self._look()
+                self._owed.clear()
+                self.failed = False
 
     def _deaths(self, commit: Commit) -> list[int]:
         """Whom the lexical leg lets go now: who died, and the largest ordinal of before if it was dead."""
@@ -288,54 +345,15 @@ class Generation:
         held[-1:] = True
         return np.flatnonzero(held)
 
-    # -- checking
-
-    def disagreements(self) -> Iterator[str]:
-        """Where ledger, legs and vectors contradict one another: one line each."""
-        snapshot = self.snapshot
-        yield from self.ledger.check()
-        held, expected = snapshot.lexical.ordinals(), np.flatnonzero(snapshot.live)
-        if len(missing := np.setdiff1d(expected, held)):
-            yield f"lexical leg: lacks {len(missing)} documents, the first with ordinal {missing[0]}"
-        if len(excess := self._excess(snapshot, np.setdiff1d(held, expected))):
-            yield f"lexical leg: holds {len(excess)} documents too many, the first with ordinal {excess[0]}"
-        for field in FIELDS if snapshot.lexical.titled else FIELDS[:1]:
-            yield from self._vocabulary(snapshot.lexical, field, held)
-        strangers = self.ledger.rows.ordinals >= self.ledger.lifetimes.count
-        if strangers.any():
-            yield f"vectors: {int(strangers.sum())} rows belong to no document"
-        yield from self.vector.disagreements(self.ledger.rows)
-
-    def _excess(self, snapshot: Snapshot, dead: Ordinals) -> Ordinals:
-        """Of what the lexical leg holds and does not live: all but the largest ordinal. A reader beside a
-        crashed writer knows that the dead have yet to go."""
-        return dead[dead >= snapshot.count] if self._read_only else dead[dead != snapshot.count - 1]
-
-    def _vocabulary(self, view: LexicalView, field: Field, held: Ordinals) -> Iterator[str]:
-        """Analyse every document again; each term must have the same document frequency in the leg."""
-        expected: dict[str, int] = {}
-        try:
-            for first in range(0, len(held), _STEP):
-                for document in self.ledger.documents(held[first : first + _STEP]):
-                    for term in set(self.terms(document).of(field)):
-                        expected[term] = expected.get(term, 0) + 1
-        except IndexCorrupt:
-            return  # the ledger's own complaint says more
-        actual = view.vocabulary(field)
-        if wrong := [
-            term for term in expected.keys() | actual.keys() if expected.get(term) != actual.get(term)
-        ]:
-            yield f"lexical leg: {len(wrong)} {field} disagree with the documents, such as {min(wrong)!r}"
-
     def repair(self) -> None:
         """Build every projection again from the ledger."""
         if not self.ledger.certain:
             self.ledger.refresh()
-        self.vector.wipe()
-        self.lexical.renew()
-        self._behind = True
-        self._catch_up()
-        self._publish()
+        with self._projecting:
+            self.failed = True
+            self.vector.wipe()
+            self.lexical.renew()
+            self.recover()
 
     # -- leaving
 

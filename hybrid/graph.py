@@ -29,9 +29,9 @@ from hybrid.types import Matrix, Metric, Scores
 
 M: Final = 16
 EF_CONSTRUCTION: Final = 200
-EF_SEARCH: Final = 200
+EF_SEARCH: Final = 512
 MANIFEST: Final = "graph.json"
-_SLICE: Final = 16  # rows inserted between two chances for a search: some 10 ms
+_SLICE: Final = 4  # rows inserted between two chances for a search: some 3 ms
 
 
 class Graph:
@@ -66,29 +66,32 @@ class Graph:
             self._index.resize_index(capacity)
         else:
             self._index.init_index(capacity, M=M, ef_construction=EF_CONSTRUCTION)
-            self._index.set_ef(EF_SEARCH)
         self._capacity = capacity
 
-    def search(
-        self, query: Scores, k: int, allowed: Callable[[int], bool] | None = None
-    ) -> tuple[NDArray[np.int64], int] | None:
-        """Up to ``k`` row numbers near ``query``, and how many rows the graph then held; None where the
-        filter left hnswlib with fewer than it was asked for (it raises, and cannot return what it has)."""
-        with self._gate.shared():
+    def search(self, query: Scores, k: int, ef: int) -> tuple[NDArray[np.int64], Scores, int] | None:
+        """Up to ``k`` row numbers near ``query``, nearest first, their distances (1 - the inner product, or
+        the squared Euclidean one), and how many rows the graph then held. None where hnswlib reaches fewer
+        rows than it has and was asked for: it raises, and cannot return what it has.
+
+        hnswlib keeps ``ef`` with the index, not the search: of two searches at the same time that want
+        different ones, one may look as far as the other wanted, and be less sure or slower for once.
+        """
+        with self._gate:
             rows = self.rows
             if not rows:
-                return np.empty(0, np.int64), 0
+                return np.empty(0, np.int64), np.empty(0, np.float32), 0
+            self._index.set_ef(ef)
             try:
-                labels, _ = self._index.knn_query(query, min(k, rows), num_threads=1, filter=allowed)
+                labels, distances = self._index.knn_query(query, min(k, rows), num_threads=1)
             except RuntimeError:
                 return None
-        return labels[0].astype(np.int64), rows
+        return labels[0].view(np.int64), distances[0], rows
 
     def save(self, folder: Path, uuid: str) -> None:
         """Write the graph and then its manifest, each durable before it counts."""
         path = folder / f"graph-{self.rows}.hnsw"
         temporary = path.with_suffix(".tmp")
-        with self._gate.shared():
+        with self._gate:
             self._index.save_index(str(temporary))
         size, crc = _checksum(temporary)
         if size != self._index.index_file_size():  # hnswlib does not look whether its writes succeed
@@ -118,7 +121,6 @@ class Graph:
         if value is not None:
             graph._capacity = value["rows"] + 1024
             graph._index.load_index(str(folder / value["file"]), max_elements=graph._capacity)
-            graph._index.set_ef(EF_SEARCH)
             graph.rows = value["rows"]
         return graph, None
 
@@ -158,32 +160,36 @@ def _checksum(path: Path) -> tuple[int, int]:
 
 
 class _Gate:
-    """Many may be in at once, or one alone. Neither starves the other: whoever wants to be alone holds
-    newcomers back, and those it held back all go in before its next turn."""
+    """Many may be in at once (``with gate``), or one ``alone``. Neither starves the other: whoever wants to
+    be alone holds newcomers back, and those it held back all go in before its next turn."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._inside = 0  # -1: somebody is alone
         self._wanted = False
         self._turn = 0
         self._waiting = 0
         self._owed = 0
 
-    @contextmanager
-    def shared(self) -> Iterator[None]:
-        with self._changed:
-            turn = self._turn
-            self._waiting += 1
-            while self._inside < 0 or (self._wanted and turn == self._turn):
-                self._changed.wait()
-            self._waiting -= 1
-            self._owed -= turn != self._turn
+    def __enter__(self) -> None:
+        with self._lock:  # not by the condition, whose methods are in Python: every search comes by here
+            if self._inside < 0 or self._wanted:
+                self._wait()
             self._inside += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._inside -= 1
+
+    def _wait(self) -> None:
+        turn = self._turn
+        self._waiting += 1
+        while self._inside < 0 or (self._wanted and turn == self._turn):
+            self._changed.wait()
+        self._waiting -= 1
+        self._owed -= turn != self._turn
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._wanted:
                 self._changed.notify_all()
 
     @contextmanager

@@ -4,9 +4,10 @@ Everything else in an index (the lexical leg, the graph, the metadata columns) i
 be rebuilt from here. A document's row is never edited: it is ``born`` with one sequence number and
 ``dead`` with a later one, so the index as of any sequence number can be read while a writer goes on.
 
-A commit writes the vectors after the committed rows, syncs them, then runs ONE SQLite transaction
-(WAL, synchronous=FULL): bodies, births, deaths, the row count, the sequence number. That transaction is
-the commit. Before it nothing of the batch exists; after it neither kill -9 nor power loss takes it back.
+A commit writes the vectors after the committed rows, syncs them unless they are few (`hybrid.rowlog`),
+then runs ONE SQLite transaction (WAL, synchronous=FULL): bodies, births, deaths, the row count, the
+sequence number, few vectors. That transaction is the commit, and its fsync is all that a small one costs.
+Before it nothing of the batch exists; after it neither kill -9 nor power loss takes it back.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
@@ -26,9 +27,9 @@ from hybrid import database, lifetimes, records
 from hybrid.arrays import RowFiles, Rows
 from hybrid.errors import CommitsLost, IndexCorrupt, StorageError
 from hybrid.failpoints import reach
-from hybrid.files import sync
 from hybrid.head import Head
 from hybrid.lifetimes import NEVER, Lifetimes
+from hybrid.rowlog import RowLog
 from hybrid.settings import Installed, Profile, Profiles, Settings
 from hybrid.types import Document, Ordinals
 
@@ -57,7 +58,7 @@ class Ledger:
         self._path = folder / "ledger.db"
         if not self._path.is_file():
             raise IndexCorrupt(f"{self._path}: missing; restore a backup")
-        self._files = RowFiles(folder)
+        self._arrays = RowLog(folder)
         self._lock = threading.Lock()  # sqlite3 connections are not for several threads at once
         self._writer: sqlite3.Connection | None = None
         with ExitStack() as opened, self._translated():
@@ -66,8 +67,10 @@ class Ledger:
             if not read_only:
                 self._writer = database.writer(self._path)
                 opened.callback(self._writer.close)
-                self._settle()
+                database.settle(self._path)
             database.check_schema(self._path, self._reader)
+            if self._writer is not None:
+                self._arrays.settle(self._writer)
             self._meta = self._checked_meta()
             self.uuid = self._meta["uuid"]
             self.settings = Settings.model_validate_json(self._meta["settings"])
@@ -77,13 +80,6 @@ class Ledger:
             self.refresh()
             self._compare(known, read_only)
             opened.pop_all()
-
-    def _settle(self) -> None:
-        """Make durable what is there: a writer killed inside a COMMIT leaves a batch that lies in the
-        machine's memory only so far, and what follows is built upon it."""
-        for path in (Path(f"{self._path}-wal"), self._path, self._path.parent):
-            if path.exists():
-                sync(path)
 
     def _compare(self, known: int | None, read_only: bool) -> None:
         """With what the head knew before the ledger was read."""
@@ -141,8 +137,9 @@ class Ledger:
     def _load(self, fresh: bool) -> None:
         meta = self._checked_meta()
         seq, known = (-1, Lifetimes()) if fresh else (self.seq, self.lifetimes)
-        rows = self._files.map(int(meta["rows"]), int(meta["dim"]))
-        self._check_blocks(rows, 0 if fresh else len(self.rows))
+        rows = self._arrays.load(
+            self._reader, int(meta["rows"]), int(meta["dim"]), 0 if fresh else len(self.rows)
+        )
         deaths = "SELECT ordinal, dead FROM documents WHERE dead > ? AND ordinal < ?"
         killed = np.array(self._reader.execute(deaths, (seq, known.count)).fetchall(), np.int64).reshape(
             -1, 2
@@ -176,17 +173,6 @@ class Ledger:
                 raise database.damaged(self._path, f"documents are missing from ordinal {first} on")
             first += len(part)
             yield list(ids), np.array(born, np.int64), np.array(dead, np.int64)
-
-    def _check_blocks(self, rows: Rows, first: int) -> None:
-        """Rows from ``first`` on must be those that were written."""
-        for start, end, sound in records.blocks(self._reader, rows, first):
-            if start != first or not sound:
-                raise database.damaged(
-                    self._path.with_name("text.*"), f"vectors from row {first} on are damaged"
-                )
-            first = end
-        if first != len(rows):
-            raise database.damaged(self._path, f"no checksums of the vectors from row {first} on")
 
     def _check_ids(self, known: Lifetimes) -> None:
         """The index by which ids are looked up must hold what the table holds."""
@@ -274,7 +260,7 @@ class Ledger:
         if meta != records.sealed(meta):
             raise database.damaged(self._path, "the table meta is damaged")
         # After the rows were counted: what is committed of the arrays never changes.
-        self._files.copy(folder, int(meta["rows"]), int(meta["dim"]), progress)
+        self._arrays.files.copy(folder, int(meta["rows"]), int(meta["dim"]), progress)
         Head(folder, meta["uuid"]).write(int(meta["seq"]))
 
     # -- writing
@@ -298,7 +284,8 @@ class Ledger:
         if rows is not None and len(rows):
             rows = Rows(rows.vectors, rows.ordinals + first, rows.spans)
             dim, added = rows.vectors.shape[1], len(rows)
-            self._files.write(before, rows)
+            with self._translated():
+                durable = self._arrays.write(self._writing, before, rows)
             reach("ledger.vectors")
         digest = self.lifetimes.after(deaths, births, seq)
         changed = {"seq": seq, "rows": before + added, "dim": dim, "digest": digest}
@@ -308,16 +295,18 @@ class Ledger:
             self._record(connection, first, seq, documents, deaths)
             also(connection)
             if rows is not None and added:
-                connection.execute("INSERT INTO blocks VALUES (?, ?, ?)", (before, added, rows.crc()))
+                self._arrays.record(connection, before, rows, durable)
             connection.executemany(
                 "UPDATE meta SET value = ? WHERE key = ?", ((v, k) for k, v in meta.items())
             )
             reach("ledger.inside")
         # Durable from here on. What follows only tells this process.
         reach("ledger.committed")
-        self.dim, self.rows, self._meta = dim, self._files.map(before + added, dim), meta
+        mapped = self._arrays.files.map(before + added, dim) if added else self.rows
         self.lifetimes.kill(deaths, seq)
         self.lifetimes.append(np.full(len(documents), seq), np.full(len(documents), NEVER), births)
+        # After their documents, for who looks meanwhile.
+        self.dim, self.rows, self._meta = dim, mapped, meta
         self.seq, self._version = seq, version
         self._head.write(seq)
         return Commit(seq, first, deaths)
@@ -356,22 +345,30 @@ class Ledger:
         """Whether this process knows what is committed; not after a commit that was interrupted."""
         return self._version >= 0
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    @property
+    def _writing(self) -> sqlite3.Connection:
         if self._writer is None:
             raise StorageError(f"{self._path}: opened for reading")
+        return self._writer
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        writer = self._writing
         with self._translated():
-            self._writer.execute("BEGIN IMMEDIATE")
+            writer.execute("BEGIN IMMEDIATE")
             try:
-                yield self._writer
-                self._writer.execute("COMMIT")
+                yield writer
+                writer.execute("COMMIT")
             except BaseException:
                 # A failed COMMIT (disk full) can leave the transaction open or already rolled back.
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
+                if writer.in_transaction:
+                    writer.execute("ROLLBACK")
                 raise
 
     def close(self) -> None:
+        with suppress(OSError, StorageError, sqlite3.Error):  # what is pending is as durable
+            if self._writer is not None and self._arrays.settle(self._writer):
+                self.change(self._arrays.forget)
         with self._lock:
             self._source.close()
             if self._writer is not None:

@@ -29,6 +29,7 @@ from hybrid.bm25 import LexicalView, Terms
 from hybrid.errors import IndexCorrupt, StorageError
 from hybrid.failpoints import reach
 from hybrid.files import sync, sync_tree
+from hybrid.pins import Pins
 
 _HEAP_BYTES: Final = 64_000_000  # of one writer thread; below 15 MB tantivy refuses
 _FOLDER: Final = re.compile(r"lexical-[0-9]+")
@@ -54,6 +55,7 @@ class LexicalLeg:
         self._writer: tantivy.IndexWriter | None = None
         self._lock = threading.Lock()
         self._mirrors: list[Path] = []
+        self._pins = Pins()
         self._leaving = threading.Event()
         self._watcher: threading.Thread | None = None
         self._adopted = True
@@ -112,7 +114,11 @@ class LexicalLeg:
     def view(self) -> LexicalView:
         """The leg as of its last commit. Raises IndexCorrupt."""
         with self._lock:
-            return self._read() if self._read_only else self._viewed(self._index)
+            if self._read_only:
+                return self._read()
+            view = self._viewed(self._index)
+            self._pins.hold(view, (self._folder / name for name in self._known))
+            return view
 
     def _viewed(self, index: tantivy.Index) -> LexicalView:
         with self._reading():
@@ -253,6 +259,7 @@ class LexicalLeg:
         """Merges end when they end, after the commit; list what they leave, too. (A crash may come before;
         then the files' own checksums must do.)"""
         while not leaving.wait(_WATCH):
+            self._pins.release()
             with self._lock, suppress(OSError, IndexCorrupt):
                 if self._adopted and self._stamp() != self._listed_at:
                     self._list()
@@ -303,6 +310,7 @@ class LexicalLeg:
 
     def close(self) -> None:
         """Wait for merges and let the directory go."""
+        self._pins.close()
         self._drop_mirrors()
         writer, self._writer = self._writer, None
         self._end_watch()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ from hybrid.rerank import Features, rerank
 from hybrid.rerank.calibration import Columns
 from hybrid.settings import Profile
 from hybrid.types import Candidates, Hit, Mask, Matrix, Ordinals, Passage, Reranker, Results, Scores
+
+_Done = TypeVar("_Done")
 
 _WORTH_A_THREAD: Final = 0.0005  # seconds; a hand-over costs some 30 microseconds, a contended core more
 
@@ -211,6 +213,33 @@ def trace(snapshot: Snapshot, request: Request, lanes: Lanes) -> Trace:
     return Trace(asked.legs, asked.ranked, head, features, ranked, relevance, shown)
 
 
+def laps(snapshot: Snapshot, request: Request) -> dict[str, float]:
+    """The seconds that each step of ``answer`` takes that this query has, the legs one after the other."""
+    took: dict[str, float] = {}
+
+    def lap(step: str, work: Callable[[], _Done], there: bool = True) -> _Done:
+        start = time.perf_counter()
+        done = work()
+        if there:
+            took[step] = time.perf_counter() - start
+        return done
+
+    allowed = snapshot.allowed(request.where)
+    words, near = request.text is not None, request.vector is not None
+    terms = lap("analyse", lambda: _terms(snapshot, request), words)
+    legs = (
+        lap("lexical leg", lambda: _lexical(snapshot, request, terms, allowed), words),
+        lap("vector leg", lambda: _vector(snapshot, request, allowed), near),
+    )
+    evidence = _Evidence(snapshot, request, terms, legs)
+    asked = _Asked(terms, legs, evidence, lap("fuse", lambda: request.fuse(legs, evidence)))
+    ranked = lap("rerank", lambda: _ranked(snapshot, request, asked), request.reranker is not None)
+    calibrated = request.calibration is not None
+    judged = lap("relevance", lambda: _judged(snapshot, request, asked, ranked), calibrated)
+    lap("fetch", lambda: _fetch(snapshot, request, *judged))
+    return took
+
+
 def _known(
     snapshot: Snapshot, request: Request, asked: _Asked, wanted: Sequence[str]
 ) -> tuple[Candidates, Features]:
@@ -308,7 +337,7 @@ def _lexical(snapshot: Snapshot, request: Request, terms: list[str], allowed: Ma
 def _vector(snapshot: Snapshot, request: Request, allowed: Mask | None) -> Candidates:
     if not request.asks_meaning or request.vector is None:
         return Candidates.none()
-    return snapshot.vectors.search(request.vector, request.reach[1], allowed)
+    return snapshot.vectors.search(request.vector, request.reach[1], allowed, request.ef)
 
 
 def _fetch(

@@ -14,6 +14,7 @@ from hybrid.directory import Directory
 from hybrid.embedding import Progress
 from hybrid.errors import HybridError, IndexClosed, IndexCorrupt, IndexReadOnly, StorageError
 from hybrid.failpoints import reach
+from hybrid.following import Follower
 from hybrid.generation import Generation, Snapshot
 from hybrid.rebuild import Embed, Rebuild
 from hybrid.settings import Settings
@@ -38,6 +39,7 @@ class Store:
         self._compaction: threading.Thread | None = None
         self._compact_at = LEAST_DEAD
         self._stop = threading.Event()
+        self._follower = Follower(self._follow)
         self._pid = os.getpid()
         self._closed = False
         self._switched = False  # another generation may count on disk than in this process
@@ -117,7 +119,21 @@ class Store:
             self.check_writable()
             self._recover()
             yield self.generation
+            if self.generation.owes:
+                self._follower.wake()
             self._compact_if_due()
+
+    def _follow(self) -> bool:
+        """In the background: what was acknowledged becomes searchable. False after a failure that a writer
+        is about to see."""
+        with self._typed():
+            if self.generation.failed and self._writing.acquire(blocking=False):
+                try:
+                    self._recover()
+                finally:
+                    self._writing.release()
+            self.generation.project()
+            return not self.generation.failed
 
     def check_writable(self) -> None:
         self.check_open()
@@ -151,6 +167,7 @@ class Store:
             self.check_writable()
             self._end_compaction()
             self._recover()
+            self.generation.settle()
             with Rebuild(self.generation, self._directory.draft(), settings, analyzer, embed) as new:
                 new.follow(self.generation.snapshot, progress)
                 new.settle()
@@ -206,7 +223,7 @@ class Store:
             new.follow(snapshot, self._interrupt)
             new.settle(self._stop.is_set)
             with self._turn(), self._typed():
-                source.recover()
+                source.settle()
                 new.follow(source.snapshot)
                 self._switch(new, source.analyzer)
 
@@ -241,10 +258,18 @@ class Store:
         with self._writing:
             self._closed = True
             self._end_compaction()
+            self._follower.stop()
             try:
-                self.generation.retire(finish)
+                if finish:
+                    self.generation.project()
             finally:
-                self._directory.release()
+                self._retire(finish)
+
+    def _retire(self, finish: bool) -> None:
+        try:
+            self.generation.retire(finish)
+        finally:
+            self._directory.release()
 
 
 class _Interrupted(Exception):

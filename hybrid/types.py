@@ -22,6 +22,7 @@ Matrix: TypeAlias = NDArray[np.float32]
 Mask: TypeAlias = NDArray[np.bool_]
 
 Mode: TypeAlias = Literal["hybrid", "lexical", "vector"]
+Wait: TypeAlias = Literal["searchable", "durable"]
 Metric: TypeAlias = Literal["cosine", "ip", "l2"]
 
 Run: TypeAlias = dict[str, list[tuple[str, float]]]

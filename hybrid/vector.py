@@ -1,8 +1,9 @@
 """The neural leg: nearest neighbours, exact while few, by graph beyond.
 
-A small LSM tree: new rows go to a tail that is searched exactly (a matrix product); past SEAL_AT rows a
-background thread moves them into the sealed HNSW graph. So a small index is exact by construction, a
-commit never waits for graph building, and what was just written is found with recall 1.
+A small LSM tree: new rows go to a tail that is searched exactly; past SEAL_AT rows, or when nobody has
+written for a while, a background thread moves them into the sealed HNSW graph. So a small index is exact by
+construction, a commit never waits for graph building, what was just written is found with recall 1, and an
+index at rest has no tail.
 
 A document has one row per window of its text and counts with its best one. Scores: the cosine, the inner
 product, or minus the squared Euclidean distance.
@@ -11,8 +12,10 @@ product, or minus the squared Euclidean distance.
 from __future__ import annotations
 
 import logging
+import math
 import shutil
 import threading
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,12 +32,25 @@ from hybrid.graph import EF_SEARCH, MANIFEST, Graph, checked, graph_file
 from hybrid.types import Candidates, Mask, Matrix, Metric, Ordinals, Scores
 
 SEAL_AT: Final = 4096
+QUIET: Final = 1.0
+"""Seconds without a write after which a shorter tail is sealed, too."""
+_WRITTEN: Final = 256  # rows of a graph that are saved in the time in which one is inserted
+
+# Costs are in rows of a scan from the first row to the last; tests/benchmarks/crossover.py measures them.
 EXACT_ROWS: Final = 6000
-"""Up to so many rows a scan beats the graph, and is exact."""
-EXACT_SHARE: Final = 0.10
-OVERFETCH_SHARE: Final = 0.50
-"""Filters: below the first share of rows allowed, scan those; from the second on, over-fetch from the
-graph; between the two hnswlib's callback. Measured at 60,000 rows of 384."""
+"""Scanning so many rows costs what asking the graph does at ef = EF_SEARCH."""
+_ASKED: Final = 0.25
+"""The share of this that does not depend on ef."""
+_GATHERED: Final = 2.0
+"""What it costs to scan a row without its neighbours."""
+_MARGIN: Final = 2.0
+"""Filters pick from the first 1 / _MARGIN of the rows that the graph keeps in view: of those it is sure."""
+_SLACK: Final = 1.25  # more rows than should do: so many more that a second look is rare
+_TIES: Final = 8  # rows behind the last one wanted, which may tie with it
+_CONTRADICTED: Final = 0.1
+"""A filter contradicts the query where the share of the list that passes it is less than so much of the
+share of all rows: what passes lies at the end of the list or behind it, and there the graph misses much."""
+_BLOCK: Final = 256  # rows gathered at once: they stay in the core's cache
 
 _FLOOR: Final[dict[Metric, float | None]] = {"cosine": -1.0, "ip": None, "l2": None}
 _log = logging.getLogger(__name__)
@@ -42,15 +58,40 @@ _log = logging.getLogger(__name__)
 RowNumbers = NDArray[np.int64]
 
 
-def similarities(vectors: NDArray[np.float32], query: Scores, metric: Metric) -> Scores:
+def default_ef(k: int) -> int:
+    """How many rows the graph is asked for when the best ``k`` are wanted. tests/benchmarks/crossover.py
+    measures what recall that brings."""
+    return max(EF_SEARCH, 2 * k)
+
+
+def similarities(vectors: Matrix, query: Scores, metric: Metric) -> Scores:
     """float32 (n,) of rows (n, dim) with ``query`` (dim,), higher is nearer.
 
-    Each row is summed by itself (no BLAS), so a row's score does not depend on its neighbours.
+    Each row is summed by itself (no matrix product), so a row's score does not depend on its neighbours.
     """
     if metric == "l2":
         apart = vectors - query
-        return np.asarray(-np.einsum("ij,ij->i", apart, apart))
-    return np.asarray(np.einsum("ij,j->i", vectors, query))
+        return np.asarray(-np.vecdot(apart, apart))
+    return np.asarray(np.vecdot(vectors, query))
+
+
+def _scan(vectors: Matrix, rows: RowNumbers, query: Scores, metric: Metric) -> Scores:
+    """`similarities` of some ``rows`` (n,) of ``vectors``; of all, on the way, where that is cheaper."""
+    if metric == "l2" or _GATHERED * len(rows) < len(vectors):  # l2 writes the differences, too
+        return _gathered(vectors, rows, query, metric)
+    scores = similarities(vectors, query, metric)
+    return scores if len(rows) == len(vectors) else scores[rows]
+
+
+def _gathered(vectors: Matrix, rows: RowNumbers, query: Scores, metric: Metric) -> Scores:
+    scores = np.empty(len(rows), np.float32)
+    room = np.empty((min(len(rows), _BLOCK), vectors.shape[1]), np.float32)
+    for start in range(0, len(rows), _BLOCK):
+        some = rows[start : start + _BLOCK]
+        block = room[: len(some)]
+        np.take(vectors, some, axis=0, out=block, mode="clip")  # "raise" would go through one more copy
+        scores[start : start + _BLOCK] = similarities(block, query, metric)
+    return scores
 
 
 def _firsts(owners: Ordinals) -> NDArray[np.bool_]:
@@ -68,25 +109,24 @@ class VectorView:
     metric: Metric
     graph: Graph | None
 
-    def search(self, query: Scores, k: int, allowed: Mask | None = None) -> Candidates:
-        """The ``k`` documents nearest to ``query`` (dim,) among ``allowed``, bool (n,) over ordinals."""
+    def search(
+        self, query: Scores, k: int, allowed: Mask | None = None, ef: int | None = None
+    ) -> Candidates:
+        """The ``k`` documents nearest to ``query`` (dim,) among ``allowed``, bool (n,) over ordinals.
+
+        ``ef``: how many rows the graph keeps in view, which is how sure it is of the nearest; None for
+        ``default_ef``.
+        """
         if not len(self.rows):
             return Candidates.none()
-        sealed = min(self.graph.rows, len(self.rows)) if self.graph else 0
-        if sealed == 0 or len(self.rows) <= EXACT_ROWS:
-            return self._exact(query, k, self._rows(allowed, 0))
-        if allowed is None:
-            return self._overfetch(query, k, None, sealed, 1.0)
-        passing = allowed[self.rows.ordinals[:sealed]]
-        count = int(np.count_nonzero(passing))
-        if count <= max(EXACT_ROWS, EXACT_SHARE * sealed):
-            return self._exact(query, k, self._rows(allowed, 0))
-        if count >= OVERFETCH_SHARE * sealed:
-            return self._overfetch(query, k, allowed, sealed, count / sealed)
-        return self._called_back(query, k, allowed, passing)
+        passing = self._passing(allowed)
+        found = self._asked(query, k, passing, ef)
+        return self._exact(query, k, passing) if found is None else found
 
     def best_rows(self, query: Scores, ordinals: Ordinals) -> RowNumbers:
         """For each of ``ordinals`` (any order) the number of its nearest row, or -1 where it has none."""
+        if self.rows.aligned:
+            return np.where(ordinals < len(self.rows), ordinals, -1)
         order = np.argsort(ordinals, kind="stable")
         owners, rows, _, _ = self._best(query, ordinals[order])
         best = np.full(len(ordinals), -1)
@@ -96,12 +136,15 @@ class VectorView:
     def nearest(self, query: Scores, ordinals: Ordinals) -> tuple[Scores, Matrix]:
         """Of the row of each of ``ordinals`` (ascending) that is nearest to ``query``: its score, float32
         (n,), and its direction, a unit vector (n, dim); NaN and zeros for one that has no row."""
-        owners, _, found, directions = self._best(query, ordinals)
+        owners, _, found, vectors = self._best(query, ordinals)
+        directions = vectors if self.metric == "cosine" else unit(vectors)
+        if len(owners) == len(ordinals):
+            return found, directions
         scores = np.full(len(ordinals), np.nan, np.float32)
-        vectors = np.zeros((len(ordinals), len(query)), np.float32)
         scores[owners] = found
-        vectors[owners] = directions if self.metric == "cosine" else unit(directions)
-        return scores, vectors
+        known = np.zeros((len(ordinals), len(query)), np.float32)
+        known[owners] = directions
+        return scores, known
 
     def _best(
         self, query: Scores, ordinals: Ordinals
@@ -123,82 +166,106 @@ class VectorView:
         top = top[_firsts(owners[top])]
         return owners[top], rows[top], scores[top], vectors[top]
 
-    # -- the three ways
+    # -- the two ways
 
-    def _exact(self, query: Scores, k: int, rows: slice | RowNumbers) -> Candidates:
-        return self._rank(query, k, self._nearest(query, k, rows))
+    def _exact(self, query: Scores, k: int, passing: Mask | None) -> Candidates:
+        rows = np.arange(len(self.rows)) if passing is None else np.flatnonzero(passing)
+        return self._top(rows, _scan(self.rows.vectors, rows, query, self.metric), k)
 
-    def _overfetch(
-        self, query: Scores, k: int, allowed: Mask | None, sealed: int, share: float
-    ) -> Candidates:
-        """Ask the graph for more than k until k documents pass; its answer knows nothing of the filter."""
-        assert self.graph is not None
-        # What the graph looks at anyway, so that a longer answer extends the shorter one.
-        fetch = max(EF_SEARCH, int(1.2 * k / share) + 8)
-        while fetch < sealed // 2:
-            found = self.graph.search(query, fetch)
+    def _asked(self, query: Scores, k: int, passing: Mask | None, ef: int | None) -> Candidates | None:
+        """By the graph, whose list knows nothing of a filter. None where a scan is cheaper or surer.
+
+        hnswlib's own filter is no third way: where it finds what it should, a longer list costs no more;
+        where the filter contradicts the query, it misses what the list misses and costs more than a scan.
+        """
+        if self.graph is None:
+            return None
+        n = len(self.rows)
+        share = 1.0 if passing is None else int(np.count_nonzero(passing)) / n
+        scan = min(_GATHERED * share, 1.0) * min(self.graph.rows, n)
+        if scan <= _cost(0):
+            return None
+        wanted = k * self.rows.windows
+        ef = default_ef(math.ceil(wanted)) if ef is None else ef
+        margin, slack = (1.0, 1.0) if passing is None else (_MARGIN, _SLACK)
+        look = slack * wanted / share + _TIES
+        if passing is not None:
+            look = max(look, ef / margin)
+        while _cost(reach := max(ef, margin * look)) < scan:
+            found = self.graph.search(query, math.ceil(look), math.ceil(reach))
             if found is None:
-                break
-            labels, held = found
-            labels = labels[labels < len(self.rows)]
-            if allowed is not None:
-                labels = labels[allowed[self.rows.ordinals[labels]]]
-            if self._documents(labels) >= k:
-                tail = self._nearest(query, k, self._rows(allowed, min(held, len(self.rows))))
-                return self._rank(query, k, np.concatenate([labels, tail]))
-            fetch *= 3
-        return self._exact(query, k, self._rows(allowed, 0))
-
-    def _called_back(self, query: Scores, k: int, allowed: Mask, passing: Mask) -> Candidates:
-        assert self.graph is not None
-        test = passing.tolist()  # a list answers hnswlib's one-by-one questions faster than an array
-        rows = len(test)
-        found = self.graph.search(
-            query, min(2 * k, int(passing.sum())), lambda label: label < rows and test[label]
-        )
-        if found is None or self._documents(found[0]) < k:
-            return self._exact(query, k, self._rows(allowed, 0))
-        tail = self._nearest(query, k, self._rows(allowed, rows))
-        return self._rank(query, k, np.concatenate([found[0], tail]))
+                return None
+            rows, distances, held = found
+            if passing is not None or held > n:
+                ours = self._ours(rows, passing)
+                rows, distances = rows[ours], distances[ours]
+            if len(rows) < _CONTRADICTED * share * look:
+                return None
+            if enough := self._enough(rows, k):
+                return self._merged(query, k, passing, rows[: _tied(distances, enough)], held)
+            look = max(2 * look, slack * wanted * look / len(rows))
+        return None
 
     # -- parts of them
 
-    def _documents(self, rows: RowNumbers) -> int:
-        """How many documents some rows are of."""
-        return int(np.count_nonzero(_firsts(np.sort(self.rows.ordinals[rows]))))
-
-    def _rows(self, allowed: Mask | None, start: int) -> slice | RowNumbers:
-        """The rows from ``start`` on that are allowed."""
+    def _passing(self, allowed: Mask | None) -> Mask | None:
+        """Which rows are of documents that are allowed."""
         if allowed is None:
-            return slice(start, len(self.rows))
-        return start + np.flatnonzero(allowed[self.rows.ordinals[start:]])
+            return None
+        return allowed[: len(self.rows)] if self.rows.aligned else allowed[self.rows.ordinals]
 
-    def _nearest(self, query: Scores, k: int, rows: slice | RowNumbers) -> RowNumbers:
-        """Numbers of rows that hold the best of the ``k`` best documents, by one matrix product."""
-        vectors = self.rows.vectors[rows]
-        scores = vectors @ query
-        if self.metric == "l2":  # the nearest by 2qv - v², which is their -|q - v|² but for q²
-            scores = 2 * scores - np.einsum("ij,ij->i", vectors, vectors)
+    def _ours(self, rows: RowNumbers, passing: Mask | None) -> Mask:
+        """Which of some rows the snapshot has, and pass."""
+        ours = rows < len(self.rows)
+        if passing is not None:
+            ours &= passing.take(rows, mode="clip")
+        return ours
+
+    def _enough(self, rows: RowNumbers, k: int) -> int:
+        """How many of some rows, from the first on, are of ``k`` documents; 0 where all are of fewer."""
+        if self.rows.aligned:
+            return k if len(rows) >= k else 0
         owners = self.rows.ordinals[rows]
-        numbers = np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
-        first = _firsts(owners)
-        best = scores if first.all() else np.maximum.reduceat(scores, np.flatnonzero(first))
-        if len(best) <= k:
-            return numbers
-        # Keep what ties with the k-th up to rounding: the final order is by exact scores and ordinals.
-        cut = np.partition(best, len(best) - k)[len(best) - k]
-        rounding = 1e-5 * max(1.0, float(np.abs(scores).max()))
-        return np.asarray(numbers[scores >= cut - rounding])
+        order = np.argsort(owners, kind="stable")
+        firsts = order[_firsts(owners[order])]
+        return int(np.partition(firsts, k - 1)[k - 1]) + 1 if len(firsts) >= k else 0
 
-    def _rank(self, query: Scores, k: int, rows: RowNumbers) -> Candidates:
-        """Score ``rows`` one by one, keep each document's best, and sort."""
-        rows = np.sort(rows)  # so the ordinals ascend, too
+    def _merged(
+        self, query: Scores, k: int, passing: Mask | None, rows: RowNumbers, held: int
+    ) -> Candidates:
+        """The best of ``rows``, which the graph found, and of the tail, which begins at row ``held``."""
+        if not self.rows.aligned:
+            rows = np.sort(rows)
         scores = similarities(self.rows.vectors[rows], query, self.metric)
-        owners = self.rows.ordinals[rows]
-        first = _firsts(owners)
-        if not first.all():
+        if held < len(self.rows):
+            vectors = self.rows.vectors[held:]
+            tail = np.arange(len(vectors)) if passing is None else np.flatnonzero(passing[held:])
+            scores = np.concatenate([scores, _scan(vectors, tail, query, self.metric)])
+            rows = np.concatenate([rows, held + tail])
+        return self._top(rows, scores, k)
+
+    def _top(self, rows: RowNumbers, scores: Scores, k: int) -> Candidates:
+        """The ``k`` best documents, each by its best row. Rows of one document stand together."""
+        owners: Ordinals = rows if self.rows.aligned else self.rows.ordinals[rows]
+        if not self.rows.aligned and not (first := _firsts(owners)).all():
             owners, scores = owners[first], np.maximum.reduceat(scores, np.flatnonzero(first))
+        if len(scores) > 4 * k:  # too many to sort: keep the k best and what ties with the last of them
+            best = np.flatnonzero(scores >= np.partition(scores, len(scores) - k)[len(scores) - k])
+            owners, scores = owners[best], scores[best]
         return Candidates.ranked(owners, scores, k, _FLOOR[self.metric])
+
+
+def _cost(ef: float) -> float:
+    """Of asking the graph, in rows of a scan."""
+    return EXACT_ROWS * (_ASKED + (1 - _ASKED) * ef / EF_SEARCH)
+
+
+def _tied(distances: Scores, enough: int) -> int:
+    """How many are the first ``enough`` and those that tie with the last of them up to rounding: the final
+    order is by exact scores and ordinals."""
+    last, *others = distances[enough - 1 :].tolist()
+    rounding = 1e-5 * max(1.0, abs(last), abs(float(distances[0])))
+    return enough + bisect_right(others, last + rounding)
 
 
 class VectorLeg:
@@ -212,16 +279,19 @@ class VectorLeg:
         self._rows = Rows.none()
         self._stop = threading.Event()
         self._sealer: threading.Thread | None = None
+        self._awaited = 0  # how many wait for it
         self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
 
     def view(self, rows: Rows) -> VectorView:
-        """The leg over ``rows``; starts sealing where the tail has grown long."""
+        """The leg over ``rows``; has what the graph lacks sealed, sooner or later."""
         with self._lock:
             self._rows = rows
             if self._graph is None and len(rows) > SEAL_AT:
                 self._graph = self._load(rows)
-            if self._graph is not None and len(rows) - self._graph.rows > SEAL_AT:
+            if self._graph is not None and len(rows) > self._graph.rows:
                 self._start()
+                self._changed.notify_all()
             return VectorView(rows, self._metric, self._graph)
 
     def _load(self, rows: Rows) -> Graph:
@@ -243,7 +313,7 @@ class VectorLeg:
         graph = self._graph
         assert graph is not None
         try:
-            while not self._sealed(graph):
+            while self._due(graph):
                 graph.insert(self._rows.vectors[graph.rows :], self._stop.is_set)
                 if (
                     not self._read_only and graph.rows >= 2 * self._saved
@@ -254,13 +324,15 @@ class VectorLeg:
             with self._lock:
                 self._sealer = None
 
-    def _sealed(self, graph: Graph) -> bool:
-        """Whether there is nothing left to do; the thread then counts as gone."""
-        with self._lock:
-            done = self._stop.is_set() or len(self._rows) - graph.rows <= SEAL_AT
-            if done:
-                self._sealer = None
-            return done
+    def _due(self, graph: Graph) -> bool:
+        """Wait until the tail is long, or nobody writes, or somebody waits. False where there is nothing
+        left to do; the thread then counts as gone."""
+        with self._changed:
+            while (tail := len(self._rows) - graph.rows) > 0 and not self._stop.is_set():
+                if tail > SEAL_AT or self._awaited or not self._changed.wait(QUIET):
+                    return True
+            self._sealer = None
+            return False
 
     def _save(self, graph: Graph) -> None:
         """The file is a cache: without it the graph is built again, so a full disk is no error here."""
@@ -272,8 +344,15 @@ class VectorLeg:
 
     def settle(self, stop: Callable[[], bool] = lambda: False) -> None:
         """Wait until sealing has caught up, or until ``stop`` says so."""
+        self._await(1)
         while (sealer := self._sealer) is not None and not stop():
             sealer.join(0.1)
+        self._await(-1)
+
+    def _await(self, more: int) -> None:
+        with self._changed:
+            self._awaited += more
+            self._changed.notify_all()
 
     def disagreements(self, rows: Rows) -> Iterator[str]:
         """What is wrong with the saved graph: one line each. (None saved is not wrong.)"""
@@ -299,13 +378,18 @@ class VectorLeg:
         self._stop.clear()
 
     def close(self, finish: bool = True) -> None:
-        """A writer may let sealing ``finish`` and save the graph."""
-        finish = finish and not self._read_only
+        """A writer may let sealing ``finish`` and save the graph, where that is worth it."""
+        finish = finish and not self._read_only and self._behind()
         if finish:
             self.settle()
         self._end()
         if finish and self._graph is not None and self._graph.rows > self._saved:
             self._save(self._graph)
+
+    def _behind(self) -> bool:
+        """Whether to insert what the saved graph lacks takes longer than to write the graph."""
+        lacking = len(self._rows) - self._saved
+        return self._graph is not None and lacking * _WRITTEN > len(self._rows)
 
     def _end(self) -> None:
         self._stop.set()

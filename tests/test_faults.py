@@ -20,6 +20,7 @@ import pytest
 from hybrid import Index, failpoints
 from hybrid.failpoints import POINTS, FailPoint
 from tests.durability import child
+from tests.durability.footprint import open_files
 from tests.durability.history import History
 from tests.durability.trial import Trial, early_graph
 
@@ -236,9 +237,6 @@ def without_descriptors(path: str) -> None:
 
 
 def test_no_leak_of_descriptors_after_failures(trial: Trial) -> None:
-    def count() -> int:
-        return len(os.listdir("/proc/self/fd"))
-
     def fail() -> None:
         raise OSError(errno.EIO, "Input/output error")
 
@@ -251,7 +249,7 @@ def test_no_leak_of_descriptors_after_failures(trial: Trial) -> None:
             pass
         failpoints.disarm()
         trial.mend()
-        seen.append(count())
+        seen.append(open_files())
     assert max(seen[3:]) <= max(seen[:3]) + 4, seen
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 from hybrid import vector
 from hybrid.arrays import Rows
 from hybrid.graph import Graph
-from hybrid.types import Mask, Metric
+from hybrid.types import Candidates, Mask, Metric
 from hybrid.vector import VectorLeg, VectorView
 
 METRICS: list[Metric] = ["cosine", "ip", "l2"]
@@ -96,6 +98,136 @@ def test_past_the_seal_a_filter_costs_no_recall(
     assert hits >= 0.99 * total
 
 
+class TestFilters:
+    """Filters that agree with the query, contradict it, or know nothing of it: 8,000 documents about ten
+    topics, nearly all of them in the graph."""
+
+    PASSING: ClassVar[dict[str, float | tuple[float, float]]] = {
+        "at random, half": 0.5,
+        "at random, nearly all": 0.9,
+        "at random, few": 0.05,
+        "the query's topic": (1.0, 0.0),
+        "all other topics": (0.0, 1.0),
+        "some of the query's topic, most of the others": (0.02, 0.9),
+    }
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def view(cls) -> VectorView:
+        random = np.random.default_rng(11)
+        topics = 1.5 * random.normal(size=(10, 24))[np.arange(8000) % 10]
+        vectors = (topics + random.normal(size=topics.shape)).astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        graph = Graph("cosine", 24)
+        graph.insert(vectors[:7900], lambda: False)
+        return VectorView(Rows(vectors, np.arange(8000), np.zeros((8000, 2), np.int64)), "cosine", graph)
+
+    @pytest.fixture
+    def scans(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+        """One entry for each search that took the exact way. The graph is cheap, so that it is tried."""
+        monkeypatch.setattr(vector, "EXACT_ROWS", 100)
+        seen: list[int] = []
+        exact = VectorView._exact
+
+        def counted(
+            view: VectorView, query: NDArray[np.float32], k: int, passing: Mask | None
+        ) -> Candidates:
+            seen.append(k)
+            return exact(view, query, k, passing)
+
+        monkeypatch.setattr(VectorView, "_exact", counted)
+        return seen
+
+    @staticmethod
+    def passing(shares: float | tuple[float, float], topic: int) -> Mask:
+        own, others = shares if isinstance(shares, tuple) else (shares, shares)
+        chance = np.where(np.arange(8000) % 10 == topic, own, others)
+        return np.random.default_rng(topic).random(8000) < chance
+
+    def recall(self, view: VectorView, shares: float | tuple[float, float], k: int) -> float:
+        found = []
+        for row in range(40):
+            query, allowed = view.rows.vectors[row], self.passing(shares, row % 10)
+            scores = np.where(allowed, view.rows.vectors @ query, -np.inf)
+            best = set(np.argsort(-scores)[:k].tolist())
+            hits = view.search(query, k, allowed).ordinals.tolist()
+            assert len(hits) == k
+            found.append(len(best & set(hits)) / k)
+        return float(np.mean(found))
+
+    @pytest.mark.parametrize("k", [10, 100])
+    @pytest.mark.parametrize("name", PASSING)
+    def test_none_costs_recall(self, view: VectorView, scans: list[int], name: str, k: int) -> None:
+        assert self.recall(view, self.PASSING[name], k) >= 0.99
+
+    def test_the_graph_is_believed_unless_the_filter_contradicts(
+        self, view: VectorView, scans: list[int]
+    ) -> None:
+        for name in ("at random, half", "at random, nearly all", "the query's topic"):
+            self.recall(view, self.PASSING[name], 10)
+        assert not scans
+        self.recall(view, self.PASSING["all other topics"], 10)
+        assert len(scans) >= 38
+
+    def test_where_the_graph_would_cost_more_all_is_scanned(
+        self, view: VectorView, scans: list[int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(vector, "EXACT_ROWS", 4000)
+        query = view.rows.vectors[0]
+        view.search(query, 10, self.passing(0.5, 0))
+        assert not scans
+        view.search(query, 10, self.passing(0.2, 0))
+        assert scans == [10]
+
+    def test_a_larger_ef_finds_more(
+        self, view: VectorView, scans: list[int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        efs: list[int] = []
+        search = Graph.search
+
+        def noted(graph: Graph, query: NDArray[np.float32], k: int, ef: int) -> object:
+            efs.append(ef)
+            return search(graph, query, k, ef)
+
+        monkeypatch.setattr(Graph, "search", noted)
+        queries = np.random.default_rng(0).normal(size=(50, 24)).astype(np.float32)
+        exact = [set(np.argsort(-(view.rows.vectors @ query))[:10].tolist()) for query in queries]
+
+        def recall(ef: int | None) -> float:
+            found = [set(view.search(query, 10, ef=ef).ordinals.tolist()) for query in queries]
+            return sum(len(a & b) for a, b in zip(found, exact, strict=True)) / 500
+
+        assert recall(20) < recall(60) < recall(None)
+        assert recall(None) >= 0.99
+        assert sorted(set(efs)) == [20, 60, vector.default_ef(10)]
+        assert not scans
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("windows", [1, 3])
+def test_a_score_does_not_depend_on_the_way(
+    metric: Metric, windows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vector, "EXACT_ROWS", 10)
+    some = rows(3000, dim=37, windows=windows, metric=metric)
+    if windows == 1:
+        some = Rows(some.vectors, np.arange(3000), some.spans)
+    graph = Graph(metric, 37)
+    graph.insert(some.vectors[:2500], lambda: False)
+    query = some.vectors[1700]
+    everybody = np.ones(3000, np.bool_)
+    few = everybody.copy()
+    few[::2] = False
+    graphed, plain = VectorView(some, metric, graph), VectorView(some, metric, None)
+    whole = plain.search(query, 3000)
+    expected = dict(zip(whole.ordinals.tolist(), whole.scores.tolist(), strict=True))
+    for view, allowed in ((graphed, None), (plain, everybody), (graphed, few), (plain, few)):
+        found = view.search(query, 50, allowed)
+        assert [expected[ordinal] for ordinal in found.ordinals.tolist()] == found.scores.tolist()
+    asked = np.sort(found.ordinals)
+    assert [expected[ordinal] for ordinal in asked.tolist()] == plain.nearest(query, asked)[0].tolist()
+
+
 def test_what_was_just_written_is_found_exactly(sealed: VectorView) -> None:
     for row in (11_000, 11_500, 11_999):
         assert sealed.search(sealed.rows.vectors[row], 1).ordinals[0] == sealed.rows.ordinals[row]
@@ -114,6 +246,15 @@ def test_best_rows_names_the_nearest_window() -> None:
     view = VectorView(some, "cosine", None)
     assert view.best_rows(np.array([0, 1], np.float32), np.array([2, 0, 1])).tolist() == [2, 1, -1]
     assert view.best_rows(np.array([1, 0], np.float32), np.array([0])).tolist() == [0]
+
+
+def test_where_each_document_has_one_row_it_is_the_nearest() -> None:
+    some = rows(10)
+    view = VectorView(Rows(some.vectors, np.arange(10), some.spans), "cosine", None)
+    assert view.rows.aligned
+    assert view.best_rows(some.vectors[0], np.array([7, 12, 0])).tolist() == [7, -1, 0]
+    for owners in ([0, 0, 2], [1, 2, 3], [0, 2, 3], [0, 1, 1]):
+        assert not Rows(some.vectors[:3], np.array(owners), some.spans[:3]).aligned
 
 
 def test_identical_vectors_tie_by_ordinal_wherever_they_lie() -> None:
@@ -152,6 +293,35 @@ class TestLeg:
         assert view.graph.rows == 1000
         assert list(again.disagreements(some)) == []
         again.close()
+
+    def test_at_rest_there_is_no_tail(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        some = rows(1000, seed=2)
+        leg = self.leg(tmp_path)
+        graph = leg.view(some[:300]).graph
+        leg.settle()
+        assert graph is not None
+        assert graph.rows == 300
+        leg.view(some[:310])
+        leg.view(some[:320])
+        assert graph.rows == 300  # a few rows wait for others
+        leg.settle()
+        assert graph.rows == 320
+        monkeypatch.setattr(vector, "QUIET", 0.01)
+        leg.view(some[:330])
+        deadline = time.monotonic() + 10
+        while graph.rows < 330 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert graph.rows == 330
+        leg.close()
+
+    def test_a_few_rows_more_are_not_worth_a_new_file(self, tmp_path: Path) -> None:
+        self.saved(tmp_path)
+        more = rows(1010, seed=2)
+        for count, saved in ((1003, "graph-1000.hnsw"), (1010, "graph-1010.hnsw")):
+            leg = self.leg(tmp_path)
+            leg.view(more[:count])
+            leg.close()
+            assert [path.name for path in tmp_path.glob("graph-*.hnsw")] == [saved]
 
     def test_searches_go_on_while_it_seals(self, tmp_path: Path) -> None:
         some = rows(1000, seed=2)
@@ -199,7 +369,7 @@ def test_insertion_and_search_take_turns() -> None:
     def search() -> None:
         n = 0
         while not done.is_set():
-            assert graph.search(some.vectors[n % 100], 5) is not None
+            assert graph.search(some.vectors[n % 100], 5, 10) is not None
             n += 1
         counts.append(n)
 

@@ -1,5 +1,5 @@
 """The command line: ``hybrid index | delete | reindex | search | evaluate | tune | train | rerank |
-calibrate | profile | clicks | mine | verify | stats | compact | backup | restore | export | demo``.
+calibrate | profile | bench | clicks | mine | verify | stats | compact | backup | restore | export | demo``.
 
 Answers go to stdout, progress and complaints to stderr. Exit status: 0 done; 1 it could not be done, or
 the answer is no (``verify`` found damage); 2 what was asked cannot be understood; 130 Ctrl-C; 143 SIGTERM.
@@ -17,6 +17,7 @@ from typing import Final, NoReturn, cast
 import typer
 
 from hybrid.cli import (
+    bench,
     calibrate,
     care,
     clicks,
@@ -53,6 +54,7 @@ app.command("train")(train.train)
 app.command("rerank")(rerank.rerank)
 app.command("calibrate")(calibrate.calibrate)
 app.command("profile")(profile.profile)
+app.command("bench")(bench.bench)
 app.command("clicks")(clicks.clicks)
 app.command("mine")(mine.mine)
 app.command("verify")(care.verify)

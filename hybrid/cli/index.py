@@ -63,7 +63,8 @@ def index(
         documents = chain.from_iterable(corpora.read_documents(path, skip) for path in inputs)
         good = _good(documents, bad)
         while batch := list(islice(good, _BATCH)):
-            target.add(batch, progress=progress.advance)
+            target.add(batch, wait="durable", progress=progress.advance)  # the next is encoded meanwhile
+        target.flush()
         report = {"indexed": total, "skipped": len(bad) + unread, "documents": len(target)}
     if as_json:
         print_json(report)

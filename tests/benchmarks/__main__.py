@@ -15,8 +15,8 @@ import typer
 from hybrid.cli.output import out
 from tests.benchmarks.house import House, Plan
 
-BENCHES: Final = ("legs", "bare", "batch", "build", "filters", "writing", "cold", "scale", "peers")
-USUAL: Final = BENCHES[:7]
+USUAL: Final = ("legs", "bare", "batch", "build", "filters", "writing", "cold")
+BENCHES: Final = (*USUAL, "scale", "peers", "crossover")
 
 
 def main(
@@ -30,7 +30,7 @@ def main(
         "build/benchmarks"
     ),
 ) -> None:
-    """Measure. Without a name: all but scale and peers."""
+    """Measure. Without a name: all but scale, peers and crossover."""
     for name in names or USUAL:
         if name not in BENCHES:
             raise typer.BadParameter(f"{name} is none of {', '.join(BENCHES)}")

@@ -78,7 +78,8 @@ class Plan:
         """Open what the last life left and compare; how many operations are in it."""
         asked = queries(self.random, self.steps, 3)
         judge = Judge(self.program, self.memory, self.steps, self.begun, asked)
-        if self.random.random() < 0.3:
+        searchable = self.steps > 0 and self.program[self.steps - 1].wait == "searchable"
+        if self.random.random() < 0.3 and searchable:  # or a reader may be behind until a writer comes
             with Index.open(self.path, read_only=True) as reader:
                 judge.judge(reader, "reader")
         life.index = Index.open(self.path)

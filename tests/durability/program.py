@@ -16,7 +16,8 @@ from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
-from hybrid import Document, Index, MemoryIndex, graph, vector
+from hybrid import Document, Index, MemoryIndex, graph, rowlog, vector
+from hybrid.types import Wait
 
 Kind: TypeAlias = Literal["create", "add", "delete", "compact", "reopen"]
 
@@ -38,7 +39,9 @@ _WEIGHTS: Final[dict[Kind, int]] = {"add": 60, "delete": 20, "reopen": 11, "comp
 
 
 def shrink() -> None:
-    """Make this process seal rows into the graph, and search it, from some dozens of rows on."""
+    """Make this process seal rows into the graph, and search it, from some dozens of rows on; and sync the
+    arrays after some commits, not some hundred."""
+    rowlog.MOST = 700  # type: ignore[misc]
     vector.SEAL_AT, vector.EXACT_ROWS = 16, 24  # type: ignore[misc]
     graph._SLICE = 4  # type: ignore[misc]
 
@@ -58,6 +61,7 @@ class Operation:
     kind: Kind
     documents: tuple[Document, ...] = ()
     ids: tuple[str, ...] = ()
+    wait: Wait = "searchable"
 
     def remember(self, memory: MemoryIndex) -> None:
         """Do to ``memory`` what this does to an index."""
@@ -80,9 +84,11 @@ class Program:
         kind = self._kind(step, random)
         if kind == "add":
             ids = random.sample(IDS, random.randint(1, 8))
-            return Operation(kind, tuple(_document(random, id, step) for id in ids))
+            documents = tuple(_document(random, id, step) for id in ids)
+            return Operation(kind, documents, wait=_wait(random))
         if kind == "delete":
-            return Operation(kind, ids=tuple(random.sample(IDS, random.randint(1, 4))))
+            ids = random.sample(IDS, random.randint(1, 4))
+            return Operation(kind, ids=tuple(ids), wait=_wait(random))
         return Operation(kind)
 
     def _kind(self, step: int, random: Random) -> Kind:
@@ -96,6 +102,10 @@ class Program:
         for step in range(steps):
             self[step].remember(memory)
         return memory
+
+
+def _wait(random: Random) -> Wait:
+    return random.choice(("searchable", "durable"))
 
 
 def _document(random: Random, id: str, step: int) -> Document:
@@ -147,8 +157,8 @@ class Life:
         index = self.index
         assert index is not None
         actions: dict[Kind, Callable[[], object]] = {
-            "add": partial(index.add, operation.documents),
-            "delete": partial(index.delete, operation.ids),
+            "add": partial(index.add, operation.documents, wait=operation.wait),
+            "delete": partial(index.delete, operation.ids, wait=operation.wait),
             "compact": index.compact,
             "reopen": self._reopen,
         }

@@ -34,8 +34,8 @@ def _acknowledge_first() -> None:
         behind.submit(add, self, *given, **options)  # type: ignore[arg-type]
         return 0
 
-    def deleted(self: Index, *given: object) -> int:
-        behind.submit(delete, self, *given)  # type: ignore[arg-type]
+    def deleted(self: Index, *given: object, **options: object) -> int:
+        behind.submit(delete, self, *given, **options)  # type: ignore[arg-type]
         return 0
 
-    Index.add, Index.delete = added, deleted  # type: ignore[method-assign,assignment]
+    Index.add, Index.delete = added, deleted  # type: ignore[method-assign]

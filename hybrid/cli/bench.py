@@ -1,0 +1,185 @@
+"""``hybrid bench``: how fast an index answers, what its graph misses, and which ef and depth would do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.bar import Bar
+from rich.table import Table
+
+import hybrid
+from hybrid import corpora
+from hybrid.cli.judging import identities, tell_way_back, unless_overtaken
+from hybrid.cli.output import AsJson, Directory, complain, out, print_json, stages, table
+from hybrid.engine import Index
+from hybrid.evaluate.benchmark import BY, DEPTHS, LADDER, TOP, Benchmark, Mean
+from hybrid.evaluate.benchmarking import bench as measure
+from hybrid.evaluate.latency import Latency
+from hybrid.settings import Profile
+
+_WIDTH: Final = 24  # of the longest bar
+
+
+def bench(
+    directory: Directory,
+    queries: Annotated[
+        Path | None,
+        typer.Option(help="Users' queries, .jsonl or id, tab, text. [made from the documents]"),
+    ] = None,
+    sample: Annotated[int, typer.Option(metavar="N", min=2, help="Ask no more queries.")] = 200,
+    recall: Annotated[
+        float, typer.Option(metavar="R", help="What ef and depth should reach, between 0 and 1.")
+    ] = 0.99,
+    apply: Annotated[bool, typer.Option("--apply", help="Install the suggested ef and depth.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of the queries and filters that are made.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Measure an index: how long each stage of a search takes, what the vector leg finds of what an exact
+    scan finds, with filters and without, and the least ef and depth that reach a wanted recall.
+
+    Queries made from the documents are easier than users'. The exit status is 0 whether something was
+    installed or there was nothing to install.
+    """
+    texts = None if queries is None else corpora.read_queries(queries)
+    with Index.open(directory, read_only=True) as index, stages() as progress:
+        before, serving = index.profiles.serves, index.profiles.serving
+        found = measure(index, texts, size=sample, wanted=recall, seed=seed, progress=progress)
+    _tell_of_load()
+    if not as_json:
+        _show(found)
+    number = _install(directory, serving, found, queries) if apply else None
+    if as_json:
+        print_json(found.to_json() | {"installed": number, "before": before})
+        return
+    out.print(_outcome(found, number), style="bold" if number else "", soft_wrap=True)
+    if number is not None:
+        tell_way_back(directory, before)
+
+
+def _install(directory: Path, serving: Profile, found: Benchmark, queries: Path | None) -> int | None:
+    """The number of the profile that serves from now on; None where what serves stays."""
+    if found.installs is None:
+        return None
+    by = {"chosen by": f"{BY} {hybrid.__version__}", **identities({"queries file": queries})}
+    with unless_overtaken(directory, serving, "measure again, with that one") as index:
+        return index.install(found.installs, by | found.evidence())
+
+
+def _tell_of_load() -> None:
+    """A line on stderr where others want more than there is of the processor."""
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    if load > cores:
+        complain(
+            f"this machine is busy (load {load:.1f}, {cores} cores): the times are longer than at rest"
+        )
+
+
+def _show(found: Benchmark) -> None:
+    out.print(f"{found.documents:,} documents, {found.vectors:,} vectors, {found.queries:,} queries")
+    if found.made:
+        out.print(
+            "made from the documents, easier than users' queries: --queries FILE asks those", style="dim"
+        )
+    out.print()
+    for part in (_stages(found.stages), *_tables(found)):
+        out.print(part)
+        out.print()
+    for line in _suggestions(found):
+        out.print(line, soft_wrap=True)
+
+
+def _stages(latencies: dict[str, Latency]) -> Table:
+    rows = table("stage")
+    for heading in ("p50 ms", "p95 ms", "p99 ms"):
+        rows.add_column(heading, justify="right")
+    rows.add_column("p50", width=_WIDTH)
+    longest = max(latency.p50 for latency in latencies.values())
+    for stage, own in latencies.items():
+        times = map(_ms, (own.p50, own.p95, own.p99))
+        rows.add_row(stage, *times, Bar(longest, 0, own.p50, width=_WIDTH))
+    return rows
+
+
+def _tables(found: Benchmark) -> Iterator[Table]:
+    """Those that there is something for."""
+    if found.rungs:
+        depth = found.serving.depths[1]
+        rows = _right("ef", f"recall@{TOP}", "at least", "p50 ms", f"recall@{depth}", "p50 ms", "")
+        for rung in found.rungs:
+            serves = "serves" if rung.ef == found.serving.ef else ""
+            deep = f"{rung.recall_at_depth.value:.4f}", _ms(rung.p50_at_depth)
+            rows.add_row(str(rung.ef or "default"), *_mean(rung.recall), _ms(rung.p50), *deep, serves)
+        yield rows
+    if found.cuts:
+        rows = _right("depth", f"as at {DEPTHS[-1]}", "at least", "p50 ms", "")
+        for cut in found.cuts:
+            serves = "serves" if cut.depth == found.serving.depth else ""
+            rows.add_row(str(cut.depth), *_mean(cut.agreement), _ms(cut.p50), serves)
+        yield rows
+    if found.filters:
+        rows = _right("filter", "passes", f"recall@{TOP}", "at least", "p50 ms")
+        for one in found.filters:
+            rows.add_row(one.filter, f"{one.share:.1%}", *_mean(one.recall), _ms(one.p50))
+        yield rows
+
+
+def _right(first: str, *others: str) -> Table:
+    rows = table(first)
+    for heading in others:
+        rows.add_column(heading, justify="right")
+    return rows
+
+
+def _mean(mean: Mean) -> tuple[str, str]:
+    return f"{mean.value:.4f}", f"{mean.lower:.4f}"
+
+
+def _ms(seconds: float) -> str:
+    return f"{1000 * seconds:.3f}"
+
+
+def _suggestions(found: Benchmark) -> Iterator[str]:
+    """A line for each of ef and depth: what is suggested, or why nothing is."""
+    if not found.rungs:
+        yield _nothing_to_lose(found)
+        return
+    if found.queries < found.needed:
+        yield (
+            f"{found.queries:,} queries cannot show {found.wanted:g}, whatever they find: "
+            f"ask {found.needed:,} or more (--sample)"
+        )
+        return
+    if found.ef is None:
+        yield f"ef: none up to {LADDER[-1]} has a recall@{TOP} of {found.wanted:g} or more"
+    else:
+        yield f"ef {found.ef} is the least with a recall@{TOP} of {found.wanted:g} or more"
+    if found.cuts:
+        yield _of_depth(found)
+    yield "at least: the lower bound of a 95 % interval over the queries, which is what counts"
+
+
+def _of_depth(found: Benchmark) -> str:
+    if found.judged:
+        return f"depth {found.serving.depth} stays: judged queries have chosen it"
+    shares = f"{found.wanted:g} or more of the first {TOP} as depth {DEPTHS[-1]} has"
+    if found.depth is None:
+        return f"depth: none below {DEPTHS[-1]} has {shares}; it stays"
+    return f"depth {found.depth} is the least with {shares}"
+
+
+def _nothing_to_lose(found: Benchmark) -> str:
+    if not found.vectors:
+        return "no vectors: no recall to measure, nothing to suggest"
+    return "all exact: so few vectors are scanned, not searched by a graph; nothing to suggest"
+
+
+def _outcome(found: Benchmark, number: int | None) -> str:
+    if number is not None:
+        return f"installed as profile {number}: {found.installs}"
+    if found.installs is not None:
+        return f"--apply would install: {found.installs}"
+    return f"what serves stays: {found.serving}"
