@@ -3,26 +3,79 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol, TypeVar
 
 import typer
 from rich.table import Table
 
-from hybrid.cli.output import complain, identity, out, table
+import hybrid
+from hybrid import corpora
+from hybrid.cli.output import complain, identity, out, print_json, stages, table
 from hybrid.engine import Index
 from hybrid.errors import StorageError
 from hybrid.evaluate.comparison import Paired
 from hybrid.evaluate.gate import Verdict
+from hybrid.rerank.stored import Storable
 from hybrid.settings import Profile
+from hybrid.types import Qrels
 
 QueriesFile = Annotated[Path, typer.Option(help="BEIR queries.jsonl, or a table of id, tab, text.")]
 QrelsFile = Annotated[Path, typer.Option(help="BEIR or TREC judgments: two thirds train, a third judges.")]
 TestQrelsFile = Annotated[
     Path | None, typer.Option(help="Judgments that judge instead; then all of --qrels may train.")
 ]
+
+
+@dataclass(frozen=True)
+class Files:
+    """Who judges: what `QueriesFile`, `QrelsFile` and `TestQrelsFile` name."""
+
+    queries: Path
+    qrels: Path
+    test_qrels: Path | None
+
+
+class Found(Protocol):
+    """What judging found: of `Tuning`, `Learning` and `Reranking` what is the same."""
+
+    @property
+    def left_out(self) -> dict[str, int]: ...
+
+    @property
+    def verdict(self) -> Verdict: ...
+
+    @property
+    def installs(self) -> Profile | None: ...
+
+    @property
+    def keeps(self) -> Storable | None: ...
+
+    def evidence(self) -> dict[str, Any]: ...
+
+    def to_json(self) -> dict[str, Any]: ...
+
+
+Result = TypeVar("Result", bound=Found, covariant=True)
+"""What one of the commands found."""
+
+
+class Judge(Protocol[Result]):
+    """`tune`, `learn` or `choose`, with its own options."""
+
+    def __call__(
+        self,
+        index: Index,
+        queries: dict[str, str],
+        qrels: Qrels,
+        /,
+        *,
+        test_qrels: Qrels | None,
+        progress: Callable[[str, int, int], None],
+    ) -> Result: ...
 
 
 class Figures(Protocol):
@@ -33,6 +86,46 @@ class Figures(Protocol):
 
     @property
     def held_out(self) -> float: ...
+
+
+def decide(
+    command: str,
+    directory: Path,
+    files: Files,
+    judge: Judge[Result],
+    show: Callable[[Result], None],
+    *,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """``hybrid command``: have the ``files`` judge, show it, and install what may serve from now on."""
+    queries, qrels = corpora.read_queries(files.queries), corpora.read_qrels(files.qrels)
+    test_qrels = None if files.test_qrels is None else corpora.read_qrels(files.test_qrels)
+    with Index.open(directory, read_only=True) as index, stages() as progress:
+        before, serving = index.profiles.serves, index.profiles.serving
+        found = judge(index, queries, qrels, test_qrels=test_qrels, progress=progress)
+    tell_left_out(found.left_out)
+    if not as_json:
+        show(found)
+    number = None if dry_run else _install(command, directory, serving, found, files)
+    if as_json:
+        print_json(found.to_json() | {"dry_run": dry_run, "installed": number, "before": before})
+        return
+    out.print(outcome(found.verdict, number), style="bold" if number else "")
+    if number is not None:
+        tell_way_back(directory, before)
+
+
+def _install(command: str, directory: Path, serving: Profile, found: Found, files: Files) -> int | None:
+    """The number of the profile that serves from now on; None where what serves stays."""
+    if found.installs is None:
+        return None
+    by = {"chosen by": f"hybrid {command} {hybrid.__version__}", **identities(vars(files))}
+    with unless_overtaken(directory, serving, f"{command} again, against that one") as index:
+        if found.keeps is None:
+            return index.install(found.installs, by | found.evidence())
+        id = index.keep_model(found.keeps)
+        return index.install(found.installs.model_copy(update={"reranker": id}), by | found.evidence())
 
 
 def tell_left_out(left_out: Mapping[str, int]) -> None:

@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
+from functools import partial
 from typing import Annotated
 
 import typer
 
-import hybrid
-from hybrid import corpora
-from hybrid.cli.judging import (
-    QrelsFile,
-    QueriesFile,
-    TestQrelsFile,
-    figures,
-    identities,
-    outcome,
-    tell_left_out,
-    tell_way_back,
-    unless_overtaken,
-)
-from hybrid.cli.output import AsJson, Directory, out, print_json, stages
-from hybrid.engine import Index
+from hybrid.cli.judging import Files, QrelsFile, QueriesFile, TestQrelsFile, decide, figures
+from hybrid.cli.output import AsJson, Directory, out
 from hybrid.errors import InputError
 from hybrid.evaluate.contest import MEASURE
 from hybrid.evaluate.reranking import (
@@ -35,7 +22,6 @@ from hybrid.evaluate.reranking import (
     recencies,
 )
 from hybrid.evaluate.split import MAX_TRAIN
-from hybrid.settings import Profile
 
 
 def rerank(
@@ -73,31 +59,9 @@ def rerank(
     serves. The exit status is 0 whether it was installed or refused.
     """
     settings = _settings(cross_encoder, mmr, recency, popularity, now)
-    texts, judgments = corpora.read_queries(queries), corpora.read_qrels(qrels)
-    testing = None if test_qrels is None else corpora.read_qrels(test_qrels)
-    with Index.open(directory, read_only=True) as index, stages() as progress:
-        before, serving = index.profiles.serves, index.profiles.serving
-        found = choose(
-            index,
-            texts,
-            judgments,
-            settings,
-            seed=seed,
-            test_qrels=testing,
-            max_train=max_queries,
-            progress=progress,
-        )
-    tell_left_out(found.left_out)
-    if not as_json:
-        _show(found)
-    files = {"queries": queries, "qrels": qrels, "test_qrels": test_qrels}
-    number = None if dry_run else _install(directory, serving, found, files)
-    if as_json:
-        print_json(found.to_json() | {"dry_run": dry_run, "installed": number, "before": before})
-        return
-    out.print(outcome(found.verdict, number), style="bold" if number else "", soft_wrap=True)
-    if number is not None:
-        tell_way_back(directory, before)
+    judge = partial(choose, settings=settings, max_train=max_queries, seed=seed)
+    files = Files(queries, qrels, test_qrels)
+    decide("rerank", directory, files, judge, _show, dry_run=dry_run, as_json=as_json)
 
 
 def _settings(
@@ -112,20 +76,6 @@ def _settings(
     if recency is not None:
         return recencies(recency, None if now is None else now.replace(tzinfo=UTC).timestamp())
     return diversities() if popularity is None else popularities(popularity)
-
-
-def _install(
-    directory: Path, serving: Profile, found: Reranking, files: dict[str, Path | None]
-) -> int | None:
-    """The number of the profile that serves from now on; None where what serves stays."""
-    if found.installs is None:
-        return None
-    evidence = {"chosen by": f"hybrid rerank {hybrid.__version__}", **identities(files), **found.evidence()}
-    with unless_overtaken(directory, serving, "judge again, against that one") as index:
-        if found.keeps is None:
-            return index.install(found.installs, evidence)
-        id = index.keep_model(found.keeps)
-        return index.install(found.installs.model_copy(update={"reranker": id}), evidence)
 
 
 def _show(found: Reranking) -> None:

@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-import hybrid
-from hybrid import corpora
-from hybrid.cli.judging import (
-    QrelsFile,
-    QueriesFile,
-    TestQrelsFile,
-    figures,
-    identities,
-    outcome,
-    tell_left_out,
-    tell_way_back,
-    unless_overtaken,
-)
-from hybrid.cli.output import AsJson, Directory, out, print_json, stages, table
-from hybrid.engine import Index
+from hybrid.cli.judging import Files, QrelsFile, QueriesFile, TestQrelsFile, decide, figures
+from hybrid.cli.output import AsJson, Directory, out, table
 from hybrid.evaluate.contest import MEASURE
 from hybrid.evaluate.learning import LEARNED, Learning, learn
 from hybrid.evaluate.split import MAX_TRAIN
-from hybrid.settings import Profile
 
 _TOLD = 15  # features
 
@@ -59,47 +45,16 @@ def train(
     Candidates without a judgment count as not relevant. The exit status is 0 whether the model was
     installed or refused.
     """
-    texts, judgments = corpora.read_queries(queries), corpora.read_qrels(qrels)
-    testing = None if test_qrels is None else corpora.read_qrels(test_qrels)
-    with Index.open(directory, read_only=True) as index, stages() as progress:
-        before, serving = index.profiles.serves, index.profiles.serving
-        found = learn(
-            index,
-            texts,
-            judgments,
-            seed=seed,
-            test_qrels=testing,
-            max_train=max_queries,
-            metadata=metadata or (),
-            judged_only=judged_only,
-            ablation=ablation,
-            progress=progress,
-        )
-    tell_left_out(found.left_out)
-    if not as_json:
-        _show(found)
-    files = {"queries": queries, "qrels": qrels, "test_qrels": test_qrels}
-    number = None if dry_run else _install(directory, serving, found, files)
-    if as_json:
-        print_json(found.to_json() | {"dry_run": dry_run, "installed": number, "before": before})
-        return
-    out.print(outcome(found.verdict, number), style="bold" if number else "", soft_wrap=True)
-    if number is not None:
-        tell_way_back(directory, before)
-
-
-def _install(
-    directory: Path, serving: Profile, found: Learning, files: dict[str, Path | None]
-) -> int | None:
-    """The number of the profile that serves from now on; None where what serves stays."""
-    if found.installs is None:
-        return None
-    evidence = {"chosen by": f"hybrid train {hybrid.__version__}", **identities(files), **found.evidence()}
-    with unless_overtaken(directory, serving, "train again, against that one") as index:
-        if found.verdict.installs != LEARNED:
-            return index.install(found.installs, evidence)
-        id = index.keep_model(found.model)
-        return index.install(found.installs.model_copy(update={"reranker": id}), evidence)
+    judge = partial(
+        learn,
+        metadata=metadata or (),
+        judged_only=judged_only,
+        ablation=ablation,
+        max_train=max_queries,
+        seed=seed,
+    )
+    files = Files(queries, qrels, test_qrels)
+    decide("train", directory, files, judge, _show, dry_run=dry_run, as_json=as_json)
 
 
 def _show(found: Learning) -> None:

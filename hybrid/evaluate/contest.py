@@ -10,10 +10,12 @@ from typing import Final, Protocol, TypeAlias
 import numpy as np
 
 from hybrid.errors import InputError
-from hybrid.evaluate.comparison import Values
+from hybrid.evaluate import gate
+from hybrid.evaluate.comparison import Paired, Values, paired
+from hybrid.evaluate.gate import Verdict
 from hybrid.evaluate.measures import parse
 from hybrid.evaluate.scoring import evaluate
-from hybrid.evaluate.searchspace import leg
+from hybrid.evaluate.searchspace import RRF_60, leg
 from hybrid.evaluate.split import Sample
 from hybrid.limits import shown
 from hybrid.rerank import METADATA, Features
@@ -54,6 +56,16 @@ class Figures:
     held_out: float
 
 
+@dataclass(frozen=True)
+class Contest:
+    """A reranker against what serves: every system's figures, how the reranker stands to each other system
+    on the held-out queries (p-values not corrected), and what the gate says."""
+
+    systems: dict[str, Figures]
+    compared: dict[str, Paired]
+    verdict: Verdict
+
+
 def silent(_stage: str, _done: int, _total: int) -> None:
     """Progress that nobody is told of."""
 
@@ -72,6 +84,35 @@ def numbers_missing(feature: str) -> InputError:
     """The error for a metadata feature that no candidate has."""
     path = shown(feature.removeprefix(METADATA))
     return InputError(f"no candidate has a number under the metadata path {path}")
+
+
+def hold(
+    index: Contested,
+    name: str,
+    reranker: Reranker,
+    reached: float,
+    sample: Sample,
+    held_out: Sample,
+    seed: int,
+    tell: Progress,
+) -> Contest:
+    """Have the ``held_out`` queries judge ``reranker``, called ``name``, which ``reached`` so much on the
+    train queries of ``sample``, in the place of the serving profile's own."""
+    systems = {"serving": index.profiles.serving, "RRF(60)": RRF_60, **guards()}
+    before = measured(index, sample, systems, "train queries", tell)
+    judged = measured(index, held_out, systems, "held-out queries", tell, {name: reranker})
+    train = {system: float(values.mean()) for system, values in before.items()} | {name: reached}
+    order = ("serving", name, *(system for system in systems if system != "serving"))
+    return Contest(
+        {system: Figures(train[system], float(judged[system].mean())) for system in order},
+        {system: paired(judged[name], judged[system], seed=seed) for system in systems},
+        gate.judge(
+            judged["serving"],
+            {name: judged[name]},
+            {guard: judged[guard] for guard in guards()},
+            seed=seed,
+        ),
+    )
 
 
 def measured(

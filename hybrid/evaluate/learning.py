@@ -13,26 +13,25 @@ from typing import Any, Final
 
 import numpy as np
 
-from hybrid.evaluate import gate
-from hybrid.evaluate.comparison import Paired, Values, paired
+from hybrid.evaluate.comparison import Paired
 from hybrid.evaluate.contest import (
     MEASURE,
     Contested,
     Figures,
     Progress,
     guards,
-    measured,
+    hold,
     nothing_found,
     numbers_missing,
     silent,
 )
 from hybrid.evaluate.families import by_document
-from hybrid.evaluate.searchspace import RRF_60
+from hybrid.evaluate.gate import Verdict
 from hybrid.evaluate.split import FOLDS, MAX_TRAIN, Sample, split
 from hybrid.rerank import METADATA, Features
 from hybrid.rerank.lambdamart import LambdaMART
 from hybrid.rerank.matching import FEATURES as MATCHING
-from hybrid.rerank.training import Choice, Judged, Trained, cross_validated, train
+from hybrid.rerank.training import Choice, Judged, cross_validated, train
 from hybrid.settings import Profile
 from hybrid.types import Qrels
 
@@ -62,12 +61,17 @@ class Learning:
     systems: dict[str, Figures]
     ablation: dict[str, float]
     compared: dict[str, Paired]
-    verdict: gate.Verdict
+    verdict: Verdict
 
     @property
     def importances(self) -> dict[str, float]:
         """Each feature's share of what the trees gained, largest first."""
         return self.model.importances()
+
+    @property
+    def keeps(self) -> LambdaMART | None:
+        """The model, where it is to serve."""
+        return self.model if self.verdict.installs == LEARNED else None
 
     @property
     def installs(self) -> Profile | None:
@@ -145,9 +149,7 @@ def learn(
     names = list(gathered[0].columns)
     found = train(gathered, names, seed=seed, progress=lambda *done: tell("training", *done))
     without = _ablation(gathered, names, found.choice, seed, tell) if ablation else {}
-    systems = {"serving": profile, "RRF(60)": RRF_60, **guards()}
-    before = measured(index, sample, systems, "train queries", tell)
-    judged = measured(index, held_out, systems, "held-out queries", tell, {LEARNED: found.model})
+    contest = hold(index, LEARNED, found.model, found.ndcg, sample, held_out, seed, tell)
     return Learning(
         seed=seed,
         train=len(sample),
@@ -158,24 +160,11 @@ def learn(
         choice=found.choice,
         rounds=found.rounds,
         tried={str(choice): reached for choice, reached in found.tried.items()},
-        systems=_figures(found, before, judged),
+        systems=contest.systems,
         ablation=without,
-        compared={name: paired(judged[LEARNED], judged[name], seed=seed) for name in systems},
-        verdict=gate.judge(
-            judged["serving"],
-            {LEARNED: judged[LEARNED]},
-            {name: judged[name] for name in guards()},
-            seed=seed,
-        ),
+        compared=contest.compared,
+        verdict=contest.verdict,
     )
-
-
-def _figures(
-    found: Trained, before: Mapping[str, Values], judged: Mapping[str, Values]
-) -> dict[str, Figures]:
-    train = {name: float(values.mean()) for name, values in before.items()} | {LEARNED: found.ndcg}
-    order = ("serving", LEARNED, *(name for name in before if name != "serving"))
-    return {name: Figures(train[name], float(judged[name].mean())) for name in order}
 
 
 # Features

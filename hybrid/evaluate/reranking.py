@@ -17,21 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.errors import InputError
-from hybrid.evaluate import gate
 from hybrid.evaluate.contest import (
     MEASURE,
     Contested,
     Figures,
     Progress,
     guards,
-    measured,
+    hold,
     nothing_found,
     numbers_missing,
     silent,
 )
+from hybrid.evaluate.gate import Verdict
 from hybrid.evaluate.measures import parse
 from hybrid.evaluate.scoring import evaluate
-from hybrid.evaluate.searchspace import RRF_60
 from hybrid.evaluate.split import MAX_TRAIN, Sample, split
 from hybrid.rerank import METADATA, MMR, CrossEncoder, Features, Popularity, Recency, rerank, stored
 from hybrid.rerank.training import CUTOFF
@@ -89,7 +88,7 @@ class Reranking:
     reranker: Settable
     tried: dict[str, float]
     systems: dict[str, Figures]
-    verdict: gate.Verdict
+    verdict: Verdict
 
     @property
     def name(self) -> str:
@@ -169,12 +168,7 @@ def choose(
     tried = _tried(index, sample, settings, tell)
     chosen = max(settings, key=lambda one: tried[repr(one)])
     name = type(chosen).__name__
-    systems = {"serving": profile, "RRF(60)": RRF_60, **guards()}
-    before = measured(index, sample, systems, "train queries", tell)
-    judged = measured(index, held_out, systems, "held-out queries", tell, {name: chosen})
-    train = {system: float(values.mean()) for system, values in before.items()}
-    train[name] = tried[repr(chosen)]
-    order = ("serving", name, *(system for system in systems if system != "serving"))
+    contest = hold(index, name, chosen, tried[repr(chosen)], sample, held_out, seed, tell)
     return Reranking(
         seed=seed,
         train=len(sample),
@@ -183,13 +177,8 @@ def choose(
         profile=profile.model_copy(update={"reranker": None}),
         reranker=chosen,
         tried=tried,
-        systems={system: Figures(train[system], float(judged[system].mean())) for system in order},
-        verdict=gate.judge(
-            judged["serving"],
-            {name: judged[name]},
-            {guard: judged[guard] for guard in guards()},
-            seed=seed,
-        ),
+        systems=contest.systems,
+        verdict=contest.verdict,
     )
 
 

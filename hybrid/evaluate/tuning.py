@@ -90,6 +90,10 @@ class Tuning:
         """What is to serve from now on; None: what serves already."""
         return None if self.verdict.installs is None else self.systems[self.verdict.installs].profile
 
+    @property
+    def keeps(self) -> None:
+        """A profile that was tuned has no reranker of its own."""
+
     def to_json(self) -> dict[str, Any]:
         return {
             "measure": self.measure,
