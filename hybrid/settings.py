@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import lru_cache
 from typing import Annotated, Any, Final, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -87,12 +87,8 @@ class Profile(_Frozen):
     calibration: str | None = None
     """What says how relevant a hit is: likewise an id."""
 
-    @cached_property
-    def _fusion(self) -> Fusion:
-        return fusion.load(self.fusion)
-
     def fuse(self) -> Fusion:
-        return self._fusion
+        return _fusion(_Stored(self.fusion))
 
     def __str__(self) -> str:
         lexical, vector = self.depths
@@ -107,6 +103,18 @@ class Profile(_Frozen):
     def depths(self) -> tuple[int, int]:
         """Of the lexical and of the vector leg."""
         return self.depth if isinstance(self.depth, tuple) else (self.depth, self.depth)
+
+
+class _Stored(dict[str, Any]):
+    """A fusion's stored form, told from others by how it is written."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(repr(self))
+
+
+@lru_cache(maxsize=256)  # every query asks, and most for the same one
+def _fusion(stored: _Stored) -> Fusion:
+    return fusion.load(stored)
 
 
 class Installed(_Frozen):

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from hybrid import Document, Index
-from hybrid.generation import Generation
+from hybrid.arrays import Rows
+from hybrid.vector import VectorLeg
 from tests.conftest import lines
 from tests.durability import child
 from tests.durability.history import History
@@ -66,11 +67,11 @@ def stop(process: subprocess.Popen[str], number: signal.Signals, after: float) -
 def test_indexing_that_is_stopped(tmp_path: Path, corpus: Path, number: signal.Signals) -> None:
     chance = random.Random(number)
     stopped = 0
-    for turn in range(2):
+    for turn in range(3):
         path = tmp_path / f"idx{turn}"
         process = hybrid("index", corpus, "--to", path, "--encoder", "none")
         _await(path.exists, process)
-        stopped += stop(process, number, after=chance.uniform(0, 1.0))
+        stopped += stop(process, number, after=chance.uniform(0, 0.5))
         with Index.open(path) as index:
             assert index.verify() == []
             count = len(index)
@@ -140,7 +141,7 @@ def _alarm(seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def interrupted(_: Generation) -> None:
+def interrupted(_leg: VectorLeg, _rows: Rows) -> None:
     raise KeyboardInterrupt
 
 
@@ -151,7 +152,7 @@ def test_what_was_interrupted_before_it_showed_is_not_forgotten(
     with Index.create(tmp_path / "idx", encoder=None) as index:
         index.add([Document("a", "word"), Document("b", "word")])
         with monkeypatch.context() as patch:
-            patch.setattr(Generation, "_look", interrupted)
+            patch.setattr(VectorLeg, "view", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 index.delete(["a"])
         assert index.delete(["a"]) == 0
