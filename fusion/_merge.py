@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.errors import QueryError
-from hybrid.types import Candidates
+from hybrid.types import Candidates, Ordinals
 
 Terms: TypeAlias = NDArray[np.float64]
+Places: TypeAlias = NDArray[np.intp]
 
 
 def merge(legs: Sequence[Candidates], terms: Sequence[Terms], limit: int) -> Candidates:
@@ -25,11 +26,25 @@ def merge(legs: Sequence[Candidates], terms: Sequence[Terms], limit: int) -> Can
         raise QueryError(f"a fused list cannot have {limit} candidates; ask for 0 or more")
     if not any(map(len, legs)):
         return Candidates.none()
-    ordinals = np.concatenate([leg.ordinals for leg in legs])
-    order = ordinals.argsort()
-    ordinals = ordinals[order]
-    fresh = np.ones(len(ordinals), np.bool_)
-    fresh[1:] = ordinals[1:] != ordinals[:-1]
-    first = np.flatnonzero(fresh)
-    sums = np.add.reduceat(np.concatenate(terms)[order], first)
-    return Candidates.ranked(ordinals[first], sums.astype(np.float32), limit)
+    ordinals, places = pooled(legs)
+    return best(ordinals, np.bincount(places, np.concatenate(terms)), limit)
+
+
+def pooled(legs: Sequence[Candidates]) -> tuple[Ordinals, Places]:
+    """The candidates of all lists, ascending, each once; and the place there of each of the lists', one
+    list after the other."""
+    everyone = np.concatenate([leg.ordinals for leg in legs])
+    order = everyone.argsort()
+    ascending = everyone[order]
+    fresh = np.ones(len(everyone), np.bool_)
+    np.not_equal(ascending[1:], ascending[:-1], out=fresh[1:])
+    places = np.empty(len(everyone), np.intp)
+    places[order] = fresh.cumsum() - 1
+    return ascending[fresh], places
+
+
+def best(ordinals: Ordinals, scores: Terms, limit: int) -> Candidates:
+    """The best ``limit`` of ascending ``ordinals``, by what float32 keeps of their ``scores``."""
+    rounded = scores.astype(np.float32)
+    order = np.argsort(-rounded, kind="stable")[:limit]
+    return Candidates(ordinals[order], rounded[order])

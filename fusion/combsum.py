@@ -25,4 +25,4 @@ class CombSUM:
         object.__setattr__(self, "normalize", normalizer("CombSUM", normalize))
 
     def __call__(self, legs: Sequence[Candidates], limit: int) -> Candidates:
-        return merge(legs, [self.normalize(leg) for leg in legs], limit)
+        return merge(legs, [self.normalize(leg.scores, leg.floor) for leg in legs], limit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from hybrid.types import Candidates, Matrix, Ordinals, Scores
 
@@ -36,7 +36,6 @@ class Evidence(Protocol):
         ...
 
 
-@runtime_checkable
 class Informed(Protocol):
     """A fusion that asks. The engine calls this in place of the plain call."""
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from hybrid.errors import QueryError
-from hybrid.fusion._merge import merge
+from hybrid.fusion._merge import Terms, best, merge
 from hybrid.fusion._weights import Weights, check_count, checked
 from hybrid.fusion.complete import complete
 from hybrid.fusion.evidence import Evidence
 from hybrid.fusion.normalize import Normalizer, TheoreticalMinMax, normalizer
 from hybrid.limits import shown
-from hybrid.types import Candidates
+from hybrid.types import Candidates, Scores
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -45,10 +47,23 @@ class Linear:
         object.__setattr__(self, "complete", complete)
 
     def informed(self, legs: Sequence[Candidates], limit: int, evidence: Evidence) -> Candidates:
-        return self(complete(legs, evidence) if self.complete else legs, limit)
+        if not self.complete or not all(map(len, legs)):
+            return self(legs, limit)
+        check_count(self, self.weights, legs)
+        both = complete(*legs, evidence)
+        known = ~np.isnan(both.vector)
+        words, near = self._weighed([both.lexical, both.vector[known]], legs)
+        words[known] += near
+        return best(both.ordinals, words, limit)
 
     def __call__(self, legs: Sequence[Candidates], limit: int) -> Candidates:
         check_count(self, self.weights, legs)
+        return merge(legs, self._weighed([leg.scores for leg in legs], legs), limit)
+
+    def _weighed(self, scores: Sequence[Scores], legs: Sequence[Candidates]) -> list[Terms]:
+        """What each list contributes to its documents, whose ``scores`` these are, in any order."""
         total = sum(self.weights)
-        terms = [w / total * self.normalize(leg) for w, leg in zip(self.weights, legs, strict=True)]
-        return merge(legs, terms, limit)
+        return [
+            weight / total * self.normalize(some, leg.floor)
+            for weight, some, leg in zip(self.weights, scores, legs, strict=True)
+        ]

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.errors import QueryError
-from hybrid.fusion.evidence import Evidence, Informed
+from hybrid.fusion._merge import best
+from hybrid.fusion.evidence import Evidence
 from hybrid.fusion.linear import Linear
 from hybrid.fusion.normalize import Softplus, standardized
 from hybrid.limits import MAX_HITS, shown
@@ -53,24 +54,30 @@ class Rocchio:
 
     def informed(self, legs: Sequence[Candidates], limit: int, evidence: Evidence) -> Candidates:
         everyone = sum(map(len, legs))
-        if isinstance(self.first, Informed):
-            ranked = self.first.informed(legs, everyone, evidence)
-        else:
-            ranked = self.first(legs, everyone)
+        # Not by isinstance: a protocol that is looked up at run time costs as much as the feedback.
+        informed = getattr(self.first, "informed", None)
+        ranked = self.first(legs, everyone) if informed is None else informed(legs, everyone, evidence)
         if not all(map(len, legs)):
             return ranked.top(limit)
-        vectors = evidence.vectors(ranked.ordinals)
-        has = np.flatnonzero(np.einsum("ij,ij->i", vectors, vectors))
-        if not len(has):
+        order = ranked.ordinals.argsort()
+        ordinals = ranked.ordinals[order]
+        known = ~np.isnan(evidence.scores(ordinals))
+        if not known.any():
             return ranked.top(limit)
-        vectors = vectors if len(has) == len(vectors) else vectors[has]
+        vectors = evidence.vectors(ordinals)
         scores = standardized(ranked.scores.astype(np.float64), noise=_ROUNDING * float(ranked.scores[0]))
-        feedback = standardized(self._feedback(vectors, scores[has]), noise=_ROUNDING)
-        scores[has] += self.share * feedback
-        return Candidates.ranked(ranked.ordinals, (scores - scores.min()).astype(np.float32), limit)
+        scores = scores[order]
+        feedback = self._feedback(vectors, scores, known)
+        scores[known] += self.share * standardized(feedback[known], noise=_ROUNDING)
+        return best(ordinals, scores - scores.min(), limit)
 
-    def _feedback(self, vectors: NDArray[np.float32], scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        """How much each of ``vectors``, best first, looks like the best of them."""
-        trust = np.exp(_STEEPNESS * (scores[: self.top] - scores[0])).astype(np.float32)
-        target = trust @ vectors[: self.top] / trust.sum() - vectors.mean(axis=0)
-        return np.asarray(vectors @ target, np.float64)
+    def _feedback(
+        self, vectors: NDArray[np.float32], scores: NDArray[np.float64], known: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        """How much each of ``vectors`` looks like the best of those that are ``known``."""
+        ranked = np.argsort(-scores, kind="stable")
+        first = ranked[known[ranked]][: self.top]
+        trust = np.exp(_STEEPNESS * (scores[first] - scores[first[0]]))
+        weights = known * (-1.0 / np.count_nonzero(known))
+        weights[first] += trust / trust.sum()
+        return np.asarray(vectors @ (weights.astype(np.float32) @ vectors), np.float64)

@@ -93,7 +93,7 @@ OF_QUERY: Final[Mapping[str, Callable[[QueryTerms], float]]] = MappingProxyType(
 
 def _lead(leg: Candidates) -> float:
     """The z-score of the first candidate; 0 in a flat list."""
-    z = _Z(leg)  # shifted to a lowest of 0
+    z = _Z(leg.scores, leg.floor)  # shifted to a lowest of 0
     return float(z[0] - z.sum() / len(z))
 
 
@@ -101,7 +101,7 @@ def _flatness(leg: Candidates) -> float:
     """The entropy of softmax(z) by its largest value."""
     if len(leg) < 2:
         return 1.0
-    z = _Z(leg)
+    z = _Z(leg.scores, leg.floor)
     behind = z - z[0]  # the first is the largest: nothing overflows
     odds = np.exp(behind)
     total = float(odds.sum())

@@ -17,7 +17,7 @@ from hybrid.directory import Directory, Place
 from hybrid.embedding import with_rows
 from hybrid.errors import CommitsLost, HybridError, IndexCorrupt
 from hybrid.ledger import Ledger
-from hybrid.records import blocks, body, sealed
+from hybrid.records import BODY, blocks, body, sealed
 from hybrid.store import Store
 from hybrid.types import Document
 
@@ -126,7 +126,7 @@ def _count(connection: sqlite3.Connection) -> int:
 
 def _documents(connection: sqlite3.Connection, part: range) -> Iterator[tuple[int, Document] | None]:
     query = (
-        "SELECT ordinal, id, title, text, metadata, crc FROM documents LEFT JOIN bodies USING (ordinal) "
+        f"SELECT ordinal, {BODY} FROM documents LEFT JOIN bodies USING (ordinal) "
         "WHERE dead IS NULL AND ordinal >= ? AND ordinal < ?"
     )
     try:

@@ -29,6 +29,7 @@ from hybrid.limits import (
 )
 from hybrid.types import Document, Matrix, Metric, Scores
 
+_EPS: Final = float(np.finfo(np.float32).eps)
 _BAD_IN_ID: Final = regex.compile(r"[\p{Cc}\p{Cs}]")
 
 
@@ -326,10 +327,11 @@ def _line(cause: Exception) -> str:
 def unit(rows: Matrix) -> Matrix:
     """Rows (n, dim) scaled to length one. Rows of zeros stay, and so do those of length one as nearly as
     float32 can say, to the bit: ``unit(unit(rows))`` is ``unit(rows)``."""
-    # By the largest number first: the squares of very small or large ones would vanish or overflow.
-    largest = np.abs(rows).max(axis=1, keepdims=True, initial=0)
-    scaled = rows.astype(np.float64) / np.where(largest > 0, largest, 1)
-    norms = np.linalg.norm(scaled, axis=1, keepdims=True)
+    wide = rows.astype(np.float64)  # in which no float32 has a square that vanishes or overflows
+    norms = np.sqrt(np.vecdot(wide, wide))
     # Rounding each number to float32 moves the length by no more than half of eps.
-    done = np.abs(norms * largest - 1) <= np.finfo(np.float32).eps
-    return np.where(done, rows, scaled / np.where(norms > 0, norms, 1)).astype(np.float32)
+    done = np.abs(norms - 1) <= _EPS
+    if done.all():
+        return rows.astype(np.float32, copy=False)
+    norms = np.where(done | (norms == 0), 1, norms)
+    return np.where(done[:, None], rows, wide / norms[:, None]).astype(np.float32)

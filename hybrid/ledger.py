@@ -36,6 +36,7 @@ from hybrid.types import Document, Ordinals
 _T = TypeVar("_T")
 Also: TypeAlias = Callable[[sqlite3.Connection], None]
 _PART: Final = 50_000  # documents read at a time when opening
+_BODIES: Final = f"SELECT ordinal, {records.BODY} FROM documents JOIN bodies USING (ordinal)"
 
 
 @dataclass(frozen=True)
@@ -190,21 +191,19 @@ class Ledger:
     def documents(self, ordinals: Sequence[int] | Ordinals) -> list[Document]:
         """The bodies of some ordinals, in their order."""
         wanted = [int(ordinal) for ordinal in ordinals]
-        found = dict(self._bodies(wanted))
+        found: dict[int, Document] = {}
+        for part in _slices(wanted, 500):
+            found.update(self._bodies(part))
         if missing := [ordinal for ordinal in wanted if ordinal not in found]:
             raise IndexCorrupt(f"{self._path}: no body for ordinal {missing[0]}; run: hybrid verify")
         return [found[ordinal] for ordinal in wanted]
 
     def _bodies(self, ordinals: Sequence[int]) -> Iterator[tuple[int, Document]]:
-        columns = "ordinal, id, title, text, metadata, crc"
-        for part in _slices(ordinals, 500):
-            tables = "documents JOIN bodies USING (ordinal)"
-            sql = f"SELECT {columns} FROM {tables} WHERE ordinal IN ({_marks(part)})"
-            for ordinal, *rest in self.query(sql, part):
-                try:
-                    yield ordinal, records.body(*rest)
-                except (IndexCorrupt, TypeError, AttributeError) as error:
-                    raise database.damaged(self._path, f"ordinal {ordinal}: {error}") from error
+        for ordinal, *rest in self.query(f"{_BODIES} WHERE ordinal IN ({_marks(ordinals)})", ordinals):
+            try:
+                yield ordinal, records.body(*rest)
+            except (IndexCorrupt, TypeError, AttributeError) as error:
+                raise database.damaged(self._path, f"ordinal {ordinal}: {error}") from error
 
     def ids(self, ordinals: Sequence[int]) -> list[str]:
         """The documents' ids of some ordinals, in their order."""

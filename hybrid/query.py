@@ -170,10 +170,15 @@ class _Evidence:
         return QueryTerms(self._terms, lexical.frequencies(self._terms), lexical.searcher.num_docs)
 
     def scores(self, ordinals: Ordinals) -> Scores:
-        return self._known[0][np.searchsorted(self._everyone, ordinals)]
+        return self._known[0][self._places(ordinals)]
 
     def vectors(self, ordinals: Ordinals) -> Matrix:
-        return self._known[1][np.searchsorted(self._everyone, ordinals)]
+        return self._known[1][self._places(ordinals)]
+
+    def _places(self, ordinals: Ordinals) -> slice | NDArray[np.intp]:
+        """Where ``ordinals`` stand among the candidates: mostly they are all, and nothing is copied."""
+        whole = np.array_equal(ordinals, self._everyone)
+        return slice(None) if whole else np.searchsorted(self._everyone, ordinals)
 
     def terms(self) -> QueryTerms:
         return self._asked
@@ -347,9 +352,9 @@ def _fetch(
     documents = snapshot.documents(shown.ordinals.tolist())
     passages = _passages(snapshot, request, shown)
     return tuple(
-        Hit(document.id, float(score), rank, document, passage, relevant)
+        Hit(document.id, score, rank, document, passage, relevant)
         for rank, (document, score, passage, relevant) in enumerate(
-            zip(documents, shown.scores, passages, relevance, strict=True), 1
+            zip(documents, shown.scores.tolist(), passages, relevance, strict=True), 1
         )
     )
 
@@ -359,8 +364,8 @@ def _passages(snapshot: Snapshot, request: Request, shown: Candidates) -> list[P
     if not request.asks_meaning or request.vector is None or not len(snapshot.vectors.rows):
         return [None] * len(shown)
     rows = snapshot.vectors.best_rows(request.vector, shown.ordinals)
-    spans = snapshot.vectors.rows.spans
-    return [Passage(*spans[row].tolist()) if row >= 0 else None for row in rows]
+    spans = snapshot.vectors.rows.spans[rows].tolist()  # of -1 too: some row's, which is not used
+    return [Passage(*span) if row >= 0 else None for row, span in zip(rows.tolist(), spans, strict=True)]
 
 
 def _count(snapshot: Snapshot, request: Request, allowed: Mask | None) -> int:

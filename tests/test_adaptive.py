@@ -127,7 +127,7 @@ def test_an_empty_list_leaves_the_other_as_it_is() -> None:
         for legs, leg in (([LEXICAL, nothing], LEXICAL), ([nothing, VECTOR], VECTOR)):
             fused = Adaptive(signal).informed(legs, 9, Known({}, query=QUERY))
             assert scores(fused) == pytest.approx(
-                dict(zip(leg.ordinals.tolist(), 0.5 * Softplus()(leg), strict=True))
+                dict(zip(leg.ordinals.tolist(), 0.5 * Softplus()(leg.scores, leg.floor), strict=True))
             )
         assert len(Adaptive(signal).informed([nothing, nothing], 9, Known({}, query=QUERY))) == 0
 

@@ -20,12 +20,13 @@ from hybrid.fusion import (
     Linear,
     MinMax,
     Rocchio,
+    Softplus,
     ZScore,
     complete,
     dump,
     load,
 )
-from hybrid.types import Candidates, Fusion
+from hybrid.types import Candidates, Fusion, Scores
 from tests.contracts.fusion import FusionContract, Known, candidates
 
 # --- contracts ---------------------------------------------------------------------------------------
@@ -166,8 +167,8 @@ def test_a_fusion_of_ones_own_has_no_stored_form() -> None:
     def first(legs: Sequence[Candidates], limit: int) -> Candidates:
         return legs[0].top(limit)
 
-    def raw(leg: Candidates) -> NDArray[np.float64]:
-        return leg.scores.astype(np.float64)
+    def raw(scores: Scores, floor: float | None) -> NDArray[np.float64]:
+        return scores.astype(np.float64)
 
     assert scores(Linear(normalize=raw)([LEXICAL, VECTOR], 1)) == pytest.approx({1: 0.5 * 9 + 0.5 * -0.4})
     for own in (first, Linear(normalize=raw)):
@@ -179,21 +180,40 @@ def test_a_fusion_of_ones_own_has_no_stored_form() -> None:
 
 
 def test_complete_gives_each_list_the_documents_of_the_other() -> None:
-    similarities = {1: -0.4, 2: 0.1, 3: 0.8, 4: 0.2}
-    lexical, vector = complete([LEXICAL, VECTOR], Known(similarities))
-    assert scores(lexical) == {1: 9.0, 2: 6.0, 3: 3.0, 4: 0.0}
-    assert scores(vector) == pytest.approx(similarities)
-    assert vector.ordinals.tolist() == [3, 4, 2, 1]
-    assert (lexical.floor, vector.floor) == (0.0, -1.0)
+    both = complete(LEXICAL, VECTOR, Known({1: -0.4, 2: 0.1, 3: 0.8, 4: 0.2}))
+    assert both.ordinals.tolist() == [1, 2, 3, 4]
+    assert both.lexical.tolist() == [9.0, 6.0, 3.0, 0.0]
+    assert both.vector.tolist() == pytest.approx([-0.4, 0.1, 0.8, 0.2])
 
 
-def test_complete_leaves_out_who_has_no_vector_and_lists_that_are_empty() -> None:
-    lexical, vector = complete([LEXICAL, VECTOR], Known({}))
-    assert vector.ordinals.tolist() == VECTOR.ordinals.tolist()
-    assert len(lexical) == 4
+def test_complete_keeps_the_list_and_knows_nothing_of_who_has_no_vector() -> None:
+    both = complete(LEXICAL, VECTOR, Known({}))
+    found = dict(zip(both.ordinals.tolist(), both.vector.tolist(), strict=True))
+    assert {o: s for o, s in found.items() if not math.isnan(s)} == scores(VECTOR)
+
+
+def test_a_list_that_is_empty_stays_so() -> None:
     nothing, unasked = Candidates.none(), cast(Evidence, None)
-    assert complete([nothing, VECTOR], unasked) == [nothing, VECTOR]
-    assert complete([LEXICAL, nothing], unasked) == [LEXICAL, nothing]
+    fusion = Linear((0.5, 0.5), ZScore(), complete=True)
+    for legs in ([nothing, VECTOR], [LEXICAL, nothing]):
+        assert scores(fusion.informed(legs, 9, unasked)) == scores(fusion(legs, 9))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_completed_lists_are_fused_as_lists_are(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    similarities = {i: float(s) for i, s in enumerate(random.normal(size=30).astype(np.float32)) if i % 7}
+    lexical = candidates({int(o): float(s) for s, o in enumerate(random.permutation(30)[:12], 1)})
+    vector = candidates(
+        {o: similarities[o] for o in sorted(similarities, key=similarities.__getitem__)[-9:]}
+    )
+    everyone = {*lexical.ordinals.tolist(), *vector.ordinals.tolist()}
+    words = candidates({o: scores(lexical).get(o, 0.0) for o in everyone})
+    near = candidates({o: similarities[o] for o in everyone if o in similarities})
+    for normalize in (MinMax(), ZScore(), Softplus()):
+        fusion = Linear((0.3, 0.7), normalize, complete=True)
+        found = fusion.informed([lexical, vector], 99, Known(similarities))
+        assert scores(found) == pytest.approx(scores(fusion([words, near], 99)), abs=1e-6)
 
 
 def test_a_complete_fusion_is_a_value_too() -> None:

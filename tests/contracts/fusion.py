@@ -46,7 +46,8 @@ class Known:
         self.similar, self.directions, self.query = similar, vectors, query
 
     def scores(self, ordinals: Ordinals) -> Scores:
-        return np.array([self.similar.get(o, np.nan) for o in ordinals.tolist()], np.float32)
+        blind = dict.fromkeys(self.directions, 0.0)
+        return np.array([self.similar.get(o, blind.get(o, np.nan)) for o in ordinals.tolist()], np.float32)
 
     def vectors(self, ordinals: Ordinals) -> Matrix:
         dim = max(map(len, self.directions.values()), default=1)
