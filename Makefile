@@ -44,6 +44,7 @@ bench-scale: $(READY)
 
 bench-peers: .venv-peers/.ready
 	HF_HUB_OFFLINE=1 .venv-peers/bin/python -m tests.benchmarks peers --documents 60000
+	.venv-peers/bin/python -m tests.benchmarks words --documents 500000 --queries 100 --rounds 3
 
 # Beside the project's environment, which it reads and does not touch.
 .venv-peers/.ready: $(READY) tests/benchmarks/peers.txt

@@ -16,7 +16,8 @@ from hybrid.cli.output import out
 from tests.benchmarks.house import House, Plan
 
 USUAL: Final = ("legs", "bare", "batch", "build", "filters", "writing", "cold")
-BENCHES: Final = (*USUAL, "scale", "peers", "crossover")
+BENCHES: Final = (*USUAL, "scale", "peers", "words", "crossover", "memory")
+_WHERE: Final = {"peers": "contest.run", "words": "contest.run_words"}
 
 
 def main(
@@ -30,14 +31,14 @@ def main(
         "build/benchmarks"
     ),
 ) -> None:
-    """Measure. Without a name: all but scale, peers and crossover."""
+    """Measure. Without a name: what takes minutes."""
     for name in names or USUAL:
         if name not in BENCHES:
             raise typer.BadParameter(f"{name} is none of {', '.join(BENCHES)}")
     house = House(Plan(folder, documents, queries, rounds))
     for name in names or USUAL:
-        where = "tests.benchmarks.contest" if name == "peers" else f"tests.benchmarks.{name}"
-        report = import_module(where).run(house)
+        module, function = _WHERE.get(name, f"{name}.run").split(".")
+        report = getattr(import_module(f"tests.benchmarks.{module}"), function)(house)
         report.write(folder)
         out.print(report.markdown(), markup=False, highlight=False, soft_wrap=True)
 

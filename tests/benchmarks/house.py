@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -85,6 +85,12 @@ class House:
         """A finished index of all documents, with ready-made vectors."""
         return kept(self.folder / "index", lambda draft: fill(draft, self.documents))
 
+    @cached_property
+    def words_path(self) -> Path:
+        """One of their texts alone."""
+        blind = (replace(document, vector=None) for document in self.documents)
+        return kept(self.folder / "words-index", lambda draft: fill(draft, blind))
+
     def graph(self) -> Any:
         """The engine's own graph, in a bare hnswlib: the same links, so the same recall at the same ef."""
         saved = next(self.index_path.rglob("graph-*.hnsw"))
@@ -110,14 +116,14 @@ def kept(path: Path, make: Callable[[Path], object]) -> Path:
     return path
 
 
-def fill(path: Path, documents: Sequence[Document], batch: int = BATCH) -> None:
+def fill(path: Path, documents: Iterable[Document], batch: int = BATCH) -> None:
     """A new index of ``documents`` at ``path``, closed, its graph finished."""
     with Index.create(path, encoder=None) as index:
         for part in batches(documents, batch):
             index.add(part)
 
 
-def batches(documents: Sequence[Document], size: int) -> Iterator[list[Document]]:
+def batches(documents: Iterable[Document], size: int) -> Iterator[list[Document]]:
     rest = iter(documents)
     while part := list(islice(rest, size)):
         yield part

@@ -12,10 +12,17 @@ from typing import Final
 import numpy as np
 
 from hybrid import Index
+from hybrid.types import Wait
 from tests.benchmarks.house import House
 from tests.benchmarks.report import Report
 
 SECONDS: Final = 10.0
+WRITERS: Final[tuple[tuple[str, int, Wait], ...]] = (
+    ("at rest", 0, "searchable"),
+    ("single documents", 1, "searchable"),
+    ("single documents, durable", 1, "durable"),
+    ("batches of 1,000", 1000, "searchable"),
+)
 
 
 def run(house: House) -> Report:
@@ -27,15 +34,15 @@ def run(house: House) -> Report:
     table = report.table(
         "Hybrid searches of one thread beside a writer",
         note=(
-            "`times`: p99 by p99 at rest. Added documents are durable and searchable when `add` returns, "
-            "so `add p50` is also how long it takes until others see one."
+            "`times`: p99 by p99 at rest. Documents are durable when `add` returns, and searchable, but with "
+            '`wait="durable"` later: `seen` is how long after its `add` a document was found by its id.'
         ),
     )
     with Index.open(folder) as index:
         _searched(house, index, 1.0)
         rest = _searched(house, index, SECONDS)
-        for name, batch in (("at rest", 0), ("single documents", 1), ("batches of 1,000", 1000)):
-            writer = _Writer(house, index, batch, name)
+        for name, batch, wait in WRITERS:
+            writer = _Writer(house, index, batch, name, wait)
             with writer:
                 took = rest if batch == 0 else _searched(house, index, SECONDS)
             p50, p99 = np.percentile(took, [50, 99]) * 1000
@@ -65,12 +72,14 @@ def _searched(house: House, index: Index, seconds: float) -> list[float]:
 class _Writer:
     """Adds batches of so many documents without pause as long as the block lasts; of none, nothing."""
 
-    def __init__(self, house: House, index: Index, batch: int, name: str) -> None:
-        self._index, self._batch, self._name = index, batch, name
+    def __init__(self, house: House, index: Index, batch: int, name: str, wait: Wait) -> None:
+        self._index, self._batch, self._name, self._wait = index, batch, name, wait
         self._some = cycle(house.documents)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._write, daemon=True)
         self._took: list[float] = []
+        self._seen: list[float] = []
+        self._awaited: tuple[str, float] | None = None
 
     def __enter__(self) -> None:
         if self._batch:
@@ -85,8 +94,18 @@ class _Writer:
         while not self._stop.is_set():
             part = [replace(next(self._some), id=self._id(i)) for i in range(self._batch)]
             start = time.perf_counter()
-            self._index.add(part)
-            self._took.append(time.perf_counter() - start)
+            self._index.add(part, wait=self._wait)
+            added = time.perf_counter()
+            self._look(part[0].id, added)
+            self._took.append(added - start)
+
+    def _look(self, id: str, added: float) -> None:
+        """Whether the document that is awaited is there; then this one is the next to be awaited."""
+        awaited, since = self._awaited or (id, added)
+        self._awaited = awaited, since
+        if self._index.get(awaited) is not None:
+            self._seen.append(time.perf_counter() - since)
+            self._awaited = None
 
     def _id(self, place: int) -> str:
         return f"{self._name} {len(self._took)} {place}"
@@ -96,4 +115,5 @@ class _Writer:
             return {}
         p50, p99 = (np.percentile(self._took, [50, 99]) * 1000).tolist()
         added = len(self._took) * self._batch / sum(self._took)
-        return {"added/s": added, "add p50 ms": p50, "add p99 ms": p99}
+        seen = {"seen p50 ms": float(np.median(self._seen)) * 1000, "seen max ms": max(self._seen) * 1000}
+        return {"added/s": added, "add p50 ms": p50, "add p99 ms": p99, **seen}
