@@ -34,8 +34,8 @@ def run(house: House) -> Report:
     table = report.table(
         "Hybrid searches of one thread beside a writer",
         note=(
-            "`times`: p99 by p99 at rest. Documents are durable when `add` returns, and searchable, but with "
-            '`wait="durable"` later: `seen` is how long after its `add` a document was found by its id.'
+            "`times`: p99 by p99 at rest. When `add` returns, documents are durable, and searchable too, or "
+            'with `wait="durable"` soon: `seen` is how long after its `add` one was found by its id.'
         ),
     )
     with Index.open(folder) as index:
