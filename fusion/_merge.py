@@ -27,7 +27,8 @@ def merge(legs: Sequence[Candidates], terms: Sequence[Terms], limit: int) -> Can
     if not any(map(len, legs)):
         return Candidates.none()
     ordinals, places = pooled(legs)
-    return best(ordinals, np.bincount(places, np.concatenate(terms)), limit)
+    sums: Terms = np.bincount(places, np.concatenate(terms)).astype(np.float64, copy=False)
+    return best(ordinals, sums, limit)
 
 
 def pooled(legs: Sequence[Candidates]) -> tuple[Ordinals, Places]:

@@ -50,7 +50,8 @@ class Linear:
         if not self.complete or not all(map(len, legs)):
             return self(legs, limit)
         check_count(self, self.weights, legs)
-        both = complete(*legs, evidence)
+        lexical, vector = legs
+        both = complete(lexical, vector, evidence)
         known = ~np.isnan(both.vector)
         words, near = self._weighed([both.lexical, both.vector[known]], legs)
         words[known] += near

@@ -101,12 +101,13 @@ def _learned(
         "vector_best": best["vector"],
         **{name: signal(*legs) if all(map(len, legs)) else np.nan for name, signal in OF_LISTS.items()},
     }
+    same = np.repeat(np.array([*of_query.values()], np.float32), n).reshape(len(of_query), n)
     return {
         "similarity": similar,
         "lexical_share": basic["lexical_score"] / best["lexical"],
         "vector_gap": best["vector"] - similar,
         **matching(asked, snapshot.generation.texts(fused.ordinals.tolist())),
-        **{f"query_{name}": np.full(n, value, np.float32) for name, value in of_query.items()},
+        **{f"query_{name}": column for name, column in zip(of_query, same, strict=True)},
     }
 
 

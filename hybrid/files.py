@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Final
+
+READERS: Final = 4
+"""Threads that read and check what is large."""
 
 
 def sync(path: Path) -> None:

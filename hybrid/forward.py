@@ -6,10 +6,9 @@ it. A row that is missing or damaged is worked out from the document.
 
 from __future__ import annotations
 
-import struct
 import zlib
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, TypeAlias
 
 import numpy as np
 import regex
@@ -17,8 +16,14 @@ import regex
 from hybrid.bm25 import Terms
 from hybrid.rerank.matching import Hashes, Texts
 
+Row: TypeAlias = tuple[bytes, bytes]
+"""A row's head, and its hashes."""
+Read: TypeAlias = Callable[[Sequence[int]], dict[int, bytes]]
+Make: TypeAlias = Callable[[Sequence[int]], Iterable[tuple[int, bytes]]]
+
+_ROOM: Final = 16_000_000  # bytes of rows kept at hand
 _HEAD: Final = np.dtype([("titles", "<i4"), ("han", "<f4"), ("crc", "<u4")])
-_head = struct.Struct("<ifI")  # the same; for one row a tenth of numpy's time
+_SIZE: Final = _HEAD.itemsize  # ends with the checksum
 _han = regex.compile(r"\p{Han}")
 _letter = regex.compile(r"\p{L}")
 
@@ -41,20 +46,39 @@ def packed(ordinal: int, terms: Terms, text: str) -> bytes:
     return head.tobytes() + body
 
 
+class Rows:
+    """The rows of the documents that queries asked for of late."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, Row] = {}
+        self._size = 0
+
+    def texts(self, ordinals: Sequence[int], read: Read, make: Make) -> Texts:
+        """The terms of documents in their order. ``read`` gives what the table has of them; where a row is
+        missing or damaged, ``make`` makes it."""
+        if self._size > _ROOM:
+            self._known, self._size = {}, 0
+        known = self._known  # another thread may begin a new one meanwhile
+        if missing := [ordinal for ordinal in ordinals if ordinal not in known]:
+            rows = read(missing)
+            rows |= make([ordinal for ordinal in missing if not sound(ordinal, rows.get(ordinal, b""))])
+            self._size += sum(map(len, rows.values()))
+            known |= {ordinal: (row[:_SIZE], row[_SIZE:]) for ordinal, row in rows.items()}
+        return unpacked([known[ordinal] for ordinal in ordinals])
+
+
 def sound(ordinal: int, row: bytes) -> bool:
     """Whether this is what ``packed`` made for the ordinal."""
-    size = _HEAD.itemsize
-    if len(row) < size or (len(row) - size) % 4:
+    if len(row) < _SIZE or len(row) % 4:
         return False
-    *_, crc = _head.unpack_from(row)
-    return bool(crc == zlib.crc32(memoryview(row)[size:], ordinal))
+    return zlib.crc32(row[_SIZE:], ordinal) == int.from_bytes(row[_SIZE - 4 : _SIZE], "little")
 
 
-def unpacked(rows: Sequence[bytes]) -> Texts:
+def unpacked(rows: Sequence[Row]) -> Texts:
     """The rows of some documents, end to end."""
-    size = _HEAD.itemsize
-    heads = np.frombuffer(b"".join(row[:size] for row in rows), _HEAD)
-    terms = np.frombuffer(b"".join(row[size:] for row in rows), "<u4").astype(np.uint32)
-    lengths = [(len(row) - size) // 4 for row in rows]
-    starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
+    heads = np.frombuffer(b"".join([head for head, _ in rows]), _HEAD)
+    bodies = [body for _, body in rows]
+    terms = np.frombuffer(b"".join(bodies), "<u4").astype(np.uint32, copy=False)
+    starts = np.zeros(len(rows) + 1, np.int64)
+    np.cumsum(np.fromiter(map(len, bodies), np.int64, len(rows)) // 4, out=starts[1:])
     return Texts(terms, starts, heads["titles"].astype(np.int64), heads["han"].astype(np.float32))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, count
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +24,7 @@ from hybrid.filters import Filter
 from hybrid.ledger import Commit, Ledger
 from hybrid.lexical import LexicalLeg
 from hybrid.limits import shown
+from hybrid.owed import Debt, Owed
 from hybrid.rerank.matching import Texts
 from hybrid.settings import Profiles, Settings
 from hybrid.types import Analyzer, Document, Mask, Ordinals, Wait
@@ -34,6 +34,7 @@ _log = logging.getLogger(__name__)
 
 _STEP = 1000  # documents a step
 _OWED = 10_000  # documents; with more, a commit waits for the lexical leg
+_PENDING = 5_000_000  # terms; a crash before they are committed costs half a minute
 
 
 @dataclass(frozen=True)
@@ -79,18 +80,6 @@ def check_wait(wait: Wait) -> None:
         raise InputError(f"wait={shown(wait)} is not known; one of 'searchable', 'durable'")
 
 
-@dataclass(frozen=True)
-class _Owed:
-    """What one commit leaves to the lexical leg, and the state that it made."""
-
-    first: int
-    terms: list[Terms]
-    deaths: list[int]
-    seq: int
-    count: int
-    rows: Rows
-
-
 class Generation:
     """The ledger, legs and columns in ``folder``. One writer or any number of readers."""
 
@@ -113,7 +102,6 @@ class Generation:
         self._seen = (0, 0)  # of the lexical leg's listing
         self._retired = self._finish = False
         self._projecting = threading.RLock()  # taken after the right to commit, if both
-        self._owed: deque[_Owed] = deque()  # committed; the lexical leg is to follow
         self.failed = False  # a commit or its projection: what is owed is no longer known
         with ExitStack() as opened:
             self.ledger = Ledger(folder, read_only=read_only)
@@ -121,10 +109,13 @@ class Generation:
             if uuid not in (None, self.ledger.uuid):
                 raise IndexCorrupt(f"{folder / 'ledger.db'}: belongs to another index; restore a backup")
             self.extras = Extras(self.ledger)
+            self._rows = forward.Rows()
             self.settings = self.ledger.settings
             self.lexical = LexicalLeg(folder, self.ledger.uuid, read_only=read_only)
             opened.callback(self.lexical.close)
-            self.vector = VectorLeg(folder, self.ledger.uuid, self.settings.metric, read_only=read_only)
+            self._owed = Owed(self.lexical)  # what is committed, and the lexical leg is to follow
+            kind = self.settings.metric, self.settings.graph_precision
+            self.vector = VectorLeg(folder, self.ledger.uuid, *kind, read_only=read_only)
             opened.callback(self.vector.close, finish=False)
             if not read_only:
                 self._catch_up()
@@ -214,15 +205,12 @@ class Generation:
         ``project``. The caller is the only one who commits."""
         terms = [self.terms(document) for document in documents]
         self.recover()
-        try:
+        with self._failing():
             also = self.extras.keeps(lambda: self._forward(documents, terms))
             commit = self.ledger.commit(documents, rows, deleted, after, also)
             state = commit.seq, self.ledger.lifetimes.count, self.ledger.rows
-            self._owed.append(_Owed(commit.first, terms, self._deaths(commit), *state))
-        except BaseException:
-            self.failed = True
-            raise
-        if wait == "searchable" or sum(len(owed.terms) for owed in list(self._owed)) > _OWED:
+            self._owed.add(Debt(commit.first, terms, self._deaths(commit), *state))
+        if wait == "searchable" or self._owed.documents > _OWED:
             self.settle()
 
     @property
@@ -238,21 +226,32 @@ class Generation:
     def project(self) -> None:
         """Apply what is owed to the lexical leg, all in one of its commits, and publish it. Does nothing
         after a failure, which is for ``recover``. Commits may go on beside it."""
-        with self._projecting:
-            owed = list(self._owed)
-            if self.failed or not owed:
+        with self._projecting, self._failing():
+            if self.failed or (last := self._owed.write()) is None:
                 return
-            try:
-                terms = chain.from_iterable(one.terms for one in owed)
-                self.lexical.apply(owed[0].first, terms, [death for one in owed for death in one.deaths])
-                last = owed[-1]
-                vectors = self.vector.view(last.rows)
-                self.snapshot = Snapshot(last.seq, last.count, self.lexical.view(), vectors, self)
-                for _ in owed:
-                    self._owed.popleft()
-            except BaseException:
-                self.failed = True
-                raise
+            self.lexical.commit()
+            vectors = self.vector.view(last.rows)
+            self.snapshot = Snapshot(last.seq, last.count, self.lexical.view(), vectors, self)
+            self._owed.settle()
+
+    def stage(self) -> None:
+        """Let the legs begin with what is owed, and leave it to a later ``project`` to publish it: a long
+        load needs no memory for its terms then, and makes few large segments. (It is published all the
+        same when it is much.)"""
+        with self._projecting, self._failing():
+            if not self.failed and (last := self._owed.write()) is not None:
+                self.vector.view(last.rows)
+        if self.lexical.pending > _PENDING:
+            self.project()
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Whatever happens in the block, remember that it was not done."""
+        try:
+            yield
+        except BaseException:
+            self.failed = True
+            raise
 
     def _forward(self, documents: Sequence[Document], terms: Sequence[Terms]) -> dict[int, bytes]:
         made = zip(count(self.ledger.lifetimes.count), documents, terms, strict=False)
@@ -271,10 +270,7 @@ class Generation:
 
     def texts(self, ordinals: Sequence[int]) -> Texts:
         """The terms of some documents, in their order."""
-        known = self.extras.forward(ordinals)
-        missing = [o for o in ordinals if o not in known or not forward.sound(o, known[o])]
-        known |= self._made(missing)
-        return forward.unpacked([known[ordinal] for ordinal in ordinals])
+        return self._rows.texts(ordinals, self.extras.forward, self._made)
 
     def _made(self, ordinals: Sequence[int]) -> Iterator[tuple[int, bytes]]:
         for ordinal, document in zip(ordinals, self.ledger.documents(ordinals), strict=True):
@@ -285,9 +281,9 @@ class Generation:
         only one who commits."""
         if self.failed:
             with self._projecting:
+                self._owed.forget()
                 self._catch_up()
                 self.snapshot = self._look()
-                self._owed.clear()
                 self.failed = False
 
     def _deaths(self, commit: Commit) -> list[int]:
@@ -313,7 +309,9 @@ class Generation:
             )
         for first in range(view.reflects, count, _STEP):
             documents = self.ledger.documents(range(first, min(count, first + _STEP)))
-            self.lexical.apply(first, map(self.terms, documents), ())
+            self.lexical.write(first, map(self.terms, documents), ())
+            if self.lexical.pending > _PENDING:
+                self.lexical.commit()
         held = self._held()
         if view.reflects < count or view.searcher.num_docs != len(held):
             self.lexical.apply(count, (), np.setdiff1d(np.arange(count), held).tolist())

@@ -1,128 +1,142 @@
-"""The sealed part of the vector leg: an HNSW graph (hnswlib) whose labels are row numbers.
+"""The sealed part of the vector leg: an HNSW graph whose labels are row numbers.
 
-hnswlib must not insert beside a search on the same graph, so insertion goes in slices short enough that
-no search waits long. A saved graph is only a cache of the ledger's vectors: it is taken when its manifest
-(the index's UUID, rows, length, CRC) matches and built again otherwise, and hnswlib never sees a file that
-was not checked first, since a damaged one crashes the process.
+`hybrid.hnsw` has the libraries. They must not insert beside a search on the same graph, so insertion goes
+in slices short enough that no search waits long. A saved graph is only a cache of the ledger's vectors: it
+is taken when its manifest (the index's UUID, rows, length, CRCs) matches and built again otherwise, and no
+library ever sees a file that was not checked first, since a damaged one crashes the process.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import threading
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-import hnswlib
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid import manifest
+from hybrid import hnsw, manifest
 from hybrid.errors import IndexCorrupt
 from hybrid.failpoints import reach
-from hybrid.files import sync
+from hybrid.files import READERS, sync
+from hybrid.hnsw import EF_CONSTRUCTION as EF_CONSTRUCTION
+from hybrid.hnsw import M as M
+from hybrid.settings import Precision
 from hybrid.types import Matrix, Metric, Scores
 
-M: Final = 16
-EF_CONSTRUCTION: Final = 200
 EF_SEARCH: Final = 512
 MANIFEST: Final = "graph.json"
-_SLICE: Final = 4  # rows inserted between two chances for a search: some 3 ms
+_PIECE: Final = 1 << 26
+"""Bytes of a file that have a CRC of their own."""
+_BLOCK: Final = 1 << 18  # read at once: it stays in the core's cache
+
+Found: TypeAlias = tuple[NDArray[np.int64], Scores, int]
+"""Row numbers, nearest first, their distances, and how many rows the graph then held."""
 
 
 class Graph:
-    """Approximate nearest rows. Malkov and Yashunin, TPAMI 2020."""
+    """Approximate nearest rows, found by vectors of a ``precision``."""
 
-    def __init__(self, metric: Metric, dim: int) -> None:
+    def __init__(self, metric: Metric, dim: int, precision: Precision = "float32") -> None:
+        """Raises MissingExtra where the library for the precision is not installed."""
         self.metric: Metric = metric
         self.dim = dim
-        # Unit vectors under "cosine": the inner product is the cosine, and hnswlib need not scale again.
-        self._index: Any = hnswlib.Index("l2" if metric == "l2" else "ip", dim)
-        self._capacity = 0
+        self.precision: Precision = precision
         self._gate = _Gate()
-        self.rows = 0
+        self._empty()
+
+    @property
+    def rounds(self) -> bool:
+        """Whether the distances are those of rounded vectors, so that exact ones may order them anew."""
+        return self._hnsw.rounds
 
     def insert(self, vectors: Matrix, stop: Callable[[], bool]) -> None:
-        """Add ``vectors`` (n, dim) as the next rows, until all are in or ``stop`` says so."""
-        for start in range(0, len(vectors), _SLICE):
+        """Add ``vectors`` (n, dim) as the next rows, until all are in or ``stop`` says so. Where it fails,
+        for lack of memory, say, the graph is empty afterwards: what failed may be in it by half."""
+        if not len(vectors) or stop():
+            return
+        with self._alone():
+            self._hnsw.prepare(self.rows, vectors)
+        for start in range(0, len(vectors), self._hnsw.slice):
             if stop():
                 return
-            part = vectors[start : start + _SLICE]
-            with self._gate.alone():
-                end = self.rows + len(part)
-                self._make_room(end, self.rows + len(vectors) - start)
-                self._index.add_items(part, np.arange(self.rows, end), num_threads=1)
-                self.rows = end
+            part = vectors[start : start + self._hnsw.slice]
+            with self._alone():
+                self._hnsw.add(part)
+                self.rows += len(part)
 
-    def _make_room(self, needed: int, coming: int) -> None:
-        if needed <= self._capacity:
-            return
-        capacity = max(coming, 2 * self._capacity, 1024)
-        if self._capacity:
-            self._index.resize_index(capacity)
-        else:
-            self._index.init_index(capacity, M=M, ef_construction=EF_CONSTRUCTION)
-        self._capacity = capacity
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with self._gate.alone():
+            try:
+                yield
+            except BaseException:
+                self._empty()
+                raise
 
-    def search(self, query: Scores, k: int, ef: int) -> tuple[NDArray[np.int64], Scores, int] | None:
+    def _empty(self) -> None:
+        self._hnsw, self.rows = hnsw.make(self.metric, self.dim, self.precision), 0
+
+    def search(self, query: Scores, k: int, ef: int) -> Found | None:
         """Up to ``k`` row numbers near ``query``, nearest first, their distances (1 - the inner product, or
-        the squared Euclidean one), and how many rows the graph then held. None where hnswlib reaches fewer
-        rows than it has and was asked for: it raises, and cannot return what it has.
-
-        hnswlib keeps ``ef`` with the index, not the search: of two searches at the same time that want
-        different ones, one may look as far as the other wanted, and be less sure or slower for once.
-        """
+        the squared Euclidean one), and how many rows the graph then held. None where the library reaches
+        fewer rows than it has and was asked for, and does not say which."""
         with self._gate:
             rows = self.rows
             if not rows:
                 return np.empty(0, np.int64), np.empty(0, np.float32), 0
-            self._index.set_ef(ef)
-            try:
-                labels, distances = self._index.knn_query(query, min(k, rows), num_threads=1)
-            except RuntimeError:
-                return None
-        return labels[0].view(np.int64), distances[0], rows
+            found = self._hnsw.search(query, min(k, rows), ef)
+        return None if found is None else (*found, rows)
+
+    def search_many(self, queries: Matrix, k: int, ef: int) -> list[Found | None]:
+        """``search`` of each of ``queries`` (n, dim), without a break for insertions."""
+        with self._gate:
+            if rows := self.rows:
+                found = self._hnsw.search_many(queries, min(k, rows), ef)
+                return [None if one is None else (*one, rows) for one in found]
+        return [self.search(query, k, ef) for query in queries]
 
     def save(self, folder: Path, uuid: str) -> None:
         """Write the graph and then its manifest, each durable before it counts."""
         path = folder / f"graph-{self.rows}.hnsw"
         temporary = path.with_suffix(".tmp")
         with self._gate:
-            self._index.save_index(str(temporary))
-        size, crc = _checksum(temporary)
-        if size != self._index.index_file_size():  # hnswlib does not look whether its writes succeed
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(temporary))
+            self._hnsw.save(temporary)
+        size, crcs = _checksums(temporary, _PIECE)
         sync(temporary)
         reach("graph.written")
         os.replace(temporary, path)
         reach("graph.renamed")
         sync(folder)
-        value = {"uuid": uuid, "file": path.name, "rows": self.rows, "bytes": size, "crc32": crc}
-        manifest.write(folder / MANIFEST, value | {"dim": self.dim, "metric": self.metric})
+        value = {"file": path.name, "rows": self.rows, "bytes": size, "crc32": crcs}
+        same = identity(uuid, self.metric, self.dim, self.precision)
+        manifest.write(folder / MANIFEST, value | same)
         sync(folder)
         reach("graph.listed")
         for old in folder.glob("graph-*.hnsw"):
             if old != path:
                 old.unlink(missing_ok=True)
 
-    @classmethod
-    def load(cls, folder: Path, uuid: str, metric: Metric, dim: int, rows: int) -> tuple[Graph, str | None]:
-        """The saved graph over the first rows of ``rows``; an empty one and the reason where it cannot
-        be taken (None where there is just none)."""
-        graph = cls(metric, dim)
+    def load(self, folder: Path, uuid: str, rows: int) -> str | None:
+        """Take the saved graph over the first rows of ``rows`` into this empty one. The reason where it
+        cannot be taken; None also where there is just none."""
         try:
-            value = checked(folder, uuid, metric, dim, rows)
+            value = checked(folder, rows, identity(uuid, self.metric, self.dim, self.precision))
         except IndexCorrupt as complaint:
-            return graph, str(complaint)
+            return str(complaint)
         if value is not None:
-            graph._capacity = value["rows"] + 1024
-            graph._index.load_index(str(folder / value["file"]), max_elements=graph._capacity)
-            graph.rows = value["rows"]
-        return graph, None
+            try:
+                self._hnsw.load(folder / value["file"], value["rows"])
+            except RuntimeError as error:  # another version of the library wrote it, say
+                self._empty()
+                return f"{folder / value['file']}: {error}"
+            self.rows = value["rows"]
+        return None
 
 
 def graph_file(folder: Path) -> str:
@@ -130,15 +144,22 @@ def graph_file(folder: Path) -> str:
     return str(manifest.read(folder / MANIFEST).get("file"))
 
 
-def checked(folder: Path, uuid: str, metric: Metric, dim: int, rows: int) -> dict[str, Any] | None:
+def identity(uuid: str, metric: Metric, dim: int, precision: Precision) -> dict[str, Any]:
+    """What a manifest says of whose graph it is, and of which kind."""
+    return {"uuid": uuid, "metric": metric, "dim": dim, "precision": precision}
+
+
+def checked(folder: Path, rows: int, same: dict[str, Any]) -> dict[str, Any] | None:
     """The manifest of the saved graph; None where none is saved. IndexCorrupt unless it may be loaded as
-    one over the first rows of ``rows``."""
+    one over the first rows of ``rows``, of the ``same`` identity."""
     path = folder / MANIFEST
     try:
-        value = manifest.read(path)
-        if (value["uuid"], value["metric"], value["dim"]) != (uuid, metric, dim):
+        value = {"precision": "float32", **manifest.read(path)}  # earlier versions knew no other
+        if any(value[key] != wanted for key, wanted in same.items()):
             raise IndexCorrupt(f"{path}: belongs to another index")
-        if (value["bytes"], value["crc32"]) != _checksum(folder / str(value["file"])):
+        known = value["crc32"]
+        crcs, piece = (known, _PIECE) if isinstance(known, list) else ([known], value["bytes"])
+        if (value["bytes"], crcs) != _checksums(folder / str(value["file"]), piece):
             raise IndexCorrupt(f"{folder / value['file']}: damaged")
     except FileNotFoundError as error:
         if error.filename != str(path):
@@ -151,12 +172,24 @@ def checked(folder: Path, uuid: str, metric: Metric, dim: int, rows: int) -> dic
     return value
 
 
-def _checksum(path: Path) -> tuple[int, int]:
-    size = crc = 0
-    with path.open("rb") as file:
-        while block := file.read(1 << 22):
-            size, crc = size + len(block), zlib.crc32(block, crc)
-    return size, crc
+def _checksums(path: Path, piece: int) -> tuple[int, list[int]]:
+    """The length of a file, and the CRC of each ``piece`` bytes of it. Several threads: at a million
+    documents it is nearly 2 GB, which somebody waits for."""
+    size = path.stat().st_size
+    starts = range(0, size, piece)
+    with ThreadPoolExecutor(min(READERS, len(starts)) or 1) as readers:
+        return size, list(readers.map(lambda start: _crc(path, start, piece), starts))
+
+
+def _crc(path: Path, start: int, length: int) -> int:
+    crc = 0
+    room = memoryview(bytearray(_BLOCK))
+    with path.open("rb", buffering=0) as file:
+        file.seek(start)
+        while length and (got := file.readinto(room[: min(length, _BLOCK)])):
+            crc = zlib.crc32(room[:got], crc)
+            length -= got
+    return crc
 
 
 class _Gate:

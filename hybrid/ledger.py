@@ -23,7 +23,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from hybrid import database, lifetimes, records
+from hybrid import database, lifetimes, records, roster
 from hybrid.arrays import RowFiles, Rows
 from hybrid.errors import CommitsLost, IndexCorrupt, StorageError
 from hybrid.failpoints import reach
@@ -35,7 +35,6 @@ from hybrid.types import Document, Ordinals
 
 _T = TypeVar("_T")
 Also: TypeAlias = Callable[[sqlite3.Connection], None]
-_PART: Final = 50_000  # documents read at a time when opening
 _BODIES: Final = f"SELECT ordinal, {records.BODY} FROM documents JOIN bodies USING (ordinal)"
 
 
@@ -150,7 +149,7 @@ class Ledger:
             known.append(born, dead, lifetimes.marks(ids))
         if known.digest != int(meta["digest"]):
             raise database.damaged(self._path, "births and deaths are not those that were written")
-        if fresh:
+        if fresh and self._writer is not None:  # only a writer looks ids up there
             self._check_ids(known)
         self._meta, self.profiles = meta, _profiles(meta)
         self.dim, self.rows, self.lifetimes, self.seq = int(meta["dim"]), rows, known, int(meta["seq"])
@@ -163,27 +162,15 @@ class Ledger:
 
     def _births(self, first: int) -> Iterator[tuple[list[str], Ordinals, Ordinals]]:
         """Ids, births and deaths of the ordinals from ``first`` on."""
-        cursor = self._reader.execute(
-            "SELECT ordinal, id, born, coalesce(dead, ?) FROM documents "
-            "WHERE ordinal >= ? ORDER BY ordinal",
-            (NEVER, first),
-        )
-        while part := cursor.fetchmany(_PART):
-            ordinals, ids, born, dead = zip(*part, strict=True)
-            if ordinals != tuple(range(first, first + len(part))):
+        for ordinals, ids, born, dead in roster.births(self._reader, first):
+            if not np.array_equal(ordinals, np.arange(first, first + len(ids))):
                 raise database.damaged(self._path, f"documents are missing from ordinal {first} on")
-            first += len(part)
-            yield list(ids), np.array(born, np.int64), np.array(dead, np.int64)
+            first += len(ids)
+            yield ids, born, dead
 
     def _check_ids(self, known: Lifetimes) -> None:
         """The index by which ids are looked up must hold what the table holds."""
-        cursor = self._reader.execute(
-            "SELECT ordinal, id FROM documents INDEXED BY live_ids WHERE dead IS NULL"
-        )
-        found = 0
-        while part := cursor.fetchmany(_PART):
-            ordinals, ids = zip(*part, strict=True)
-            found += lifetimes.pairs(np.array(ordinals, np.int64), lifetimes.marks(ids))
+        found = sum(lifetimes.pairs(o, lifetimes.marks(ids)) for o, ids in roster.indexed(self._reader))
         alive = np.flatnonzero(known.dead == NEVER)
         if found % 2**64 != lifetimes.pairs(alive, known.marks[alive]):
             raise database.damaged(self._path, "the index of ids is damaged")
@@ -220,12 +207,9 @@ class Ledger:
 
     def find(self, id: str, count: int, seq: int) -> int | None:
         """The ordinal of ``id`` as of sequence number ``seq``, when there were ``count`` ordinals."""
-        sql = (
-            "SELECT ordinal FROM documents WHERE id = ? AND dead IS NULL AND ordinal < ? "
-            "UNION ALL SELECT ordinal FROM documents WHERE dead > ? AND id = ? AND ordinal < ?"
-        )
-        found = self.query(sql, (id, count, seq, id, count))
-        return int(found[0][0]) if found else None
+        likely = np.flatnonzero(self.lifetimes.marks[:count] == lifetimes.marks([id]))
+        living = likely[self.lifetimes.dead[likely] > seq].tolist()
+        return next((ordinal for ordinal in living if self.ids([ordinal]) == [id]), None)
 
     def living(self, ids: Iterable[str]) -> dict[str, int]:
         """The ordinals of those of ``ids`` that live now."""

@@ -53,6 +53,7 @@ class LexicalLeg:
         self._read_only = read_only
         self._known: dict[str, segments.Sum] = {}
         self._writer: tantivy.IndexWriter | None = None
+        self.pending = 0  # documents and their terms, written since the last commit
         self._lock = threading.Lock()
         self._mirrors: list[Path] = []
         self._pins = Pins()
@@ -180,21 +181,38 @@ class LexicalLeg:
         return IndexCorrupt(f"{path}: {cause}; run: hybrid verify {self._parent.parent} --repair")
 
     def apply(self, first: int, documents: Iterable[Terms], deaths: Iterable[int]) -> None:
-        """Commit the terms of documents ``first``, ``first`` + 1, ... and the ``deaths`` of any, but of the
-        largest ordinal: that one stays until a larger one comes."""
+        """``write``, and a commit of all that was written."""
+        self.write(first, documents, deaths)
+        self.commit()
+
+    def write(self, first: int, documents: Iterable[Terms], deaths: Iterable[int]) -> None:
+        """Hand over the terms of documents ``first``, ``first`` + 1, ... and the ``deaths`` of any, but of
+        the largest ordinal: that one stays until a larger one comes. The next commit makes it count; each
+        commit leaves a segment to look into, so few of them make a fast leg."""
         with self._writing() as writer:
             top = first - 1
             for top, terms in enumerate(documents, first):
                 writer.add_document(bm25.document(top, terms))
+                self.pending += 1 + len(terms.title) + len(terms.text)
             for ordinal in deaths:
                 if ordinal != top:
                     writer.delete_documents_by_term("ordinal", int(ordinal))
+
+    def commit(self) -> None:
+        """Have count what was written."""
+        with self._writing() as writer:
             reach("lexical.added")
             writer.commit()
+            self.pending = 0
             reach("lexical.committed")
         if self._adopted:
             with self._lock:
                 self._list()
+
+    def forget(self) -> None:
+        """What was written since the last commit never was."""
+        if self.pending:
+            self._abandon()
 
     @contextmanager
     def _writing(self) -> Iterator[tantivy.IndexWriter]:
@@ -220,7 +238,7 @@ class LexicalLeg:
 
     def _abandon(self) -> None:
         """Let the writer go for good: as long as anything (a traceback) refers to it, it holds its lock."""
-        writer, self._writer = self._writer, None
+        writer, self._writer, self.pending = self._writer, None, 0
         self._end_watch()
         if writer is not None:
             with suppress(BaseException):
@@ -312,7 +330,7 @@ class LexicalLeg:
         """Wait for merges and let the directory go."""
         self._pins.close()
         self._drop_mirrors()
-        writer, self._writer = self._writer, None
+        writer, self._writer, self.pending = self._writer, None, 0
         self._end_watch()
         if writer is not None:
             writer.wait_merging_threads()

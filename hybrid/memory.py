@@ -21,10 +21,12 @@ from hybrid import analyzers, encoders
 from hybrid.arrays import Rows
 from hybrid.bm25 import Terms
 from hybrid.documents import check_batch, check_lookup, check_lookups, unit
-from hybrid.embedding import embed, with_rows
+from hybrid.embedding import Progress, embed, with_rows
 from hybrid.encoders import EncoderSpec
 from hybrid.errors import QueryError
 from hybrid.fusion import QueryTerms
+from hybrid.generation import check_wait
+from hybrid.loading import batches
 from hybrid.request import Asker, Options, Request, check_queries
 from hybrid.rerank import features, rerank
 from hybrid.settings import Profile, check_metric
@@ -40,6 +42,7 @@ from hybrid.types import (
     Results,
     Run,
     Scores,
+    Wait,
 )
 
 
@@ -126,10 +129,17 @@ class MemoryIndex:
         self._dim = 0
         self._seq = 0
 
-    def add(self, documents: Iterable[Document]) -> int:
-        """Add or replace; returns how many."""
+    def add(
+        self,
+        documents: Iterable[Document],
+        *,
+        wait: Wait = "searchable",
+        progress: Progress | None = None,
+    ) -> int:
+        """As ``Index.add``; nothing is durable here, and all is searchable on return."""
+        check_wait(wait)
         batch = check_batch(documents)
-        rows = embed(batch, self._encoder, self._metric, self._dim)
+        rows = embed(batch, self._encoder, self._metric, self._dim, progress)
         self._dim = rows.vectors.shape[1] if len(rows) else self._dim
         for i, document in enumerate(batch):
             terms = Terms(self._analyzer.terms(document.title), self._analyzer.terms(document.text))
@@ -145,8 +155,16 @@ class MemoryIndex:
         self._seq += bool(batch)
         return len(batch)
 
-    def delete(self, ids: Iterable[str]) -> int:
-        """Delete those there are; returns how many."""
+    def load(self, documents: Iterable[Document], *, progress: Progress | None = None) -> int:
+        """As ``Index.load``."""
+        return sum(self.add(batch, progress=progress) for batch in batches(documents))
+
+    def flush(self) -> None:
+        """As ``Index.flush``: there is nothing to wait for."""
+
+    def delete(self, ids: Iterable[str], *, wait: Wait = "searchable") -> int:
+        """As ``Index.delete``."""
+        check_wait(wait)
         found = {id for id in check_lookups(ids) if self._documents.pop(id, None) is not None}
         self._seq += bool(found)
         return len(found)

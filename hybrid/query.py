@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Final, TypeVar
+from functools import cached_property, partial
+from typing import Final, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +22,22 @@ from hybrid.request import Request
 from hybrid.rerank import Features, rerank
 from hybrid.rerank.calibration import Columns
 from hybrid.settings import Profile
-from hybrid.types import Candidates, Hit, Mask, Matrix, Ordinals, Passage, Reranker, Results, Scores
+from hybrid.types import (
+    Candidates,
+    Document,
+    Hit,
+    Mask,
+    Matrix,
+    Ordinals,
+    Passage,
+    Reranker,
+    Results,
+    Scores,
+)
 
 _Done = TypeVar("_Done")
+_Judged: TypeAlias = tuple[Candidates, Sequence[float | None]]
+"""What is shown, and how relevant each is, as far as that is known."""
 
 _WORTH_A_THREAD: Final = 0.0005  # seconds; a hand-over costs some 30 microseconds, a contended core more
 
@@ -71,13 +84,22 @@ class Lanes:
 
 def answer(snapshot: Snapshot, request: Request, lanes: Lanes) -> Results:
     """Everything between a checked request and its results."""
-    start = time.perf_counter()
-    allowed = snapshot.allowed(request.where)
-    asked = _ask(snapshot, request, allowed, lanes)
-    hits = _fetch(snapshot, request, *_judged(snapshot, request, asked, _ranked(snapshot, request, asked)))
-    return Results(
-        hits, snapshot.seq, time.perf_counter() - start, lambda: _count(snapshot, request, allowed)
-    )
+    return answers(snapshot, [request], lanes)[0]
+
+
+def answers(snapshot: Snapshot, requests: Sequence[Request], lanes: Lanes) -> list[Results]:
+    """The same for some that have one filter; their documents are fetched together, and shared."""
+    begun = time.perf_counter()
+    allowed = snapshot.allowed(requests[0].where)
+    shown = [_shown(snapshot, request, allowed, lanes) for request in requests]
+    ordinals = [ordinal for ranked, _ in shown for ordinal in ranked.ordinals.tolist()]
+    documents = iter(snapshot.documents(ordinals))
+    hits = [_hits(snapshot, *one, documents) for one in zip(requests, shown, strict=True)]
+    took = (time.perf_counter() - begun) / len(requests)
+    return [
+        Results(found, snapshot.seq, took, partial(_count, snapshot, request, allowed))
+        for request, found in zip(requests, hits, strict=True)
+    ]
 
 
 def ranking(snapshot: Snapshot, request: Request, lanes: Lanes) -> list[tuple[str, float]]:
@@ -241,7 +263,8 @@ def laps(snapshot: Snapshot, request: Request) -> dict[str, float]:
     ranked = lap("rerank", lambda: _ranked(snapshot, request, asked), request.reranker is not None)
     calibrated = request.calibration is not None
     judged = lap("relevance", lambda: _judged(snapshot, request, asked, ranked), calibrated)
-    lap("fetch", lambda: _fetch(snapshot, request, *judged))
+    bodies = judged[0].ordinals.tolist()
+    lap("fetch", lambda: _hits(snapshot, request, judged, iter(snapshot.documents(bodies))))
     return took
 
 
@@ -294,9 +317,7 @@ def _ranked(snapshot: Snapshot, request: Request, asked: _Asked) -> Candidates:
     return _reranked(snapshot, request, asked).top(request.k)
 
 
-def _judged(
-    snapshot: Snapshot, request: Request, asked: _Asked, ranked: Candidates
-) -> tuple[Candidates, Sequence[float | None]]:
+def _judged(snapshot: Snapshot, request: Request, asked: _Asked, ranked: Candidates) -> _Judged:
     """Those of ``ranked`` that are relevant enough, and how relevant they are, as far as that is known."""
     return _enough(request, ranked, _relevance(snapshot, request, asked, ranked))
 
@@ -310,9 +331,7 @@ def _relevance(
     return request.calibration(signals).astype(np.float64)  # as shown, so as min_score is compared
 
 
-def _enough(
-    request: Request, ranked: Candidates, relevance: NDArray[np.float64] | None
-) -> tuple[Candidates, Sequence[float | None]]:
+def _enough(request: Request, ranked: Candidates, relevance: NDArray[np.float64] | None) -> _Judged:
     if relevance is None:
         return ranked, [None] * len(ranked)
     enough = relevance >= (request.min_score or 0.0)
@@ -345,16 +364,21 @@ def _vector(snapshot: Snapshot, request: Request, allowed: Mask | None) -> Candi
     return snapshot.vectors.search(request.vector, request.reach[1], allowed, request.ef)
 
 
-def _fetch(
-    snapshot: Snapshot, request: Request, shown: Candidates, relevance: Sequence[float | None]
+def _shown(snapshot: Snapshot, request: Request, allowed: Mask | None, lanes: Lanes) -> _Judged:
+    asked = _ask(snapshot, request, allowed, lanes)
+    return _judged(snapshot, request, asked, _ranked(snapshot, request, asked))
+
+
+def _hits(
+    snapshot: Snapshot, request: Request, shown: _Judged, documents: Iterator[Document]
 ) -> tuple[Hit, ...]:
-    """The bodies of the documents shown, and no others."""
-    documents = snapshot.documents(shown.ordinals.tolist())
-    passages = _passages(snapshot, request, shown)
+    """The hits of one answer, whose bodies come next among ``documents``."""
+    ranked, relevance = shown
+    passages = _passages(snapshot, request, ranked)
     return tuple(
         Hit(document.id, score, rank, document, passage, relevant)
-        for rank, (document, score, passage, relevant) in enumerate(
-            zip(documents, shown.scores.tolist(), passages, relevance, strict=True), 1
+        for rank, score, passage, relevant, document in zip(
+            range(1, len(ranked) + 1), ranked.scores.tolist(), passages, relevance, documents, strict=False
         )
     )
 

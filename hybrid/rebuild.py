@@ -39,7 +39,8 @@ class Rebuild:
     ) -> None:
         self.folder = folder
         self._source, self._embed = source, embed
-        self._same = settings == source.settings
+        old = source.settings
+        self._same = (settings.encoder, settings.analyzer) == (old.encoder, old.analyzer)
         self.uuid = Generation.create(folder, settings, self._profiles(), source.ledger.seq)
         self._target = Generation(folder, analyzer)
         source.extras.copy(self._target.extras)
@@ -58,6 +59,7 @@ class Rebuild:
             self._copy(snapshot, fresh[start : start + _BATCH], progress)
         self._copied, self._seen = live, snapshot.count
         self._source.extras.copy(self._target.extras)  # what was logged meanwhile
+        self._target.settle()
         if self._same and self._target.ledger.profiles != self._source.ledger.profiles:
             self._target.ledger.install(self._source.ledger.profiles)
 
@@ -70,12 +72,11 @@ class Rebuild:
 
     def _copy(self, snapshot: Snapshot, ordinals: Ordinals, progress: Progress | None) -> None:
         documents = snapshot.documents(ordinals.tolist())
-        if self._embed is None:
-            self._target.commit(documents, _copied(snapshot.vectors.rows, ordinals), after=snapshot.seq)
-            if progress is not None:
-                progress(len(documents))
-        else:
-            self._target.commit(documents, self._embed(documents), after=snapshot.seq)
+        rows = self._embed(documents) if self._embed else _copied(snapshot.vectors.rows, ordinals)
+        self._target.commit(documents, rows, after=snapshot.seq, wait="durable")
+        self._target.stage()
+        if not self._embed and progress is not None:
+            progress(len(documents))
         reach("rebuild.batch")
 
     def settle(self, stop: Callable[[], bool] = lambda: False) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final, TypedDict, get_args
 import numpy as np
 
 from hybrid import filters
-from hybrid.documents import check_vector, clean, unit
+from hybrid.documents import check_alike, check_vector, clean, unit
 from hybrid.errors import QueryError
 from hybrid.filters import Filter
 from hybrid.fusion import Evidence
@@ -147,7 +147,7 @@ class Asker:
         texts = [None] * len(given or ()) if queries is None else [*map(_text, _list("queries", queries))]
         if given is not None and len(given) != len(texts):
             raise QueryError(f"{len(texts)} queries but {len(given)} vectors; they go in pairs")
-        ready = [None] * len(texts) if given is None else [self._vector(vector) for vector in given]
+        ready = [None] * len(texts) if given is None else self._vectors(given)
         plan = self._plan(**options)
         if plan["mode"] == "lexical" and queries is None:
             raise QueryError(
@@ -158,6 +158,10 @@ class Asker:
     def unit(self, encoded: Scores) -> Scores:
         """A vector from the encoder, brought to the index's metric."""
         return unit(encoded[None, :])[0] if self._metric == "cosine" else encoded
+
+    def _vectors(self, given: list[Any]) -> Sequence[Scores]:
+        alike = check_alike(given, self._metric, self._dim) if len(given) > 1 else None
+        return [self._vector(vector) for vector in given] if alike is None else list(alike)
 
     def _vector(self, vector: Any) -> Scores:
         return check_vector(vector, self._metric, self._dim, "the query", query=True)

@@ -10,14 +10,14 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hybrid import fusion
 from hybrid.errors import SettingsError
 from hybrid.limits import MAX_HITS, shown
-from hybrid.types import Fusion, Metric
+from hybrid.types import Analyzer, Fusion, Metric
 
 FORMAT: Final = 1
 """The version of the layout on disk. Raised when an older engine could misread a newer index."""
@@ -25,6 +25,9 @@ FORMAT: Final = 1
 MAX_BOOST: Final = 100.0
 
 METRICS: Final[tuple[Metric, ...]] = ("cosine", "ip", "l2")
+
+Precision: TypeAlias = Literal["float32", "float16", "int8"]
+PRECISIONS: Final[tuple[Precision, ...]] = ("float32", "float16", "int8")
 
 
 def check_metric(metric: object) -> None:
@@ -58,6 +61,11 @@ class AnalyzerRef(_Frozen):
     name: str
     user_words: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, analyzer: Analyzer) -> Self:
+        words = tuple(getattr(analyzer, "user_words", ()))
+        return cls(id=analyzer.id, name=analyzer.id.partition("-")[0], user_words=words)
+
 
 class Settings(_Frozen):
     """What every document of an index has in common."""
@@ -65,6 +73,8 @@ class Settings(_Frozen):
     metric: Metric = "cosine"
     analyzer: AnalyzerRef
     encoder: EncoderRef | None = None
+    graph_precision: Precision = "float32"
+    """Of the vectors in the graph's memory, which find the candidates; scores are of float32 always."""
 
 
 class Profile(_Frozen):

@@ -112,14 +112,15 @@ class Store:
     # -- writing
 
     @contextmanager
-    def writing(self) -> Iterator[Generation]:
-        """The generation, with nobody else writing to it until the end of the block."""
+    def writing(self, *, follow: bool = True) -> Iterator[Generation]:
+        """The generation, with nobody else writing to it until the end of the block. What that leaves
+        unpublished then becomes searchable by itself, unless another will ``follow`` up."""
         self.check_writable()
         with self._writing, self._typed():
             self.check_writable()
             self._recover()
             yield self.generation
-            if self.generation.owes:
+            if follow and self.generation.owes:
                 self._follower.wake()
             self._compact_if_due()
 

@@ -28,7 +28,9 @@ from numpy.typing import NDArray
 from hybrid.arrays import Rows
 from hybrid.documents import unit
 from hybrid.errors import IndexCorrupt
-from hybrid.graph import EF_SEARCH, MANIFEST, Graph, checked, graph_file
+from hybrid.graph import EF_SEARCH, MANIFEST, Graph, checked, graph_file, identity
+from hybrid.scan import GATHERED, scan, similarities
+from hybrid.settings import Precision
 from hybrid.types import Candidates, Mask, Matrix, Metric, Ordinals, Scores
 
 SEAL_AT: Final = 4096
@@ -41,16 +43,16 @@ EXACT_ROWS: Final = 6000
 """Scanning so many rows costs what asking the graph does at ef = EF_SEARCH."""
 _ASKED: Final = 0.25
 """The share of this that does not depend on ef."""
-_GATHERED: Final = 2.0
-"""What it costs to scan a row without its neighbours."""
 _MARGIN: Final = 2.0
 """Filters pick from the first 1 / _MARGIN of the rows that the graph keeps in view: of those it is sure."""
 _SLACK: Final = 1.25  # more rows than should do: so many more that a second look is rare
+_ROUNDED: Final = 1.25
+"""So many times as many rows as are wanted are scored anew where the graph's vectors are rounded ones:
+tests/benchmarks/memory.py measures what that brings."""
 _TIES: Final = 8  # rows behind the last one wanted, which may tie with it
 _CONTRADICTED: Final = 0.1
 """A filter contradicts the query where the share of the list that passes it is less than so much of the
 share of all rows: what passes lies at the end of the list or behind it, and there the graph misses much."""
-_BLOCK: Final = 256  # rows gathered at once: they stay in the core's cache
 
 _FLOOR: Final[dict[Metric, float | None]] = {"cosine": -1.0, "ip": None, "l2": None}
 _log = logging.getLogger(__name__)
@@ -62,36 +64,6 @@ def default_ef(k: int) -> int:
     """How many rows the graph is asked for when the best ``k`` are wanted. tests/benchmarks/crossover.py
     measures what recall that brings."""
     return max(EF_SEARCH, 2 * k)
-
-
-def similarities(vectors: Matrix, query: Scores, metric: Metric) -> Scores:
-    """float32 (n,) of rows (n, dim) with ``query`` (dim,), higher is nearer.
-
-    Each row is summed by itself (no matrix product), so a row's score does not depend on its neighbours.
-    """
-    if metric == "l2":
-        apart = vectors - query
-        return np.asarray(-np.vecdot(apart, apart))
-    return np.asarray(np.vecdot(vectors, query))
-
-
-def _scan(vectors: Matrix, rows: RowNumbers, query: Scores, metric: Metric) -> Scores:
-    """`similarities` of some ``rows`` (n,) of ``vectors``; of all, on the way, where that is cheaper."""
-    if metric == "l2" or _GATHERED * len(rows) < len(vectors):  # l2 writes the differences, too
-        return _gathered(vectors, rows, query, metric)
-    scores = similarities(vectors, query, metric)
-    return scores if len(rows) == len(vectors) else scores[rows]
-
-
-def _gathered(vectors: Matrix, rows: RowNumbers, query: Scores, metric: Metric) -> Scores:
-    scores = np.empty(len(rows), np.float32)
-    room = np.empty((min(len(rows), _BLOCK), vectors.shape[1]), np.float32)
-    for start in range(0, len(rows), _BLOCK):
-        some = rows[start : start + _BLOCK]
-        block = room[: len(some)]
-        np.take(vectors, some, axis=0, out=block, mode="clip")  # "raise" would go through one more copy
-        scores[start : start + _BLOCK] = similarities(block, query, metric)
-    return scores
 
 
 def _firsts(owners: Ordinals) -> NDArray[np.bool_]:
@@ -154,9 +126,11 @@ class VectorView:
         rows = self.rows.of(ordinals)
         if not len(rows):
             return np.empty(0, np.intp), rows, np.empty(0, np.float32), self.rows.vectors[:0]
-        owners = np.searchsorted(ordinals, self.rows.ordinals[rows])
         vectors = self.rows.vectors[rows]
         scores = similarities(vectors, query, self.metric)
+        if self.rows.aligned:
+            return np.arange(len(rows)), rows, scores, vectors
+        owners = np.searchsorted(ordinals, self.rows.ordinals[rows])
         first = _firsts(owners)
         if first.all():
             return owners, rows, scores, vectors
@@ -170,7 +144,7 @@ class VectorView:
 
     def _exact(self, query: Scores, k: int, passing: Mask | None) -> Candidates:
         rows = np.arange(len(self.rows)) if passing is None else np.flatnonzero(passing)
-        return self._top(rows, _scan(self.rows.vectors, rows, query, self.metric), k)
+        return self._top(rows, scan(self.rows.vectors, rows, query, self.metric), k)
 
     def _asked(self, query: Scores, k: int, passing: Mask | None, ef: int | None) -> Candidates | None:
         """By the graph, whose list knows nothing of a filter. None where a scan is cheaper or surer.
@@ -182,16 +156,18 @@ class VectorView:
             return None
         n = len(self.rows)
         share = 1.0 if passing is None else int(np.count_nonzero(passing)) / n
-        scan = min(_GATHERED * share, 1.0) * min(self.graph.rows, n)
-        if scan <= _cost(0):
+        scanning = min(GATHERED * share, 1.0) * min(self.graph.rows, n)
+        if scanning <= _cost(0):
             return None
         wanted = k * self.rows.windows
         ef = default_ef(math.ceil(wanted)) if ef is None else ef
         margin, slack = (1.0, 1.0) if passing is None else (_MARGIN, _SLACK)
+        if self.graph.rounds:
+            slack *= _ROUNDED
         look = slack * wanted / share + _TIES
         if passing is not None:
             look = max(look, ef / margin)
-        while _cost(reach := max(ef, margin * look)) < scan:
+        while _cost(reach := max(ef, margin * look)) < scanning:
             found = self.graph.search(query, math.ceil(look), math.ceil(reach))
             if found is None:
                 return None
@@ -202,7 +178,9 @@ class VectorView:
             if len(rows) < _CONTRADICTED * share * look:
                 return None
             if enough := self._enough(rows, k):
-                return self._merged(query, k, passing, rows[: _tied(distances, enough)], held)
+                if not self.graph.rounds:
+                    rows = rows[: _tied(distances, enough)]
+                return self._merged(query, k, passing, rows, held)
             look = max(2 * look, slack * wanted * look / len(rows))
         return None
 
@@ -240,7 +218,7 @@ class VectorView:
         if held < len(self.rows):
             vectors = self.rows.vectors[held:]
             tail = np.arange(len(vectors)) if passing is None else np.flatnonzero(passing[held:])
-            scores = np.concatenate([scores, _scan(vectors, tail, query, self.metric)])
+            scores = np.concatenate([scores, scan(vectors, tail, query, self.metric)])
             rows = np.concatenate([rows, held + tail])
         return self._top(rows, scores, k)
 
@@ -271,10 +249,19 @@ def _tied(distances: Scores, enough: int) -> int:
 class VectorLeg:
     """Owns the graph of one generation and the thread that feeds it."""
 
-    def __init__(self, folder: Path, uuid: str, metric: Metric, *, read_only: bool = False) -> None:
-        self._folder, self._uuid, self._metric = folder, uuid, metric
+    def __init__(
+        self,
+        folder: Path,
+        uuid: str,
+        metric: Metric,
+        precision: Precision = "float32",
+        *,
+        read_only: bool = False,
+    ) -> None:
+        self._folder, self._uuid, self._metric, self._precision = folder, uuid, metric, precision
         self._read_only = read_only
         self._graph: Graph | None = None
+        self._able = True  # to make a graph
         self._saved = 0
         self._rows = Rows.none()
         self._stop = threading.Event()
@@ -287,17 +274,22 @@ class VectorLeg:
         """The leg over ``rows``; has what the graph lacks sealed, sooner or later."""
         with self._lock:
             self._rows = rows
-            if self._graph is None and len(rows) > SEAL_AT:
+            if self._graph is None and self._able and len(rows) > SEAL_AT:
                 self._graph = self._load(rows)
             if self._graph is not None and len(rows) > self._graph.rows:
                 self._start()
                 self._changed.notify_all()
             return VectorView(rows, self._metric, self._graph)
 
-    def _load(self, rows: Rows) -> Graph:
-        dim = rows.vectors.shape[1]
-        graph, complaint = Graph.load(self._folder, self._uuid, self._metric, dim, len(rows))
-        if complaint:
+    def _load(self, rows: Rows) -> Graph | None:
+        """The saved graph, or an empty one; None where the library for it is not installed."""
+        try:
+            graph = Graph(self._metric, rows.vectors.shape[1], self._precision)
+        except ImportError as error:
+            _log.warning("%s: searched without its graph, exactly and slowly: %s", self._folder, error)
+            self._able = False
+            return None
+        if complaint := graph.load(self._folder, self._uuid, len(rows)):
             _log.warning("%s: %s; it is built again from the ledger", self._folder, complaint)
             if not self._read_only:
                 (self._folder / MANIFEST).unlink(missing_ok=True)
@@ -357,8 +349,9 @@ class VectorLeg:
     def disagreements(self, rows: Rows) -> Iterator[str]:
         """What is wrong with the saved graph: one line each. (None saved is not wrong.)"""
         if len(rows):
+            same = identity(self._uuid, self._metric, rows.vectors.shape[1], self._precision)
             try:
-                checked(self._folder, self._uuid, self._metric, rows.vectors.shape[1], len(rows))
+                checked(self._folder, len(rows), same)
             except IndexCorrupt as error:
                 yield f"vector leg: {error}"
 

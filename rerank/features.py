@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hybrid.errors import QueryError, SettingsError
 from hybrid.limits import shown
-from hybrid.types import Candidates, Reranker
+from hybrid.types import Candidates, Ordinals, Reranker
 
 Features: TypeAlias = dict[str, NDArray[Any]]
 
@@ -43,16 +43,20 @@ def features(fused: Candidates, legs: Sequence[Candidates]) -> Features:
     (lexical, vector), as fusion gets them; one that was not asked is ``Candidates.none()``."""
     columns = {"fused_score": fused.scores}
     for name, leg in zip(_LEGS, legs, strict=True):
-        _, mine, its = np.intersect1d(fused.ordinals, leg.ordinals, assume_unique=True, return_indices=True)
-        columns[f"{name}_score"] = _spread(leg.scores[its], mine, len(fused))
-        columns[f"{name}_rank"] = _spread(its + 1, mine, len(fused))
+        columns[f"{name}_score"], columns[f"{name}_rank"] = _of_leg(fused.ordinals, leg)
     return columns
 
 
-def _spread(values: NDArray[np.generic], rows: NDArray[np.intp], n: int) -> NDArray[np.float32]:
-    column = np.full(n, np.nan, np.float32)
-    column[rows] = values
-    return column
+def _of_leg(ordinals: Ordinals, leg: Candidates) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The score and the rank of each in ``leg``, NaN for one that is not there."""
+    scores, ranks = np.full((2, len(ordinals)), np.nan, np.float32)
+    if len(leg):
+        order = leg.ordinals.argsort()
+        place = order.take(leg.ordinals.take(order).searchsorted(ordinals), mode="clip")
+        there = leg.ordinals.take(place) == ordinals
+        found = place[there]
+        scores[there], ranks[there] = leg.scores[found], found + 1
+    return scores, ranks
 
 
 def _complaint(answer: object, fused: Candidates) -> str | None:
@@ -65,16 +69,17 @@ def _complaint(answer: object, fused: Candidates) -> str | None:
         return "it returned a document twice, or one that it did not get"
     if not np.isfinite(scores).all():
         return "it returned a score that is NaN or infinite"
-    falls, ties = scores[1:] < scores[:-1], scores[1:] == scores[:-1]
-    if not (falls | (ties & (ordinals[1:] > ordinals[:-1]))).all():
+    falls = scores[1:] < scores[:-1]
+    if not falls.all() and not (falls | _ties_rise(ordinals, scores)).all():
         return "its answer is not sorted, best first with ties by ordinal"
     return None
 
 
-def _are_some_of(ordinals: NDArray[Any], known: NDArray[np.int64]) -> bool:
+def _ties_rise(ordinals: NDArray[Any], scores: NDArray[Any]) -> NDArray[np.bool_]:
+    return np.asarray((scores[1:] == scores[:-1]) & (ordinals[1:] > ordinals[:-1]))
+
+
+def _are_some_of(ordinals: NDArray[Any], known: Ordinals) -> bool:
     """Whether each stands among ``known``, and only once itself."""
-    mine, theirs = np.sort(ordinals), np.sort(known)
-    if (mine[1:] == mine[:-1]).any() or len(mine) > len(theirs):
-        return False
-    place = np.minimum(np.searchsorted(theirs, mine), len(theirs) - 1)
-    return bool((theirs[place] == mine).all())
+    mine = set(ordinals.tolist())
+    return len(mine) == len(ordinals) and mine <= set(known.tolist())

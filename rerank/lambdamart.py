@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hybrid.errors import SettingsError
 from hybrid.limits import shown
 from hybrid.rerank.ordering import Values, standard
+from hybrid.rerank.trees import Trees, read
 from hybrid.types import Candidates
 
 if TYPE_CHECKING:
@@ -47,18 +48,29 @@ class LambdaMART:
             )
 
     @cached_property
-    def _trees(self) -> Booster:
+    def _trees(self) -> Trees | None:
+        """None for trees that only LightGBM itself knows how to walk."""
+        trees = read(self.model)
+        if trees is not None:
+            self._check(trees.features)
+        return trees
+
+    @cached_property
+    def _booster(self) -> Booster:
         import lightgbm
 
         try:
             trees = lightgbm.Booster(model_str=self.model)
         except lightgbm.basic.LightGBMError as cause:
             raise SettingsError(f"the learned model cannot be read: {cause}") from cause
-        if trees.num_feature() != len(self.features):
-            raise SettingsError(
-                f"the learned model has {trees.num_feature()} features, but {len(self.features)} names"
-            )
+        self._check(trees.num_feature())
         return trees
+
+    def _check(self, features: int) -> None:
+        if features != len(self.features):
+            raise SettingsError(
+                f"the learned model has {features} features, but {len(self.features)} names"
+            )
 
     def __call__(self, _query: str | None, candidates: Candidates, features: Columns) -> Candidates:
         if not len(candidates):
@@ -68,14 +80,19 @@ class LambdaMART:
 
     def scores(self, features: Columns) -> Values:
         """float64 (n,): higher is better, comparable within one query."""
-        trees = self._trees.predict(self._matrix(features), num_threads=1)
-        return np.asarray(trees, np.float64) + self.base * standard(features["fused_score"])
+        columns = self._columns(features)
+        if self._trees is not None:
+            sums = self._trees(columns)
+        else:
+            sums = np.asarray(self._booster.predict(_rows(columns), num_threads=1), np.float64)
+        return sums + self.base * standard(features["fused_score"])
 
     def contributions(self, features: Columns) -> dict[str, Values]:
         """What each feature adds to each score, float64 (n,) each, with "fused_score" including the base
         and "bias" for the constant; they sum to ``scores``. Lundberg et al., "From Local Explanations to
         Global Understanding with Explainable AI for Trees", 2020."""
-        found = np.asarray(self._trees.predict(self._matrix(features), num_threads=1, pred_contrib=True))
+        rows = _rows(self._columns(features))
+        found = np.asarray(self._booster.predict(rows, num_threads=1, pred_contrib=True))
         columns = dict(zip((*self.features, "bias"), found.T, strict=True))
         columns["fused_score"] = columns.get("fused_score", 0) + self.base * standard(
             features["fused_score"]
@@ -84,23 +101,27 @@ class LambdaMART:
 
     def importances(self) -> dict[str, float]:
         """Each feature's share of what the trees gained, largest first."""
-        gains = self._trees.feature_importance("gain")
+        gains = self._booster.feature_importance("gain")
         shares = gains / max(gains.sum(), 1e-12)
         order = np.argsort(-shares, kind="stable")
         return {self.features[i]: float(shares[i]) for i in order}
 
-    def _matrix(self, features: Columns) -> Values:
+    def _columns(self, features: Columns) -> list[NDArray[np.float32]]:
         if missing := [name for name in self.features if name not in features]:
             raise SettingsError(
                 f"the learned model needs the feature {shown(missing[0])}, which this index cannot make; "
                 "train it again: hybrid train"
             )
-        return matrix(self.features, features)
+        return [features[name] for name in self.features]
 
 
 def matrix(names: Sequence[str], columns: Columns) -> Values:
     """float64 (n, names), NaN where a feature is not known."""
-    return np.column_stack([np.asarray(columns[name], np.float64) for name in names])
+    return _rows([columns[name] for name in names])
+
+
+def _rows(columns: Sequence[NDArray[np.float32]]) -> Values:
+    return np.ascontiguousarray(np.array(columns, np.float64).T)
 
 
 def dump(model: LambdaMART) -> dict[str, Any]:

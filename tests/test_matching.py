@@ -11,16 +11,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybrid.rerank.matching import FEATURES, Asked, Texts, matching
+from hybrid.rerank.matching import FEATURES, Asked, Hashes, Texts, matching
 
 Terms = list[int]
 TERMS = st.lists(st.integers(1, 9), max_size=12)
 
 
+def hashes(terms: Terms) -> Hashes:
+    """In the order of the terms, and of the same last bits: what is told by them alone is told wrong."""
+    return np.array([term << 28 for term in terms], np.uint32)
+
+
 def texts(*documents: tuple[Terms, Terms]) -> Texts:
     whole = [title + text for title, text in documents]
     return Texts(
-        np.array([term for one in whole for term in one], np.uint32),
+        hashes([term for one in whole for term in one]),
         np.r_[0, np.cumsum([len(one) for one in whole], dtype=np.int64)].astype(np.int64),
         np.array([len(title) for title, _ in documents], np.int64),
         np.zeros(len(documents), np.float32),
@@ -29,7 +34,7 @@ def texts(*documents: tuple[Terms, Terms]) -> Texts:
 
 def asked(terms: Terms) -> Asked:
     idf = np.array([1 / term for term in terms], np.float32)
-    return Asked(np.array(terms, np.uint32), idf, np.array(terms, np.int64) > 7, 0.0)
+    return Asked(hashes(terms), idf, np.array(terms, np.int64) > 7, 0.0)
 
 
 def stretch(query: Terms, document: Terms) -> float:
@@ -88,6 +93,21 @@ def test_agrees_with_plain_loops(query: Terms, documents: list[tuple[Terms, Term
             assert columns[name][row] == pytest.approx(expected, rel=1e-5, nan_ok=True), name
 
 
+def bm25(query: Terms, field: Terms, usual: float) -> float:
+    norm = 1.2 * (0.25 + 0.75 * len(field) / usual)
+    return sum(1 / term * field.count(term) * 2.2 / (field.count(term) + norm) for term in set(query))
+
+
+@settings(max_examples=100, deadline=None)
+@given(TERMS, st.lists(st.tuples(TERMS, TERMS), min_size=1, max_size=6))
+def test_bm25_agrees_with_plain_loops(query: Terms, documents: list[tuple[Terms, Terms]]) -> None:
+    columns = matching(asked(query), texts(*documents))
+    for name, fields in zip(("title", "text"), zip(*documents, strict=True), strict=True):
+        usual = sum(map(len, fields)) / len(fields) or 1
+        expected = [bm25(query, field, usual) for field in fields]
+        assert columns[f"bm25_{name}"] == pytest.approx(expected, rel=1e-5)
+
+
 def test_bm25_of_the_fields() -> None:
     columns = matching(asked([1, 2]), texts(([1], [2, 2, 3]), ([], [1])))
     norm = 1.2 * (0.25 + 0.75 * 3 / 2)  # three terms, where two are usual
@@ -108,7 +128,5 @@ def test_no_candidates_and_no_terms() -> None:
 def test_script_is_the_difference() -> None:
     some = texts(([1], [2]), ([1], [2]))
     some.han[:] = [0.25, 1]
-    columns = matching(
-        Asked(np.array([1], np.uint32), np.ones(1, np.float32), np.zeros(1, np.bool_), 1.0), some
-    )
+    columns = matching(Asked(hashes([1]), np.ones(1, np.float32), np.zeros(1, np.bool_), 1.0), some)
     assert columns["script"].tolist() == [0.75, 0]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -14,10 +14,8 @@ from hybrid.cli.output import AsJson, bar, complain, out, print_json
 from hybrid.documents import check_batch
 from hybrid.engine import DEFAULT_ENCODER, Index
 from hybrid.errors import CorpusError, IndexMismatch, InputError
-from hybrid.settings import METRICS
+from hybrid.settings import METRICS, PRECISIONS, Precision
 from hybrid.types import Analyzer, Document, Metric
-
-_BATCH = 1000
 
 Encoder = Annotated[
     str | None,
@@ -39,6 +37,14 @@ Distance = Annotated[
     str | None, typer.Option("--metric", help=f"{', '.join(METRICS)}. [new index: {METRICS[0]}]")
 ]
 
+GraphPrecision = Annotated[
+    str | None,
+    typer.Option(
+        "--graph-precision",
+        help=f"Of the vectors in memory: {', '.join(PRECISIONS)}. [new index: {PRECISIONS[0]}]",
+    ),
+]
+
 
 def index(
     inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help=f"{corpora.UNDERSTOOD}.")],
@@ -47,6 +53,7 @@ def index(
     analyzer: Analysis = None,
     user_dict: Dictionary = None,
     metric: Distance = None,
+    graph_precision: GraphPrecision = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Count records that cannot be taken, and go on.")
     ] = False,
@@ -59,12 +66,9 @@ def index(
     total, bad, unread = _check(inputs, skip_bad)
     skip: Callable[[CorpusError], None] | None = (lambda _: None) if skip_bad else None
     words = _analyzer(analyzer, user_dict)
-    with _open(to, encoder, words, metric) as target, bar("indexing", total) as progress:
+    with _open(to, encoder, words, metric, graph_precision) as target, bar("indexing", total) as progress:
         documents = chain.from_iterable(corpora.read_documents(path, skip) for path in inputs)
-        good = _good(documents, bad)
-        while batch := list(islice(good, _BATCH)):
-            target.add(batch, wait="durable", progress=progress.advance)  # the next is encoded meanwhile
-        target.flush()
+        target.load(_good(documents, bad), progress=progress.advance)
         report = {"indexed": total, "skipped": len(bad) + unread, "documents": len(target)}
     if as_json:
         print_json(report)
@@ -92,12 +96,19 @@ def reindex(
     encoder: Encoder = None,
     analyzer: Analysis = None,
     user_dict: Dictionary = None,
+    graph_precision: GraphPrecision = None,
     as_json: AsJson = False,
 ) -> None:
-    """Build an index again from its own documents, with another encoder or analyzer."""
+    """Build an index again from its own documents, with another encoder, analyzer or graph."""
     with bar("re-indexing", None) as progress:
         words = _analyzer(analyzer, user_dict)
-        stats = engine.reindex(directory, encoder=encoder, analyzer=words, progress=progress.advance)
+        stats = engine.reindex(
+            directory,
+            encoder=encoder,
+            analyzer=words,
+            graph_precision=cast(Precision | None, graph_precision),
+            progress=progress.advance,
+        )
     report = {key: stats[key] for key in ("documents", "encoder", "analyzer", "generation")}
     if as_json:
         print_json(report)
@@ -107,17 +118,35 @@ def reindex(
         )
 
 
-def _open(to: Path, encoder: str | None, analyzer: Analyzer | None, metric: str | None) -> Index:
+def _open(
+    to: Path, encoder: str | None, analyzer: Analyzer | None, metric: str | None, precision: str | None
+) -> Index:
     if not to.exists() or (to.is_dir() and not any(to.iterdir())):
         spec = None if encoder == "none" else encoder or DEFAULT_ENCODER
-        chosen = cast(Metric, metric or METRICS[0])  # Index.create refuses what is none
-        return Index.create(to, encoder=spec, analyzer=analyzer or "mixed", metric=chosen)
+        return Index.create(
+            to,
+            encoder=spec,
+            analyzer=analyzer or "mixed",
+            metric=cast(Metric, metric or METRICS[0]),  # Index.create refuses what is none
+            graph_precision=cast(Precision, precision or PRECISIONS[0]),
+        )
     target = Index.open(to, encoder=encoder, analyzer=analyzer)
-    built = target.stats()["metric"]
-    if metric not in (None, built):
+    if difference := _difference(to, target.stats(), metric, precision):
         target.close()
-        raise IndexMismatch(f"{to}: built with metric {built!r}, not {metric!r}; make a new index")
+        raise IndexMismatch(difference)
     return target
+
+
+def _difference(to: Path, built: dict[str, Any], metric: str | None, precision: str | None) -> str | None:
+    """What was asked for and the index is not."""
+    if metric not in (None, is_ := built["metric"]):
+        return f"{to}: built with metric {is_!r}, not {metric!r}; make a new index"
+    if precision not in (None, is_ := built["graph_precision"]):
+        return (
+            f"{to}: built with graph precision {is_!r}, not {precision!r}; "
+            f"run: hybrid reindex {to} --graph-precision {precision}"
+        )
+    return None
 
 
 def _analyzer(name: str | None, user_dict: Path | None) -> Analyzer | None:

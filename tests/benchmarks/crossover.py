@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid import Index, vector
+from hybrid import Index, scan
 from hybrid.graph import EF_SEARCH, Graph
 from hybrid.types import Candidates, Mask, Matrix
 from hybrid.vector import VectorView
@@ -41,7 +41,7 @@ def run(house: House) -> Report:
 
 
 _OF_SCANS: Final = (
-    "`by a run's`: what a row costs by what it costs in a scan from first to last (`_GATHERED`)."
+    "`by a run's`: what a row costs by what it costs in a scan from first to last (`GATHERED`)."
 )
 
 
@@ -69,8 +69,8 @@ def _scans(house: House, view: VectorView, queries: Matrix, table: Table) -> flo
 
 def _scanned(vectors: Matrix, rows: NDArray[np.int64], queries: Matrix, view: VectorView, i: int) -> object:
     if len(rows) == len(vectors):
-        return vector.similarities(vectors, queries[i], view.metric)
-    return vector._gathered(vectors, rows, queries[i], view.metric)
+        return scan.similarities(vectors, queries[i], view.metric)
+    return scan.gathered(vectors, rows, queries[i], view.metric)
 
 
 _OF_EFS: Final = (
@@ -165,10 +165,11 @@ def _listed(
 
 
 def _called_back(graph: Graph, queries: Matrix, k: int, i: int, *, masks: list[Mask]) -> NDArray[np.int64]:
-    graph._index.set_ef(EF_SEARCH)
+    bare = cast(Any, graph)._hnsw._index
+    bare.set_ef(EF_SEARCH)
     test = masks[i].tobytes().__getitem__  # bytes answer hnswlib's one-by-one questions fastest
     try:
-        labels, _ = graph._index.knn_query(queries[i], k, num_threads=1, filter=test)
+        labels, _ = bare.knn_query(queries[i], k, num_threads=1, filter=test)
     except RuntimeError:  # it found fewer
         return np.empty(0, np.int64)
     return np.asarray(labels[0].astype(np.int64))

@@ -116,11 +116,10 @@ def kept(path: Path, make: Callable[[Path], object]) -> Path:
     return path
 
 
-def fill(path: Path, documents: Iterable[Document], batch: int = BATCH) -> None:
+def fill(path: Path, documents: Iterable[Document]) -> None:
     """A new index of ``documents`` at ``path``, closed, its graph finished."""
     with Index.create(path, encoder=None) as index:
-        for part in batches(documents, batch):
-            index.add(part)
+        index.load(documents)
 
 
 def batches(documents: Iterable[Document], size: int) -> Iterator[list[Document]]:
@@ -133,14 +132,13 @@ def terms_of(analyzer: Any, one: Document) -> Terms:
     return Terms(analyzer.terms(one.title), analyzer.terms(one.text))
 
 
-def write_lexical(folder: Path, terms: Sequence[list[str]], batch: int = BATCH) -> None:
-    """A bare tantivy index: the engine's schema and writer, a commit each ``batch``."""
+def write_lexical(folder: Path, terms: Sequence[list[str]]) -> None:
+    """A bare tantivy index: the engine's schema and writer, one commit."""
     folder.mkdir()
     writer = open_index(folder).writer(HEAP, 1)
-    for start in range(0, len(terms), batch):
-        for number, some in enumerate(terms[start : start + batch], start):
-            writer.add_document(document(number, Terms([], some)))
-        writer.commit()
+    for number, some in enumerate(terms):
+        writer.add_document(document(number, Terms([], some)))
+    writer.commit()
     writer.wait_merging_threads()
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from hybrid import RRF, Index, Rocchio
-from hybrid.query import _Evidence, _fetch, _lexical, _terms, _vector
+from hybrid.query import _Evidence, _hits, _lexical, _terms, _vector
 from hybrid.rerank.lambdamart import LambdaMART
 from hybrid.rerank.matching import FEATURES
 from hybrid.types import Candidates, Fusion
@@ -120,7 +120,12 @@ def _parts(house: House, index: Index, kind: str) -> dict[str, Timing]:
             "vector leg, 100": lambda i: _vector(snapshot, requests[i], None),
             "fusion of 2 x 100, RRF": fused(RRF()),
             "fusion of 2 x 100, default": fused(Rocchio()),
-            "ten documents fetched": lambda i: _fetch(snapshot, requests[i], best[i], [None] * 10),
+            "ten documents fetched": lambda i: _hits(
+                snapshot,
+                requests[i],
+                (best[i], [None] * 10),
+                iter(snapshot.documents(best[i].ordinals.tolist())),
+            ),
         }
         return interleave(contestants, len(queries), rounds=house.plan.rounds)
 

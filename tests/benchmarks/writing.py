@@ -34,7 +34,7 @@ def run(house: House) -> Report:
     table = report.table(
         "Hybrid searches of one thread beside a writer",
         note=(
-            "`times`: p99 by p99 at rest. When `add` returns, documents are durable, and searchable too, or "
+            "`times`: p99 by p99 at rest. When `add` returns, documents are durable, and searchable, or "
             'with `wait="durable"` soon: `seen` is how long after its `add` one was found by its id.'
         ),
     )

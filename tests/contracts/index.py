@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import hybrid
 from hybrid import Document
-from hybrid.errors import DocumentError, FilterError, QueryError
+from hybrid.errors import DocumentError, FilterError, InputError, QueryError
 from hybrid.types import Candidates, Mode
 
 PRODUCTS = [
@@ -85,6 +85,32 @@ class IndexContract:
         assert self.ids(index.search("kettle", mode="lexical")) == []
         assert "3" in self.ids(index.search("teapot", mode="vector", k=4))
         assert self.ids(index.search("x", mode="vector", k=9)).count("3") == 1
+
+    def test_a_stream_is_loaded_and_a_later_document_replaces_an_earlier(self, index: Any) -> None:
+        told: list[float] = []
+        stream = (Document(id, f"pot {n}") for n, id in enumerate("3abca"))
+        assert index.load(stream, progress=told.append) == 5
+        assert sum(told) == pytest.approx(5)
+        assert (len(index), index.get("a").text, index.get("3").text) == (7, "pot 4", "pot 0")
+        assert set(self.ids(index.search("pot", mode="lexical"))) == {"3", "a", "b", "c"}
+        assert index.load([]) == 0
+
+    @pytest.mark.parametrize("stream", [5, PRODUCTS[0], {"a": "kettle"}, "text", [["a"]], [None]])
+    def test_what_is_no_stream_of_documents(self, index: Any, stream: Any) -> None:
+        with pytest.raises(DocumentError):
+            index.load(stream)
+
+    def test_waiting_less_long_comes_to_the_same(self, index: Any) -> None:
+        told: list[float] = []
+        index.add([Document("5", "a pot of tea")], wait="durable", progress=told.append)
+        assert index.delete(["1", "nobody"], wait="durable") == 1
+        index.flush()
+        assert (len(index), index.get("1"), told) == (4, None, [1])
+        assert self.ids(index.search("pot", mode="lexical")) == ["5"]
+        with pytest.raises(InputError, match="wait='soon'"):
+            index.add([], wait="soon")
+        with pytest.raises(InputError, match="wait='soon'"):
+            index.delete([], wait="soon")
 
     def test_deleting_ignores_unknown_ids_and_counts(self, index: Any) -> None:
         assert index.delete(["1", "1", "nobody"]) == 1
