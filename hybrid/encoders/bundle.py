@@ -90,13 +90,13 @@ class Manifest(BaseModel):
             return cls.model_validate_json(text)
         except ValidationError as error:
             first = error.errors()[0]
-            field = ".".join(str(part) for part in first["loc"]) or "the file"
+            field = ".".join(str(part) if str(part).isprintable() else shown(part) for part in first["loc"])
             if field == "format":
                 raise FormatTooNew(
                     f"{path} has format {shown(first['input'])}, this version reads {FORMAT}; upgrade"
                 ) from None
             raise EncoderFailed(
-                f"{path}: {field}: {first['msg']}; delete the folder and build it again"
+                f"{path}: {field or 'the file'}: {first['msg']}; delete the folder and build it again"
             ) from None
 
     def write(self, folder: Path) -> None:
