@@ -377,4 +377,4 @@ class Generation:
         """Let go of the files; a writer may ``finish`` the graph first."""
         with closing(self.ledger), closing(self.lexical):
             self.vector.close(finish)
-        vars(self).pop("snapshot", None)  # which refers to this, too: its files would wait for the collector
+        vars(self).pop("snapshot", None)  # which refers to this: its files would wait for the collector
