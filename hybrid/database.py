@@ -8,10 +8,11 @@ import shutil
 import sqlite3
 import tempfile
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from itertools import chain, islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from hybrid.errors import IndexCorrupt, StorageError
 from hybrid.files import sync
@@ -45,6 +46,7 @@ _OF_THE_MACHINE: Final = {
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_PROTOCOL,
 }
+_ROWS: Final = 100  # a statement
 _BUSY: Final = 30  # seconds to wait for another connection's lock
 _Stamp = tuple[tuple[int, int] | None, ...]
 
@@ -103,6 +105,16 @@ def writer(path: Path) -> sqlite3.Connection:
     connection = _connect(path, "mode=rw")
     connection.execute("PRAGMA synchronous=FULL")
     return connection
+
+
+def insert(connection: sqlite3.Connection, into: str, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Many rows a statement. With one each, the interpreter would be let go and taken back for each, so
+    fast that a search beside it waits for all of them."""
+    left = iter(rows)
+    while part := list(islice(left, _ROWS)):
+        marks = f"({','.join('?' * len(part[0]))})"
+        sql = f"INSERT INTO {into} VALUES {','.join([marks] * len(part))}"
+        connection.execute(sql, list(chain.from_iterable(part)))
 
 
 def settle(path: Path) -> None:

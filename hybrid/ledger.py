@@ -319,9 +319,9 @@ class Ledger:
             "UPDATE documents SET dead = ? WHERE ordinal = ?", ((seq, int(ordinal)) for ordinal in deaths)
         )
         born = ((first + i, document.id, seq) for i, document in enumerate(documents))
-        connection.executemany("INSERT INTO documents (ordinal, id, born) VALUES (?, ?, ?)", born)
+        database.insert(connection, "documents (ordinal, id, born)", born)
         bodies = (records.row(first + i, document) for i, document in enumerate(documents))
-        connection.executemany("INSERT INTO bodies VALUES (?, ?, ?, ?, ?)", bodies)
+        database.insert(connection, "bodies", bodies)
 
     @property
     def certain(self) -> bool:
