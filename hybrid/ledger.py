@@ -15,7 +15,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
@@ -34,7 +34,7 @@ from hybrid.settings import Installed, Profile, Profiles, Settings
 from hybrid.types import Document, Ordinals
 
 _T = TypeVar("_T")
-Also: TypeAlias = Callable[[sqlite3.Connection], None]
+Also: TypeAlias = Callable[[sqlite3.Connection], object]
 _BODIES: Final = f"SELECT ordinal, {records.BODY} FROM documents JOIN bodies USING (ordinal)"
 
 
@@ -274,7 +274,8 @@ class Ledger:
         changed = {"seq": seq, "rows": before + added, "dim": dim, "digest": digest}
         meta = records.sealed(self._meta | {key: str(value) for key, value in changed.items()})
         version, self._version = self._version, -1  # whatever interrupts this, the next look is whole
-        with self._transaction() as connection:
+
+        def record(connection: sqlite3.Connection) -> None:
             self._record(connection, first, seq, documents, deaths)
             also(connection)
             if rows is not None and added:
@@ -283,6 +284,8 @@ class Ledger:
                 "UPDATE meta SET value = ? WHERE key = ?", ((v, k) for k, v in meta.items())
             )
             reach("ledger.inside")
+
+        self.change(record)
         # Durable from here on. What follows only tells this process.
         reach("ledger.committed")
         mapped = self._arrays.files.map(before + added, dim) if added else self.rows
@@ -298,14 +301,25 @@ class Ledger:
         """Serve with another profile; no commit of documents, so the sequence number stays."""
         meta = records.sealed({**self._meta, "profiles": profiles.model_dump_json()})
         version, self._version = self._version, -1
-        with self._transaction() as connection:
-            connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", meta.items())
+        self.change(lambda db: db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", meta.items()))
         self._meta, self.profiles, self._version = meta, profiles, version
 
     def change(self, action: Also) -> None:
-        """Do something to the tables beside the documents', durably."""
-        with self._transaction() as connection:
-            action(connection)
+        """One transaction: durable on return. (No context manager: what interrupts one on its way in leaves
+        it to the garbage collector, to be rolled back within any later transaction.)"""
+        writer = self._writing
+        with self._translated():
+            if writer.in_transaction:  # left by whatever interrupted the last one outside its try
+                writer.execute("ROLLBACK")
+            try:
+                writer.execute("BEGIN IMMEDIATE")
+                action(writer)
+                writer.execute("COMMIT")
+            except BaseException:
+                # A failed COMMIT (disk full) can leave the transaction open or already rolled back.
+                if writer.in_transaction:
+                    writer.execute("ROLLBACK")
+                raise
 
     def _record(
         self,
@@ -333,20 +347,6 @@ class Ledger:
         if self._writer is None:
             raise StorageError(f"{self._path}: opened for reading")
         return self._writer
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        writer = self._writing
-        with self._translated():
-            writer.execute("BEGIN IMMEDIATE")
-            try:
-                yield writer
-                writer.execute("COMMIT")
-            except BaseException:
-                # A failed COMMIT (disk full) can leave the transaction open or already rolled back.
-                if writer.in_transaction:
-                    writer.execute("ROLLBACK")
-                raise
 
     def close(self) -> None:
         with suppress(OSError, StorageError, sqlite3.Error):  # what is pending is as durable

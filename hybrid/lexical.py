@@ -228,6 +228,8 @@ class LexicalLeg:
                 )
                 self._watcher.start()
             yield self._writer
+        except GeneratorExit:  # interrupted on the way in: nothing was done, and by now others may write
+            raise
         except BaseException as cause:
             self._abandon()
             if isinstance(cause, MemoryError) or not _of_tantivy(cause):

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from hybrid import Document, Index
+from hybrid import Document, Index, database
 from hybrid.arrays import Rows
 from hybrid.vector import VectorLeg
 from tests.conftest import lines
@@ -121,6 +124,7 @@ def interrupt_again_and_again(path: str) -> None:
     trial = Trial(Path(path), History(documents=300, touched=40))
     hits = 0
     for turn in range(40):
+        trial.history.step(trial.done + 1)  # made beforehand: the history must not be interrupted
         try:
             with _alarm(chance.uniform(0.0005, 0.06)):
                 trial.attempt(trial.index.compact) if turn % 4 == 0 else trial.step()
@@ -139,6 +143,31 @@ def _alarm(seconds: float) -> Iterator[None]:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+@pytest.mark.parametrize("statement", ["BEGIN IMMEDIATE", "COMMIT"])
+def test_a_transaction_interrupted_at_its_edges_stands_in_nobodys_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statement: str
+) -> None:
+    """Ctrl-C comes when the statement is done, before the next line."""
+    execute = database._Connection.execute
+
+    def interrupt(connection: database._Connection, sql: str, *more: Any) -> sqlite3.Cursor:
+        cursor = execute(connection, sql, *more)
+        if sql == statement:
+            monkeypatch.undo()
+            raise KeyboardInterrupt
+        return cursor
+
+    with Index.create(tmp_path / "idx", encoder=None) as index:
+        monkeypatch.setattr(database._Connection, "execute", interrupt)
+        with pytest.raises(KeyboardInterrupt) as kept:
+            index.add([Document("a", "word")])
+        index.add([Document("b", "word")])
+        del kept
+        gc.collect()
+        done = {"a", "b"} if statement == "COMMIT" else {"b"}
+        assert {hit.id for hit in index.search("word", mode="lexical")} == done
 
 
 def interrupted(_leg: VectorLeg, _rows: Rows) -> None:
