@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from itertools import islice, repeat
-from typing import Any, Final, Literal, TypeAlias, assert_never
+from typing import Any, Final, Literal, Self, TypeAlias, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +87,28 @@ class Columns:
             for key, entries in staged.items():
                 self._extend(key, *entries)
 
+    def parts(self) -> tuple[list[Key], dict[str, list[str]], list[NDArray[Any]]]:
+        """All that is here: which columns, the strings of each path in the order of their codes, and the
+        ordinals (n,) and then the values (n,) of each column."""
+        columns = dict(self._columns)
+        codes = {path: list(known) for path, known in self._codes.items()}
+        arrays = [array for column in columns.values() for array in column.entries]
+        return list(columns), codes, arrays
+
+    @classmethod
+    def of(
+        cls, keys: Sequence[Key], codes: Mapping[str, list[str]], arrays: Sequence[NDArray[Any]]
+    ) -> Self:
+        """What ``parts`` were of."""
+        made = cls()
+        made._codes = {
+            path: {text: code for code, text in enumerate(texts)} for path, texts in codes.items()
+        }
+        for key, ordinals, values in zip(keys, arrays[::2], arrays[1::2], strict=True):
+            made._columns[key] = _Column(_DTYPES[key[1]])
+            made._columns[key].extend(ordinals, values)
+        return made
+
     def _extend(self, key: Key, ordinals: list[int], values: list[Any]) -> None:
         path, store = key
         if store == "string":
@@ -149,7 +171,12 @@ class _Column:
         self._length = 0
         self._repeats = False
 
-    def extend(self, ordinals: list[int], values: list[Any]) -> None:
+    @property
+    def entries(self) -> tuple[Ordinals, NDArray[Any]]:
+        length = self._length
+        return self._arrays[0][:length], self._arrays[1][:length]
+
+    def extend(self, ordinals: Sequence[int] | Ordinals, values: Sequence[Any] | NDArray[Any]) -> None:
         start, end = self._length, self._length + len(ordinals)
         if end > len(self._arrays[0]):
             self._arrays = (_grown(self._arrays[0], end), _grown(self._arrays[1], end))
@@ -161,9 +188,8 @@ class _Column:
 
     def mark(self, test: Test, passed: Mask) -> None:
         """Set ``passed`` (n,) at the ordinals below n that have a value which passes the test."""
-        length = self._length  # what is appended from here on is not below n
-        ordinals, values = self._arrays
-        below = int(np.searchsorted(ordinals[:length], len(passed)))
+        ordinals, values = self.entries  # what is appended from here on is not below n
+        below = int(np.searchsorted(ordinals, len(passed)))
         hit = test(values[:below])
         if below == len(passed) and not self._repeats:  # ordinals are 0 .. n-1
             passed |= hit
@@ -172,8 +198,7 @@ class _Column:
 
     def read(self, ordinals: Ordinals, found: NDArray[np.float32], scale: float) -> None:
         """Set ``found`` where an ordinal has a value here, to ``scale`` times it."""
-        length = self._length
-        own, values = self._arrays[0][:length], self._arrays[1][:length]
+        own, values = self.entries
         starts, ends = (np.searchsorted(own, ordinals, side) for side in ("left", "right"))
         for row in np.flatnonzero(starts < ends):
             found[row] = values[starts[row] : ends[row]].max() * scale

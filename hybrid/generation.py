@@ -16,7 +16,6 @@ import numpy as np
 from hybrid import analyzers, forward
 from hybrid.arrays import Rows
 from hybrid.bm25 import LexicalView, Terms
-from hybrid.columns import Columns
 from hybrid.embedding import with_rows
 from hybrid.errors import CommitsLost, IndexCorrupt, IndexMismatch, InputError
 from hybrid.extras import Extras
@@ -27,6 +26,7 @@ from hybrid.limits import shown
 from hybrid.owed import Debt, Owed
 from hybrid.rerank.matching import Texts
 from hybrid.settings import Profiles, Settings
+from hybrid.shelf import Shelf
 from hybrid.types import Analyzer, Document, Mask, Ordinals, Wait
 from hybrid.vector import VectorLeg, VectorView
 
@@ -61,7 +61,7 @@ class Snapshot:
         """Who may be answered: alive and passing the filter; None where that is everybody."""
         if where is None:
             return None if self.size == self.count else self.live
-        return self.live & self.generation.columns(self.count).mask(where, self.count)
+        return self.live & self.generation.shelf.columns(self.count).mask(where, self.count)
 
     def documents(self, ordinals: Sequence[int]) -> list[Document]:
         return self.generation.ledger.documents(ordinals)
@@ -94,9 +94,6 @@ class Generation:
         self.folder = folder
         self.read_only = read_only
         self._given = analyzer
-        self._columns = Columns()
-        self._columned = 0  # ordinals that are in the columns
-        self._columns_lock = threading.Lock()
         self._look_lock = threading.Lock()
         self._held_by = 0
         self._seen = (0, 0)  # of the lexical leg's listing
@@ -109,6 +106,7 @@ class Generation:
             if uuid not in (None, self.ledger.uuid):
                 raise IndexCorrupt(f"{folder / 'ledger.db'}: belongs to another index; restore a backup")
             self.extras = Extras(self.ledger)
+            self.shelf = Shelf(folder, self.ledger, read_only=read_only)
             self._rows = forward.Rows()
             self.settings = self.ledger.settings
             self.lexical = LexicalLeg(folder, self.ledger.uuid, read_only=read_only)
@@ -180,16 +178,6 @@ class Generation:
             return False
         before, self._seen = self._seen, self.lexical.stamp()
         return self._seen != before
-
-    def columns(self, count: int) -> Columns:
-        """The metadata of at least the first ``count`` ordinals; read when the first filter asks."""
-        with self._columns_lock:
-            for first in range(self._columned, count, _STEP):
-                span = range(first, min(count, first + _STEP))
-                documents = self.ledger.documents(span)
-                self._columns.extend(zip(span, (d.metadata for d in documents), strict=True))
-                self._columned = span.stop
-            return self._columns
 
     # -- writing
 
@@ -351,6 +339,7 @@ class Generation:
             self.failed = True
             self.vector.wipe()
             self.lexical.renew()
+            self.shelf.wipe()
             self.recover()
 
     # -- leaving
@@ -374,7 +363,9 @@ class Generation:
         self.release()
 
     def close(self, finish: bool = True) -> None:
-        """Let go of the files; a writer may ``finish`` the graph first."""
+        """Let go of the files; a writer may ``finish`` the graph and keep the columns first."""
         with closing(self.ledger), closing(self.lexical):
+            if finish:
+                self.shelf.keep()
             self.vector.close(finish)
         vars(self).pop("snapshot", None)  # which refers to this: its files would wait for the collector

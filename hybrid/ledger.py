@@ -187,10 +187,24 @@ class Ledger:
 
     def _bodies(self, ordinals: Sequence[int]) -> Iterator[tuple[int, Document]]:
         for ordinal, *rest in self.query(f"{_BODIES} WHERE ordinal IN ({_marks(ordinals)})", ordinals):
-            try:
-                yield ordinal, records.body(*rest)
-            except (IndexCorrupt, TypeError, AttributeError) as error:
-                raise database.damaged(self._path, f"ordinal {ordinal}: {error}") from error
+            yield ordinal, self._checked(records.body, ordinal, rest)
+
+    def _checked(self, read: Callable[..., _T], ordinal: int, row: Sequence[Any]) -> _T:
+        try:
+            return read(*row)
+        except (IndexCorrupt, TypeError, AttributeError) as error:
+            raise database.damaged(self._path, f"ordinal {ordinal}: {error}") from error
+
+    def metadata(self, first: int, end: int) -> Iterator[tuple[int, dict[str, Any]]]:
+        """The ordinals from ``first`` below ``end``, ascending, each with its metadata."""
+        sql = f"{_BODIES} WHERE ordinal >= ? AND ordinal < ? ORDER BY ordinal"
+        found = self.query(sql, (first, end))
+        if len(found) != end - first:
+            raise IndexCorrupt(
+                f"{self._path}: bodies are missing from ordinal {first} on; run: hybrid verify"
+            )
+        for ordinal, *rest in found:
+            yield ordinal, self._checked(records.fields, ordinal, rest)
 
     def ids(self, ordinals: Sequence[int]) -> list[str]:
         """The documents' ids of some ordinals, in their order."""

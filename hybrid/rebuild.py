@@ -80,8 +80,9 @@ class Rebuild:
         reach("rebuild.batch")
 
     def settle(self, stop: Callable[[], bool] = lambda: False) -> None:
-        """Let the graph grow until it has taken in what was copied."""
+        """Let the graph grow until it has taken in what was copied, and keep the columns."""
         self._target.vector.settle(stop)
+        self._target.shelf.keep()
 
     def close(self) -> None:
         """The new generation is whole."""

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, repeat
-from typing import Final
+from typing import Any, Final
 
 from hybrid.arrays import Rows
 from hybrid.errors import IndexCorrupt
@@ -47,10 +47,16 @@ def _looked(rows: Rows, listed: list[tuple[int, int, int]]) -> list[tuple[int, i
 
 def body(id: bytes, title: bytes, text: bytes, metadata: bytes, crc: int) -> Document:
     """A document from its row, whose texts are UTF-8, checked. Raises IndexCorrupt."""
+    found = fields(id, title, text, metadata, crc)
+    return Document(id.decode(), text.decode(), title.decode(), found)
+
+
+def fields(id: bytes, title: bytes, text: bytes, metadata: bytes, crc: int) -> dict[str, Any]:
+    """The metadata of a document from its row, checked. Raises IndexCorrupt."""
     if crc != _crc(id, title, text, metadata):
         raise IndexCorrupt(f"document {id.decode(errors='replace')!r} is damaged")
-    fields = {} if metadata == b"{}" else _parse(metadata.decode())[0]
-    return Document(id.decode(), text.decode(), title.decode(), fields)
+    found: dict[str, Any] = {} if metadata == b"{}" else _parse(metadata.decode())[0]
+    return found
 
 
 def row(ordinal: int, document: Document) -> tuple[int, str, str, str, int]:

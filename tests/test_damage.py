@@ -19,6 +19,7 @@ def test_no_damage_is_answered_wrongly(tmp_path: Path) -> None:
     cases = shelf.cases(80, seed=7)
     assert {case.damage for case in cases} == set(DAMAGES)
     assert {kind(Path(case.file)) for case in cases} >= {
+        "columns.npz",
         "graph-N.hnsw",
         "lexical.json",
         "ledger.db",

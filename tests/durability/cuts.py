@@ -84,6 +84,7 @@ _SITES: Final = (
     (r"[^/]+/[^/]+/lexical\..+", "lexical manifest"),
     (r"[^/]+/[^/]+/graph-.+", "graph file"),
     (r"[^/]+/[^/]+/graph\..+", "graph manifest"),
+    (r"[^/]+/[^/]+/columns\..+", "columns"),
     (r"[^/]+/(?:[^/]+/)?([^/]+?)(?:\.tmp)?", r"\1"),
 )
 
