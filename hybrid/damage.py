@@ -64,7 +64,7 @@ def repair(path: str | os.PathLike[str]) -> None:
     directory.claim()
     try:
         place = _place(directory)
-        for name in ("lexical.json", "graph.json", "columns.npz"):
+        for name in ("lexical.json", "graph.json", "columns.npz", "lives.npz"):
             (place.folder / name).unlink(missing_ok=True)
         directory.point(place)
     finally:

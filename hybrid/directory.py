@@ -3,7 +3,8 @@
     current     JSON: format version, the generation that counts: its folder's name and its UUID
     writer.lock held by the one writer
     g1/         a generation: ledger.db, head, text.f32, text.ord, text.span,
-                lexical.json, lexical-N/, graph.json, graph-N.hnsw, columns.npz
+                lexical.json, lexical-N/, graph.json, graph-N.hnsw,
+                columns.npz, lives.npz
     g2.tmp/     the next one, while it is filled
 
 A generation is complete and synced before it is renamed to ``g2``, and that before ``current`` names it.

@@ -23,12 +23,13 @@ from uuid import uuid4
 
 import numpy as np
 
-from hybrid import database, lifetimes, records, roster
+from hybrid import database, lifetimes, records
 from hybrid.arrays import RowFiles, Rows
 from hybrid.errors import CommitsLost, IndexCorrupt, StorageError
 from hybrid.failpoints import reach
 from hybrid.head import Head
 from hybrid.lifetimes import NEVER, Lifetimes
+from hybrid.roster import Roster
 from hybrid.rowlog import RowLog
 from hybrid.settings import Installed, Profile, Profiles, Settings
 from hybrid.types import Document, Ordinals
@@ -73,6 +74,7 @@ class Ledger:
                 self._arrays.settle(self._writer)
             self._meta = self._checked_meta()
             self.uuid = self._meta["uuid"]
+            self._roster = Roster(self._path, self.uuid)
             self.settings = Settings.model_validate_json(self._meta["settings"])
             self._head = Head(folder, self.uuid)
             known = self._head.read()
@@ -136,21 +138,16 @@ class Ledger:
 
     def _load(self, fresh: bool) -> None:
         meta = self._checked_meta()
-        seq, known = (-1, Lifetimes()) if fresh else (self.seq, self.lifetimes)
         rows = self._arrays.load(
             self._reader, int(meta["rows"]), int(meta["dim"]), 0 if fresh else len(self.rows)
         )
-        deaths = "SELECT ordinal, dead FROM documents WHERE dead > ? AND ordinal < ?"
-        killed = np.array(self._reader.execute(deaths, (seq, known.count)).fetchall(), np.int64).reshape(
-            -1, 2
-        )
-        known.kill(killed[:, 0], killed[:, 1])
-        for ids, born, dead in self._births(known.count):
-            known.append(born, dead, lifetimes.marks(ids))
-        if known.digest != int(meta["digest"]):
-            raise database.damaged(self._path, "births and deaths are not those that were written")
-        if fresh and self._writer is not None:  # only a writer looks ids up there
-            self._check_ids(known)
+        digest = int(meta["digest"])
+        if fresh:
+            known = self._roster.whole(self._reader, digest)
+            if self._writer is not None:  # only a writer looks ids up there
+                self._roster.check_ids(self._reader, known)
+        else:
+            known = self._roster.follow(self._reader, digest, self.seq, self.lifetimes)
         self._meta, self.profiles = meta, _profiles(meta)
         self.dim, self.rows, self.lifetimes, self.seq = int(meta["dim"]), rows, known, int(meta["seq"])
 
@@ -159,21 +156,6 @@ class Ledger:
         if meta != records.sealed(meta):
             raise database.damaged(self._path, "the table meta is damaged")
         return meta
-
-    def _births(self, first: int) -> Iterator[tuple[list[str], Ordinals, Ordinals]]:
-        """Ids, births and deaths of the ordinals from ``first`` on."""
-        for ordinals, ids, born, dead in roster.births(self._reader, first):
-            if not np.array_equal(ordinals, np.arange(first, first + len(ids))):
-                raise database.damaged(self._path, f"documents are missing from ordinal {first} on")
-            first += len(ids)
-            yield ids, born, dead
-
-    def _check_ids(self, known: Lifetimes) -> None:
-        """The index by which ids are looked up must hold what the table holds."""
-        found = sum(lifetimes.pairs(o, lifetimes.marks(ids)) for o, ids in roster.indexed(self._reader))
-        alive = np.flatnonzero(known.dead == NEVER)
-        if found % 2**64 != lifetimes.pairs(alive, known.marks[alive]):
-            raise database.damaged(self._path, "the index of ids is damaged")
 
     def documents(self, ordinals: Sequence[int] | Ordinals) -> list[Document]:
         """The bodies of some ordinals, in their order."""
@@ -212,7 +194,10 @@ class Ledger:
         for part in _slices(ordinals, 500):
             sql = f"SELECT ordinal, id FROM documents WHERE ordinal IN ({_marks(part)})"
             found.update(self.query(sql, part))
-        return [found[ordinal] for ordinal in ordinals]
+        ids = [found[ordinal] for ordinal in ordinals]
+        if not np.array_equal(lifetimes.marks(ids), self.lifetimes.marks[list(ordinals)]):
+            raise database.damaged(self._path, "ids are not those that were written")
+        return ids
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """The rows of a SELECT."""
@@ -237,6 +222,11 @@ class Ledger:
         """What is damaged: one line each, nothing if all is well. Reads everything."""
         complaints = [str(row[0]) for row in self.query("PRAGMA integrity_check")]
         yield from (f"SQLite: {line}" for line in complaints if line != "ok")
+        with self._lock, self._translated():
+            try:  # what opening did not read, where that was kept
+                self._roster.follow(self._reader, int(self._checked_meta()["digest"]))
+            except IndexCorrupt as error:
+                yield str(error)
         for part in _slices(range(self.lifetimes.count), 500):
             try:
                 self.documents(part)
@@ -363,6 +353,8 @@ class Ledger:
         return self._writer
 
     def close(self) -> None:
+        if self._writer is not None and self.certain:
+            self._roster.keep(self.seq, self.lifetimes)
         with suppress(OSError, StorageError, sqlite3.Error):  # what is pending is as durable
             if self._writer is not None and self._arrays.settle(self._writer):
                 self.change(self._arrays.forget)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,12 @@ class Lifetimes:
         self.count = 0
         self.deaths = 0
         self.digest = 0
+
+    @classmethod
+    def of(cls, born: Ordinals, dead: Ordinals, marks: Marks) -> Self:
+        made = cls()
+        made.append(born, dead, marks)
+        return made
 
     @property
     def born(self) -> Ordinals:

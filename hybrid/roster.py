@@ -1,24 +1,88 @@
 """Who is in a ledger: ids, births and deaths, read in bulk.
 
 At a million documents a row of Python objects for each is most of what opening takes. SQLite joins each
-column of many rows to one text instead, which is four times faster to take apart.
+column of many rows to one text instead, which is four times faster to take apart. And what was read is
+kept, so that the next process reads only what came later; the ledger's digest says whether that is all.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 import orjson
 
-from hybrid.lifetimes import NEVER
+from hybrid import archive, database, lifetimes
+from hybrid.errors import IndexCorrupt
+from hybrid.lifetimes import NEVER, Lifetimes
 from hybrid.types import Ordinals
 
+FILE: Final = "lives.npz"
 _PART: Final = 50_000  # documents read at a time
 _BETWEEN: Final = "\x1f"  # control characters are in no id
 _IDS: Final = "group_concat(id, char(31))"
+_DEATHS: Final = "SELECT ordinal, dead FROM documents WHERE dead > ? AND ordinal < ?"
+
+
+class Roster:
+    """Reads the births and deaths in the ledger at ``path``. All raise IndexCorrupt where they are not what
+    was written, ValueError where something else stands there, or sqlite3.Error."""
+
+    def __init__(self, path: Path, uuid: str) -> None:
+        self._path, self._file, self._uuid = path, path.parent / FILE, uuid
+        self._kept = 0
+
+    def whole(self, connection: sqlite3.Connection, digest: int) -> Lifetimes:
+        """All of them: those that are kept and what came later, or all from the table."""
+        if kept := archive.read(self._file, self._uuid, _taken, None):
+            self._kept = kept[1].count
+            with suppress(IndexCorrupt):
+                return self.follow(connection, digest, *kept)
+        return self.follow(connection, digest)
+
+    def follow(
+        self,
+        connection: sqlite3.Connection,
+        digest: int,
+        seq: int = -1,
+        known: Lifetimes | None = None,
+    ) -> Lifetimes:
+        """``known``, the state as of ``seq``, brought up to what has that ``digest``."""
+        known = Lifetimes() if known is None else known
+        deaths = connection.execute(_DEATHS, (seq, known.count)).fetchall()
+        killed = np.array(deaths, np.int64).reshape(-1, 2)
+        known.kill(killed[:, 0], killed[:, 1])
+        for ordinals, ids, born, dead in births(connection, known.count):
+            if not np.array_equal(ordinals, np.arange(known.count, known.count + len(ids))):
+                raise self._damaged(f"documents are missing from ordinal {known.count} on")
+            known.append(born, dead, lifetimes.marks(ids))
+        if known.digest != digest:
+            raise self._damaged("births and deaths are not those that were written")
+        return known
+
+    def check_ids(self, connection: sqlite3.Connection, known: Lifetimes) -> None:
+        """The index by which ids are looked up must hold what the table holds."""
+        found = sum(lifetimes.pairs(o, lifetimes.marks(ids)) for o, ids in indexed(connection))
+        alive = np.flatnonzero(known.dead == NEVER)
+        if found % 2**64 != lifetimes.pairs(alive, known.marks[alive]):
+            raise self._damaged("the index of ids is damaged")
+
+    def keep(self, seq: int, known: Lifetimes) -> None:
+        """Leave them to the next process, where that is worth it."""
+        if archive.worth_writing(known.count, self._kept):
+            arrays = {"born": known.born, "dead": known.dead, "marks": known.marks}
+            archive.write(self._file, self._uuid, {"seq": seq}, arrays)
+
+    def _damaged(self, what: str) -> IndexCorrupt:
+        return database.damaged(self._path, what)
+
+
+def _taken(header: dict[str, Any], kept: Mapping[str, Any]) -> tuple[int, Lifetimes]:
+    return int(header["seq"]), Lifetimes.of(kept["born"], kept["dead"], kept["marks"])
 
 
 def births(

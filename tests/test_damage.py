@@ -20,6 +20,7 @@ def test_no_damage_is_answered_wrongly(tmp_path: Path) -> None:
     assert {case.damage for case in cases} == set(DAMAGES)
     assert {kind(Path(case.file)) for case in cases} >= {
         "columns.npz",
+        "lives.npz",
         "graph-N.hnsw",
         "lexical.json",
         "ledger.db",

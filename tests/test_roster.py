@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import random
+import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from hybrid import database, roster
+from hybrid import Document, Index, archive, database, roster
+from hybrid.errors import IndexCorrupt
 from hybrid.lifetimes import NEVER
 
 
@@ -68,3 +72,89 @@ def test_what_was_never_written_is_not_believed(connection: sqlite3.Connection, 
     connection.execute(f"UPDATE documents SET {change} WHERE ordinal = 33")
     with pytest.raises(ValueError, match=r"what was not written|unexpected character"):
         list(roster.births(connection, 0))
+
+
+# -- what is kept of it
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(archive, "KEEP_AT", 10)
+    with Index.create(tmp_path / "idx", encoder=None) as index:
+        index.add([Document(f"d{i}", f"word {i}") for i in range(30)])
+        index.delete(["d3"])
+    return tmp_path / "idx"
+
+
+def births_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The ordinals from which births are read from now on."""
+    firsts: list[int] = []
+    real = roster.births
+
+    def noted(connection: sqlite3.Connection, first: int) -> Any:
+        firsts.append(first)
+        return real(connection, first)
+
+    monkeypatch.setattr(roster, "births", noted)
+    return firsts
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_the_next_process_reads_only_what_came_later(
+    path: Path, monkeypatch: pytest.MonkeyPatch, read_only: bool
+) -> None:
+    with Index.open(path) as index:  # too little comes to be kept
+        index.add([Document("d5", "other"), Document("new", "word")])
+        index.delete(["d7"])
+    firsts = births_read(monkeypatch)
+    with Index.open(path, read_only=read_only) as index:
+        assert firsts == [30]
+        assert len(index) == 29
+        assert index.get("d7") is None
+        assert index.get("d5") == Document("d5", "other")
+        assert index.verify() == []
+
+
+def older(path: Path) -> None:
+    """A backup's ledger under a newer index's file."""
+    kept = (path / "g1" / roster.FILE).read_bytes()
+    backup = path.parent / "backup"
+    with Index.open(path) as index:
+        index.backup(backup)
+        index.delete(["d9"])
+        index.add([Document(f"e{i}", "word") for i in range(20)])
+    newer = (path / "g1" / roster.FILE).read_bytes()
+    assert newer != kept
+    shutil.rmtree(path)
+    backup.rename(path)
+    (path / "g1" / roster.FILE).write_bytes(newer)
+
+
+def damaged(path: Path) -> None:
+    (path / "g1" / roster.FILE).write_bytes(b"no archive")
+
+
+@pytest.mark.parametrize("spoil", [older, damaged])
+def test_what_does_not_fit_is_not_believed(
+    path: Path, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path], None]
+) -> None:
+    spoil(path)
+    firsts = births_read(monkeypatch)
+    with Index.open(path) as index:
+        assert firsts[-1] == 0
+        assert len(index) == 29
+        assert index.verify() == []
+
+
+def test_a_table_that_was_not_read_is_checked_as_it_is_used(path: Path) -> None:
+    with sqlite3.connect(path / "g1" / "ledger.db") as connection:
+        connection.execute("UPDATE documents SET id = 'other' WHERE id = 'd8'")
+    with Index.open(path, read_only=True) as index:
+        assert index.search("word 9", mode="lexical", k=1)
+        with pytest.raises(IndexCorrupt, match="hybrid verify"):
+            index.search("word 8", mode="lexical", k=1)
+        with pytest.raises(IndexCorrupt, match="hybrid verify"):
+            index.run({"q": "word 8"}, mode="lexical", k=1)
+        assert any("births and deaths" in line for line in index.verify())
+    with pytest.raises(IndexCorrupt, match="ids"):
+        Index.open(path)

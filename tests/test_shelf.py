@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybrid import Document, Index, shelf
+from hybrid import Document, Index, archive
 from hybrid.columns import Columns
 from hybrid.filters import parse
 from hybrid.ledger import Ledger
@@ -24,7 +24,7 @@ CHEAP = {"price": {"lt": 5}}
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shelf, "KEEP_AT", KEEP_AT)
+    monkeypatch.setattr(archive, "KEEP_AT", KEEP_AT)
 
 
 def documents(first: int, end: int) -> list[Document]:
@@ -143,7 +143,7 @@ def test_a_full_disk_is_no_error(
     monkeypatch.setattr(np, "savez", full)
     with Index.open(path) as index:
         assert found(index) == cheap(60)
-    assert "are not kept" in caplog.text
+    assert "not kept" in caplog.text
 
 
 def test_compaction_leaves_nothing_of_the_dead(path: Path) -> None:

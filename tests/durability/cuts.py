@@ -84,7 +84,7 @@ _SITES: Final = (
     (r"[^/]+/[^/]+/lexical\..+", "lexical manifest"),
     (r"[^/]+/[^/]+/graph-.+", "graph file"),
     (r"[^/]+/[^/]+/graph\..+", "graph manifest"),
-    (r"[^/]+/[^/]+/columns\..+", "columns"),
+    (r"[^/]+/[^/]+/(columns|lives)\..+", r"\1"),
     (r"[^/]+/(?:[^/]+/)?([^/]+?)(?:\.tmp)?", r"\1"),
 )
 

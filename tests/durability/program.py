@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
-from hybrid import Document, Index, MemoryIndex, rowlog, shelf, vector
+from hybrid import Document, Index, MemoryIndex, archive, rowlog, vector
 from hybrid.types import Wait
 
 Kind: TypeAlias = Literal["create", "add", "delete", "compact", "reopen"]
@@ -43,7 +43,7 @@ def shrink() -> None:
     arrays after some commits, not some hundred."""
     rowlog.MOST = 700  # type: ignore[misc]
     vector.SEAL_AT, vector.EXACT_ROWS = 16, 24  # type: ignore[misc]
-    shelf.KEEP_AT = 16  # type: ignore[misc]
+    archive.KEEP_AT = 16  # type: ignore[misc]
 
 
 def warm_up() -> None:

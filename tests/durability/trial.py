@@ -7,16 +7,16 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from hybrid import Index, shelf, vector
+from hybrid import Index, archive, vector
 from hybrid.errors import StorageError
 from tests.durability.history import History
 from tests.durability.reader import state_of
 
 
 def early_graph(set: Callable[[object, str, int], None] = setattr) -> None:
-    """A graph over some dozens of rows instead of some thousand, and so kept columns."""
+    """A graph over some dozens of rows instead of some thousand, and so what is kept."""
     set(vector, "SEAL_AT", 40)
-    set(shelf, "KEEP_AT", 40)
+    set(archive, "KEEP_AT", 40)
     set(vector, "EXACT_ROWS", 50)
 
 
