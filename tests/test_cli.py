@@ -244,7 +244,7 @@ def test_an_export_is_read_back(idx: Path, tmp_path: Path) -> None:
     assert run("export", tmp_path / "new", "-").out == shown
     assert "name it .jsonl" in refusal("export", idx, tmp_path / "out.json")
     cut = f'{shlex.join(HYBRID)} export "$0" | head -c 10'
-    done = subprocess.run(["bash", "-o", "pipefail", "-c", cut, idx], capture_output=True, timeout=60)
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", cut, idx], capture_output=True, timeout=300)
     assert (done.returncode, done.stdout, done.stderr) == (0, shown[:10].encode(), b"")
 
 
@@ -308,7 +308,7 @@ def test_a_signal_ends_it_in_good_order(
     file = write(tmp_path / "a.jsonl", {"_id": "1", "text": "kettle"})
     command = [sys.executable, "-c", code, "index", str(file), "--to", str(tmp_path / "idx")]
     command += ["--encoder", "none"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stdout) == (status, "")
     assert done.stderr == f"hybrid: {word}; what was acknowledged is kept\n"
     with Index.open(tmp_path / "idx") as index:  # no lock is left

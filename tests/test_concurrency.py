@@ -177,9 +177,9 @@ def test_several_writing_threads_take_turns(index: Index, history: History) -> N
 
 @pytest.mark.usefixtures("early_graph")
 def test_a_soak_in_miniature(tmp_path: Path) -> None:
-    report = soak.run(tmp_path, History(documents=400, touched=100), minutes=0.1, pause=0.3)
+    report = soak.run(tmp_path, History(documents=400, touched=100), minutes=0.04, pause=0.3)
     assert report["broken"] == []
-    assert report["steps"] > 1  # of a machine that does much else, no more
+    assert report["steps"] > 5
     assert report["start"]["recall_at_10"] > 0.95
 
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 def crash(*options: str) -> subprocess.CompletedProcess[str]:
     """The harness as a command: it forks, which a process that runs tests should not."""
     command = [sys.executable, "-m", "tests.durability.crash", *options]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1500, check=False)
 
 
 def counts(output: str, way: str) -> list[int]:

@@ -281,7 +281,7 @@ def test_a_reader_while_the_ledger_is_ahead(index: Index, path: Path) -> None:
 @pytest.mark.parametrize("point", ["ledger.committed", "lexical.added", "lexical.committed", "no point"])
 def test_a_killed_writer_loses_nothing_that_was_acknowledged(path: Path, point: str) -> None:
     process = child.start(write_and_die, path, point)
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=300)
     assert process.returncode == -signal.SIGKILL, errors
     acked = int(output.split()[-1])
     assert acked >= 5

@@ -259,7 +259,7 @@ def test_little_memory(tmp_path: Path) -> None:
     for megabytes in (8, 48, 128):
         path = tmp_path / f"idx{megabytes}"
         process = child.start(with_little_memory, path, megabytes)
-        output, errors = process.communicate(timeout=90)
+        output, errors = process.communicate(timeout=300)
         history = History(documents=60, touched=60, dim=512)
         trial = Trial.__new__(Trial)
         trial.path, trial.history, trial.done = path, history, int(output.split()[-1])

@@ -190,7 +190,7 @@ def test_after_a_failure_no_document_is_there_twice(index: Index, point: failpoi
 
 def test_a_load_that_is_killed_keeps_what_was_written(path: Path) -> None:
     process = child.start(load_and_die, path, "3")
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == -signal.SIGKILL, errors
     with Index.open(path) as index:
         assert len(index) == found(index) == 30

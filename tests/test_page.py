@@ -397,4 +397,4 @@ def test_importing_loads_neither_jinja2_nor_matplotlib(tmp_path: Path) -> None:
         "import sys, hybrid.cli, hybrid.evaluate.page, hybrid.evaluate.charts;"
         "assert not {'jinja2', 'matplotlib', 'PIL', 'pytrec_eval'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, timeout=300)

@@ -39,7 +39,7 @@ def test_beside_a_crashed_writer(tmp_path: Path, point: FailPoint) -> None:
     """The reader comes before any writer comes back."""
     path = tmp_path / "idx"
     process = child.start(write_and_die, path, point)
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=300)
     assert process.returncode == -signal.SIGKILL, f"{point} was never reached\n{errors}"
     acked = int(output.split()[-1])
     files = _files(path)
@@ -114,7 +114,7 @@ def test_a_folder_that_may_not_be_written(shared: Path, crashed: bool, mode: int
 def _leave(path: Path, crashed: bool) -> int:
     """An index that was closed well, or whose writer was killed; what was acknowledged."""
     process = child.start(write_and_leave, path, "crashed" if crashed else "closed")
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=300)
     assert process.returncode == (-signal.SIGKILL if crashed else 0), errors
     return int(output.split()[-1])
 

@@ -55,7 +55,7 @@ def stop(process: subprocess.Popen[str], number: signal.Signals, after: float) -
     try:
         time.sleep(after)
         process.send_signal(number)
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=300)
     finally:
         process.kill()
     if output:

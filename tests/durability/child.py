@@ -23,7 +23,7 @@ _BIND: Final = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift
 
 
 def run(
-    function: Callable[..., object], *arguments: object, before: Sequence[str] = (), timeout: float = 90
+    function: Callable[..., object], *arguments: object, before: Sequence[str] = (), timeout: float = 300
 ) -> str:
     """What ``function``, a module's own, printed when called with ``arguments`` as text; an
     AssertionError with its traceback where it failed."""

@@ -39,7 +39,7 @@ NOT: Final = "not at all"
 WAYS: Final = (*POINTS, RANDOM, OPENING, MERGING)
 
 _STEPS_A_LIFE: Final = 200  # a fail point that is not reached by then is never reached
-_SECONDS_A_LIFE: Final = 60.0
+_SECONDS_A_LIFE: Final = 300.0
 _SECONDS_OF_CHANCE: Final = {OPENING: 0.05, RANDOM: 0.25, MERGING: 0.012}
 _MERGE_FACTOR: Final = 8  # tantivy merges when it has so many segments of one size
 _LIVES_A_DIRECTORY: Final = 30  # on average

@@ -36,6 +36,7 @@ from hybrid import Document, HybridError, Index, analyzers
 from tests.durability.forks import Report, Work, side_by_side
 
 SEAL_AT: Final = 64
+_SECONDS: Final = 300.0  # until a child counts as hung
 WORDS: Final = ("kettle", "steel", "headphones", "iPhone15", "降噪", "耳机", "水壶", "手机壳", "running")
 
 Answers = dict[Any, Any]
@@ -157,7 +158,7 @@ class Range:
         self._folder = folder
         analyzers.by_name("mixed").terms("词典")  # its dictionary, once, for all the children
         shelf = [(state, name) for state in ("closed", "crashed") for name in ("mine", "other")]
-        for _ in side_by_side((self._built(state, name) for state, name in shelf), 60):
+        for _ in side_by_side((self._built(state, name) for state, name in shelf), _SECONDS):
             pass
         self.expected: dict[tuple[str, bool], Answers] = {}
         for state in ("closed", "crashed"):
@@ -172,7 +173,9 @@ class Range:
         """The answers of the sound index. In a child: this process must stay without threads."""
         record = self._folder / "answers"
         copy = shutil.copytree(self._folder / state / "mine", self._folder / "copy")
-        ended = list(side_by_side([lambda _: record.write_bytes(pickle.dumps(answers(copy, reader)))], 60))
+        ended = list(
+            side_by_side([lambda _: record.write_bytes(pickle.dumps(answers(copy, reader)))], _SECONDS)
+        )
         shutil.rmtree(copy)
         if ended != [[]]:
             raise RuntimeError(f"the sound index does not answer: {ended}")
@@ -203,7 +206,7 @@ class Range:
 
     def outcomes(self, cases: Sequence[Case]) -> Iterator[tuple[Case, str]]:
         """With each case "refused", "same", or what went wrong."""
-        ends = side_by_side(map(self._tried, cases), 60)
+        ends = side_by_side(map(self._tried, cases), _SECONDS)
         for case, end in zip(cases, ends, strict=True):
             yield case, str(end[-1][1]) if end else "it said nothing"
 

@@ -26,7 +26,8 @@ from tests.durability.footprint import machine, one_arena, show
 from tests.durability.history import History
 from tests.durability.reader import MODES, Clock, Reader, Tally
 
-_PATIENCE: Final = 60.0  # seconds until a thread or process that does not end counts as hung
+_LEAST: Final = 6  # steps of the writer
+_PATIENCE: Final = 300.0  # seconds until a thread or process that does not end counts as hung
 
 
 class Load:
@@ -95,9 +96,12 @@ class Load:
         return tallies
 
     def wait(self, seconds: float) -> None:
-        """Let them work for ``seconds``, unless the writer has failed."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and not self.steps.complaints:
+        """Let them work for ``seconds``, and longer where the machine is so busy that the writer has done
+        next to nothing; unless it has failed."""
+        start = time.monotonic()
+        while not self.steps.complaints and (past := time.monotonic() - start) < seconds + _PATIENCE:
+            if past > seconds and self.steps.turns >= _LEAST:
+                break
             time.sleep(0.05)
 
     @staticmethod

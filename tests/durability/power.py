@@ -39,7 +39,7 @@ from tests.durability.recording import ALL, Recording, State
 from tests.durability.show import CONSOLE, progress, scratch, show_table
 
 _CHUNK: Final = 8  # states a child
-_SECONDS_A_CHUNK: Final = 60.0
+_SECONDS_A_CHUNK: Final = 300.0
 _SHOWN: Final = 3  # losses of each kind
 
 
