@@ -183,6 +183,17 @@ def test_a_soak_in_miniature(tmp_path: Path) -> None:
     assert report["start"]["recall_at_10"] > 0.95
 
 
+def test_a_writer_lets_searches_go_first(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    breaks: list[float] = []
+    monkeypatch.setattr("hybrid.generation.time.sleep", breaks.append)
+    some = [Document(f"b{i}", "word", vector=[1.0] * 16) for i in range(5)]
+    index.add(some)
+    assert breaks == []
+    with index._store.reading():
+        index.add(some)
+    assert len(breaks) == len(some)
+
+
 # -- the checks themselves
 
 
