@@ -21,6 +21,7 @@ from hybrid import pruning
 from hybrid.types import Candidates, Mask, Ordinals, Scores
 
 _SLACK: Final = 16
+_LOOK_UP: Final = 50  # postings, in whose time one ordinal is looked up; see tests/benchmarks/crossover.py
 _MOST_LENGTHS: Final = 10_000
 _TOKENIZER: Final = "terms"
 
@@ -97,12 +98,17 @@ class LexicalView:
         """The best ``k`` of those that contain a term (repeats weigh more), among ``allowed``, by BM25 over
         title and text plus ``title_boost`` times BM25 over titles.
 
-        ``allowed`` is bool (n,) over ordinals; ordinals from n on are left out. tantivy cannot express
-        the filter, so more and more is fetched until k pass or the list ends: a filter costs no recall.
+        ``allowed`` is bool (n,) over ordinals; ordinals from n on are left out. Few are scored each by
+        itself. More, tantivy cannot express, so more and more is fetched until k pass or the list ends.
+        Either way a filter costs no recall.
         """
         if (query := self._query(terms, title_boost)) is None:
             return Candidates.none()
-        share = 1.0 if allowed is None else max(float(allowed.mean()) if len(allowed) else 0.0, 1e-9)
+        if allowed is not None and (few := self._few(terms, allowed)) is not None:
+            scores = self.scores(terms, few.tolist(), title_boost)
+            found = scores > 0
+            return Candidates.ranked(few[found], scores[found], k, floor=0.0)
+        share = 1.0 if allowed is None else np.count_nonzero(allowed) / len(allowed)
         plan = self._plan(terms, title_boost)
         essential = plan and plan.first((k + _SLACK) / share)
         while plan and essential:
@@ -112,6 +118,11 @@ class LexicalView:
                 return best
             essential = plan.next(essential, last)
         return self._best(query, k, share, allowed)
+
+    def _few(self, terms: Sequence[str], allowed: Mask) -> Ordinals | None:
+        """Who is allowed, where to look them up takes less than to read the lists of the terms."""
+        postings = sum(self.frequencies(list(set(terms))))
+        return None if np.count_nonzero(allowed) * _LOOK_UP > postings else np.flatnonzero(allowed)
 
     def _best(self, query: tantivy.Query, k: int, share: float, allowed: Mask | None) -> Candidates:
         most = max(self.searcher.num_docs, 1)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hybrid import bm25
 from hybrid.bm25 import Terms
 from hybrid.lexical import LexicalLeg
 from hybrid.memory import LENGTHS, LuceneBM25
@@ -109,16 +110,25 @@ def test_it_says_how_much_it_reflects_also_when_the_newest_are_dead(tmp_path: Pa
     st.integers(1, 12),
     st.floats(0, 1),
     st.lists(st.sampled_from(WORDS), max_size=5),
+    st.sampled_from([0, 1, 10**6]),
 )
 def test_a_filter_costs_no_recall(
-    tmp_path_factory: pytest.TempPathFactory, seed: int, k: int, share: float, query: list[str]
+    tmp_path_factory: pytest.TempPathFactory,
+    seed: int,
+    k: int,
+    share: float,
+    query: list[str],
+    look_up: int,
 ) -> None:
+    """Whether those who may pass are looked up one by one or not."""
     documents = corpus(seed, 60, 30)
     leg = LexicalLeg(tmp_path_factory.mktemp("leg"), "uuid")
     leg.apply(0, texts(documents), [])
     allowed = np.random.default_rng(seed).random(60) < share
     scores = LuceneBM25(documents).get_scores(query)
-    found = leg.view().search(query, k, allowed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bm25, "_LOOK_UP", look_up)
+        found = leg.view().search(query, k, allowed)
     best = sorted((-scores[i], i) for i in np.flatnonzero(allowed & (scores > 0)))
     assert len(found) == min(k, len(best))
     assert np.allclose(found.scores, [-score for score, _ in best[:k]], rtol=1e-5)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hybrid import pruning
+from hybrid import bm25, pruning
 from hybrid.bm25 import LexicalView, Terms
 from hybrid.lexical import LexicalLeg
 from hybrid.pruning import Plan, Term
@@ -57,6 +57,7 @@ class Always:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, likely: float) -> None:
         self.tried: list[int] = []
         monkeypatch.setattr(pruning, "LEAST_POSTINGS", 0)
+        monkeypatch.setattr(bm25, "_LOOK_UP", 10**9)
         monkeypatch.setattr(pruning, "_WORTH", np.inf)
         monkeypatch.setattr(pruning, "_MORE", likely)
         split = LexicalView._parted

@@ -1,5 +1,5 @@
-"""Where one way to the nearest rows becomes cheaper, or surer, than another: what the constants in
-hybrid/vector.py come from."""
+"""Where one way becomes cheaper, or surer, than another: what the constants in hybrid/vector.py and
+``_LOOK_UP`` in hybrid/bm25.py come from."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid import Index, scan
+from hybrid.bm25 import LexicalView
 from hybrid.graph import EF_SEARCH, Graph
 from hybrid.types import Candidates, Mask, Matrix
 from hybrid.vector import VectorView
@@ -22,6 +23,7 @@ from tests.benchmarks.report import Report, Table
 _EFS: Final = (32, 64, 128, 256, EF_SEARCH, 1024)
 _SHARES: Final = (0.01, 0.03, 0.10, 0.30, 0.50, 0.90)
 _DEPTHS: Final = (10, 100)
+_FEW: Final = (10, 30, 100, 300, 1000, 3000)
 Find = Callable[[int], NDArray[np.int64]]
 
 
@@ -29,6 +31,7 @@ def run(house: House) -> Report:
     report = Report("crossover", documents=house.plan.documents, queries=house.plan.queries)
     queries = stack(house.queries("long"))
     with Index.open(house.index_path, read_only=True) as index, index._store.reading() as snapshot:
+        _looks(house, snapshot.lexical, report.table("Few who pass, keywords", note=_OF_LOOKS))
         view = snapshot.vectors
         assert view.graph is not None
         row = _scans(house, view, queries, report.table("Scans", note=_OF_SCANS))
@@ -38,6 +41,38 @@ def run(house: House) -> Report:
             for name, masks in _filters(house).items():
                 _ways(house, view, view.graph, queries, k, name, masks, table)
     return report
+
+
+_OF_LOOKS: Final = (
+    "CPU ms for the best 100 among so many: `looked up` each by itself, or `fetched` until enough pass. "
+    "`postings`: the median length of the terms' lists, by how many may pass."
+)
+
+
+def _looks(house: House, view: LexicalView, table: Table) -> None:
+    rng, documents = np.random.default_rng(0), house.plan.documents
+    for kind in ("short", "long"):
+        asked = [house.analyzer.terms(query.text) for query in house.queries(kind)]
+        postings = float(np.median([sum(view.frequencies(list(set(terms)))) for terms in asked]))
+        for few in _FEW:
+            mask = np.zeros(documents, np.bool_)
+            mask[rng.choice(documents, few, replace=False)] = True
+            ways = {
+                "looked up": partial(_looked_up, view, asked, mask),
+                "fetched": partial(_fetched, view, asked, mask),
+            }
+            found = interleave(ways, len(asked), rounds=2)
+            cells = {f"{way} ms": found[way].cpu for way in ways}
+            table.add(queries=kind, few=few, **cells, postings=postings / few)
+
+
+def _looked_up(view: LexicalView, asked: list[list[str]], mask: Mask, i: int) -> object:
+    return view.scores(asked[i], np.flatnonzero(mask).tolist())
+
+
+def _fetched(view: LexicalView, asked: list[list[str]], mask: Mask, i: int) -> object:
+    query = view._query(asked[i])
+    return query and view._best(query, 100, float(mask.mean()), mask)
 
 
 _OF_SCANS: Final = (
