@@ -72,9 +72,9 @@ class Lanes:
                 self._busy -= 1
 
     def _timed(self, lane: int, leg: Callable[[], Candidates]) -> Candidates:
-        start = time.thread_time()  # what a leg waits for would keep a second thread waiting, too
+        start = time.perf_counter()
         answer = leg()
-        self._costs[lane] += 0.2 * (time.thread_time() - start - self._costs[lane])
+        self._costs[lane] += 0.2 * (time.perf_counter() - start - self._costs[lane])
         return answer
 
     def close(self) -> None:
