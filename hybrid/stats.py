@@ -7,7 +7,13 @@ from typing import Any, Final
 
 from hybrid.generation import Snapshot
 
-_PARTS: Final = {"ledger": "ledger.db*", "vectors": "text.*", "lexical": "lexical-*/*", "graph": "graph*"}
+_PARTS: Final = {
+    "ledger": "ledger.db*",
+    "vectors": "text.*",
+    "lexical": "lexical-*/*",
+    "graph": "graph*",
+    "kept": "*.npz",
+}
 
 
 def stats(snapshot: Snapshot) -> dict[str, Any]:

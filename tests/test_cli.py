@@ -216,7 +216,7 @@ def test_compaction_says_what_it_freed(idx: Path, tmp_path: Path) -> None:
     assert report["bytes_before"] > report["bytes_after"] > 0
     held = sum(path.stat().st_size for path in (tmp_path / "idx").rglob("*") if path.is_file())
     assert report["bytes_after"] == held
-    assert run("compact", tmp_path / "idx").out.startswith("1 documents in ")
+    assert run("compact", tmp_path / "idx").out.startswith("1 document in ")
 
 
 def test_a_backup_and_what_is_restored_from_it(idx: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import typer
 from rich.filesize import decimal
 
 from hybrid import damage
-from hybrid.cli.output import AsJson, Directory, bar, out, print_json, size, table
+from hybrid.cli.output import AsJson, Directory, bar, counted, out, print_json, size, table
 from hybrid.engine import Index
 from hybrid.settings import Profile
 
@@ -66,4 +66,4 @@ def compact(directory: Directory, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"documents": documents, "bytes_before": before, "bytes_after": after})
     else:
-        out.print(f"{documents:,} documents in {decimal(after)}, before in {decimal(before)}")
+        out.print(f"{counted(documents)} in {decimal(after)}, before in {decimal(before)}")

@@ -17,7 +17,7 @@ import typer
 from rich.filesize import decimal
 
 import hybrid
-from hybrid.cli.output import AsJson, bar, complain, out, print_json, size
+from hybrid.cli.output import AsJson, bar, complain, counted, out, print_json, size
 from hybrid.engine import Index
 from hybrid.errors import InputError, StorageError
 from hybrid.files import sync
@@ -161,5 +161,5 @@ def _report(what: str, made: Path, as_json: bool) -> None:
     if as_json:
         print_json(report)
     else:
-        documents, amount = f"{report['documents']:,}", decimal(report["bytes"])
-        out.print(f"{documents} documents {what} to {made}, {amount}", soft_wrap=True)
+        documents, amount = counted(report["documents"]), decimal(report["bytes"])
+        out.print(f"{documents} {what} to {made}, {amount}", soft_wrap=True)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from hybrid import analyzers, corpora, engine
-from hybrid.cli.output import AsJson, bar, complain, out, print_json
+from hybrid.cli.output import AsJson, bar, complain, counted, out, print_json
 from hybrid.documents import check_batch
 from hybrid.engine import DEFAULT_ENCODER, Index
 from hybrid.errors import CorpusError, IndexMismatch, InputError
@@ -74,7 +74,7 @@ def index(
         print_json(report)
     else:
         skipped = f", {report['skipped']:,} skipped" if report["skipped"] else ""
-        out.print(f"{total:,} documents indexed{skipped}; {to} holds {report['documents']:,}")
+        out.print(f"{counted(total)} indexed{skipped}; {to} holds {report['documents']:,}")
 
 
 def delete(
@@ -88,7 +88,7 @@ def delete(
     if as_json:
         print_json(report)
     else:
-        out.print(f"{report['deleted']:,} documents deleted; {directory} holds {report['documents']:,}")
+        out.print(f"{counted(report['deleted'])} deleted; {directory} holds {report['documents']:,}")
 
 
 def reindex(

@@ -43,6 +43,11 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
 
+def counted(documents: int) -> str:
+    """ "1 document", "2,000 documents"."""
+    return f"{documents:,} document{'' if documents == 1 else 's'}"
+
+
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
