@@ -100,6 +100,8 @@ class Generation:
         self._given = analyzer
         self._look_lock = threading.Lock()
         self._held_by = 0
+        self.in_place_of: Generation | None = None
+        """The one that is searched while this is filled; None when it is this one."""
         self._seen = (0, 0)  # of the lexical leg's listing
         self._retired = self._finish = False
         self._projecting = threading.RLock()  # taken after the right to commit, if both
@@ -208,7 +210,7 @@ class Generation:
     def _analysed(self, documents: Iterable[Document]) -> Iterator[Terms]:
         """The terms of each; whoever searches meanwhile goes first."""
         for document in documents:
-            if self._held_by:
+            if (self.in_place_of or self).held:
                 time.sleep(_COURTESY)
             yield self.terms(document)
 
@@ -354,6 +356,11 @@ class Generation:
             self.recover()
 
     # -- leaving
+
+    @property
+    def held(self) -> bool:
+        """Whether somebody reads from it at the moment."""
+        return self._held_by > 0
 
     def hold(self) -> None:
         """Keep this generation open; each call is paired with one of ``release``."""

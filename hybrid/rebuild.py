@@ -43,6 +43,7 @@ class Rebuild:
         self._same = (settings.encoder, settings.analyzer) == (old.encoder, old.analyzer)
         self.uuid = Generation.create(folder, settings, self._profiles(), source.ledger.seq)
         self._target = Generation(folder, analyzer)
+        self._target.in_place_of = source
         source.extras.copy(self._target.extras)
         self._copied: Ordinals = np.empty(0, np.int64)
         self._seen = 0

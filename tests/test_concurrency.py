@@ -192,6 +192,11 @@ def test_a_writer_lets_searches_go_first(index: Index, monkeypatch: pytest.Monke
     with index._store.reading():
         index.add(some)
     assert len(breaks) == len(some)
+    with index._store.reading():
+        index.compact()
+    assert len(breaks) == len(some) + len(index)
+    index.compact()
+    assert len(breaks) == len(some) + len(index)
 
 
 # -- the checks themselves
