@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import stat
 import time
 from pathlib import Path
@@ -173,3 +174,18 @@ def test_merges_after_the_last_commit_are_listed_too(tmp_path: Path) -> None:
 
 def leg_folder(folder: Path) -> Path:
     return next(folder.glob("lexical-*/"))
+
+
+def test_what_is_interrupted_on_its_way_in_takes_nothing_from_who_writes_later(tmp_path: Path) -> None:
+    """Its traceback keeps it until the garbage collector comes."""
+    leg = LexicalLeg(tmp_path, "uuid")
+    with leg._writing():
+        pass
+    interrupted = leg._writing()
+    interrupted.__enter__()
+    leg.write(0, texts([["a"]]), [])
+    del interrupted
+    gc.collect()
+    leg.commit()
+    assert leg.view().ordinals().tolist() == [0]
+    leg.close()

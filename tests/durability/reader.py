@@ -211,8 +211,8 @@ class Reader:
         return (vector / np.linalg.norm(vector)).astype(np.float32)
 
     def until(self, stop: Flag, go: Flag, *, alone: bool = False) -> Tally:
-        """Ask until told to stop, while ``go`` is set, and at least once for everything; ``alone`` in its
-        process, see whether that grows."""
+        """Ask until told to stop, while ``go`` is set, and at least once for all documents; ``alone`` in
+        its process, see whether that grows."""
         with self.tally.complaining():
             while not stop.is_set() or not self.tally.wholes:
                 if go.wait(0.1):

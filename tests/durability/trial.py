@@ -14,7 +14,7 @@ from tests.durability.reader import state_of
 
 
 def early_graph(set: Callable[[object, str, int], None] = setattr) -> None:
-    """A graph over some dozens of rows instead of some thousand, and so what is kept."""
+    """A graph over some dozens of rows instead of some thousand; as few documents are worth keeping."""
     set(vector, "SEAL_AT", 40)
     set(archive, "KEEP_AT", 40)
     set(vector, "EXACT_ROWS", 50)
