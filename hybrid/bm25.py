@@ -104,11 +104,12 @@ class LexicalView:
         """
         if (query := self._query(terms, title_boost)) is None:
             return Candidates.none()
-        if allowed is not None and (few := self._few(terms, allowed)) is not None:
-            scores = self.scores(terms, few.tolist(), title_boost)
-            found = scores > 0
-            return Candidates.ranked(few[found], scores[found], k, floor=0.0)
-        share = 1.0 if allowed is None else np.count_nonzero(allowed) / len(allowed)
+        share = 1.0
+        if allowed is not None:
+            passing = int(np.count_nonzero(allowed))
+            if passing * _LOOK_UP <= self._postings(terms):
+                return self._looked_up(terms, k, allowed, title_boost)
+            share = passing / len(allowed)
         plan = self._plan(terms, title_boost)
         essential = plan and plan.first((k + _SLACK) / share)
         while plan and essential:
@@ -119,10 +120,11 @@ class LexicalView:
             essential = plan.next(essential, last)
         return self._best(query, k, share, allowed)
 
-    def _few(self, terms: Sequence[str], allowed: Mask) -> Ordinals | None:
-        """Who is allowed, where to look them up takes less than to read the lists of the terms."""
-        postings = sum(self.frequencies(list(set(terms))))
-        return None if np.count_nonzero(allowed) * _LOOK_UP > postings else np.flatnonzero(allowed)
+    def _looked_up(self, terms: Sequence[str], k: int, allowed: Mask, title_boost: float) -> Candidates:
+        ordinals = np.flatnonzero(allowed)
+        scores = self.scores(terms, ordinals.tolist(), title_boost)
+        found = scores > 0
+        return Candidates.ranked(ordinals[found], scores[found], k, floor=0.0)
 
     def _best(self, query: tantivy.Query, k: int, share: float, allowed: Mask | None) -> Candidates:
         most = max(self.searcher.num_docs, 1)
@@ -164,6 +166,10 @@ class LexicalView:
         """In how many documents each term occurs, the dead that wait for a merge included."""
         return [self._length("terms", term) for term in terms]
 
+    def _postings(self, terms: Sequence[str]) -> int:
+        """How long the lists of the terms are together."""
+        return sum(self.frequencies(list(set(terms))))
+
     def _length(self, field: Field, term: str) -> int:
         """How many documents have ``term`` in ``field``. It takes a look into every segment, so kept."""
         if (length := self._lengths.get((field, term))) is None:
@@ -188,10 +194,9 @@ class LexicalView:
     def _plan(self, terms: Sequence[str], title_boost: float) -> pruning.Plan | None:
         if self.searcher.num_docs < pruning.LEAST_POSTINGS:
             return None
-        counts = Counter(terms)
-        if sum(self._length("terms", term) for term in counts) < pruning.LEAST_POSTINGS:
+        if self._postings(terms) < pruning.LEAST_POSTINGS:
             return None
-        return pruning.Plan([self._weighed(*one, title_boost) for one in counts.items()])
+        return pruning.Plan([self._weighed(*one, title_boost) for one in Counter(terms).items()])
 
     def _weighed(self, term: str, count: int, title_boost: float) -> pruning.Term:
         weights = self._weights(title_boost)

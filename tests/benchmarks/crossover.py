@@ -53,7 +53,7 @@ def _looks(house: House, view: LexicalView, table: Table) -> None:
     rng, documents = np.random.default_rng(0), house.plan.documents
     for kind in ("short", "long"):
         asked = [house.analyzer.terms(query.text) for query in house.queries(kind)]
-        postings = float(np.median([sum(view.frequencies(list(set(terms)))) for terms in asked]))
+        postings = float(np.median([view._postings(terms) for terms in asked]))
         for few in _FEW:
             mask = np.zeros(documents, np.bool_)
             mask[rng.choice(documents, few, replace=False)] = True
@@ -67,7 +67,7 @@ def _looks(house: House, view: LexicalView, table: Table) -> None:
 
 
 def _looked_up(view: LexicalView, asked: list[list[str]], mask: Mask, i: int) -> object:
-    return view.scores(asked[i], np.flatnonzero(mask).tolist())
+    return view._looked_up(asked[i], 100, mask, 0.0)
 
 
 def _fetched(view: LexicalView, asked: list[list[str]], mask: Mask, i: int) -> object:
