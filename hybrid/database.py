@@ -8,11 +8,11 @@ import shutil
 import sqlite3
 import tempfile
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from hybrid.errors import IndexCorrupt, StorageError
 from hybrid.files import sync
@@ -48,6 +48,7 @@ _OF_THE_MACHINE: Final = {
 }
 _ROWS: Final = 100  # a statement
 _BUSY: Final = 30  # seconds to wait for another connection's lock
+Action: TypeAlias = Callable[[sqlite3.Connection], object]
 _Stamp = tuple[tuple[int, int] | None, ...]
 
 
@@ -105,6 +106,23 @@ def writer(path: Path) -> sqlite3.Connection:
     connection = _connect(path, "mode=rw")
     connection.execute("PRAGMA synchronous=FULL")
     return connection
+
+
+def transact(connection: sqlite3.Connection, action: Action, begin: str = "BEGIN") -> None:
+    """``action`` in one transaction: it reads one state, and what it writes is durable on return. (No
+    context manager: what interrupts one on its way in leaves it to the garbage collector, to be rolled back
+    within any later transaction.)"""
+    if connection.in_transaction:  # left by whatever interrupted the last one outside its try
+        connection.execute("ROLLBACK")
+    try:
+        connection.execute(begin)
+        action(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        # A failed COMMIT (disk full) can leave the transaction open or already rolled back.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def insert(connection: sqlite3.Connection, into: str, rows: Iterable[tuple[Any, ...]]) -> None:

@@ -381,9 +381,10 @@ class Generation:
         self.release()
 
     def close(self, finish: bool = True) -> None:
-        """Let go of the files; a writer may ``finish`` the graph and keep the columns first."""
+        """Let go of the files; a writer may ``finish`` the graph and keep what spares the next one work."""
         with closing(self.ledger), closing(self.lexical):
             if finish:
                 self.shelf.keep()
+                self.ledger.keep()
             self.vector.close(finish)
         vars(self).pop("snapshot", None)  # which refers to this: its files would wait for the collector

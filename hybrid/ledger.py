@@ -18,13 +18,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import uuid4
 
 import numpy as np
 
 from hybrid import database, lifetimes, records
 from hybrid.arrays import RowFiles, Rows
+from hybrid.database import Action
 from hybrid.errors import CommitsLost, IndexCorrupt, StorageError
 from hybrid.failpoints import reach
 from hybrid.head import Head
@@ -35,7 +36,6 @@ from hybrid.settings import Installed, Profile, Profiles, Settings
 from hybrid.types import Document, Ordinals
 
 _T = TypeVar("_T")
-Also: TypeAlias = Callable[[sqlite3.Connection], object]
 _BODIES: Final = f"SELECT ordinal, {records.BODY} FROM documents JOIN bodies USING (ordinal)"
 
 
@@ -126,15 +126,16 @@ class Ledger:
             if version == self._version:
                 return False
             fresh, self._version = self._version < 0, -1  # whatever interrupts this, the next look is whole
-            self._reader.execute("BEGIN")
-            try:
-                self._load(fresh)
-            except (ValueError, TypeError, OverflowError) as error:  # no number where one was written
-                raise database.damaged(self._path, error) from error
-            finally:
-                self._reader.execute("COMMIT")
+            self._read(lambda _: self._load(fresh))
             self._version = version
             return True
+
+    def _read(self, action: Action) -> None:
+        """``action`` on one state of the tables, whatever is committed meanwhile. Call it with the lock."""
+        try:
+            database.transact(self._reader, action)
+        except (ValueError, TypeError, OverflowError) as error:  # no number where one was written
+            raise database.damaged(self._path, error) from error
 
     def _load(self, fresh: bool) -> None:
         meta = self._checked_meta()
@@ -182,9 +183,7 @@ class Ledger:
         sql = f"{_BODIES} WHERE ordinal >= ? AND ordinal < ? ORDER BY ordinal"
         found = self.query(sql, (first, end))
         if len(found) != end - first:
-            raise IndexCorrupt(
-                f"{self._path}: bodies are missing from ordinal {first} on; run: hybrid verify"
-            )
+            raise database.damaged(self._path, f"bodies are missing from ordinal {first} on")
         for ordinal, *rest in found:
             yield ordinal, self._checked(records.fields, ordinal, rest)
 
@@ -222,11 +221,11 @@ class Ledger:
         """What is damaged: one line each, nothing if all is well. Reads everything."""
         complaints = [str(row[0]) for row in self.query("PRAGMA integrity_check")]
         yield from (f"SQLite: {line}" for line in complaints if line != "ok")
-        with self._lock, self._translated():
-            try:  # what opening did not read, where that was kept
-                self._roster.follow(self._reader, int(self._checked_meta()["digest"]))
-            except IndexCorrupt as error:
-                yield str(error)
+        try:
+            with self._lock, self._translated():  # what opening did not read, where that was kept
+                self._read(lambda db: self._roster.follow(db, int(self._checked_meta()["digest"])))
+        except IndexCorrupt as error:
+            yield str(error)
         for part in _slices(range(self.lifetimes.count), 500):
             try:
                 self.documents(part)
@@ -258,7 +257,7 @@ class Ledger:
         rows: Rows | None = None,
         deleted: Iterable[str] = (),
         after: int = -1,
-        also: Also = lambda _: None,
+        also: Action = lambda _: None,
     ) -> Commit:
         """Make a batch durable: new ``documents`` (each replaces a living one of its id), their vector
         ``rows`` (ordinals counted from 0 within the batch, ascending), the ids to be ``deleted``, and what
@@ -308,22 +307,10 @@ class Ledger:
         self.change(lambda db: db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", meta.items()))
         self._meta, self.profiles, self._version = meta, profiles, version
 
-    def change(self, action: Also) -> None:
-        """One transaction: durable on return. (No context manager: what interrupts one on its way in leaves
-        it to the garbage collector, to be rolled back within any later transaction.)"""
-        writer = self._writing
+    def change(self, action: Action) -> None:
+        """Do something to the tables, durably."""
         with self._translated():
-            if writer.in_transaction:  # left by whatever interrupted the last one outside its try
-                writer.execute("ROLLBACK")
-            try:
-                writer.execute("BEGIN IMMEDIATE")
-                action(writer)
-                writer.execute("COMMIT")
-            except BaseException:
-                # A failed COMMIT (disk full) can leave the transaction open or already rolled back.
-                if writer.in_transaction:
-                    writer.execute("ROLLBACK")
-                raise
+            database.transact(self._writing, action, "BEGIN IMMEDIATE")
 
     def _record(
         self,
@@ -352,9 +339,12 @@ class Ledger:
             raise StorageError(f"{self._path}: opened for reading")
         return self._writer
 
-    def close(self) -> None:
+    def keep(self) -> None:
+        """A writer spares the next process to read all births and deaths."""
         if self._writer is not None and self.certain:
             self._roster.keep(self.seq, self.lifetimes)
+
+    def close(self) -> None:
         with suppress(OSError, StorageError, sqlite3.Error):  # what is pending is as durable
             if self._writer is not None and self._arrays.settle(self._writer):
                 self.change(self._arrays.forget)

@@ -39,9 +39,11 @@ class Roster:
     def whole(self, connection: sqlite3.Connection, digest: int) -> Lifetimes:
         """All of them: those that are kept and what came later, or all from the table."""
         if kept := archive.read(self._file, self._uuid, _taken, None):
-            self._kept = kept[1].count
+            count = kept[1].count
             with suppress(IndexCorrupt):
-                return self.follow(connection, digest, *kept)
+                found = self.follow(connection, digest, *kept)
+                self._kept = count
+                return found
         return self.follow(connection, digest)
 
     def follow(

@@ -144,6 +144,9 @@ def test_what_does_not_fit_is_not_believed(
         assert firsts[-1] == 0
         assert len(index) == 29
         assert index.verify() == []
+    firsts.clear()
+    with Index.open(path, read_only=True):
+        assert firsts == [30]
 
 
 def test_a_table_that_was_not_read_is_checked_as_it_is_used(path: Path) -> None:
@@ -158,3 +161,24 @@ def test_a_table_that_was_not_read_is_checked_as_it_is_used(path: Path) -> None:
         assert any("births and deaths" in line for line in index.verify())
     with pytest.raises(IndexCorrupt, match="ids"):
         Index.open(path)
+
+
+def test_what_was_never_written_is_a_complaint(path: Path) -> None:
+    with sqlite3.connect(path / "g1" / "ledger.db") as connection:
+        connection.execute("UPDATE documents SET born = 'x' WHERE id = 'd8'")
+    with Index.open(path, read_only=True) as index:
+        assert any("ledger.db" in line for line in index.verify())
+
+
+def test_commits_beside_a_check_are_no_complaint(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = roster.births
+    with Index.open(path) as index, Index.open(path, read_only=True) as reader:
+
+        def later(connection: sqlite3.Connection, first: int) -> Any:
+            if first == 0:
+                monkeypatch.undo()
+                index.add([Document("e1", "word")])
+            return real(connection, first)
+
+        monkeypatch.setattr(roster, "births", later)
+        assert reader.verify() == []

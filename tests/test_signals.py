@@ -170,6 +170,30 @@ def test_a_transaction_interrupted_at_its_edges_stands_in_nobodys_way(
         assert {hit.id for hit in index.search("word", mode="lexical")} == done
 
 
+@pytest.mark.parametrize("statement", ["BEGIN", "COMMIT"])
+def test_nor_does_a_look_at_the_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statement: str
+) -> None:
+    execute = database._Connection.execute
+
+    def interrupt(connection: database._Connection, sql: str, *more: Any) -> sqlite3.Cursor:
+        cursor = execute(connection, sql, *more)
+        if sql == statement:
+            monkeypatch.undo()
+            raise KeyboardInterrupt
+        return cursor
+
+    path = tmp_path / "idx"
+    with Index.create(path, encoder=None) as index, Index.open(path, read_only=True) as reader:
+        index.add([Document("a", "word")])
+        monkeypatch.setattr(database._Connection, "execute", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            reader.search("word", mode="lexical")
+        assert [hit.id for hit in reader.search("word", mode="lexical")] == ["a"]
+        index.add([Document("b", "word")])
+        assert {hit.id for hit in reader.search("word", mode="lexical")} == {"a", "b"}
+
+
 def interrupted(_leg: VectorLeg, _rows: Rows) -> None:
     raise KeyboardInterrupt
 
