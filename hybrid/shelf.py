@@ -32,18 +32,7 @@ class Shelf:
     def columns(self, count: int) -> Columns:
         """The metadata of at least the first ``count`` ordinals. Raises IndexCorrupt."""
         with self._lock:
-            if self._columns is None:
-                self._columns, self._known = archive.read(
-                    self._path, self._ledger.uuid, _taken, (Columns(), 0)
-                )
-                self._kept = self._known
-            for first in range(self._known, count, _STEP):
-                end = min(count, first + _STEP)
-                self._columns.extend(self._ledger.metadata(first, end))
-                self._known = end
-            if self._lacks(self._known):
-                self._save(self._columns)
-            return self._columns
+            return self._read(count)
 
     def keep(self) -> None:
         """A writer spares the next process to read many documents."""
@@ -53,8 +42,18 @@ class Shelf:
                 self._kept = archive.read(
                     self._path, self._ledger.uuid, lambda header, _: int(header["count"]), 0
                 )
-        if self._lacks(count):
-            self.columns(count)
+            if self._lacks(count):
+                self._save(self._read(count))
+
+    def _read(self, count: int) -> Columns:
+        if self._columns is None:
+            self._columns, self._known = archive.read(self._path, self._ledger.uuid, _taken, (Columns(), 0))
+            self._kept = self._known
+        for first in range(self._known, count, _STEP):
+            end = min(count, first + _STEP)
+            self._columns.extend(self._ledger.metadata(first, end))
+            self._known = end
+        return self._columns
 
     def wipe(self) -> None:
         """Keep nothing, for now."""

@@ -44,7 +44,7 @@ def print_json(value: Any) -> None:
 
 
 def counted(documents: int) -> str:
-    """ "1 document", "2,000 documents"."""
+    """In words: 1 document, 2,000 documents."""
     return f"{documents:,} document{'' if documents == 1 else 's'}"
 
 
