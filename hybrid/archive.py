@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid.files import sync
+from hybrid.folder import Folder
 
 KEEP_AT: Final = 20_000
 """Documents; to work out what fewer amount to takes less than half a second."""
@@ -31,27 +29,29 @@ def worth_writing(count: int, kept: int) -> bool:
     return count - kept >= max(KEEP_AT, count // _SHARE)
 
 
-def write(path: Path, uuid: str, header: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
-    """Put a JSON ``header`` and ``arrays`` in place of what ``path`` holds, by a rename. An error of the
-    machine's is only logged."""
-    draft = path.with_suffix(".tmp")
+def write(
+    folder: Folder, name: str, uuid: str, header: Mapping[str, Any], arrays: Mapping[str, Any]
+) -> None:
+    """Put a JSON ``header`` and ``arrays`` in place of what ``name`` has. Logs errors of the machine's."""
     named: dict[str, Any] = {_HEADER: text({**header, "format": _FORMAT, "uuid": uuid}), **arrays}
     try:
-        with draft.open("wb") as file:
+        with folder.replacing(name) as file:
             np.savez(file, **named)
-        sync(draft)
-        os.replace(draft, path)
     except OSError as error:
-        _log.warning("%s: not kept: %s", path, error)
+        _log.warning("%s: not kept: %s", folder / name, error)
 
 
 def read(
-    path: Path, uuid: str, take: Callable[[dict[str, Any], Mapping[str, NDArray[Any]]], _T], nothing: _T
+    folder: Folder,
+    name: str,
+    uuid: str,
+    take: Callable[[dict[str, Any], Mapping[str, NDArray[Any]]], _T],
+    nothing: _T,
 ) -> _T:
-    """What ``take`` makes of the header and the arrays in ``path``, each of which has a checksum, as it
+    """What ``take`` makes of the header and the arrays in ``name``, each of which has a checksum, as it
     reads them; ``nothing`` where they are of no use."""
     try:
-        with np.load(path) as kept:
+        with folder.reading(name) as file, np.load(file) as kept:
             header = json.loads(kept[_HEADER].tobytes())
             if (header["format"], header["uuid"]) != (_FORMAT, uuid):
                 raise ValueError("belongs to another index or version")
@@ -59,7 +59,7 @@ def read(
     except FileNotFoundError:
         return nothing
     except Exception as error:  # numpy and zipfile meet damage in many ways
-        _log.warning("%s: not used: %s", path, error)
+        _log.warning("%s: not used: %s", folder / name, error)
         return nothing
 
 

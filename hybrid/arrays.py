@@ -15,14 +15,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.errors import IndexCorrupt
-from hybrid.files import sync
+from hybrid.folder import Folder
 from hybrid.types import Matrix, Ordinals
 
 SPACE: Final = "text"
@@ -96,35 +95,36 @@ class Rows:
 class RowFiles:
     """The three files of a space in ``folder``."""
 
-    def __init__(self, folder: Path) -> None:
-        self._paths = [folder / f"{SPACE}.{end}" for end in ("f32", "ord", "span")]
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+        self._names = [f"{SPACE}.{end}" for end in ("f32", "ord", "span")]
 
     def create(self) -> None:
-        for path in self._paths:
-            path.touch()
+        for name in self._names:
+            self._folder.writing(name).close()
 
     def write(self, first: int, rows: Rows) -> None:
         """Put ``rows`` at row number ``first`` and on; ``sync`` makes them durable."""
-        for path, array in zip(self._paths, rows.arrays, strict=True):
+        for name, array in zip(self._names, rows.arrays, strict=True):
             data = np.ascontiguousarray(array).data.cast("B")
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
+            descriptor = self._folder.descriptor(name, os.O_WRONLY | os.O_CREAT)
             try:
                 _write_all(descriptor, data, first * (len(data) // len(rows)))
             finally:
                 os.close(descriptor)
 
     def sync(self) -> None:
-        for path in self._paths:
-            sync(path)
+        for name in self._names:
+            self._folder.sync(name)
 
     def copy(
-        self, folder: Path, count: int, dim: int, progress: Callable[[float], None] | None = None
+        self, to: Folder, count: int, dim: int, progress: Callable[[float], None] | None = None
     ) -> None:
-        """Copy the first ``count`` rows to ``folder``; ``progress`` is told of shares of 1."""
+        """Copy the first ``count`` rows to another folder; ``progress`` is told of shares of 1."""
         widths = (4 * dim, 8, 16)  # bytes a row
         whole = max(1, count * sum(widths))
-        for path, width in zip(self._paths, widths, strict=True):
-            with path.open("rb") as source, (folder / path.name).open("wb") as target:
+        for name, width in zip(self._names, widths, strict=True):
+            with self._folder.reading(name) as source, to.writing(name) as target:
                 left = count * width
                 while left and (block := source.read(min(left, _BLOCK))):
                     target.write(block)
@@ -136,20 +136,34 @@ class RowFiles:
         """The first ``count`` rows."""
         if not count:
             return Rows.none(dim)
-        vectors, ordinals, spans = self._paths
+        vectors, ordinals, spans = self._names
         return Rows(
-            _map(vectors, np.dtype(np.float32), (count, dim)),
-            _map(ordinals, np.dtype(np.int64), (count,)),
-            _map(spans, np.dtype(np.int64), (count, 2)),
+            self._map(vectors, np.dtype(np.float32), (count, dim)),
+            self._map(ordinals, np.dtype(np.int64), (count,)),
+            self._map(spans, np.dtype(np.int64), (count, 2)),
         )
+
+    def _map(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+        size = int(np.prod(shape)) * dtype.itemsize
+        try:
+            with self._folder.reading(name) as file:
+                if os.fstat(file.fileno()).st_size < size:
+                    raise IndexCorrupt(
+                        f"{self._folder / name}: shorter than the {size:,} bytes that were committed; "
+                        "restore a backup"
+                    )
+                view = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
+        except FileNotFoundError as cause:
+            raise IndexCorrupt(f"{self._folder / name}: missing; restore a backup") from cause
+        return np.frombuffer(view, dtype).reshape(shape)
 
     def read(self, count: int, dim: int) -> Rows:
         """The same in memory, zeros where the files end before."""
         rows = Rows(
             np.zeros((count, dim), np.float32), np.zeros(count, np.int64), np.zeros((count, 2), np.int64)
         )
-        for path, array in zip(self._paths, rows.arrays, strict=True):
-            with suppress(FileNotFoundError), path.open("rb") as file:
+        for name, array in zip(self._names, rows.arrays, strict=True):
+            with suppress(FileNotFoundError), self._folder.reading(name) as file:
                 file.readinto(array.data.cast("B"))  # type: ignore[attr-defined]
         return rows
 
@@ -158,17 +172,3 @@ def _write_all(descriptor: int, data: memoryview, offset: int) -> None:
     while data:
         written = os.pwrite(descriptor, data[: 1 << 30], offset)
         data, offset = data[written:], offset + written
-
-
-def _map(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    size = int(np.prod(shape)) * dtype.itemsize
-    try:
-        with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_size < size:
-                raise IndexCorrupt(
-                    f"{path}: shorter than the {size:,} bytes that were committed; restore a backup"
-                )
-            view = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
-    except FileNotFoundError as cause:
-        raise IndexCorrupt(f"{path}: missing; restore a backup") from cause
-    return np.frombuffer(view, dtype).reshape(shape)

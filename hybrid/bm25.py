@@ -9,7 +9,8 @@ exact again after compaction.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeAlias
@@ -18,6 +19,8 @@ import numpy as np
 import tantivy
 
 from hybrid import pruning
+from hybrid.errors import IndexCorrupt
+from hybrid.folder import Folder
 from hybrid.types import Candidates, Mask, Ordinals, Scores
 
 _SLACK: Final = 16
@@ -27,6 +30,26 @@ _TOKENIZER: Final = "terms"
 
 Field: TypeAlias = Literal["terms", "titles"]
 FIELDS: Final[tuple[Field, ...]] = ("terms", "titles")
+
+
+@contextmanager
+def reading(folder: Folder) -> Iterator[None]:
+    """tantivy's errors as ours."""
+    try:
+        yield
+    except BaseException as cause:
+        if not of_tantivy(cause):
+            raise
+        raise corrupt(folder, cause) from cause
+
+
+def corrupt(folder: Folder, cause: BaseException) -> IndexCorrupt:
+    return IndexCorrupt(f"{folder / 'lexical'}: {cause}; run: hybrid verify {folder.path.parent} --repair")
+
+
+def of_tantivy(cause: BaseException) -> bool:
+    """An error, not somebody's wish to stop. A panic of tantivy's is no Exception."""
+    return isinstance(cause, Exception) or type(cause).__name__ == "PanicException"
 
 
 class Terms(NamedTuple):
@@ -75,17 +98,15 @@ class LexicalView:
     schema: tantivy.Schema
     reflects: int
     """Holds every ordinal below this one."""
-    listed: bool = True
-    """The files are those of a listing, not only sound each by itself."""
     _lengths: dict[tuple[Field, str], int] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
-    def of(cls, index: tantivy.Index, listed: bool) -> LexicalView:
+    def of(cls, index: tantivy.Index) -> LexicalView:
         """The index as of its last commit."""
         index.reload()
         searcher = index.searcher()
         top = searcher.search(tantivy.Query.all_query(), 1, count=False, order_by_field="ordinal").hits
-        return cls(searcher, index.schema, int(top[0][0]) + 1 if top else 0, listed)
+        return cls(searcher, index.schema, int(top[0][0]) + 1 if top else 0)
 
     @property
     def titled(self) -> bool:

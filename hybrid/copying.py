@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from hybrid.directory import Directory
 from hybrid.embedding import Progress
 from hybrid.errors import IndexExists, StorageError
+from hybrid.folder import Folder
 from hybrid.generation import Generation
 from hybrid.store import Store
 
@@ -23,7 +23,7 @@ def backup(store: Store, to: str | os.PathLike[str], progress: Progress | None =
         with store.reading() as snapshot:
             stamp = store.stamp()
             try:
-                Directory.create(to, partial(_copy, snapshot.generation, progress))
+                Directory.create(to, partial(_copy, snapshot.generation, progress)).close()
                 return
             except IndexExists:
                 raise
@@ -32,16 +32,10 @@ def backup(store: Store, to: str | os.PathLike[str], progress: Progress | None =
                     raise
 
 
-def _copy(source: Generation, progress: Progress | None, folder: Path) -> str:
-    """Fill the empty ``folder`` with ``source`` as of now or a little later; returns the UUID.
-
-    The legs are copied before the ledger, so they lack what came in between, and opening the copy replays
-    it. The ledger's rows of vectors only grow, so its committed ones can be read at any time.
-    """
+def _copy(source: Generation, progress: Progress | None, folder: Folder) -> str:
+    """Fill the empty ``folder`` with ``source`` as of now or a little later; returns the UUID."""
     size = source.snapshot.size
-    source.lexical.copy(folder)
-    source.vector.copy(folder)
-    source.ledger.copy(folder, None if progress is None else lambda share: progress(share * size))
-    made = Generation(folder, source.analyzer)
+    source.copy(folder, None if progress is None else lambda share: progress(share * size))
+    made = Generation(folder.folder("."), source.analyzer)
     made.close(finish=False)
     return made.ledger.uuid

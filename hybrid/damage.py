@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
+from contextlib import closing, contextmanager
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from hybrid.checking import disagreements
 from hybrid.directory import Directory, Place
 from hybrid.embedding import with_rows
 from hybrid.errors import CommitsLost, HybridError, IndexCorrupt
+from hybrid.folder import Folder
 from hybrid.ledger import Ledger
 from hybrid.records import BODY, blocks, body, sealed
 from hybrid.store import Store
@@ -31,13 +31,12 @@ def examine(path: str | os.PathLike[str]) -> list[str]:
             damage = list(disagreements(snapshot.generation))
     except IndexCorrupt as error:
         damage = [str(error)]
-    return [*damage, _way_out(Directory(path))] if damage else []
+    return [*damage, _way_out(path)] if damage else []
 
 
-def _way_out(directory: Directory) -> str:
-    path = directory.path
+def _way_out(path: str | os.PathLike[str]) -> str:
     try:
-        with closing(Ledger(_folder(directory), read_only=True)) as ledger:
+        with _opened(path) as folder, closing(Ledger(folder, read_only=True)) as ledger:
             sound = not any(ledger.check())
             count = ledger.lifetimes.count - ledger.lifetimes.deaths
     except CommitsLost:
@@ -60,56 +59,64 @@ def _way_out(directory: Directory) -> str:
 def repair(path: str | os.PathLike[str]) -> None:
     """Build everything but the ledger again: pointer, head, both legs. Commits that the ledger has lost are
     given up. Raises IndexCorrupt where the ledger itself is damaged."""
-    directory = Directory(path)
-    directory.claim()
-    try:
-        place = _place(directory)
-        for name in ("lexical.json", "graph.json", "columns.npz", "lives.npz"):
-            (place.folder / name).unlink(missing_ok=True)
-        directory.point(place)
-    finally:
-        directory.release()
+    with closing(Directory.open(path)) as directory:
+        directory.claim()
+        name = _name(directory)
+        with directory.folder.opened(name) as folder:
+            uuid = _uuid(folder)
+            for kept in ("lexical.json", "graph.json", "columns.npz", "lives.npz"):
+                folder.remove(kept)
+        directory.point(Place(name, uuid))
     Store.open(path).close()
 
 
-def _place(directory: Directory) -> Place:
-    folder = _folder(directory)
+def _uuid(folder: Folder) -> str:
     try:
         ledger = Ledger(folder, read_only=True)
     except CommitsLost:
-        (folder / "head").unlink()
+        folder.remove("head")
         ledger = Ledger(folder, read_only=True)
     with closing(ledger):
-        return Place(folder, ledger.uuid)
+        return ledger.uuid
 
 
-def _folder(directory: Directory) -> Path:
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[Folder]:
+    """The folder of the generation that counts."""
+    with closing(Directory.open(path)) as directory, directory.folder.opened(_name(directory)) as folder:
+        yield folder
+
+
+def _name(directory: Directory) -> str:
     """The generation that counts, or the newest that is complete where nothing says which does."""
     try:
-        return directory.current().folder
+        return directory.current().name
     except IndexCorrupt:
-        if folders := directory.complete():
-            return folders[0]
+        if names := directory.complete():
+            return names[0]
         raise
 
 
 def salvage(path: str | os.PathLike[str]) -> Iterator[Document | None]:
     """Every living document of a damaged index that can be read and is what was written, with its vectors
     where those are; None for each that is lost. Which ones were deleted is as the damage left it."""
-    folder = _folder(Directory(path))
-    file = folder / "ledger.db"
-    try:
-        reader = database.Reader(file)
-    except sqlite3.Error as error:
-        raise IndexCorrupt(f"{file}: {error}; nothing can be read") from error
-    with closing(reader):
-        rows = _sound_rows(folder, reader.connection)
-        for first in range(0, _count(reader.connection), _SLICE):
-            for document in _documents(reader.connection, range(first, first + _SLICE)):
-                if document is None:
-                    yield None
-                else:
-                    yield with_rows(document[1], rows[rows.of(np.array(document[:1]))])
+    with _opened(path) as folder:
+        try:
+            reader = database.Reader(folder)
+        except sqlite3.Error as error:
+            raise IndexCorrupt(f"{folder / database.FILE}: {error}; nothing can be read") from error
+        with closing(reader):
+            yield from _readable(folder, reader.connection)
+
+
+def _readable(folder: Folder, connection: sqlite3.Connection) -> Iterator[Document | None]:
+    rows = _sound_rows(folder, connection)
+    for first in range(0, _count(connection), _SLICE):
+        for document in _documents(connection, range(first, first + _SLICE)):
+            if document is None:
+                yield None
+            else:
+                yield with_rows(document[1], rows[rows.of(np.array(document[:1]))])
 
 
 def _count(connection: sqlite3.Connection) -> int:
@@ -145,7 +152,7 @@ def _documents(connection: sqlite3.Connection, part: range) -> Iterator[tuple[in
             yield None
 
 
-def _sound_rows(folder: Path, connection: sqlite3.Connection) -> Rows:
+def _sound_rows(folder: Folder, connection: sqlite3.Connection) -> Rows:
     """The rows of all blocks that are what was written."""
     try:
         meta = dict(connection.execute("SELECT key, value FROM meta"))

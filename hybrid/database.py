@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import ctypes
 import os
-import shutil
 import sqlite3
 import tempfile
+import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from hybrid.errors import IndexCorrupt, StorageError
-from hybrid.files import sync
+from hybrid.folder import Folder
+
+FILE: Final = "ledger.db"
+LOG: Final = f"{FILE}-wal"
+_SHARED: Final = f"{FILE}-shm"
 
 _SCHEMA: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -53,23 +57,23 @@ _Stamp = tuple[tuple[int, int] | None, ...]
 
 
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
+def translated(folder: Folder) -> Iterator[None]:
     """SQLite's errors as ours: the machine's (disk full, locked, I/O) or the file's."""
     try:
         yield
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in _OF_THE_MACHINE:
-            raise StorageError(f"{path}: {error}") from error
-        raise damaged(path, error) from error
+            raise StorageError(f"{folder / FILE}: {error}") from error
+        raise damaged(folder, error) from error
 
 
-def damaged(path: Path, what: object) -> IndexCorrupt:
-    return IndexCorrupt(f"{path}: {what}; run: hybrid verify {path.parents[1]}")
+def damaged(folder: Folder, what: object, file: str = FILE) -> IndexCorrupt:
+    return IndexCorrupt(f"{folder / file}: {what}; run: hybrid verify {folder.path.parent}")
 
 
-def create(path: Path) -> sqlite3.Connection:
+def create(folder: Folder) -> sqlite3.Connection:
     """A new database with empty tables."""
-    connection = blank(path)
+    connection = blank(folder)
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.executescript(_SCHEMA)
@@ -79,13 +83,13 @@ def create(path: Path) -> sqlite3.Connection:
         raise
 
 
-def blank(path: Path) -> sqlite3.Connection:
+def blank(folder: Folder) -> sqlite3.Connection:
     """A new, empty database file. (Made by SQLite, no umask would let the group write to it.)"""
-    path.touch()
-    return sqlite3.connect(path, isolation_level=None)
+    folder.writing(FILE).close()
+    return _connect(folder, "mode=rw")
 
 
-def check_schema(path: Path, connection: sqlite3.Connection) -> None:
+def check_schema(folder: Folder, connection: sqlite3.Connection) -> None:
     """IndexCorrupt unless the tables are those that ``create`` makes, and perhaps ``EXTRAS``."""
     query = "SELECT type, name, sql FROM sqlite_schema ORDER BY name"
     with closing(sqlite3.connect(":memory:")) as model:
@@ -93,7 +97,7 @@ def check_schema(path: Path, connection: sqlite3.Connection) -> None:
         for table in extras(connection):
             model.execute(EXTRAS[table])
         if connection.execute(query).fetchall() != model.execute(query).fetchall():
-            raise damaged(path, "the tables are not those of a ledger")
+            raise damaged(folder, "the tables are not those of a ledger")
 
 
 def extras(connection: sqlite3.Connection) -> set[str]:
@@ -102,10 +106,21 @@ def extras(connection: sqlite3.Connection) -> set[str]:
     return {name for (name,) in tables if name in EXTRAS}
 
 
-def writer(path: Path) -> sqlite3.Connection:
-    connection = _connect(path, "mode=rw")
+def writer(folder: Folder) -> sqlite3.Connection:
+    connection = _connect(folder, "mode=rw")
     connection.execute("PRAGMA synchronous=FULL")
     return connection
+
+
+def leave(connection: sqlite3.Connection) -> None:
+    """Close a writer's connection, while a ``Reader`` of the same database is still open: the last one to
+    leave would remove the log by its path, and another index may lie there by now. So the log stays,
+    emptied into the database as far as no other process reads from it."""
+    try:
+        connection.execute("PRAGMA busy_timeout=0")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        connection.close()
 
 
 def transact(connection: sqlite3.Connection, action: Action, begin: str = "BEGIN") -> None:
@@ -135,12 +150,13 @@ def insert(connection: sqlite3.Connection, into: str, rows: Iterable[tuple[Any, 
         connection.execute(sql, list(chain.from_iterable(part)))
 
 
-def settle(path: Path) -> None:
+def settle(folder: Folder) -> None:
     """Make durable what is there: a writer killed inside a COMMIT leaves a batch that lies in the machine's
-    memory only so far, and what follows is built upon it."""
-    for part in (Path(f"{path}-wal"), path, path.parent):
-        if part.exists():
-            sync(part)
+    memory only so far, and what follows is built upon it. (The database file needs no fsync: all that it
+    may lack is in the log. To open and close it here would drop SQLite's locks on it.)"""
+    with suppress(FileNotFoundError):
+        folder.sync(LOG)
+    folder.sync()
 
 
 class _Connection(sqlite3.Connection):
@@ -164,43 +180,39 @@ if hasattr(os, "register_at_fork"):
 
 
 class Reader:
-    """A ``connection`` that reads ``path``, also where this process may write nothing.
+    """A ``connection`` that reads the database in ``folder``, also where this process may write nothing.
 
     A WAL database is read through shared memory, a file beside it. Where that cannot be made, the
-    database is taken to stand still: alone if it has no log, in a private copy otherwise. ``stale`` tells
-    when it has moved on after all, because a writer who may write has come.
+    database is taken to stand still: alone if its log is empty, in a private copy otherwise. ``stale``
+    tells when it has moved on after all, because a writer who may write has come.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
         self._copy: tempfile.TemporaryDirectory[str] | None = None
         self._frozen: _Stamp | None = None
         self.connection = self._open()
 
     def _open(self) -> sqlite3.Connection:
-        if os.access(self._path.parent, os.W_OK):
-            return _connect(self._path, "mode=ro")
-        log, shared = (Path(f"{self._path}-{end}") for end in ("wal", "shm"))
-        if shared.exists():
-            connection = _connect(self._path, "mode=ro")
-            try:
-                connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
-                return connection
-            except sqlite3.OperationalError:
-                connection.close()
-        self._frozen = _stamp(self._path)
-        if not log.exists():
-            return _connect(self._path, "immutable=1")
-        return self._copied(log)
+        if self._folder.writable:
+            return _connect(self._folder, "mode=ro")
+        if self._folder.has(_SHARED):
+            with suppress(sqlite3.OperationalError):
+                return _connect(self._folder, "mode=ro")
+        self._frozen = _stamp(self._folder)
+        if self._folder.has(LOG) and self._folder.stat(LOG).st_size:
+            return self._copied()
+        return _connect(self._folder, "immutable=1")
 
-    def _copied(self, log: Path) -> sqlite3.Connection:
+    def _copied(self) -> sqlite3.Connection:
         self._copy = tempfile.TemporaryDirectory(prefix="hybrid-ledger-")
-        for file in (self._path, log):
-            shutil.copyfile(file, Path(self._copy.name, file.name))
-        return _connect(Path(self._copy.name, self._path.name), "mode=rw")
+        private = Folder.open(self._copy.name)
+        for name in (FILE, LOG):
+            self._folder.copy(name, private)
+        return _connect(private, "mode=rw")
 
     def stale(self) -> bool:
-        return self._frozen is not None and self._frozen != _stamp(self._path)
+        return self._frozen is not None and self._frozen != _stamp(self._folder)
 
     def reopen(self) -> None:
         self.close()
@@ -214,9 +226,50 @@ class Reader:
             self._copy = None
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
+def _stamp(folder: Folder) -> _Stamp:
+    """Changes whenever the database or its log does."""
+    return tuple(_status(folder, name) for name in (FILE, LOG))
+
+
+def _status(folder: Folder, name: str) -> tuple[int, int] | None:
+    try:
+        status = folder.stat(name)
+    except FileNotFoundError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+# -- opening what lies in the folder, and nothing else
+
+_opening: Final = threading.Lock()
+_TRIES: Final = 5
+_DESCRIPTORS: Final = "/proc/self/fd"
+
+
+def _connect(folder: Folder, mode: str) -> sqlite3.Connection:
+    """A connection to the database that lies in the opened folder. Raises sqlite3.Error, StorageError.
+
+    SQLite takes a path and opens its files by it, one after the other; what lies there may change on the
+    way. So before anything is asked of a connection, what it opened is held against what is in the folder.
+    """
+    for _ in range(_TRIES):
+        with _opening:
+            before = _descriptors()
+            connection = _connected(folder.now() / FILE, mode)
+            try:
+                connection.execute("SELECT 1 FROM sqlite_schema").fetchone()  # opens the log, too
+                if _is_of(folder, before):
+                    return connection
+            except BaseException:
+                connection.close()
+                raise
+            connection.close()
+    raise StorageError(f"{folder / FILE}: moved or deleted while it was being opened; try again")
+
+
+def _connected(path: Path, mode: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?{mode}",
+        f"{path.as_uri()}?{mode}",
         uri=True,
         isolation_level=None,
         check_same_thread=False,
@@ -227,14 +280,38 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     return connection
 
 
-def _stamp(path: Path) -> _Stamp:
-    """Changes whenever the database or its log does."""
-    return tuple(map(_status, (path, Path(f"{path}-wal"))))
+def _is_of(folder: Folder, before: set[int]) -> bool:
+    """Whether the files of a database that were opened since ``before`` are those in ``folder``."""
+    own = set()
+    for name in (FILE, LOG, _SHARED):
+        with suppress(FileNotFoundError):
+            own.add(_identity(folder.stat(name)))
+    if not os.path.isdir(_DESCRIPTORS):
+        return _identity(os.stat(folder.path / FILE)) in own
+    opened = set()
+    for new in _descriptors() - before:
+        with suppress(OSError):  # another thread's, closed by now
+            if _is_database(new):
+                opened.add(_identity(os.fstat(new)))
+    return bool(opened) and opened <= own
 
 
-def _status(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_size, status.st_mtime_ns
+def _descriptors() -> set[int]:
+    """What is open in this process."""
+    found = set()
+    with suppress(FileNotFoundError):
+        for name in os.listdir(_DESCRIPTORS):
+            with suppress(OSError):  # that of the listing itself
+                os.fstat(int(name))
+                found.add(int(name))
+    return found
+
+
+def _is_database(descriptor: int) -> bool:
+    """Raises OSError for one that is not open."""
+    target = os.readlink(f"{_DESCRIPTORS}/{descriptor}").removesuffix(" (deleted)")
+    return os.path.basename(target) in (FILE, LOG, _SHARED)
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino

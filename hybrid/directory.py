@@ -3,17 +3,21 @@
     current     JSON: format version, the generation that counts: its folder's name and its UUID
     writer.lock held by the one writer
     g1/         a generation: ledger.db, head, text.f32, text.ord, text.span,
-                lexical.json, lexical-N/, graph.json, graph-N.hnsw,
-                columns.npz, lives.npz
-    g2.tmp/     the next one, while it is filled
+                lexical.json, lexical-N/, terms-*/ (tantivy's, while a writer is at work),
+                graph.json, graph-N.hnsw, columns.npz, lives.npz
+    g2-*.tmp/   the next one, while it is filled
 
 A generation is complete and synced before it is renamed to ``g2``, and that before ``current`` names it.
 This last rename is the switch: after a compaction or a re-index everything is the new one, before it
 everything is the old one. Whatever becomes of the format, ``current`` stays a JSON object of this kind.
+
+The directory is opened once, and everything in it is reached through it (`hybrid.folder`): whatever lies
+at its path later, a handle stays with what it has opened and locked.
 """
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import re
@@ -22,7 +26,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
@@ -37,59 +41,98 @@ from hybrid.errors import (
     SettingsError,
     StorageError,
 )
-from hybrid.files import sync, sync_tree
+from hybrid.folder import Folder
 from hybrid.limits import shown
 from hybrid.settings import FORMAT
 
 _POINTER: Final = "current"
-_GENERATION: Final = re.compile(r"g[0-9]+")
+_GENERATION: Final = re.compile(r"g([0-9]{1,18})")
+_LEFT: Final = re.compile(r"g[0-9]+(-[0-9a-f]+)?(\.tmp)?")
 _LOCK: Final = "writer.lock"
 
-Fill = Callable[[Path], str]
+Fill = Callable[[Folder], str]
 """Fills an empty folder with a generation and returns the generation's UUID."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a generation is, and which one it must be."""
+    """The name of a generation's folder, and which generation it must be."""
 
-    folder: Path
+    name: str
     uuid: str
 
 
 class Directory:
-    """An index's directory, with no claim on it yet."""
+    """The directory of an index, opened; with no claim on it yet."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = _checked(path)
-        self._lock = FileLock(self.path / _LOCK, mode=0o666, thread_local=False)
+    def __init__(self, folder: Folder) -> None:
+        self.folder = folder
+        self._lock = FileLock(folder.native(_LOCK), mode=0o666, thread_local=False)
 
     @classmethod
-    def create(cls, path: str | os.PathLike[str], fill: Fill) -> Directory:
-        """Make the directory, with a first generation that ``fill`` writes: whole or not at all."""
+    def open(cls, path: str | os.PathLike[str]) -> Self:
+        """Raises IndexNotFound, StorageError, SettingsError."""
+        checked = _checked(path)
+        try:
+            return cls(Folder.open(checked))
+        except (FileNotFoundError, NotADirectoryError) as cause:
+            raise _nothing(checked) from cause
+        except OSError as cause:
+            raise StorageError(f"{checked}: cannot be opened: {cause.strerror}") from cause
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str], fill: Fill) -> Self:
+        """Make the directory, with a first generation that ``fill`` writes, whole or not at all; and open
+        it, claimed. Raises IndexExists, StorageError, SettingsError."""
         target = _checked(path)
         _refuse(target)
         _clear(target)
-        draft = target.with_name(f".{target.absolute().name}.{uuid4().hex[:8]}.tmp")
-        lock = FileLock(draft / _LOCK, mode=0o666)
         try:
-            (draft / "g1").mkdir(parents=True)
-            lock.acquire()
-            _point(draft, Place(draft / "g1", fill(draft / "g1")))
-            sync_tree(draft)
-            os.rename(draft, target)
-            sync(target.absolute().parent)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            parent = Folder.open(target.parent)
+            draft = parent.make(f".{target.name}.{uuid4().hex[:8]}.tmp")
         except OSError as cause:
             raise StorageError(f"{target}: cannot be made: {cause.strerror}") from cause
-        finally:
-            lock.release()
-            shutil.rmtree(draft, ignore_errors=True)
-        return cls(target)
+        made = cls(draft)
+        try:
+            made.claim(new=True)
+            made._fill(fill)
+            parent.rename(draft.path.name, target.name)
+            parent.sync()
+        except OSError as cause:
+            made._abandon(parent)
+            if cause.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                _refuse(target)  # somebody else was faster
+            raise StorageError(f"{target}: cannot be made: {cause.strerror}") from cause
+        except BaseException:
+            made._abandon(parent)
+            raise
+        draft.path = target
+        return made
 
-    def claim(self) -> None:
-        """Become the writer, or fail at once."""
-        if not (self.path / _POINTER).exists() and not self.complete():
-            raise self._absent()  # before a lock file is left in a stranger's folder
+    def _fill(self, fill: Fill) -> None:
+        first = self.folder.make("g1")
+        try:
+            uuid = fill(first)
+        finally:
+            first.close()
+        self._write(Place("g1", uuid))
+        self.folder.sync_tree()
+
+    def _abandon(self, parent: Folder) -> None:
+        self.release()
+        parent.remove_tree(self.folder.path.name)
+        self.folder.close()
+
+    @property
+    def path(self) -> Path:
+        """Where it was when it was opened."""
+        return self.folder.path
+
+    def claim(self, *, new: bool = False) -> None:
+        """Become the writer, or fail at once. IndexLocked where there is one, StorageError."""
+        if not new and not self.folder.has(_POINTER) and not self.complete():
+            raise _nothing(self.path)  # before a lock file is left in a stranger's folder
         try:
             self._lock.acquire(timeout=0)
         except Timeout as cause:
@@ -100,17 +143,29 @@ class Directory:
             raise StorageError(
                 f"{self.path}: cannot be written: {cause.strerror}; open with read_only=True"
             ) from cause
+        if not os.path.samestat(os.stat(self._lock.lock_file), self.folder.stat(_LOCK)):
+            self.release()  # where the system does not show opened folders as paths
+            raise StorageError(f"{self.path}: the index was moved while it was being opened; try again")
 
     def release(self) -> None:
         self._lock.release()
 
+    def close(self) -> None:
+        """Let the directory go; a writer's claim with it."""
+        self.release()
+        self.folder.close()
+
+    def check_there(self) -> None:
+        """IndexNotFound where the directory has been deleted."""
+        self.stamp()
+
     def current(self) -> Place:
         """The generation that counts. Raises IndexNotFound, FormatTooNew, IndexCorrupt."""
-        pointer = self.path / _POINTER
+        pointer = self.folder / _POINTER
         try:
-            value = manifest.read(pointer)
+            value = manifest.read(self.folder, _POINTER)
             version, name, uuid = int(value["format"]), str(value["generation"]), str(value["uuid"])
-        except (FileNotFoundError, NotADirectoryError) as cause:
+        except FileNotFoundError as cause:
             raise self._absent() from cause
         except (KeyError, ValueError, TypeError) as cause:
             raise IndexCorrupt(f"{pointer}: damaged: {cause}; {self._repair}") from cause
@@ -120,69 +175,80 @@ class Directory:
             raise FormatTooNew(
                 f"{self.path}: format {version}, this version reads {FORMAT}; upgrade hybrid-retrieval"
             )
-        if not _GENERATION.fullmatch(name) or not (self.path / name).is_dir():  # what sweep may remove
-            raise IndexCorrupt(f"{self.path / name}: missing; {self._repair}")
-        return Place(self.path / name, uuid)
+        if not _GENERATION.fullmatch(name) or not self.folder.is_folder(name):  # what sweep may remove
+            raise IndexCorrupt(f"{self.folder / name}: missing; {self._repair}")
+        return Place(name, uuid)
 
     @property
     def _repair(self) -> str:
         return f"run: hybrid verify {self.path} --repair"
 
-    def complete(self) -> list[Path]:
-        """The folders of complete generations, the newest first; more than one after a crash."""
-        folders = [
-            path for path in self.path.glob("g*") if _GENERATION.fullmatch(path.name) and path.is_dir()
+    def complete(self) -> list[str]:
+        """The names of complete generations, the newest first; more than one after a crash."""
+        names = [
+            name
+            for name in self.folder.names()
+            if _GENERATION.fullmatch(name) and self.folder.is_folder(name)
         ]
-        return sorted(folders, key=_number, reverse=True)
+        return sorted(names, key=_number, reverse=True)
 
     def point(self, place: Place) -> None:
         """Make this the generation that counts."""
-        _point(self.path, place)
-        sync(self.path)
+        self._write(place)
+        self.folder.sync()
+
+    def _write(self, place: Place) -> None:
+        value = {"format": FORMAT, "generation": place.name, "uuid": place.uuid}
+        manifest.write(self.folder, _POINTER, value)
 
     def stamp(self) -> tuple[int, int]:
         """Changes whenever ``current`` does; costs a microsecond."""
         try:
-            status = os.stat(self.path / _POINTER)
+            status = self.folder.stat(_POINTER)
         except OSError as cause:
             raise self._absent() from cause
         return status.st_ino, status.st_mtime_ns
 
     def _absent(self) -> StorageError:
+        if self.folder.deleted:
+            return IndexNotFound(f"{self.path}: the index that was opened has been deleted; open it again")
         if self.complete():
-            return IndexCorrupt(f"{self.path / _POINTER}: missing; {self._repair}")
-        return IndexNotFound(f"{self.path}: no index here; make one with hybrid index or Index.create")
+            return IndexCorrupt(f"{self.folder / _POINTER}: missing; {self._repair}")
+        return _nothing(self.path)
 
-    def draft(self) -> Path:
-        """A new, empty folder for the next generation."""
-        folder = self.path / f"g{max(map(_number, self.complete()), default=0) + 1}.tmp"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        return folder
+    def draft(self) -> Folder:
+        """A new, empty folder for the next generation. Its name is nobody else's, see ``Folder.native``."""
+        number = max(map(_number, self.complete()), default=0) + 1
+        return self.folder.make(f"g{number}-{uuid4().hex}.tmp")
 
-    def switch(self, draft: Path, uuid: str) -> Place:
+    def drop(self, draft: Folder) -> None:
+        """Remove a draft."""
+        draft.close()
+        self.folder.remove_tree(draft.path.name)
+
+    def switch(self, draft: Folder, uuid: str) -> Place:
         """Make ``draft``, filled, the generation that counts: the commit of a compaction."""
-        sync_tree(draft)
-        place = Place(draft.with_suffix(""), uuid)
-        os.rename(draft, place.folder)
-        sync(self.path)
+        draft.sync_tree()
+        place = Place(draft.path.name.partition("-")[0], uuid)
+        self.folder.rename(draft.path.name, place.name)
+        self.folder.sync()
         self.point(place)
         return place
 
     def sweep(self) -> None:
         """Drop what no pointer names: old generations and unfinished ones. Processes that still read one
         have its files open or mapped, and go on."""
-        current = self.current().folder
-        if left := [path for path in self.path.glob("g[0-9]*") if path != current]:
-            sync(self.path)  # the pointer must not fall back to what goes now
-        for path in left:
-            shutil.rmtree(path, ignore_errors=True)
+        current = self.current().name
+        if left := [name for name in self.folder.names() if _LEFT.fullmatch(name) and name != current]:
+            self.folder.sync()  # the pointer must not fall back to what goes now
+        for name in left:
+            self.folder.remove_tree(name)
 
 
 def _checked(path: object) -> Path:
-    """A path that a message can name in one line. Raises SettingsError, StorageError."""
+    """An absolute path that a message can name in one line. Raises SettingsError, StorageError."""
     try:
-        made = Path(os.fsdecode(path))  # type: ignore[arg-type]
+        made = Path(os.fsdecode(path)).absolute()  # type: ignore[arg-type]
         os.fsencode(made)
         made.exists()
     except (TypeError, ValueError) as cause:
@@ -194,6 +260,10 @@ def _checked(path: object) -> Path:
     return made
 
 
+def _nothing(path: Path) -> IndexNotFound:
+    return IndexNotFound(f"{path}: no index here; make one with hybrid index or Index.create")
+
+
 def _refuse(target: Path) -> None:
     """IndexExists where there is something already."""
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -203,16 +273,11 @@ def _refuse(target: Path) -> None:
 
 def _clear(target: Path) -> None:
     """Remove the drafts of ``target`` whose makers are dead: those whose lock is free."""
-    for draft in target.parent.glob(f".{glob.escape(target.absolute().name)}.????????.tmp"):
+    for draft in target.parent.glob(f".{glob.escape(target.name)}.????????.tmp"):
         if (draft / _LOCK).exists():
             with suppress(OSError, Timeout), FileLock(draft / _LOCK, timeout=0):
                 shutil.rmtree(draft, ignore_errors=True)
 
 
-def _number(generation: Path) -> int:
-    return int(generation.name[1:])
-
-
-def _point(folder: Path, place: Place) -> None:
-    value = {"format": FORMAT, "generation": place.folder.name, "uuid": place.uuid}
-    manifest.write(folder / _POINTER, value)
+def _number(generation: str) -> int:
+    return int(generation[1:])

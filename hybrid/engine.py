@@ -79,8 +79,8 @@ class Index(Care):
             metric=metric, analyzer=used, encoder=reference, graph_precision=graph_precision
         )
         profiles = Profiles.first(Profile())
-        Directory.create(path, lambda folder: Generation.create(folder, settings, profiles))
-        return cls(Store.open(path, words), model)
+        made = Directory.create(path, lambda folder: Generation.create(folder, settings, profiles))
+        return cls(Store(made, words, read_only=False), model)
 
     @classmethod
     def open(

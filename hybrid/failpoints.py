@@ -21,6 +21,7 @@ FailPoint: TypeAlias = Literal[
     "rebuild.batch",  # a compaction or re-index has written some documents
     "rebuild.filled",  # all of them; the old generation still counts
     "rebuild.switched",  # the new one counts; the old one is still there
+    "backup.legs",  # a copy has the legs, not yet the ledger
 ]
 
 POINTS: Final[tuple[FailPoint, ...]] = get_args(FailPoint)

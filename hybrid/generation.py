@@ -20,9 +20,12 @@ from hybrid.bm25 import LexicalView, Terms
 from hybrid.embedding import with_rows
 from hybrid.errors import CommitsLost, IndexCorrupt, IndexMismatch, InputError
 from hybrid.extras import Extras
+from hybrid.failpoints import reach
 from hybrid.filters import Filter
+from hybrid.folder import Folder
 from hybrid.ledger import Commit, Ledger
 from hybrid.lexical import LexicalLeg
+from hybrid.lexical_reader import LexicalReader
 from hybrid.limits import shown
 from hybrid.owed import Debt, Owed
 from hybrid.rerank.matching import Texts
@@ -85,11 +88,12 @@ def check_wait(wait: Wait) -> None:
 
 
 class Generation:
-    """The ledger, legs and columns in ``folder``. One writer or any number of readers."""
+    """The ledger, legs and columns in ``folder``, which is closed with it. One writer or any number of
+    readers."""
 
     def __init__(
         self,
-        folder: Path,
+        folder: Folder,
         analyzer: Analyzer | None = None,
         *,
         uuid: str | None = None,
@@ -107,6 +111,7 @@ class Generation:
         self._projecting = threading.RLock()  # taken after the right to commit, if both
         self.failed = False  # a commit or its projection: what is owed is no longer known
         with ExitStack() as opened:
+            opened.callback(folder.close)
             self.ledger = Ledger(folder, read_only=read_only)
             opened.callback(self.ledger.close)
             if uuid not in (None, self.ledger.uuid):
@@ -115,9 +120,11 @@ class Generation:
             self.shelf = Shelf(folder, self.ledger, read_only=read_only)
             self._rows = forward.Rows()
             self.settings = self.ledger.settings
-            self.lexical = LexicalLeg(folder, self.ledger.uuid, read_only=read_only)
-            opened.callback(self.lexical.close)
-            self._owed = Owed(self.lexical)  # what is committed, and the lexical leg is to follow
+            self._leg: LexicalLeg | LexicalReader
+            self._leg = (LexicalReader if read_only else LexicalLeg)(folder, self.ledger.uuid)
+            opened.callback(self._leg.close)
+            if not read_only:
+                self._owed = Owed(self.lexical)  # what is committed, and the lexical leg is to follow
             kind = self.settings.metric, self.settings.graph_precision
             self.vector = VectorLeg(folder, self.ledger.uuid, *kind, read_only=read_only)
             opened.callback(self.vector.close, finish=False)
@@ -127,11 +134,32 @@ class Generation:
             opened.pop_all()
 
     @classmethod
-    def create(cls, folder: Path, settings: Settings, profiles: Profiles, seq: int = 0) -> str:
+    def create(cls, folder: Folder, settings: Settings, profiles: Profiles, seq: int = 0) -> str:
         """Lay an empty generation down in ``folder``; returns its UUID."""
         uuid = Ledger.create(folder, settings, profiles, seq)
         LexicalLeg.create(folder, uuid)
         return uuid
+
+    @property
+    def home(self) -> Path:
+        """Where the index was when it was opened: for messages."""
+        return self.folder.path.parent
+
+    @property
+    def lexical(self) -> LexicalLeg:
+        """The lexical leg of a writer."""
+        assert isinstance(self._leg, LexicalLeg)
+        return self._leg
+
+    def copy(self, to: Folder, progress: Callable[[float], None] | None = None) -> None:
+        """Copy what is there now, or a little later, into the empty folder ``to``.
+
+        The legs are copied before the ledger, so they lack what came in between, and opening the copy replays
+        it. The ledger's rows of vectors only grow, so its committed ones can be read at any time."""
+        self._leg.copy(to)
+        self.vector.copy(to)
+        reach("backup.legs")
+        self.ledger.copy(to, progress)
 
     def check_analyzer(self) -> None:
         """IndexMismatch where the analyzer is not the one that the index was built with."""
@@ -143,8 +171,8 @@ class Generation:
         analyzer = self._given or analyzers.by_name(reference.name, reference.user_words)
         if analyzer.id != reference.id:
             raise IndexMismatch(
-                f"{self.folder.parent}: built with analyzer {reference.id!r}, opened with {analyzer.id!r}; "
-                f"run: hybrid reindex {self.folder.parent}"
+                f"{self.home}: built with analyzer {reference.id!r}, opened with {analyzer.id!r}; "
+                f"run: hybrid reindex {self.home}"
             )
         return analyzer
 
@@ -154,11 +182,9 @@ class Generation:
         The lexical leg is read first, so that the ledger is at least as new: what it has beyond (a writer
         is between its two commits) is left for the next look.
         """
-        lexical = self.lexical.view()
+        lexical = self._leg.view()
         if self.read_only:
             self.ledger.refresh()
-            if not lexical.listed:
-                self._check(lexical)
         lifetimes, seq = self.ledger.lifetimes, self.ledger.seq
         count = lifetimes.count
         if lexical.reflects < count:
@@ -182,7 +208,7 @@ class Generation:
         """Whether the lexical leg has moved on, having been behind the ledger at the last look."""
         if self.snapshot.seq == self.ledger.seq:
             return False
-        before, self._seen = self._seen, self.lexical.stamp()
+        before, self._seen = self._seen, self._leg.stamp()
         return self._seen != before
 
     # -- writing
@@ -226,8 +252,9 @@ class Generation:
 
     def project(self) -> None:
         """Apply what is owed to the lexical leg, all in one of its commits, and publish it. Does nothing
-        after a failure, which is for ``recover``. Commits may go on beside it."""
+        after a failure or a move, which is for ``recover``. Commits may go on beside it."""
         with self._projecting, self._failing():
+            self.failed |= self.lexical.moved
             if self.failed or (last := self._owed.write()) is None:
                 return
             self.lexical.commit()
@@ -278,9 +305,9 @@ class Generation:
             yield ordinal, forward.packed(ordinal, self.terms(document), document.text)
 
     def recover(self) -> None:
-        """After a failure half-way: find out what is durable, project it, publish it. The caller is the
-        only one who commits."""
-        if self.failed:
+        """After a failure half-way, or where the index was moved: find out what is durable, project it,
+        publish it. The caller is the only one who commits."""
+        if self.failed or self.lexical.moved:
             with self._projecting:
                 self._owed.forget()
                 self._catch_up()
@@ -306,7 +333,7 @@ class Generation:
             raise CommitsLost(
                 f"{self.folder / 'ledger.db'}: {view.reflects - count} documents are lost that the lexical "
                 "leg has; restore a backup, or keep what is left with: "
-                f"hybrid verify {self.folder.parent} --repair"
+                f"hybrid verify {self.home} --repair"
             )
         for first in range(view.reflects, count, _STEP):
             documents = self.ledger.documents(range(first, min(count, first + _STEP)))
@@ -321,21 +348,11 @@ class Generation:
     def _sound_view(self) -> LexicalView:
         """The lexical leg, or an empty one in its place where it is damaged."""
         try:
-            view = self.lexical.view()
-            if not view.listed:
-                self._check(view)
-            return view
+            return self.lexical.view()
         except IndexCorrupt as error:
             _log.warning("%s; the lexical leg is built again from the ledger", error)
             self.lexical.renew()
             return self.lexical.view()
-
-    def _check(self, view: LexicalView) -> None:
-        """Of a leg whose listing is not up to date: it must hold all that live and it reflects."""
-        lifetimes = self.ledger.lifetimes
-        living = np.flatnonzero(lifetimes.live(min(view.reflects, lifetimes.count), self.ledger.seq))
-        if len(np.setdiff1d(living, view.ordinals())):
-            raise IndexCorrupt(f"{self.folder / 'lexical.json'}: the lexical leg lacks documents")
 
     def _held(self) -> Ordinals:
         """The ordinals that the lexical leg should hold: the living, and the largest even if dead."""
@@ -382,7 +399,7 @@ class Generation:
 
     def close(self, finish: bool = True) -> None:
         """Let go of the files; a writer may ``finish`` the graph and keep what spares the next one work."""
-        with closing(self.ledger), closing(self.lexical):
+        with closing(self.folder), closing(self.ledger), closing(self._leg):
             if finish:
                 self.shelf.keep()
                 self.ledger.keep()

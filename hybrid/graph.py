@@ -9,6 +9,7 @@ library ever sees a file that was not checked first, since a damaged one crashes
 from __future__ import annotations
 
 import os
+import re
 import threading
 import zlib
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeAlias
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +25,7 @@ from numpy.typing import NDArray
 from hybrid import hnsw, manifest
 from hybrid.errors import IndexCorrupt
 from hybrid.failpoints import reach
-from hybrid.files import READERS, sync
+from hybrid.folder import READERS, Folder
 from hybrid.hnsw import EF_CONSTRUCTION as EF_CONSTRUCTION
 from hybrid.hnsw import M as M
 from hybrid.settings import Precision
@@ -34,6 +36,7 @@ MANIFEST: Final = "graph.json"
 _PIECE: Final = 1 << 26
 """Bytes of a file that have a CRC of their own."""
 _BLOCK: Final = 1 << 18  # read at once: it stays in the core's cache
+_GRAPHS: Final = re.compile(r"graph-\w+\.(hnsw|tmp)")  # drafts too, of a writer that died
 
 Found: TypeAlias = tuple[NDArray[np.int64], Scores, int]
 """Row numbers, nearest first, their distances, and how many rows the graph then held."""
@@ -101,28 +104,30 @@ class Graph:
                 return [None if one is None else (*one, rows) for one in found]
         return [self.search(query, k, ef) for query in queries]
 
-    def save(self, folder: Path, uuid: str) -> None:
+    def save(self, folder: Folder, uuid: str) -> None:
         """Write the graph and then its manifest, each durable before it counts."""
-        path = folder / f"graph-{self.rows}.hnsw"
-        temporary = path.with_suffix(".tmp")
+        name, draft = (
+            f"graph-{self.rows}.hnsw",
+            f"graph-{uuid4().hex}.tmp",
+        )  # nobody else's, see Folder.native
         with self._gate:
-            self._hnsw.save(temporary)
-        size, crcs = _checksums(temporary, _PIECE)
-        sync(temporary)
+            self._hnsw.save(Path(folder.native(draft)))
+        size, crcs = _checksums(folder, draft, _PIECE)
+        folder.sync(draft)
         reach("graph.written")
-        os.replace(temporary, path)
+        folder.rename(draft, name)
         reach("graph.renamed")
-        sync(folder)
-        value = {"file": path.name, "rows": self.rows, "bytes": size, "crc32": crcs}
+        folder.sync()
+        value = {"file": name, "rows": self.rows, "bytes": size, "crc32": crcs}
         same = identity(uuid, self.metric, self.dim, self.precision)
-        manifest.write(folder / MANIFEST, value | same)
-        sync(folder)
+        manifest.write(folder, MANIFEST, value | same)
+        folder.sync()
         reach("graph.listed")
-        for old in folder.glob("graph-*.hnsw"):
-            if old != path:
-                old.unlink(missing_ok=True)
+        for old in folder.names():
+            if _GRAPHS.fullmatch(old) and old != name:
+                folder.remove(old)
 
-    def load(self, folder: Path, uuid: str, rows: int) -> str | None:
+    def load(self, folder: Folder, uuid: str, rows: int) -> str | None:
         """Take the saved graph over the first rows of ``rows`` into this empty one. The reason where it
         cannot be taken; None also where there is just none."""
         try:
@@ -131,7 +136,7 @@ class Graph:
             return str(complaint)
         if value is not None:
             try:
-                self._hnsw.load(folder / value["file"], value["rows"])
+                self._hnsw.load(Path(folder.native(value["file"])), value["rows"])
             except RuntimeError as error:  # another version of the library wrote it, say
                 self._empty()
                 return f"{folder / value['file']}: {error}"
@@ -139,9 +144,9 @@ class Graph:
         return None
 
 
-def graph_file(folder: Path) -> str:
+def graph_file(folder: Folder) -> str:
     """The name of the saved graph. Raises FileNotFoundError, IndexCorrupt."""
-    return str(manifest.read(folder / MANIFEST).get("file"))
+    return str(manifest.read(folder, MANIFEST).get("file"))
 
 
 def identity(uuid: str, metric: Metric, dim: int, precision: Precision) -> dict[str, Any]:
@@ -149,17 +154,22 @@ def identity(uuid: str, metric: Metric, dim: int, precision: Precision) -> dict[
     return {"uuid": uuid, "metric": metric, "dim": dim, "precision": precision}
 
 
-def checked(folder: Path, rows: int, same: dict[str, Any]) -> dict[str, Any] | None:
+def checked(folder: Folder, rows: int, same: dict[str, Any]) -> dict[str, Any] | None:
     """The manifest of the saved graph; None where none is saved. IndexCorrupt unless it may be loaded as
     one over the first rows of ``rows``, of the ``same`` identity."""
     path = folder / MANIFEST
     try:
-        value = {"precision": "float32", **manifest.read(path)}  # earlier versions knew no other
+        value = {
+            "precision": "float32",
+            **manifest.read(folder, MANIFEST),
+        }  # earlier versions knew no other
         if any(value[key] != wanted for key, wanted in same.items()):
             raise IndexCorrupt(f"{path}: belongs to another index")
+        if not _GRAPHS.fullmatch(str(value["file"])):
+            raise IndexCorrupt(f"{path}: {value['file']!r} is no graph")
         known = value["crc32"]
         crcs, piece = (known, _PIECE) if isinstance(known, list) else ([known], value["bytes"])
-        if (value["bytes"], crcs) != _checksums(folder / str(value["file"]), piece):
+        if (value["bytes"], crcs) != _checksums(folder, str(value["file"]), piece):
             raise IndexCorrupt(f"{folder / value['file']}: damaged")
     except FileNotFoundError as error:
         if error.filename != str(path):
@@ -172,19 +182,19 @@ def checked(folder: Path, rows: int, same: dict[str, Any]) -> dict[str, Any] | N
     return value
 
 
-def _checksums(path: Path, piece: int) -> tuple[int, list[int]]:
+def _checksums(folder: Folder, name: str, piece: int) -> tuple[int, list[int]]:
     """The length of a file, and the CRC of each ``piece`` bytes of it. Several threads: at a million
     documents it is nearly 2 GB, which somebody waits for."""
-    size = path.stat().st_size
+    size = folder.stat(name).st_size
     starts = range(0, size, piece)
     with ThreadPoolExecutor(min(READERS, len(starts)) or 1) as readers:
-        return size, list(readers.map(lambda start: _crc(path, start, piece), starts))
+        return size, list(readers.map(lambda start: _crc(folder, name, start, piece), starts))
 
 
-def _crc(path: Path, start: int, length: int) -> int:
+def _crc(folder: Folder, name: str, start: int, length: int) -> int:
     crc = 0
     room = memoryview(bytearray(_BLOCK))
-    with path.open("rb", buffering=0) as file:
+    with os.fdopen(folder.descriptor(name), "rb", buffering=0) as file:
         file.seek(start)
         while length and (got := file.readinto(room[: min(length, _BLOCK)])):
             crc = zlib.crc32(room[:got], crc)

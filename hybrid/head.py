@@ -10,22 +10,27 @@ from __future__ import annotations
 import logging
 import os
 import zlib
-from pathlib import Path
+from typing import Final
+
+from hybrid.folder import Folder
 
 _log = logging.getLogger(__name__)
+
+
+FILE: Final = "head"
 
 
 class Head:
     """The file ``head`` in a generation's folder: sequence number, the generation's UUID, CRC."""
 
-    def __init__(self, folder: Path, uuid: str) -> None:
-        self._path = folder / "head"
+    def __init__(self, folder: Folder, uuid: str) -> None:
+        self._folder = folder
         self._uuid = uuid
 
     def read(self) -> int | None:
         """The sequence number; None where the file is missing, damaged or another generation's."""
         try:
-            text = self._path.read_bytes()
+            text = self._folder.read(FILE)
             seq = int(text.split()[0])
         except (OSError, ValueError, IndexError):
             return None
@@ -34,13 +39,13 @@ class Head:
     def write(self, seq: int) -> None:
         """Overwrite it in place. A failure costs only what the head is good for, so it is no error."""
         try:
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o666)
+            descriptor = self._folder.descriptor(FILE, os.O_WRONLY | os.O_CREAT)
             try:
                 os.pwrite(descriptor, self._record(seq), 0)
             finally:
                 os.close(descriptor)
         except OSError as error:
-            _log.warning("%s: cannot be written: %s", self._path, error)
+            _log.warning("%s: cannot be written: %s", self._folder / FILE, error)
 
     def _record(self, seq: int) -> bytes:
         record = f"{seq:020d} {self._uuid}"

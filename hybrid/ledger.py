@@ -17,7 +17,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, TypeVar
 from uuid import uuid4
 
@@ -28,6 +27,7 @@ from hybrid.arrays import RowFiles, Rows
 from hybrid.database import Action
 from hybrid.errors import CommitsLost, IndexCorrupt, StorageError
 from hybrid.failpoints import reach
+from hybrid.folder import Folder
 from hybrid.head import Head
 from hybrid.lifetimes import NEVER, Lifetimes
 from hybrid.roster import Roster
@@ -55,26 +55,26 @@ class Ledger:
     damaged raises IndexCorrupt; nothing here is ever repaired in silence.
     """
 
-    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
-        self._path = folder / "ledger.db"
-        if not self._path.is_file():
-            raise IndexCorrupt(f"{self._path}: missing; restore a backup")
+    def __init__(self, folder: Folder, *, read_only: bool = False) -> None:
+        self._folder = folder
+        if not folder.has(database.FILE):
+            raise IndexCorrupt(f"{folder / database.FILE}: missing; restore a backup")
         self._arrays = RowLog(folder)
         self._lock = threading.Lock()  # sqlite3 connections are not for several threads at once
         self._writer: sqlite3.Connection | None = None
         with ExitStack() as opened, self._translated():
-            self._source = database.Reader(self._path)
+            self._source = database.Reader(self._folder)
             opened.callback(self._source.close)
             if not read_only:
-                self._writer = database.writer(self._path)
+                self._writer = database.writer(self._folder)
                 opened.callback(self._writer.close)
-                database.settle(self._path)
-            database.check_schema(self._path, self._reader)
+                database.settle(self._folder)
+            database.check_schema(self._folder, self._reader)
             if self._writer is not None:
                 self._arrays.settle(self._writer)
             self._meta = self._checked_meta()
             self.uuid = self._meta["uuid"]
-            self._roster = Roster(self._path, self.uuid)
+            self._roster = Roster(folder, self.uuid)
             self.settings = Settings.model_validate_json(self._meta["settings"])
             self._head = Head(folder, self.uuid)
             known = self._head.read()
@@ -87,19 +87,18 @@ class Ledger:
         """With what the head knew before the ledger was read."""
         if known is not None and known > self.seq:
             raise CommitsLost(
-                f"{self._path}: commits {self.seq + 1} to {known} are lost; restore a backup, or keep what "
-                f"is left with: hybrid verify {self._path.parents[1]} --repair"
+                f"{self._folder / database.FILE}: commits {self.seq + 1} to {known} are lost; restore a "
+                f"backup, or keep what is left with: hybrid verify {self._folder.path.parent} --repair"
             )
         if known != self.seq and not read_only:
             self._head.write(self.seq)
 
     @classmethod
-    def create(cls, folder: Path, settings: Settings, profiles: Profiles, seq: int = 0) -> str:
+    def create(cls, folder: Folder, settings: Settings, profiles: Profiles, seq: int = 0) -> str:
         """Lay an empty ledger down in ``folder``, which exists; returns its UUID."""
         RowFiles(folder).create()
         uuid = uuid4().hex
-        path = folder / "ledger.db"
-        with database.translated(path), closing(database.create(path)) as connection:
+        with database.translated(folder), closing(database.create(folder)) as connection:
             meta = {
                 "uuid": uuid,
                 "settings": settings.model_dump_json(),
@@ -135,7 +134,7 @@ class Ledger:
         try:
             database.transact(self._reader, action)
         except (ValueError, TypeError, OverflowError) as error:  # no number where one was written
-            raise database.damaged(self._path, error) from error
+            raise database.damaged(self._folder, error) from error
 
     def _load(self, fresh: bool) -> None:
         meta = self._checked_meta()
@@ -155,7 +154,7 @@ class Ledger:
     def _checked_meta(self) -> dict[str, str]:
         meta = dict(self._reader.execute("SELECT key, value FROM meta"))
         if meta != records.sealed(meta):
-            raise database.damaged(self._path, "the table meta is damaged")
+            raise database.damaged(self._folder, "the table meta is damaged")
         return meta
 
     def documents(self, ordinals: Sequence[int] | Ordinals) -> list[Document]:
@@ -165,7 +164,9 @@ class Ledger:
         for part in _slices(wanted, 500):
             found.update(self._bodies(part))
         if missing := [ordinal for ordinal in wanted if ordinal not in found]:
-            raise IndexCorrupt(f"{self._path}: no body for ordinal {missing[0]}; run: hybrid verify")
+            raise IndexCorrupt(
+                f"{self._folder / database.FILE}: no body for ordinal {missing[0]}; run: hybrid verify"
+            )
         return [found[ordinal] for ordinal in wanted]
 
     def _bodies(self, ordinals: Sequence[int]) -> Iterator[tuple[int, Document]]:
@@ -176,14 +177,14 @@ class Ledger:
         try:
             return read(*row)
         except (IndexCorrupt, TypeError, AttributeError) as error:
-            raise database.damaged(self._path, f"ordinal {ordinal}: {error}") from error
+            raise database.damaged(self._folder, f"ordinal {ordinal}: {error}") from error
 
     def metadata(self, first: int, end: int) -> Iterator[tuple[int, dict[str, Any]]]:
         """The ordinals from ``first`` below ``end``, ascending, each with its metadata."""
         sql = f"{_BODIES} WHERE ordinal >= ? AND ordinal < ? ORDER BY ordinal"
         found = self.query(sql, (first, end))
         if len(found) != end - first:
-            raise database.damaged(self._path, f"bodies are missing from ordinal {first} on")
+            raise database.damaged(self._folder, f"bodies are missing from ordinal {first} on")
         for ordinal, *rest in found:
             yield ordinal, self._checked(records.fields, ordinal, rest)
 
@@ -195,7 +196,7 @@ class Ledger:
             found.update(self.query(sql, part))
         ids = [found[ordinal] for ordinal in ordinals]
         if not np.array_equal(lifetimes.marks(ids), self.lifetimes.marks[list(ordinals)]):
-            raise database.damaged(self._path, "ids are not those that were written")
+            raise database.damaged(self._folder, "ids are not those that were written")
         return ids
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
@@ -234,20 +235,20 @@ class Ledger:
         if np.any(np.diff(self.rows.ordinals) < 0):
             yield "vectors: rows are not in the order of their documents"
 
-    def copy(self, folder: Path, progress: Callable[[float], None] | None = None) -> None:
-        """Put what is committed now into the empty ``folder``; ``progress`` is told of shares of 1."""
+    def copy(self, to: Folder, progress: Callable[[float], None] | None = None) -> None:
+        """Put what is committed now into the empty folder ``to``; ``progress`` is told of shares of 1."""
         with (
             self._translated(),
-            closing(database.Reader(self._path)) as source,
-            closing(database.blank(folder / self._path.name)) as target,
+            closing(database.Reader(self._folder)) as source,
+            closing(database.blank(to)) as target,
         ):
             source.connection.backup(target)
             meta = dict(target.execute("SELECT key, value FROM meta"))
         if meta != records.sealed(meta):
-            raise database.damaged(self._path, "the table meta is damaged")
+            raise database.damaged(self._folder, "the table meta is damaged")
         # After the rows were counted: what is committed of the arrays never changes.
-        self._arrays.files.copy(folder, int(meta["rows"]), int(meta["dim"]), progress)
-        Head(folder, meta["uuid"]).write(int(meta["seq"]))
+        self._arrays.files.copy(to, int(meta["rows"]), int(meta["dim"]), progress)
+        Head(to, meta["uuid"]).write(int(meta["seq"]))
 
     # -- writing
 
@@ -336,7 +337,7 @@ class Ledger:
     @property
     def _writing(self) -> sqlite3.Connection:
         if self._writer is None:
-            raise StorageError(f"{self._path}: opened for reading")
+            raise StorageError(f"{self._folder / database.FILE}: opened for reading")
         return self._writer
 
     def keep(self) -> None:
@@ -348,13 +349,12 @@ class Ledger:
         with suppress(OSError, StorageError, sqlite3.Error):  # what is pending is as durable
             if self._writer is not None and self._arrays.settle(self._writer):
                 self.change(self._arrays.forget)
-        with self._lock:
-            self._source.close()
+        with self._lock, closing(self._source):
             if self._writer is not None:
-                self._writer.close()  # last: it may then fold the log into the database file
+                database.leave(self._writer)
 
     def _translated(self) -> AbstractContextManager[None]:
-        return database.translated(self._path)
+        return database.translated(self._folder)
 
 
 def _profiles(meta: Mapping[str, str]) -> Profiles:

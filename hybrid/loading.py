@@ -29,9 +29,7 @@ class Prepared:
     def fit(self, generation: Generation) -> tuple[list[Document], Rows]:
         """What to commit. StorageError, DocumentError where the index is another by now."""
         if generation.settings != self.settings:
-            raise StorageError(
-                f"{generation.folder.parent}: re-indexed in the meantime; add the documents again"
-            )
+            raise StorageError(f"{generation.home}: re-indexed in the meantime; add the documents again")
         if len(self.rows) and (dim := generation.ledger.dim) not in (0, self.rows.vectors.shape[1]):
             raise DocumentError(
                 f"vectors of {self.rows.vectors.shape[1]} numbers; this index holds vectors of {dim}"

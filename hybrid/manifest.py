@@ -3,40 +3,33 @@
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from hybrid.errors import IndexCorrupt
-from hybrid.files import sync
+from hybrid.folder import Folder
 
 _LARGEST: Final = 64_000_000  # bytes; a manifest has some hundred
 
 
-def write(path: Path, value: Mapping[str, Any]) -> None:
-    """Put ``value`` in place of what ``path`` holds, by a rename. The folder is the caller's to sync."""
-    draft = path.with_name(path.name + ".tmp")
-    draft.write_bytes(_sealed(value))
-    sync(draft)
-    os.replace(draft, path)
+def write(folder: Folder, name: str, value: Mapping[str, Any]) -> None:
+    """Put ``value`` in place of what ``name`` holds. The folder is the caller's to sync."""
+    with folder.replacing(name) as file:
+        file.write(_sealed(value))
 
 
-def read(path: Path) -> dict[str, Any]:
+def read(folder: Folder, name: str) -> dict[str, Any]:
     """What was written. Raises FileNotFoundError, IndexCorrupt."""
     try:
-        with path.open("rb") as file:
-            text = file.read(_LARGEST)
+        text = folder.read(name, _LARGEST)
         value = json.loads(text)
         del value["crc"]
         if _sealed(value) == text:
             return dict(value)
-    except FileNotFoundError:
-        raise
     except (ValueError, KeyError, TypeError, RecursionError) as cause:
-        raise IndexCorrupt(f"{path}: damaged: {cause}") from cause
-    raise IndexCorrupt(f"{path}: damaged: its checksum is another")
+        raise IndexCorrupt(f"{folder / name}: damaged: {cause}") from cause
+    raise IndexCorrupt(f"{folder / name}: damaged: its checksum is another")
 
 
 def _sealed(value: Mapping[str, Any]) -> bytes:

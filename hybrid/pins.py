@@ -15,12 +15,14 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from hybrid.folder import Folder
+
 
 class _Pin:
     """An open file."""
 
-    def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_RDONLY)
+    def __init__(self, folder: Folder, name: str) -> None:
+        self._descriptor = folder.descriptor(name)
 
     def close(self) -> None:
         descriptor, self._descriptor = self._descriptor, -1
@@ -39,15 +41,16 @@ class Pins:
         self._open: weakref.WeakValueDictionary[Path, _Pin] = weakref.WeakValueDictionary()
         self._left: deque[list[_Pin]] = deque()
 
-    def hold(self, user: object, paths: Iterable[Path]) -> None:
-        """Keep ``paths`` for ``user``; one that cannot be opened is not kept."""
-        held = [pin for path in paths if (pin := self._pin(path))]
+    def hold(self, user: object, folder: Folder, names: Iterable[str]) -> None:
+        """Keep some files for ``user``; one that cannot be opened is not kept."""
+        held = [pin for name in names if (pin := self._pin(folder, name))]
         weakref.finalize(user, self._left.append, held).atexit = False
 
-    def _pin(self, path: Path) -> _Pin | None:
+    def _pin(self, folder: Folder, name: str) -> _Pin | None:
+        path = folder / name
         if (pin := self._open.get(path)) is None:
             with suppress(OSError):
-                pin = self._open[path] = _Pin(path)
+                pin = self._open[path] = _Pin(folder, name)
         return pin
 
     def release(self) -> None:

@@ -5,9 +5,7 @@ Compaction keeps analyzer and encoder and copies the vectors; a re-index changes
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
@@ -16,6 +14,7 @@ import numpy as np
 from hybrid.arrays import Rows
 from hybrid.embedding import Progress
 from hybrid.failpoints import reach
+from hybrid.folder import Folder
 from hybrid.generation import Generation, Snapshot
 from hybrid.settings import Profile, Profiles, Settings
 from hybrid.types import Analyzer, Document, Ordinals
@@ -27,12 +26,12 @@ Embed = Callable[[Sequence[Document]], Rows]
 
 class Rebuild:
     """Fills the empty ``folder`` from ``source``. ``embed`` makes new vectors; without it the old ones are
-    copied. A context manager: what is not closed by its end is removed."""
+    copied. A context manager: without ``close`` it is not whole, and of no use."""
 
     def __init__(
         self,
         source: Generation,
-        folder: Path,
+        folder: Folder,
         settings: Settings,
         analyzer: Analyzer,
         embed: Embed | None = None,
@@ -42,7 +41,7 @@ class Rebuild:
         old = source.settings
         self._same = (settings.encoder, settings.analyzer) == (old.encoder, old.analyzer)
         self.uuid = Generation.create(folder, settings, self._profiles(), source.ledger.seq)
-        self._target = Generation(folder, analyzer)
+        self._target = Generation(folder.folder("."), analyzer)
         self._target.in_place_of = source
         source.extras.copy(self._target.extras)
         self._copied: Ordinals = np.empty(0, np.int64)
@@ -98,7 +97,6 @@ class Rebuild:
     ) -> None:
         if self._open:
             self._target.close(finish=False)
-            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _copied(rows: Rows, ordinals: Ordinals) -> Rows:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from hybrid.arrays import Rows
 from hybrid.errors import IndexCorrupt
-from hybrid.files import READERS
+from hybrid.folder import READERS
 from hybrid.types import Document
 
 BODY: Final = ", ".join(f"CAST({name} AS BLOB)" for name in ("id", "title", "text", "metadata")) + ", crc"

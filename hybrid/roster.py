@@ -10,7 +10,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +17,7 @@ import orjson
 
 from hybrid import archive, database, lifetimes
 from hybrid.errors import IndexCorrupt
+from hybrid.folder import Folder
 from hybrid.lifetimes import NEVER, Lifetimes
 from hybrid.types import Ordinals
 
@@ -29,16 +29,16 @@ _DEATHS: Final = "SELECT ordinal, dead FROM documents WHERE dead > ? AND ordinal
 
 
 class Roster:
-    """Reads the births and deaths in the ledger at ``path``. All raise IndexCorrupt where they are not what
-    was written, ValueError where something else stands there, or sqlite3.Error."""
+    """Reads the births and deaths in the ledger in ``folder``. All raise IndexCorrupt where they are not
+    what was written, ValueError where something else stands there, or sqlite3.Error."""
 
-    def __init__(self, path: Path, uuid: str) -> None:
-        self._path, self._file, self._uuid = path, path.parent / FILE, uuid
+    def __init__(self, folder: Folder, uuid: str) -> None:
+        self._folder, self._uuid = folder, uuid
         self._kept = 0
 
     def whole(self, connection: sqlite3.Connection, digest: int) -> Lifetimes:
         """All of them: those that are kept and what came later, or all from the table."""
-        if kept := archive.read(self._file, self._uuid, _taken, None):
+        if kept := archive.read(self._folder, FILE, self._uuid, _taken, None):
             count = kept[1].count
             with suppress(IndexCorrupt):
                 found = self.follow(connection, digest, *kept)
@@ -77,10 +77,10 @@ class Roster:
         """Leave them to the next process, where that is worth it."""
         if archive.worth_writing(known.count, self._kept):
             arrays = {"born": known.born, "dead": known.dead, "marks": known.marks}
-            archive.write(self._file, self._uuid, {"seq": seq}, arrays)
+            archive.write(self._folder, FILE, self._uuid, {"seq": seq}, arrays)
 
     def _damaged(self, what: str) -> IndexCorrupt:
-        return database.damaged(self._path, what)
+        return database.damaged(self._folder, what)
 
 
 def _taken(header: dict[str, Any], kept: Mapping[str, Any]) -> tuple[int, Lifetimes]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -18,6 +17,7 @@ import numpy as np
 from hybrid import database, records
 from hybrid.arrays import RowFiles, Rows
 from hybrid.errors import IndexCorrupt
+from hybrid.folder import Folder
 
 MOST: Final = 1 << 20  # bytes of rows in ``pending``
 
@@ -27,8 +27,8 @@ _TABLE: Final = "pending"
 class RowLog:
     """The rows of the generation in ``folder``. Where a connection is asked for it is the ledger's own."""
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "ledger.db"
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
         self.files = RowFiles(folder)
         self._bytes = 0  # in ``pending``, or a little less
 
@@ -52,12 +52,10 @@ class RowLog:
     def _check(self, connection: sqlite3.Connection, rows: Rows, first: int) -> None:
         for start, end, sound in records.blocks(connection, rows, first):
             if start != first or not sound:
-                raise database.damaged(
-                    self._path.with_name("text.*"), f"vectors from row {first} on are damaged"
-                )
+                raise database.damaged(self._folder, f"vectors from row {first} on are damaged", "text.*")
             first = end
         if first != len(rows):
-            raise database.damaged(self._path, f"no checksums of the vectors from row {first} on")
+            raise database.damaged(self._folder, f"no checksums of the vectors from row {first} on")
 
     # -- writing
 

@@ -12,12 +12,13 @@ import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
+from typing import Final, Self
 from uuid import UUID
 
 from hybrid.errors import IndexCorrupt
+from hybrid.folder import Folder
 
+META: Final = "meta.json"
 _KINDS: Final = ("idx", "pos", "term", "store", "fast", "fieldnorm")
 _MAGIC: Final = 1337
 _TAIL: Final = 4096  # bytes read for a footer, which has some hundred
@@ -29,15 +30,20 @@ Sum = tuple[int, int]
 
 @dataclass(frozen=True)
 class Commit:
-    """What one ``meta.json`` says: its ``text``, and the names of the ``files`` that it counts on."""
+    """What one of tantivy's ``meta.json`` says: its ``text``, and the names of the ``files`` that it counts
+    on."""
 
     text: bytes
     files: tuple[str, ...]
 
     @classmethod
-    def read(cls, folder: Path) -> Commit:
+    def read(cls, folder: Folder) -> Self:
         """Raises FileNotFoundError, IndexCorrupt."""
-        text = (folder / "meta.json").read_bytes()
+        return cls.of(folder.read(META), folder)
+
+    @classmethod
+    def of(cls, text: bytes, folder: Folder) -> Self:
+        """Raises IndexCorrupt."""
         try:
             names: list[str] = []
             for segment in json.loads(text)["segments"]:
@@ -46,7 +52,7 @@ class Commit:
                 if deletes := segment["deletes"]:
                     names.append(f"{stem}.{int(deletes['opstamp'])}.del")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as cause:
-            raise IndexCorrupt(f"{folder / 'meta.json'}: damaged: {cause}") from cause
+            raise IndexCorrupt(f"{folder / META}: damaged: {cause}") from cause
         return cls(text, tuple(names))
 
     @property
@@ -54,38 +60,27 @@ class Commit:
         return zlib.crc32(self.text)
 
 
-def listing(folder: Path, commit: Commit, known: Mapping[str, Sum]) -> dict[str, Sum]:
+def listing(folder: Folder, commit: Commit, known: Mapping[str, Sum]) -> dict[str, Sum]:
     """Lengths and CRCs of the files of ``commit``, from their footers where not ``known``."""
-    return {name: known.get(name) or _footer(folder / name)[0] for name in commit.files}
+    return {name: known.get(name) or _footer(folder, name)[0] for name in commit.files}
 
 
-def check(folder: Path, commit: Commit, listed: Mapping[str, Sum], known: Mapping[str, Sum]) -> None:
+def check(folder: Folder, commit: Commit, listed: Mapping[str, Sum], known: Mapping[str, Sum]) -> None:
     """IndexCorrupt unless every file of ``commit`` is what was written, and the one that was ``listed``
     under its name. FileNotFoundError for one that is not there. ``known`` ones are trusted."""
     for name in commit.files:
-        path = folder / name
         if name in known:
             continue
-        expected, length = _footer(path)
-        if listed.get(name, expected) != expected:
-            raise IndexCorrupt(f"{path}: belongs to another index")
-        if _crc(path, length) != expected[1]:
-            raise IndexCorrupt(f"{path}: damaged")
+        expected, length = _footer(folder, name)
+        if listed.get(name) != expected:
+            raise IndexCorrupt(f"{folder / name}: belongs to another index")
+        if _crc(folder, name, length) != expected[1]:
+            raise IndexCorrupt(f"{folder / name}: damaged")
 
 
-def tidy(folder: Path) -> None:
-    """Remove what no commit names. A crash in the middle of a commit leaves a ``.del`` file, and tantivy,
-    which gives the next commit the same number, would find it in its way for ever. No writer may
-    be open."""
-    named = Commit.read(folder).files
-    for path in folder.iterdir():
-        if path.name not in named and path.name.rpartition(".")[2] in (*_KINDS, "del", "temp"):
-            path.unlink()
-
-
-def _footer(path: Path) -> tuple[Sum, int]:
+def _footer(folder: Folder, name: str) -> tuple[Sum, int]:
     """The file's length with the CRC that its footer names, and how many bytes that CRC covers."""
-    with path.open("rb") as file:
+    with folder.reading(name) as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - _TAIL))
         tail = file.read()
@@ -95,13 +90,13 @@ def _footer(path: Path) -> tuple[Sum, int]:
             raise ValueError("no footer")
         crc = int(json.loads(tail[-8 - length : -8])["crc"])
     except (ValueError, KeyError, TypeError) as cause:
-        raise IndexCorrupt(f"{path}: damaged: {cause}") from cause
+        raise IndexCorrupt(f"{folder / name}: damaged: {cause}") from cause
     return (size, crc), size - length - 8
 
 
-def _crc(path: Path, length: int) -> int:
+def _crc(folder: Folder, name: str, length: int) -> int:
     crc = 0
-    with path.open("rb") as file:
+    with folder.reading(name) as file:
         while length and (block := file.read(min(length, _BLOCK))):
             crc, length = zlib.crc32(block, crc), length - len(block)
     return crc

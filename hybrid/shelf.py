@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from hybrid import archive
 from hybrid.columns import Columns
+from hybrid.folder import Folder
 from hybrid.ledger import Ledger
 
 FILE: Final = "columns.npz"
@@ -23,8 +23,8 @@ _STEP: Final = 1000  # documents a step
 class Shelf:
     """Hands out the columns of the generation in ``folder``; a writer keeps them there."""
 
-    def __init__(self, folder: Path, ledger: Ledger, *, read_only: bool) -> None:
-        self._path, self._ledger, self._read_only = folder / FILE, ledger, read_only
+    def __init__(self, folder: Folder, ledger: Ledger, *, read_only: bool) -> None:
+        self._folder, self._ledger, self._read_only = folder, ledger, read_only
         self._columns: Columns | None = None
         self._known = self._kept = 0  # ordinals in memory, and on disk as far as is known
         self._lock = threading.Lock()
@@ -40,14 +40,16 @@ class Shelf:
         with self._lock:
             if self._columns is None and self._lacks(count):
                 self._kept = archive.read(
-                    self._path, self._ledger.uuid, lambda header, _: int(header["count"]), 0
+                    self._folder, FILE, self._ledger.uuid, lambda header, _: int(header["count"]), 0
                 )
             if self._lacks(count):
                 self._save(self._read(count))
 
     def _read(self, count: int) -> Columns:
         if self._columns is None:
-            self._columns, self._known = archive.read(self._path, self._ledger.uuid, _taken, (Columns(), 0))
+            self._columns, self._known = archive.read(
+                self._folder, FILE, self._ledger.uuid, _taken, (Columns(), 0)
+            )
             self._kept = self._known
         for first in range(self._known, count, _STEP):
             end = min(count, first + _STEP)
@@ -57,7 +59,7 @@ class Shelf:
 
     def wipe(self) -> None:
         """Keep nothing, for now."""
-        self._path.unlink(missing_ok=True)
+        self._folder.remove(FILE)
         self._kept = 0
 
     def _lacks(self, count: int) -> bool:
@@ -67,7 +69,7 @@ class Shelf:
         keys, codes, arrays = columns.parts()
         header = {"count": self._known, "keys": keys, "codes": codes}
         named = {str(place): _storable(array) for place, array in enumerate(arrays)}
-        archive.write(self._path, self._ledger.uuid, header, named)
+        archive.write(self._folder, FILE, self._ledger.uuid, header, named)
         self._kept = self._known  # or it was tried: that is often enough
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from contextlib import suppress
 from typing import Any, Final
 
+from hybrid.folder import Folder
 from hybrid.generation import Snapshot
 
 _PARTS: Final = {
-    "ledger": "ledger.db*",
-    "vectors": "text.*",
-    "lexical": "lexical-*/*",
-    "graph": "graph*",
-    "kept": "*.npz",
+    "ledger": ("ledger.db",),
+    "vectors": ("text.",),
+    "lexical": ("lexical-",),
+    "graph": ("graph",),
+    "kept": ("columns.npz", "lives.npz"),
 }
+"""How the names of the files and folders of each part begin."""
 
 
 def stats(snapshot: Snapshot) -> dict[str, Any]:
@@ -24,7 +26,7 @@ def stats(snapshot: Snapshot) -> dict[str, Any]:
         "documents": snapshot.size,
         "dead": snapshot.count - snapshot.size,
         "sequence": snapshot.seq,
-        "generation": generation.folder.name,
+        "generation": generation.folder.path.name,
         "encoder": settings.encoder and settings.encoder.id,
         "analyzer": settings.analyzer.id,
         "metric": settings.metric,
@@ -34,9 +36,20 @@ def stats(snapshot: Snapshot) -> dict[str, Any]:
         "graph_precision": settings.graph_precision,
         "segments": snapshot.lexical.searcher.num_segments,
         "profile": generation.ledger.profiles.serving.model_dump(),
-        "bytes": {part: _size(generation.folder, pattern) for part, pattern in _PARTS.items()},
+        "bytes": {part: _size(generation.folder, names) for part, names in _PARTS.items()},
     }
 
 
-def _size(folder: Path, pattern: str) -> int:
-    return sum(path.stat().st_size for path in folder.glob(pattern) if path.is_file())
+def _size(folder: Folder, beginnings: tuple[str, ...] = ("",)) -> int:
+    """Of the files whose names begin so, and of those in such folders."""
+    total = 0
+    for name in folder.names():
+        if name.startswith(beginnings):
+            with suppress(FileNotFoundError):  # it goes while somebody writes
+                total += _within(folder, name) if folder.is_folder(name) else folder.stat(name).st_size
+    return total
+
+
+def _within(folder: Folder, name: str) -> int:
+    with folder.opened(name) as inner:
+        return _size(inner)

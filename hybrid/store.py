@@ -43,24 +43,27 @@ class Store:
         self._pid = os.getpid()
         self._closed = False
         self._switched = False  # another generation may count on disk than in this process
-        with self._typed():
-            self.generation = self._open()
+        try:
+            with self._typed():
+                self.generation = self._open()
+        except BaseException:
+            directory.close()
+            raise
 
     @classmethod
     def open(
         cls, path: str | os.PathLike[str], analyzer: Analyzer | None = None, *, read_only: bool = False
     ) -> Store:
         """Raises IndexNotFound, IndexLocked, FormatTooNew, IndexCorrupt, StorageError."""
-        directory = Directory(path)
-        if read_only:
-            return cls(directory, analyzer, read_only=True)
-        directory.claim()
+        directory = Directory.open(path)
         try:
-            directory.sweep()
-            return cls(directory, analyzer, read_only=False)
+            if not read_only:
+                directory.claim()
+                directory.sweep()
         except BaseException:
-            directory.release()
+            directory.close()
             raise
+        return cls(directory, analyzer, read_only=read_only)
 
     @property
     def path(self) -> Path:
@@ -76,7 +79,8 @@ class Store:
             self._stamp = self._directory.stamp() if self._read_only else None
             try:
                 place = self._directory.current()
-                return Generation(place.folder, self._analyzer, uuid=place.uuid, read_only=self._read_only)
+                folder = self._directory.folder.folder(place.name)
+                return Generation(folder, self._analyzer, uuid=place.uuid, read_only=self._read_only)
             except (StorageError, OSError):
                 if self._stamp is None or self._directory.stamp() == self._stamp:
                     raise
@@ -118,8 +122,10 @@ class Store:
         self.check_writable()
         with self._writing, self._typed():
             self.check_writable()
+            self._directory.check_there()
             self._recover()
             yield self.generation
+            self._directory.check_there()  # before anything is acknowledged
             if follow and self.generation.owes:
                 self._follower.wake()
             self._compact_if_due()
@@ -169,10 +175,22 @@ class Store:
             self._end_compaction()
             self._recover()
             self.generation.settle()
-            with Rebuild(self.generation, self._directory.draft(), settings, analyzer, embed) as new:
+            with self._rebuilding(self.generation, settings, analyzer, embed) as new:
                 new.follow(self.generation.snapshot, progress)
                 new.settle()
                 self._switch(new, analyzer)
+
+    @contextmanager
+    def _rebuilding(
+        self, source: Generation, settings: Settings, analyzer: Analyzer, embed: Embed | None = None
+    ) -> Iterator[Rebuild]:
+        """A new generation in a draft, which goes at the end of the block unless it was switched to."""
+        draft = self._directory.draft()
+        try:
+            with Rebuild(source, draft, settings, analyzer, embed) as new:
+                yield new
+        finally:
+            self._directory.drop(draft)
 
     def _switch(self, new: Rebuild, analyzer: Analyzer) -> None:
         new.close()
@@ -219,8 +237,7 @@ class Store:
 
     def _compact_from(self, snapshot: Snapshot) -> None:
         source = snapshot.generation
-        draft = self._directory.draft()
-        with Rebuild(source, draft, source.settings, source.analyzer) as new:
+        with self._rebuilding(source, source.settings, source.analyzer) as new:
             new.follow(snapshot, self._interrupt)
             new.settle(self._stop.is_set)
             with self._turn(), self._typed():
@@ -261,7 +278,7 @@ class Store:
             self._end_compaction()
             self._follower.stop()
             try:
-                if finish:
+                if finish and not self._read_only:
                     self.generation.project()
             finally:
                 self._retire(finish)
@@ -270,7 +287,7 @@ class Store:
         try:
             self.generation.retire(finish)
         finally:
-            self._directory.release()
+            self._directory.close()
 
 
 class _Interrupted(Exception):

@@ -13,13 +13,11 @@ from __future__ import annotations
 
 import logging
 import math
-import shutil
 import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -28,6 +26,7 @@ from numpy.typing import NDArray
 from hybrid.arrays import Rows
 from hybrid.documents import unit
 from hybrid.errors import IndexCorrupt
+from hybrid.folder import Folder
 from hybrid.graph import EF_SEARCH, MANIFEST, Graph, checked, graph_file, identity
 from hybrid.scan import GATHERED, scan, similarities
 from hybrid.settings import Precision
@@ -251,7 +250,7 @@ class VectorLeg:
 
     def __init__(
         self,
-        folder: Path,
+        folder: Folder,
         uuid: str,
         metric: Metric,
         precision: Precision = "float32",
@@ -292,7 +291,7 @@ class VectorLeg:
         if complaint := graph.load(self._folder, self._uuid, len(rows)):
             _log.warning("%s: %s; it is built again from the ledger", self._folder, complaint)
             if not self._read_only:
-                (self._folder / MANIFEST).unlink(missing_ok=True)
+                self._folder.remove(MANIFEST)
         self._saved = graph.rows
         return graph
 
@@ -355,19 +354,20 @@ class VectorLeg:
             except IndexCorrupt as error:
                 yield f"vector leg: {error}"
 
-    def copy(self, folder: Path) -> None:
-        """Put the saved graph, if there is one, into ``folder``. One that a newer replaces meanwhile is not
-        missed: the graph is only a cache."""
+    def copy(self, to: Folder) -> None:
+        """Put the saved graph, if there is one, into the folder ``to``. One that a newer replaces meanwhile
+        is not missed: the graph is only a cache."""
         with suppress(FileNotFoundError):
             for name in (graph_file(self._folder), MANIFEST):
-                shutil.copyfile(self._folder / name, folder / name)
+                self._folder.copy(name, to)
 
     def wipe(self) -> None:
         """Forget the graph, in memory and on disk; it grows again from the rows."""
         self._end()
         self._graph, self._saved = None, 0
-        for path in self._folder.glob("graph*"):
-            path.unlink()
+        for name in self._folder.names():
+            if name.startswith("graph"):
+                self._folder.remove(name)
         self._stop.clear()
 
     def close(self, finish: bool = True) -> None:

@@ -11,6 +11,7 @@ import pytest
 import hybrid
 from hybrid import Document, Index, damage
 from hybrid.errors import CommitsLost, IndexCorrupt
+from hybrid.folder import Folder
 from tests.durability.damage import DAMAGES, Range, kind
 
 
@@ -104,7 +105,7 @@ def test_nothing_can_be_read_of_what_is_no_database(path: Path) -> None:
 
 def test_lost_commits_are_refused_until_they_are_given_up(path: Path) -> None:
     head = path / "g1" / "head"
-    later = hybrid.head.Head(path / "g1", head.read_text().split()[1])
+    later = hybrid.head.Head(Folder.open(path / "g1"), head.read_text().split()[1])
     later.write(9)
     for read_only in (False, True):
         with pytest.raises(CommitsLost, match="commits 3 to 9 are lost"):

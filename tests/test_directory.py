@@ -12,22 +12,24 @@ from filelock import FileLock
 from hybrid import manifest
 from hybrid.directory import Directory, Place
 from hybrid.errors import FormatTooNew, IndexCorrupt, IndexExists, IndexLocked, IndexNotFound
+from hybrid.folder import Folder
 
 
-def fill(folder: Path) -> str:
-    (folder / "data").write_text("x")
+def fill(folder: Folder) -> str:
+    with folder.writing("data") as file:
+        file.write(b"x")
     return "uuid-of-x"
 
 
 def test_create_makes_a_generation_and_leaves_no_draft(tmp_path: Path) -> None:
     directory = Directory.create(tmp_path / "idx", fill)
-    assert directory.current() == Place(tmp_path / "idx" / "g1", "uuid-of-x")
-    assert (directory.current().folder / "data").read_text() == "x"
+    assert directory.current() == Place("g1", "uuid-of-x")
+    assert (tmp_path / "idx" / "g1" / "data").read_text() == "x"
     assert [path.name for path in tmp_path.iterdir()] == ["idx"]
 
 
 def test_a_failing_create_leaves_nothing(tmp_path: Path) -> None:
-    def fail(folder: Path) -> str:
+    def fail(folder: Folder) -> str:
         fill(folder)
         raise RuntimeError("no")
 
@@ -51,8 +53,7 @@ def test_create_refuses_what_is_there(tmp_path: Path) -> None:
 
 def test_one_writer_at_a_time(tmp_path: Path) -> None:
     first = Directory.create(tmp_path / "idx", fill)
-    second = Directory(tmp_path / "idx")
-    first.claim()
+    second = Directory.open(tmp_path / "idx")
     with pytest.raises(IndexLocked, match="another writer"):
         second.claim()
     first.release()
@@ -62,10 +63,11 @@ def test_one_writer_at_a_time(tmp_path: Path) -> None:
 
 def test_the_lock_belongs_to_no_thread(tmp_path: Path) -> None:
     first = Directory.create(tmp_path / "idx", fill)
+    first.release()
     with ThreadPoolExecutor(1) as pool:
         pool.submit(first.claim).result()
         first.release()
-        pool.submit(Directory(tmp_path / "idx").claim).result()
+        pool.submit(Directory.open(tmp_path / "idx").claim).result()
 
 
 def test_switching_is_one_rename_and_sweeping_drops_the_rest(tmp_path: Path) -> None:
@@ -74,10 +76,10 @@ def test_switching_is_one_rename_and_sweeping_drops_the_rest(tmp_path: Path) -> 
     draft = directory.draft()
     fill(draft)
     assert directory.stamp() == stamp
-    assert directory.current().folder.name == "g1"
+    assert directory.current().name == "g1"
     assert directory.switch(draft, "uuid-of-y") == directory.current()
     assert directory.stamp() != stamp
-    assert directory.current() == Place(directory.path / "g2", "uuid-of-y")
+    assert directory.current() == Place("g2", "uuid-of-y")
     directory.sweep()
     assert sorted(path.name for path in directory.path.glob("g*")) == ["g2"]
 
@@ -104,16 +106,16 @@ def test_a_pointer_that_cannot_be_followed(tmp_path: Path, pointer: Any, error: 
     if isinstance(pointer, str):
         path.write_text(pointer)
     elif pointer is not None:
-        manifest.write(path, pointer)
+        manifest.write(Folder.open(path.parent), path.name, pointer)
     with pytest.raises(error, match="idx"):
-        Directory(tmp_path / "idx").current()
+        Directory.open(tmp_path / "idx").current()
 
 
 def test_what_is_no_index_is_not_touched(tmp_path: Path) -> None:
     with pytest.raises(IndexNotFound):
-        Directory(tmp_path).claim()
+        Directory.open(tmp_path).claim()
     with pytest.raises(IndexNotFound):
-        Directory(tmp_path / "nowhere").claim()
+        Directory.open(tmp_path / "nowhere").claim()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -136,7 +138,8 @@ def test_a_pointer_to_anything_but_a_generation_is_refused_before_the_generation
 ) -> None:
     directory = Directory.create(tmp_path / "idx", fill)
     (tmp_path / "idx" / name).mkdir(exist_ok=True)
-    manifest.write(tmp_path / "idx" / "current", {"format": 1, "generation": name, "uuid": "uuid-of-x"})
+    pointer = {"format": 1, "generation": name, "uuid": "uuid-of-x"}
+    manifest.write(Folder.open(tmp_path / "idx"), "current", pointer)
     with pytest.raises(IndexCorrupt, match="missing"):
         directory.sweep()
     assert (tmp_path / "idx" / "g1" / "data").exists()

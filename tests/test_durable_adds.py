@@ -20,6 +20,7 @@ import pytest
 from hybrid import Document, Index, failpoints, following, rowlog
 from hybrid.errors import IndexCorrupt, InputError, StorageError
 from hybrid.failpoints import FailPoint
+from hybrid.folder import Folder
 from hybrid.ledger import Ledger
 from hybrid.types import Wait
 from tests.durability import child
@@ -344,7 +345,7 @@ def test_rows_that_only_the_ledger_has(index: Index, path: Path, tmp_path: Path,
 
 
 def pending(path: Path) -> int:
-    ledger = Ledger(path / "g1", read_only=True)
+    ledger = Ledger(Folder.open(path / "g1"), read_only=True)
     try:
         return int(ledger.query("SELECT count(*) FROM pending")[0][0])
     finally:

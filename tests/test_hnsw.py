@@ -17,6 +17,7 @@ import pytest
 from hybrid import Document, Index, errors, graph, hnsw, manifest, vector
 from hybrid.arrays import Rows
 from hybrid.errors import MissingExtra, SettingsError
+from hybrid.folder import Folder
 from hybrid.graph import MANIFEST, Graph
 from hybrid.hnsw import check_precision
 from hybrid.settings import PRECISIONS, AnalyzerRef, Precision, Settings
@@ -127,9 +128,9 @@ class TestGraph:
         vectors = clustered(1200)
         first = Graph("cosine", DIM, precision)
         first.insert(vectors[:900], lambda: False)
-        first.save(tmp_path, "u")
+        first.save(Folder.open(tmp_path), "u")
         again = Graph("cosine", DIM, precision)
-        assert again.load(tmp_path, "u", 900) is None
+        assert again.load(Folder.open(tmp_path), "u", 900) is None
         assert again.rows == 900
         for query in clustered(5, seed=1):
             one, two = first.search(query, 20, 64), again.search(query, 20, 64)
@@ -156,7 +157,7 @@ class TestGraph:
             made.insert(np.random.default_rng(0).normal(size=(1100, 384)).astype(np.float32), lambda: False)
             folder = tmp_path / precision
             folder.mkdir()
-            made.save(folder, "u")
+            made.save(Folder.open(folder), "u")
             sizes.append((folder / "graph-1100.hnsw").stat().st_size)
         assert sizes[1] < 0.6 * sizes[0]
         assert sizes[2] < 0.35 * sizes[0]
@@ -165,23 +166,25 @@ class TestGraph:
     def test_one_of_another_precision_is_not_taken(self, tmp_path: Path, precision: Precision) -> None:
         saved = sealed(clustered(300), "cosine", precision).graph
         assert saved is not None
-        saved.save(tmp_path, "u")
+        saved.save(Folder.open(tmp_path), "u")
         other: Precision = "int8" if precision == "float32" else "float32"
-        assert "belongs to another index" in str(Graph("cosine", DIM, other).load(tmp_path, "u", 300))
+        assert "belongs to another index" in str(
+            Graph("cosine", DIM, other).load(Folder.open(tmp_path), "u", 300)
+        )
 
     def test_a_manifest_of_before_is_understood(self, tmp_path: Path) -> None:
         saved = sealed(clustered(300), "cosine", "float32").graph
         assert saved is not None
-        saved.save(tmp_path, "u")
-        value = manifest.read(tmp_path / MANIFEST)
+        saved.save(Folder.open(tmp_path), "u")
+        value = manifest.read(Folder.open(tmp_path), MANIFEST)
         del value["precision"]
         (value["crc32"],) = value["crc32"]  # one piece was enough for this file; it used to be for all
-        manifest.write(tmp_path / MANIFEST, value)
+        manifest.write(Folder.open(tmp_path), MANIFEST, value)
         again = Graph("cosine", DIM)
-        assert again.load(tmp_path, "u", 300) is None
+        assert again.load(Folder.open(tmp_path), "u", 300) is None
         assert again.rows == 300
-        manifest.write(tmp_path / MANIFEST, value | {"crc32": value["crc32"] ^ 1})
-        assert "damaged" in str(Graph("cosine", DIM).load(tmp_path, "u", 300))
+        manifest.write(Folder.open(tmp_path), MANIFEST, value | {"crc32": value["crc32"] ^ 1})
+        assert "damaged" in str(Graph("cosine", DIM).load(Folder.open(tmp_path), "u", 300))
 
     @pytest.mark.parametrize("place", [0, 1000, 5000, -1])
     def test_each_piece_of_a_file_is_checked(
@@ -191,14 +194,14 @@ class TestGraph:
         monkeypatch.setattr(graph, "_BLOCK", 100)
         saved = sealed(clustered(300), "cosine", "int8").graph
         assert saved is not None
-        saved.save(tmp_path, "u")
-        assert len(manifest.read(tmp_path / MANIFEST)["crc32"]) > 10
-        assert Graph("cosine", DIM, "int8").load(tmp_path, "u", 300) is None
+        saved.save(Folder.open(tmp_path), "u")
+        assert len(manifest.read(Folder.open(tmp_path), MANIFEST)["crc32"]) > 10
+        assert Graph("cosine", DIM, "int8").load(Folder.open(tmp_path), "u", 300) is None
         file = tmp_path / "graph-300.hnsw"
         data = bytearray(file.read_bytes())
         data[place] ^= 1
         file.write_bytes(data)
-        assert "damaged" in str(Graph("cosine", DIM, "int8").load(tmp_path, "u", 300))
+        assert "damaged" in str(Graph("cosine", DIM, "int8").load(Folder.open(tmp_path), "u", 300))
 
     def test_one_that_the_library_cannot_read_is_built_again(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -206,14 +209,16 @@ class TestGraph:
         vectors = clustered(300)
         saved = sealed(vectors, "cosine", "int8").graph
         assert saved is not None
-        saved.save(tmp_path, "u")
+        saved.save(Folder.open(tmp_path), "u")
 
         def unknown(self: Any, path: Path, rows: int) -> None:
             raise RuntimeError("Index type 0x12345678 not recognized")
 
         monkeypatch.setattr(hnsw.Rounded, "load", unknown)
         again = Graph("cosine", DIM, "int8")
-        assert "graph-300.hnsw: Index type 0x12345678 not recognized" in str(again.load(tmp_path, "u", 300))
+        assert "graph-300.hnsw: Index type 0x12345678 not recognized" in str(
+            again.load(Folder.open(tmp_path), "u", 300)
+        )
         again.insert(vectors, lambda: False)
         assert recall(VectorView(of(vectors), "cosine", again), vectors[::50], 10) >= 0.99
 
@@ -275,8 +280,10 @@ class TestGraph:
     def test_a_full_disk_is_the_machines_error(self, tmp_path: Path) -> None:
         made = sealed(clustered(300), "cosine", "int8").graph
         assert made is not None
+        folder = Folder.open(tmp_path)
+        tmp_path.rmdir()
         with pytest.raises(OSError, match="could not open"):
-            made.save(tmp_path / "missing", "u")
+            made.save(folder, "u")
 
 
 class TestSettings:
@@ -343,13 +350,13 @@ class TestWithoutTheExtra:
     ) -> None:
         monkeypatch.setattr(vector, "SEAL_AT", 200)
         some = of(clustered(900))
-        leg = VectorLeg(tmp_path, "u", "cosine", "int8")
+        leg = VectorLeg(Folder.open(tmp_path), "u", "cosine", "int8")
         leg.view(some[:600])
         leg.close()
         file = tmp_path / "graph-600.hnsw"
         before = file.read_bytes()
         without()
-        leg = VectorLeg(tmp_path, "u", "cosine", "int8")
+        leg = VectorLeg(Folder.open(tmp_path), "u", "cosine", "int8")
         with caplog.at_level(logging.WARNING):
             views = [leg.view(some[:700]), leg.view(some)]
         leg.settle()
@@ -368,7 +375,7 @@ def test_a_damaged_one_is_built_again(
 ) -> None:
     monkeypatch.setattr(vector, "SEAL_AT", 200)
     some = of(clustered(600))
-    leg = VectorLeg(tmp_path, "u", "cosine", "int8")
+    leg = VectorLeg(Folder.open(tmp_path), "u", "cosine", "int8")
     leg.view(some)
     leg.close()
     file = tmp_path / "graph-600.hnsw"
@@ -380,7 +387,7 @@ def test_a_damaged_one_is_built_again(
     seen: list[Any] = []
     load = hnsw.Rounded.load
     monkeypatch.setattr(hnsw.Rounded, "load", lambda *a: seen.append(a) or load(*a))  # type: ignore[func-returns-value]
-    leg = VectorLeg(tmp_path, "u", "cosine", "int8")
+    leg = VectorLeg(Folder.open(tmp_path), "u", "cosine", "int8")
     assert list(leg.disagreements(some)) != []
     view = leg.view(some)
     leg.settle()

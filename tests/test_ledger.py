@@ -12,6 +12,7 @@ import pytest
 
 from hybrid.arrays import Rows
 from hybrid.errors import IndexCorrupt, StorageError
+from hybrid.folder import Folder
 from hybrid.ledger import Ledger
 from hybrid.lifetimes import NEVER, Lifetimes, marks
 from hybrid.settings import AnalyzerRef, Profile, Profiles, Settings
@@ -28,17 +29,17 @@ def rows(*owners: int, dim: int = 3, seed: int = 0) -> Rows:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    Ledger.create(tmp_path, SETTINGS, Profiles.first(Profile()))
+    Ledger.create(Folder.open(tmp_path), SETTINGS, Profiles.first(Profile()))
     return tmp_path
 
 
 def test_a_commit_is_there_after_reopening(folder: Path) -> None:
-    ledger = Ledger(folder)
+    ledger = Ledger(Folder.open(folder))
     given = rows(0, 1, 1)
     commit = ledger.commit([Document("a", "eins", "T", {"n": 2**70}), Document("b", "zwei\0\n")], given)
     ledger.close()
 
-    again = Ledger(folder)
+    again = Ledger(Folder.open(folder))
     assert (commit.seq, commit.first) == (1, 0)
     assert again.seq == 1
     assert again.settings == SETTINGS
@@ -51,7 +52,7 @@ def test_a_commit_is_there_after_reopening(folder: Path) -> None:
 
 
 def test_a_replaced_document_gets_a_new_ordinal_and_the_old_one_dies(folder: Path) -> None:
-    ledger = Ledger(folder)
+    ledger = Ledger(Folder.open(folder))
     ledger.commit([Document("a", "old"), Document("b", "stays")])
     commit = ledger.commit([Document("a", "new")])
     assert commit.deaths.tolist() == [0]
@@ -62,7 +63,7 @@ def test_a_replaced_document_gets_a_new_ordinal_and_the_old_one_dies(folder: Pat
 
 
 def test_a_reader_sees_what_another_connection_commits(folder: Path) -> None:
-    writer, reader = Ledger(folder), Ledger(folder, read_only=True)
+    writer, reader = Ledger(Folder.open(folder)), Ledger(Folder.open(folder), read_only=True)
     assert not reader.refresh()
     writer.commit([Document("a", "x"), Document("b", "y")], rows(0, 1))
     writer.commit([], deleted=["a"])
@@ -76,7 +77,7 @@ def test_a_reader_sees_what_another_connection_commits(folder: Path) -> None:
 
 
 def test_rows_past_the_committed_count_never_happened(folder: Path) -> None:
-    ledger = Ledger(folder)
+    ledger = Ledger(Folder.open(folder))
     ledger.commit([Document("a", "x")], rows(0, seed=1))
     with pytest.raises(AttributeError):
         ledger.commit([Document("b", object())], rows(0, seed=2))  # type: ignore[arg-type]
@@ -90,7 +91,7 @@ def test_rows_past_the_committed_count_never_happened(folder: Path) -> None:
 
 
 def test_a_view_of_the_rows_outlives_later_commits(folder: Path) -> None:
-    ledger = Ledger(folder)
+    ledger = Ledger(Folder.open(folder))
     ledger.commit([Document("a", "x")], rows(0, seed=1))
     view = ledger.rows
     before = view.vectors.copy()
@@ -103,7 +104,7 @@ def test_a_view_of_the_rows_outlives_later_commits(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["text.f32", "text.ord", "text.span"])
 def test_a_flipped_byte_in_the_vectors_is_found(folder: Path, name: str) -> None:
-    ledger = Ledger(folder)
+    ledger = Ledger(Folder.open(folder))
     ledger.commit([Document("a", "x"), Document("b", "y")], rows(0, 1))
     ledger.close()
     data = bytearray((folder / name).read_bytes())
@@ -111,7 +112,7 @@ def test_a_flipped_byte_in_the_vectors_is_found(folder: Path, name: str) -> None
     (folder / name).write_bytes(data)
     for read_only in (False, True):
         with pytest.raises(IndexCorrupt, match="vectors from row 0 on are damaged"):
-            Ledger(folder, read_only=read_only)
+            Ledger(Folder.open(folder), read_only=read_only)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,7 @@ def test_a_flipped_byte_in_the_vectors_is_found(folder: Path, name: str) -> None
     ],
 )
 def test_a_changed_table_is_refused(folder: Path, change: str, says: str) -> None:
-    ledger = Ledger(folder)
+    ledger = Ledger(Folder.open(folder))
     ledger.commit([Document("a", "x"), Document("b", "y")], rows(0, 1))
     ledger.commit([Document("a", "z")])
     ledger.close()
@@ -140,11 +141,11 @@ def test_a_changed_table_is_refused(folder: Path, change: str, says: str) -> Non
         connection.execute(change)
     connection.close()
     with pytest.raises(IndexCorrupt, match=says):
-        Ledger(folder)
+        Ledger(Folder.open(folder))
 
 
 def test_an_index_of_ids_that_lies_is_found(folder: Path) -> None:
-    ledger = Ledger(folder)
+    ledger = Ledger(Folder.open(folder))
     ledger.commit([Document("name-of-one", "x")])
     ledger.close()
     data = (folder / "ledger.db").read_bytes()
@@ -154,13 +155,13 @@ def test_an_index_of_ids_that_lies_is_found(folder: Path) -> None:
     for place in places:
         (folder / "ledger.db").write_bytes(data[:place] + b"N" + data[place + 1 :])
         with pytest.raises(IndexCorrupt):
-            Ledger(folder)
+            Ledger(Folder.open(folder))
         refused += 1
     assert refused == 2
 
 
 def test_commits_that_sqlite_forgot_are_missed(folder: Path) -> None:
-    ledger = Ledger(folder)
+    ledger = Ledger(Folder.open(folder))
     ledger.commit([Document("a", "x")])
     ledger.commit([Document("b", "y")])
     keep = shutil.copytree(folder, folder.with_name("crashed"))  # the log is not folded in yet
@@ -170,19 +171,19 @@ def test_commits_that_sqlite_forgot_are_missed(folder: Path) -> None:
     data[-100] ^= 1  # in its last frame
     log.write_bytes(data)
     with pytest.raises(IndexCorrupt, match="commits 2 to 2 are lost"):
-        Ledger(keep)
+        Ledger(Folder.open(keep))
     (keep / "head").unlink()
-    Ledger(keep).close()  # nothing says so now: what is there is there
+    Ledger(Folder.open(keep)).close()  # nothing says so now: what is there is there
 
 
 def test_a_changed_body_is_refused(folder: Path) -> None:
-    ledger = Ledger(folder)
+    ledger = Ledger(Folder.open(folder))
     ledger.commit([Document("a", "x")])
     ledger.close()
     with sqlite3.connect(folder / "ledger.db") as connection:
         connection.execute("UPDATE bodies SET text = 'y'")
     connection.close()
-    ledger = Ledger(folder)
+    ledger = Ledger(Folder.open(folder))
     with pytest.raises(IndexCorrupt, match="document 'a'"):
         ledger.documents([0])
     assert any("document 'a'" in line for line in ledger.check())
@@ -190,25 +191,25 @@ def test_a_changed_body_is_refused(folder: Path) -> None:
 
 
 def test_missing_or_short_files_are_typed_errors(folder: Path) -> None:
-    ledger = Ledger(folder)
+    ledger = Ledger(Folder.open(folder))
     ledger.commit([Document("a", "x")], rows(0))
     ledger.close()
     (folder / "text.f32").write_bytes(b"short")
     with pytest.raises(IndexCorrupt, match="shorter"):
-        Ledger(folder)
+        Ledger(Folder.open(folder))
     (folder / "text.f32").unlink()
     with pytest.raises(IndexCorrupt, match="missing"):
-        Ledger(folder)
+        Ledger(Folder.open(folder))
     (folder / "ledger.db").write_bytes(b"this is no database, whatever its name says" * 100)
     with pytest.raises(IndexCorrupt, match="not a database"):
-        Ledger(folder)
+        Ledger(Folder.open(folder))
     (folder / "ledger.db").unlink()
     with pytest.raises(IndexCorrupt, match="missing"):
-        Ledger(folder)
+        Ledger(Folder.open(folder))
 
 
 def test_a_reader_cannot_commit(folder: Path) -> None:
-    reader = Ledger(folder, read_only=True)
+    reader = Ledger(Folder.open(folder), read_only=True)
     with pytest.raises(StorageError, match="opened for reading"):
         reader.commit([Document("a", "x")])
     reader.close()
@@ -232,7 +233,7 @@ def test_lifetimes_grow_without_changing_what_was_seen() -> None:
 
 
 def test_a_document_is_found_as_of_any_sequence_number(folder: Path) -> None:
-    ledger = Ledger(folder)
+    ledger = Ledger(Folder.open(folder))
     ledger.commit([Document("a", "1"), Document("b", "1")])
     ledger.commit([Document("a", "2")], deleted=["b"])
     assert [ledger.find(id, 2, 1) for id in "abc"] == [0, 1, None]

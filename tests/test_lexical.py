@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import stat
 import time
 from pathlib import Path
 
@@ -14,7 +13,9 @@ from hypothesis import strategies as st
 
 from hybrid import bm25
 from hybrid.bm25 import Terms
+from hybrid.folder import Folder
 from hybrid.lexical import LexicalLeg
+from hybrid.lexical_reader import LexicalReader
 from hybrid.memory import LENGTHS, LuceneBM25
 
 WORDS = [f"w{i}" for i in range(12)]
@@ -31,7 +32,7 @@ def texts(documents: list[list[str]]) -> list[Terms]:
 
 @pytest.fixture
 def leg(tmp_path: Path) -> LexicalLeg:
-    return LexicalLeg(tmp_path, "uuid")
+    return LexicalLeg(Folder.open(tmp_path), "uuid")
 
 
 def test_scores_are_the_textbooks(leg: LexicalLeg) -> None:
@@ -90,14 +91,14 @@ def test_a_view_stays_what_it_was(leg: LexicalLeg) -> None:
 
 
 def test_it_says_how_much_it_reflects_also_when_the_newest_are_dead(tmp_path: Path) -> None:
-    leg = LexicalLeg(tmp_path, "uuid")
+    leg = LexicalLeg(Folder.open(tmp_path), "uuid")
     leg.adopt()
     assert leg.view().reflects == 0
     leg.apply(0, texts([["a"], ["b"], ["c"]]), [])
     leg.apply(3, [], [1, 2])
     assert leg.view().reflects == 3
     leg.close()
-    leg = LexicalLeg(tmp_path, "uuid")
+    leg = LexicalLeg(Folder.open(tmp_path), "uuid")
     assert leg.view().reflects == 3
     leg.apply(3, texts([["d"]]), [2])
     assert leg.view().ordinals().tolist() == [0, 3]
@@ -123,7 +124,7 @@ def test_a_filter_costs_no_recall(
 ) -> None:
     """Whether those who may pass are looked up one by one or not."""
     documents = corpus(seed, 60, 30)
-    leg = LexicalLeg(tmp_path_factory.mktemp("leg"), "uuid")
+    leg = LexicalLeg(Folder.open(tmp_path_factory.mktemp("leg")), "uuid")
     leg.apply(0, texts(documents), [])
     allowed = np.random.default_rng(seed).random(60) < share
     scores = LuceneBM25(documents).get_scores(query)
@@ -139,36 +140,37 @@ def test_a_filter_costs_no_recall(
 
 
 def test_what_a_crash_in_the_middle_of_a_commit_left_is_not_in_the_way(tmp_path: Path) -> None:
-    leg = LexicalLeg(tmp_path, "uuid")
+    leg = LexicalLeg(Folder.open(tmp_path), "uuid")
     leg.adopt()
     leg.apply(0, texts([["a"], ["b"]]), [])
-    before = {path.name: path.read_bytes() for path in leg_folder(tmp_path).iterdir()}
+    before = {path.name for path in leg_folder(tmp_path).iterdir()}
+    manifest = (tmp_path / "lexical.json").read_bytes()
     leg.apply(2, [], [0])
     leg.close()
     folder = leg_folder(tmp_path)
-    assert [path.suffix for path in folder.iterdir() if path.name not in before] == [".del"]
-    for name in ("meta.json", ".managed.json"):  # as if it had died before it wrote these
-        (folder / name).write_bytes(before[name])
-    leg = LexicalLeg(tmp_path, "uuid")
+    (late,) = (path for path in folder.iterdir() if path.name not in before)
+    assert late.suffix == ".del"
+    late.write_bytes(b"of the dead writer")
+    (tmp_path / "lexical.json").write_bytes(manifest)  # as if it had died before it wrote this
+    leg = LexicalLeg(Folder.open(tmp_path), "uuid")
     leg.apply(2, [], [0])
     assert leg.view().ordinals().tolist() == [1]
     leg.close()
 
 
 def test_merges_after_the_last_commit_are_listed_too(tmp_path: Path) -> None:
-    leg = LexicalLeg(tmp_path, "uuid")
+    leg = LexicalLeg(Folder.open(tmp_path), "uuid")
     leg.adopt()
     for i in range(12):
         leg.apply(i, texts([["a"]]), [])
     end = time.monotonic() + 20
     while leg.view().searcher.num_segments > 8 and time.monotonic() < end:
         time.sleep(0.05)
-    reader = LexicalLeg(tmp_path, "uuid", read_only=True)
-    while not reader.view().listed and time.monotonic() < end:
+    reader = LexicalReader(Folder.open(tmp_path), "uuid")
+    while reader.view().searcher.num_segments > 8 and time.monotonic() < end:
         time.sleep(0.05)
-    assert reader.view().listed
-    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in leg_folder(tmp_path).glob("*.json")}
-    assert modes["meta.json"] == stat.S_IMODE(leg_folder(tmp_path).stat().st_mode) & 0o666
+    assert reader.view().searcher.num_segments <= 8
+    assert reader.view().ordinals().tolist() == list(range(12))
     leg.close()
 
 
@@ -178,7 +180,7 @@ def leg_folder(folder: Path) -> Path:
 
 def test_what_is_interrupted_on_its_way_in_takes_nothing_from_who_writes_later(tmp_path: Path) -> None:
     """Its traceback keeps it until the garbage collector comes."""
-    leg = LexicalLeg(tmp_path, "uuid")
+    leg = LexicalLeg(Folder.open(tmp_path), "uuid")
     with leg._writing():
         pass
     interrupted = leg._writing()

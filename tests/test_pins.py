@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from hybrid.folder import Folder
 from hybrid.pins import Pins
 
 
@@ -25,12 +26,12 @@ def _target(descriptor: str) -> str:
 
 
 def test_files_are_open_while_in_use(tmp_path: Path) -> None:
-    one, two, missing = (tmp_path / name for name in ("one", "two", "missing"))
+    one, two, folder = tmp_path / "one", tmp_path / "two", Folder.open(tmp_path)
     for path in (one, two):
         path.write_bytes(b"x")
     pins, first, second = Pins(), User(), User()
-    pins.hold(first, [one, two, missing])
-    pins.hold(second, [two])
+    pins.hold(first, folder, ["one", "two", "missing"])
+    pins.hold(second, folder, ["two"])
     assert opened(one, two) == [True, True]
     one.unlink()
     two.unlink()
@@ -47,12 +48,12 @@ def test_all_are_closed_at_the_end(tmp_path: Path) -> None:
     path = tmp_path / "one"
     path.write_bytes(b"x")
     pins, user = Pins(), User()
-    pins.hold(user, [path])
+    pins.hold(user, Folder.open(tmp_path), ["one"])
     pins.close()
     assert opened(path) == [False]
     del user
     pins.release()
-    pins.hold(other := User(), [path])
+    pins.hold(other := User(), Folder.open(tmp_path), ["one"])
     assert opened(path) == [True]
     del other
     pins.close()

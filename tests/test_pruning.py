@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from hybrid import bm25, pruning
 from hybrid.bm25 import LexicalView, Terms
+from hybrid.folder import Folder
 from hybrid.lexical import LexicalLeg
 from hybrid.pruning import Plan, Term
 from hybrid.types import Candidates, Mask
@@ -36,7 +37,7 @@ def view(folder: Path, seed: int, copies: int = 1) -> LexicalView:
     """Three segments, some of whose documents have died; every document ``copies`` times."""
     random = np.random.default_rng(seed)
     documents = [one for _ in range(N // copies) for one in [document(random)] * copies]
-    leg = LexicalLeg(folder, "uuid")
+    leg = LexicalLeg(Folder.open(folder), "uuid")
     for start in range(0, len(documents), 250):
         leg.apply(
             start, documents[start : start + 250], random.choice(start + 1, start // 20, False).tolist()
@@ -145,7 +146,7 @@ def extreme(tmp_path: Path) -> LexicalView:
     rare = [Terms([], ["rare"] * 3), *[Terms([], ["rare", *["filling"] * 100])] * 29]
     common = [Terms([], ["common", *["filling"] * 25])] * 100
     others = [Terms([], ["filling"] * 25)] * 150
-    leg = LexicalLeg(tmp_path, "uuid")
+    leg = LexicalLeg(Folder.open(tmp_path), "uuid")
     leg.apply(0, [*rare, *common, *others, Terms([], ["common"] * 60)], [])
     found = leg.view()
     leg.close()

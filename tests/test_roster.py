@@ -14,6 +14,7 @@ import pytest
 
 from hybrid import Document, Index, archive, database, roster
 from hybrid.errors import IndexCorrupt
+from hybrid.folder import Folder
 from hybrid.lifetimes import NEVER
 
 
@@ -23,7 +24,7 @@ def connection(
 ) -> Iterator[sqlite3.Connection]:
     """A ledger of 100 documents, some dead, some of those alive again under a later ordinal."""
     monkeypatch.setattr(roster, "_PART", 7)
-    made = database.create(tmp_path_factory.mktemp("roster") / "ledger.db")
+    made = database.create(Folder.open(tmp_path_factory.mktemp("roster")))
     shuffled = random.Random(3)
     for ordinal in range(100):
         id, dead = shuffled.choice(["文档", "doc,", "a\\b", 'q"q', "é "]) + str(ordinal % 70), None

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hybrid import vector
 from hybrid.arrays import Rows
+from hybrid.folder import Folder
 from hybrid.graph import Graph
 from hybrid.types import Candidates, Mask, Metric
 from hybrid.vector import VectorLeg, VectorView
@@ -276,7 +277,7 @@ class TestLeg:
         monkeypatch.setattr(vector, "SEAL_AT", 200)
 
     def leg(self, folder: Path, uuid: str = "u1", *, read_only: bool = False) -> VectorLeg:
-        return VectorLeg(folder, uuid, "cosine", read_only=read_only)
+        return VectorLeg(Folder.open(folder), uuid, "cosine", read_only=read_only)
 
     def saved(self, folder: Path) -> Rows:
         some = rows(1000, seed=2)

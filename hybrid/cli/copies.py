@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated, BinaryIO, Final
 from uuid import uuid4
@@ -20,7 +19,7 @@ import hybrid
 from hybrid.cli.output import AsJson, bar, complain, counted, out, print_json, size
 from hybrid.engine import Index
 from hybrid.errors import InputError, StorageError
-from hybrid.files import sync
+from hybrid.folder import Folder
 from hybrid.types import Document
 
 _STDOUT: Final = Path("-")
@@ -144,15 +143,14 @@ def _sink(file: Path) -> Iterator[BinaryIO]:
 def _replacing(file: Path) -> Iterator[BinaryIO]:
     if file.suffix.lower() != ".jsonl":
         raise InputError(f"{file}: name it .jsonl, so that hybrid index knows what it is")
-    draft = file.with_name(f".{file.name}.{uuid4().hex[:8]}.tmp")
-    try:
-        with draft.open("xb") as sink:
-            yield sink
-        sync(draft)
-        os.replace(draft, file)
-        sync(file.parent)
-    finally:
-        draft.unlink(missing_ok=True)
+    draft = f".{file.name}.{uuid4().hex[:8]}"
+    with closing(Folder.open(file.parent)) as folder:
+        try:
+            with folder.replacing(file.name, draft) as sink:
+                yield sink
+            folder.sync()
+        finally:
+            folder.remove(draft)
 
 
 def _report(what: str, made: Path, as_json: bool) -> None:

@@ -7,11 +7,11 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from hybrid.files import sync, sync_tree
+from hybrid.folder import Folder
 
 
 def brief(error: Exception) -> str:
@@ -26,10 +26,12 @@ def building(folder: Path) -> Iterator[Path]:
     work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     try:
         yield work
-        sync_tree(work)
+        with closing(Folder.open(work)) as made:
+            made.sync_tree()
         work.chmod(0o755)  # mkdtemp's folders are private, a bundle is not
         work.rename(folder)
-        sync(folder.parent)
+        with closing(Folder.open(folder.parent)) as parent:
+            parent.sync()
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

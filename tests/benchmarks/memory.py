@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from hybrid.arrays import Rows
+from hybrid.folder import Folder
 from hybrid.graph import EF_SEARCH, Graph
 from hybrid.settings import PRECISIONS, Precision
 from hybrid.types import Matrix
@@ -55,7 +56,7 @@ def _build(path: Path, folder: Path, precision: Precision) -> dict[str, float]:
         graph, used = Graph("cosine", vectors.shape[1], precision), time.process_time()
         graph.insert(vectors, lambda: False)
         figures["build CPU s"] = time.process_time() - used
-        graph.save(draft, precision)
+        graph.save(Folder.open(draft), precision)
 
     made = kept(folder / f"graph-{precision}", make)
     return figures | {"file MB": sum(file.stat().st_size for file in made.iterdir()) / 1e6}
@@ -75,7 +76,8 @@ def _open(path: Path, folder: Path, precision: Precision) -> dict[str, float]:
 
 def _saved(vectors: Matrix, folder: Path, precision: Precision) -> Graph:
     graph = Graph("cosine", vectors.shape[1], precision)
-    if complaint := graph.load(folder / f"graph-{precision}", precision, len(vectors)):
+    made = Folder.open(folder / f"graph-{precision}")
+    if complaint := graph.load(made, precision, len(vectors)):
         raise ValueError(complaint)
     return graph
 

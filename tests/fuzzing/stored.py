@@ -15,6 +15,7 @@ import hybrid.vector
 from hybrid import Index, manifest
 from hybrid.encoders import Bundle
 from hybrid.encoders.bundle import Manifest
+from hybrid.folder import Folder
 from tests.contracts.index import letters
 from tests.encoder_models import bundle_of_letters
 from tests.fuzzing.inputs import JSON, json_bytes, mutated, mutated_json
@@ -53,7 +54,7 @@ def _replaced(world: World, input: tuple[int, Any, bool]) -> None:
     else:
         value = _edited(usual, how)
         if sealed and isinstance(value, dict):
-            manifest.write(path, value)
+            manifest.write(Folder.open(path.parent), path.name, value)
         else:
             path.write_bytes(json_bytes(value))
     with pytest.MonkeyPatch.context() as patch:

@@ -1,0 +1,238 @@
+"""An opened folder, and everything that is done to the files in it.
+
+A path is looked up anew at each use, and by then another folder may lie there: after a change of the
+working directory, a move, a link that was switched, or ``rmtree`` and a new index. A descriptor stays with
+the folder that was opened, so whatever an index does to its files goes through one of these.
+
+Windows has no such descriptors and needs none: nobody moves a folder there while a file in it is open.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO, Final, Self
+
+READERS: Final = 4
+"""Threads that read and check what is large."""
+
+_BY_DESCRIPTOR: Final = {os.open, os.stat, os.unlink, os.rename, os.mkdir, os.link} <= os.supports_dir_fd
+_OPENED: Final = "/proc/self/fd"
+_NO_FOLDER: Final = -1
+_NO_LINKS: Final = {errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
+"""What file systems without hard links answer, or those that allow them only to a file's owner."""
+
+
+class Folder:
+    """The folder that lay at ``path`` (absolute, for messages) when it was opened.
+
+    Names are of files and folders directly in it: one that leads elsewhere is refused. Errors are OSErrors
+    whose ``filename`` begins with ``path``. Close it when no thread uses it any more.
+    """
+
+    def __init__(self, path: Path, descriptor: int = _NO_FOLDER) -> None:
+        self.path = path
+        self._descriptor = descriptor
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Self:
+        """Raises FileNotFoundError, NotADirectoryError, OSError."""
+        absolute = Path(path).absolute()
+        if _BY_DESCRIPTOR:
+            return cls(absolute, os.open(absolute, os.O_RDONLY | os.O_DIRECTORY))
+        if not absolute.is_dir():
+            code = errno.ENOTDIR if absolute.exists() else errno.ENOENT
+            raise OSError(code, os.strerror(code), str(absolute))
+        return cls(absolute)
+
+    def folder(self, name: str) -> Folder:
+        """Open a folder in this one; a link is none."""
+        if not _BY_DESCRIPTOR:
+            return Folder.open(self.path / name)
+        return Folder(self.path / name, self.descriptor(name, os.O_DIRECTORY | os.O_NOFOLLOW))
+
+    def make(self, name: str) -> Folder:
+        """Make a new folder in this one, and open it."""
+        with self._naming(name) as (at, where):
+            os.mkdir(at, **where)
+        return self.folder(name)
+
+    def close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, _NO_FOLDER
+        if descriptor != _NO_FOLDER:
+            os.close(descriptor)
+
+    def __del__(self) -> None:
+        with suppress(AttributeError, OSError):
+            self.close()
+
+    def __truediv__(self, name: str) -> Path:
+        """Where ``name`` lay when the folder was opened: for messages."""
+        return self.path / name
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    # -- looking
+
+    def names(self) -> list[str]:
+        """What lies in the folder, sorted."""
+        return sorted(os.listdir(self._descriptor if _BY_DESCRIPTOR else self.path))
+
+    def stat(self, name: str) -> os.stat_result:
+        with self._naming(name) as (at, where):
+            return os.stat(at, **where)
+
+    def has(self, name: str) -> bool:
+        try:
+            self.stat(name)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
+
+    def is_folder(self, name: str) -> bool:
+        """Whether ``name`` is a folder, not a link to one."""
+        with self._naming(name) as (at, where), suppress(FileNotFoundError, NotADirectoryError):
+            return stat.S_ISDIR(os.lstat(at, **where).st_mode)
+        return False
+
+    @property
+    def writable(self) -> bool:
+        """Whether this process may make files here."""
+        with self._naming(".") as (at, where):
+            return os.access(at, os.W_OK, **where)
+
+    @property
+    def deleted(self) -> bool:
+        """Whether the folder is no more, wherever it was moved."""
+        if _BY_DESCRIPTOR:
+            return os.fstat(self._descriptor).st_nlink == 0
+        return not self.path.exists()
+
+    # -- reading and writing
+
+    def descriptor(self, name: str, flags: int = os.O_RDONLY) -> int:
+        """Open a file; the caller closes it."""
+        with self._naming(name) as (at, where):
+            return os.open(at, flags | os.O_CLOEXEC, 0o666, **where)
+
+    def reading(self, name: str) -> BinaryIO:
+        return os.fdopen(self.descriptor(name), "rb")
+
+    def writing(self, name: str) -> BinaryIO:
+        """A file that is made, or emptied if it is there."""
+        return os.fdopen(self.descriptor(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb")
+
+    def read(self, name: str, most: int = -1) -> bytes:
+        with self.reading(name) as file:
+            return file.read(most)
+
+    @contextmanager
+    def replacing(self, name: str, draft: str = "") -> Iterator[BinaryIO]:
+        """A file to write to, a ``draft``, which takes the place of ``name`` at the end of the block, whole
+        and durable or not at all. The folder is the caller's to ``sync``."""
+        draft = draft or f"{name}.tmp"
+        with self.writing(draft) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        self.rename(draft, name)
+
+    def sync(self, name: str = ".") -> None:
+        """fsync a file, or the folder: the names in it."""
+        descriptor = self.descriptor(name)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def sync_tree(self) -> None:
+        """fsync the folder and everything below it."""
+        for name in self.names():
+            if self.is_folder(name):
+                with self.opened(name) as inner:
+                    inner.sync_tree()
+            else:
+                self.sync(name)
+        self.sync()
+
+    @contextmanager
+    def opened(self, name: str) -> Iterator[Folder]:
+        """``folder``, closed at the end of the block."""
+        inner = self.folder(name)
+        try:
+            yield inner
+        finally:
+            inner.close()
+
+    # -- names
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        with self._naming(name) as (at, where), suppress(FileNotFoundError):
+            os.unlink(at, **where)
+
+    def remove_tree(self, name: str) -> None:
+        """Remove a folder and what is below it, as far as that can be done."""
+        with self._naming(name) as (at, where):
+            shutil.rmtree(at, ignore_errors=True, **where)
+
+    def rename(self, old: str, new: str) -> None:
+        """Put ``old`` in place of ``new``."""
+        with self._naming(old) as (source, _), self._naming(new) as (target, _):
+            os.replace(source, target, **self._both(self))
+
+    def link(self, name: str, to: Folder) -> None:
+        """Give a file a second name in another folder; where the file system has no such links, a copy."""
+        with self._naming(name) as (source, _), to._naming(name) as (target, _):
+            try:
+                os.link(source, target, **self._both(to))
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                self.copy(name, to)
+                to.sync(name)
+
+    def copy(self, name: str, to: Folder) -> None:
+        with self.reading(name) as source, to.writing(name) as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+
+    # -- for libraries that take a path
+
+    def native(self, name: str) -> str:
+        """A path by which a library opens ``name``. Where the system shows opened folders as paths (Linux)
+        it leads to this folder wherever that is. Elsewhere it is where the folder was: write only names
+        there that no other folder has, and ``rename`` them afterwards."""
+        if os.path.isdir(f"{_OPENED}/{self._descriptor}"):
+            return f"{_OPENED}/{self._descriptor}/{name}"
+        return str(self.path / name)
+
+    def now(self) -> Path:
+        """Where the folder is now, as far as the system says; it may have moved on at once."""
+        with suppress(OSError):
+            found = os.readlink(f"{_OPENED}/{self._descriptor}")
+            if os.path.isabs(found) and not self.deleted:
+                return Path(found)
+        return self.path
+
+    # -- parts
+
+    @contextmanager
+    def _naming(self, name: str) -> Iterator[tuple[Any, dict[str, Any]]]:
+        """What to pass for ``name`` to a function of ``os``; its errors then name the whole path."""
+        if os.path.basename(name) != name or name == os.pardir:
+            raise OSError(errno.EINVAL, "not the name of a file in this folder", str(self.path / name))
+        try:
+            yield (name, {"dir_fd": self._descriptor}) if _BY_DESCRIPTOR else (self.path / name, {})
+        except OSError as error:
+            if error.filename is not None and not os.path.isabs(error.filename):
+                error.filename = str(self.path / name)
+            raise
+
+    def _both(self, to: Folder) -> dict[str, Any]:
+        return {"src_dir_fd": self._descriptor, "dst_dir_fd": to._descriptor} if _BY_DESCRIPTOR else {}
