@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from hybrid.memory import MemoryIndex
     from hybrid.types import Candidates, Document, Hit, Passage, Qrels, Results, Run
 
+import_module(f"{__name__}.threads")  # now, so that a program's own exit handlers run before those in there
+
 __version__ = "0.1.0"
 
 __all__ = [

@@ -19,6 +19,7 @@ from hybrid.generation import Snapshot
 from hybrid.graph import Found, Graph
 from hybrid.query import Lanes, answers
 from hybrid.request import Request
+from hybrid.threads import submit
 from hybrid.types import Candidates, Results, Scores
 
 CHUNK: Final = 32  # some 20 ms of the graph's time, for which nothing can be inserted
@@ -84,7 +85,7 @@ class Ahead:
     def _looked(self, place: int) -> _Known:
         for chunk in (place, place + 1):
             if chunk < len(self._chunks) and chunk not in self._asked:
-                self._asked[chunk] = self._thread.submit(self._look, self._chunks[chunk])
+                self._asked[chunk] = submit(self._thread, self._look, self._chunks[chunk])
         self._asked.pop(place - 1, None)
         return self._asked[place].result()
 

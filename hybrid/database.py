@@ -116,11 +116,9 @@ def leave(connection: sqlite3.Connection) -> None:
     """Close a writer's connection, while a ``Reader`` of the same database is still open: the last one to
     leave would remove the log by its path, and another index may lie there by now. So the log stays,
     emptied into the database as far as no other process reads from it."""
-    try:
+    with closing(connection), suppress(sqlite3.Error):
         connection.execute("PRAGMA busy_timeout=0")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    finally:
-        connection.close()
 
 
 def transact(connection: sqlite3.Connection, action: Action, begin: str = "BEGIN") -> None:

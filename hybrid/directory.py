@@ -22,14 +22,15 @@ import glob
 import os
 import re
 import shutil
+import weakref
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 from uuid import uuid4
 
-from filelock import FileLock, Timeout
+from filelock import lock_descriptor, unlock_descriptor
 
 from hybrid import manifest
 from hybrid.errors import (
@@ -67,7 +68,7 @@ class Directory:
 
     def __init__(self, folder: Folder) -> None:
         self.folder = folder
-        self._lock = FileLock(folder.native(_LOCK), mode=0o666, thread_local=False)
+        self._claim: int | None = None
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
@@ -134,26 +135,37 @@ class Directory:
         if not new and not self.folder.has(_POINTER) and not self.complete():
             raise _nothing(self.path)  # before a lock file is left in a stranger's folder
         try:
-            self._lock.acquire(timeout=0)
-        except Timeout as cause:
-            raise IndexLocked(
-                f"{self.path}: another writer has this index; close it, or open with read_only=True"
-            ) from cause
+            self._claim = _locked(self.folder)
         except OSError as cause:
             raise StorageError(
                 f"{self.path}: cannot be written: {cause.strerror}; open with read_only=True"
             ) from cause
-        if not os.path.samestat(os.stat(self._lock.lock_file), self.folder.stat(_LOCK)):
-            self.release()  # where the system does not show opened folders as paths
-            raise StorageError(f"{self.path}: the index was moved while it was being opened; try again")
+        if self._claim is None:
+            raise IndexLocked(
+                f"{self.path}: another writer has this index; close it, or open with read_only=True"
+            )
+        _claimed.add(self)
 
     def release(self) -> None:
-        self._lock.release()
+        claim, self._claim = self._claim, None
+        if claim is not None:
+            unlock_descriptor(claim)  # a forked child may have it open, too
+            os.close(claim)
+
+    def disown(self) -> None:
+        """In a forked child: the claim is the parent's."""
+        if self._claim is not None:
+            os.close(self._claim)
+            self._claim = None
 
     def close(self) -> None:
         """Let the directory go; a writer's claim with it."""
         self.release()
         self.folder.close()
+
+    def __del__(self) -> None:
+        with suppress(AttributeError, OSError):
+            self.close()
 
     def check_there(self) -> None:
         """IndexNotFound where the directory has been deleted."""
@@ -245,6 +257,36 @@ class Directory:
             self.folder.remove_tree(name)
 
 
+_claimed: Final[weakref.WeakSet[Directory]] = weakref.WeakSet()
+
+
+def _disown() -> None:
+    for directory in list(_claimed):
+        directory.disown()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_disown)
+
+
+def _locked(folder: Folder) -> int | None:
+    """The descriptor of the folder's lock, which this process now holds; None where another does."""
+    try:
+        lock = folder.descriptor(_LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        if hasattr(os, "fchmod"):
+            os.fchmod(lock, 0o666)  # whoever may write in the folder may lock it
+    except FileExistsError:
+        lock = folder.descriptor(_LOCK, os.O_RDWR)
+    try:
+        if lock_descriptor(lock, blocking=False):
+            return lock
+    except BaseException:
+        os.close(lock)
+        raise
+    os.close(lock)
+    return None
+
+
 def _checked(path: object) -> Path:
     """An absolute path that a message can name in one line. Raises SettingsError, StorageError."""
     try:
@@ -274,9 +316,10 @@ def _refuse(target: Path) -> None:
 def _clear(target: Path) -> None:
     """Remove the drafts of ``target`` whose makers are dead: those whose lock is free."""
     for draft in target.parent.glob(f".{glob.escape(target.name)}.????????.tmp"):
-        if (draft / _LOCK).exists():
-            with suppress(OSError, Timeout), FileLock(draft / _LOCK, timeout=0):
+        with suppress(OSError), closing(Folder.open(draft)) as folder:
+            if folder.has(_LOCK) and (lock := _locked(folder)) is not None:
                 shutil.rmtree(draft, ignore_errors=True)
+                os.close(lock)
 
 
 def _number(generation: str) -> int:

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from hybrid import threads
+
 PERIOD: Final = 0.1  # seconds from one beginning to the next
 RETRY: Final = 1.0  # and after a failure
 
@@ -23,13 +25,17 @@ class Follower:
         self._wanted = threading.Event()
         self._leaving = threading.Event()
         self._thread: threading.Thread | None = None
+        threads.enlist(self)
 
     def wake(self) -> None:
         """Not for two threads at once."""
         self._wanted.set()
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="hybrid-follow", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="hybrid-follow", daemon=True)
+            if threads.start(thread):
+                self._thread = thread
+            else:
+                self._done()
 
     def _run(self) -> None:
         while self._wanted.wait() and not self._leaving.is_set():
@@ -49,7 +55,14 @@ class Follower:
 
     def stop(self) -> None:
         """Finish what is under way and end."""
+        self._end(None)
+
+    def leave(self) -> None:
+        """The same, unless whoever it waits for was stopped."""
+        self._end(threads.PATIENCE)
+
+    def _end(self, patience: float | None) -> None:
         self._leaving.set()
         self._wanted.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(patience)

@@ -31,6 +31,7 @@ from hybrid.owed import Debt, Owed
 from hybrid.rerank.matching import Texts
 from hybrid.settings import Profiles, Settings
 from hybrid.shelf import Shelf
+from hybrid.threads import inside
 from hybrid.types import Analyzer, Document, Mask, Ordinals, Wait
 from hybrid.vector import VectorLeg, VectorView
 
@@ -154,8 +155,8 @@ class Generation:
     def copy(self, to: Folder, progress: Callable[[float], None] | None = None) -> None:
         """Copy what is there now, or a little later, into the empty folder ``to``.
 
-        The legs are copied before the ledger, so they lack what came in between, and opening the copy replays
-        it. The ledger's rows of vectors only grow, so its committed ones can be read at any time."""
+        The legs are copied before the ledger, so they lack what came in between, and opening the copy
+        replays it. The ledger's rows of vectors only grow: committed ones can be read at any time."""
         self._leg.copy(to)
         self.vector.copy(to)
         reach("backup.legs")
@@ -238,7 +239,9 @@ class Generation:
         for document in documents:
             if (self.in_place_of or self).held:
                 time.sleep(_COURTESY)
-            yield self.terms(document)
+            with inside:
+                terms = self.terms(document)
+            yield terms
 
     @property
     def owes(self) -> bool:

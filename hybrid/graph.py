@@ -13,7 +13,6 @@ import re
 import threading
 import zlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -29,6 +28,7 @@ from hybrid.folder import READERS, Folder
 from hybrid.hnsw import EF_CONSTRUCTION as EF_CONSTRUCTION
 from hybrid.hnsw import M as M
 from hybrid.settings import Precision
+from hybrid.threads import each
 from hybrid.types import Matrix, Metric, Scores
 
 EF_SEARCH: Final = 512
@@ -187,8 +187,7 @@ def _checksums(folder: Folder, name: str, piece: int) -> tuple[int, list[int]]:
     documents it is nearly 2 GB, which somebody waits for."""
     size = folder.stat(name).st_size
     starts = range(0, size, piece)
-    with ThreadPoolExecutor(min(READERS, len(starts)) or 1) as readers:
-        return size, list(readers.map(lambda start: _crc(folder, name, start, piece), starts))
+    return size, each(lambda start: _crc(folder, name, start, piece), starts, READERS)
 
 
 def _crc(folder: Folder, name: str, start: int, length: int) -> int:

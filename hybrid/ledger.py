@@ -12,6 +12,7 @@ Before it nothing of the batch exists; after it neither kill -9 nor power loss t
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ import numpy as np
 from hybrid import database, lifetimes, records
 from hybrid.arrays import RowFiles, Rows
 from hybrid.database import Action
-from hybrid.errors import CommitsLost, IndexCorrupt, StorageError
+from hybrid.errors import CommitsLost, HybridError, IndexCorrupt, StorageError
 from hybrid.failpoints import reach
 from hybrid.folder import Folder
 from hybrid.head import Head
@@ -82,6 +83,7 @@ class Ledger:
             self.refresh()
             self._compare(known, read_only)
             opened.pop_all()
+        self._pid, self._closed = os.getpid(), False
 
     def _compare(self, known: int | None, read_only: bool) -> None:
         """With what the head knew before the ledger was read."""
@@ -345,7 +347,16 @@ class Ledger:
         if self._writer is not None and self.certain:
             self._roster.keep(self.seq, self.lifetimes)
 
+    def __del__(self) -> None:
+        """In order, also where nobody has closed it: see ``database.leave``."""
+        with suppress(AttributeError, HybridError, OSError, sqlite3.Error):
+            if os.getpid() == self._pid:
+                self.close()
+
     def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
         with suppress(OSError, StorageError, sqlite3.Error):  # what is pending is as durable
             if self._writer is not None and self._arrays.settle(self._writer):
                 self.change(self._arrays.forget)

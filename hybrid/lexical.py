@@ -25,14 +25,14 @@ from uuid import uuid4
 
 import tantivy
 
-from hybrid import bm25
+from hybrid import bm25, threads
 from hybrid.bm25 import LexicalView, Terms
 from hybrid.errors import IndexCorrupt, StorageError
 from hybrid.failpoints import reach
 from hybrid.folder import Folder
 from hybrid.pins import Pins
-from hybrid.published import Published
-from hybrid.segments import META, Sum
+from hybrid.published import Published, State
+from hybrid.segments import META, Commit
 
 _HEAP_BYTES: Final = 64_000_000  # of one writer thread; below 15 MB tantivy refuses
 _WORK: Final = "terms-"
@@ -56,7 +56,8 @@ class LexicalLeg:
         self._pins = Pins()
         self._leaving = threading.Event()
         self._watcher: threading.Thread | None = None
-        self._work: Folder | None = None
+        self._work: Folder | None = None  # tantivy's
+        threads.enlist(self)
         self._sound = False  # what is in tantivy's folder is what was published, and what came since
         for name in folder.names():
             if name.startswith(_WORK):  # of a writer that died
@@ -70,11 +71,15 @@ class LexicalLeg:
             leg.adopt()
 
     def _settle(self) -> None:
-        """Be where the index is now, with what is published, or with an empty leg in its place where that
-        is missing or damaged. Does nothing where all is well."""
+        """Be where the index is now, with tantivy's last commit, or with what is published, or with an
+        empty leg in its place where that is missing or damaged. Does nothing where all is well."""
         if self._sound and not self.moved:
             return
         self._abandon()
+        if self._work is not None:
+            with suppress(FileNotFoundError):
+                self._go_on(self._work)
+                return
         try:
             self._open()
         except FileNotFoundError:
@@ -83,35 +88,50 @@ class LexicalLeg:
             _log.warning("%s; the lexical leg is built again from the ledger", error)
             self.renew()
 
+    def _go_on(self, work: Folder) -> None:
+        commit = Commit.read(work)
+        self._enter(work, commit)
+        self._index = self._opened()
+        if self._adopted and commit.crc != self._listed:
+            self._publish()
+        self._sound = True
+
     def _open(self) -> None:
         state = self._published.read()
         self._published.check(state, {})
         self._published.tidy(state)
-        work = self._enter()
         with self._published.opened(state.name) as files:
-            for name in state.files:
-                files.link(name, work)
-        with work.writing(META) as file:
-            file.write(state.commit.text)
+            self._enter(files, state.commit)
         self._name, self._known, self._adopted = state.name, state.files, True
-        self._seen = self._stamp()
+        self._listed = state.commit.crc
         self._index = self._opened()
         if self._index.schema != bm25.schema():
             raise IndexCorrupt(f"{self._parent / state.name}: written by an earlier version")
         self._sound = True
 
-    def _enter(self) -> Folder:
-        """A new folder for tantivy, in place of the one it had."""
+    def _enter(self, source: Folder | None = None, commit: Commit | None = None) -> None:
+        """Give tantivy a new folder, with a ``commit`` whose files are in ``source``."""
+        work = self._parent.make(f"{_WORK}{uuid4().hex}")
+        try:
+            if source is not None and commit is not None:
+                for name in commit.files:
+                    source.link(name, work)
+                with work.writing(META) as file:
+                    file.write(commit.text)
+        except BaseException:
+            self._drop(work)
+            raise
         self._leave()
-        self._work = self._parent.make(f"{_WORK}{uuid4().hex}")
-        self._place = self._work.now()
-        return self._work
+        self._work, self._place = work, work.now()
 
     def _leave(self) -> None:
-        if self._work is not None:
-            self._work.close()
-            self._parent.remove_tree(self._work.path.name)
-            self._work = None
+        work, self._work = self._work, None
+        if work is not None:
+            self._drop(work)
+
+    def _drop(self, work: Folder) -> None:
+        work.close()
+        self._parent.remove_tree(work.path.name)
 
     def _opened(self) -> tantivy.Index:
         with bm25.reading(self._parent):
@@ -187,7 +207,7 @@ class LexicalLeg:
                 self._watcher = threading.Thread(
                     target=self._watch, args=(self._leaving,), name="hybrid-merges", daemon=True
                 )
-                self._watcher.start()
+                threads.start(self._watcher)
             yield self._writer
         except GeneratorExit:  # interrupted on the way in: nothing was done, and by now others may write
             raise
@@ -215,25 +235,26 @@ class LexicalLeg:
         if watcher is not None and watcher.is_alive():  # not if Ctrl-C came while it was being started
             watcher.join()
 
+    def leave(self) -> None:
+        """End the thread; what merges leave is published by the next commit."""
+        self._end_watch()
+
     def _publish(self) -> None:
         """Publish the last commit."""
 
-        def publish() -> tuple[tuple[int, int], dict[str, Sum]]:
-            return self._stamp(), self._published.publish(self._name, self._tantivys, self._known)
+        def publish() -> State:
+            return self._published.publish(self._name, self._tantivys, self._known)
 
-        self._seen, self._known = self._published.settled(publish)
+        state = self._published.settled(publish)
+        self._known, self._listed = state.files, state.commit.crc
         reach("lexical.listed")
-
-    def _stamp(self) -> tuple[int, int]:
-        status = self._tantivys.stat(META)
-        return status.st_ino, status.st_mtime_ns
 
     def _watch(self, leaving: threading.Event) -> None:
         """Merges end when they end, after the commit; publish what they leave, too."""
         while not leaving.wait(_WATCH):
             self._pins.release()
-            with self._lock, suppress(OSError, IndexCorrupt):
-                if self._adopted and self._stamp() != self._seen:
+            with self._lock, suppress(Exception):  # the next look tries again
+                if self._adopted and Commit.read(self._tantivys).crc != self._listed:
                     self._publish()
 
     def copy(self, to: Folder) -> None:
@@ -245,6 +266,7 @@ class LexicalLeg:
         """Begin again with an empty index, which counts once it is adopted."""
         self.close()
         self._name, self._known, self._adopted = self._published.new(), {}, False
+        self._listed = 0
         self._enter()
         self._index = self._opened()
         self._sound = True

@@ -11,6 +11,7 @@ from hybrid.arrays import Rows
 from hybrid.errors import DocumentError, StorageError
 from hybrid.generation import Generation
 from hybrid.settings import Settings
+from hybrid.threads import submit
 from hybrid.types import Document
 
 BATCH: Final = 1000
@@ -51,7 +52,7 @@ def load(
             ready = prepare(batch)
             if last is not None:
                 last.result()
-            last = behind.submit(write, ready)
+            last = submit(behind, write, ready)
             total += len(batch)
         if last is not None:
             last.result()

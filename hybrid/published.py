@@ -107,11 +107,9 @@ class Published:
         found = (_NAME.fullmatch(name) for name in self._folder.names())
         return f"lexical-{max((int(match[1]) for match in found if match), default=0) + 1}"
 
-    def publish(
-        self, name: str, work: Folder, known: Mapping[str, segments.Sum]
-    ) -> dict[str, segments.Sum]:
-        """Publish what tantivy has committed in the folder ``work``; returns its files. FileNotFoundError
-        where a merge takes some away meanwhile."""
+    def publish(self, name: str, work: Folder, known: Mapping[str, segments.Sum]) -> State:
+        """Publish what tantivy has committed in the folder ``work``. FileNotFoundError where a merge takes
+        some of it away meanwhile."""
         commit = segments.Commit.read(work)
         files = segments.listing(work, commit, known)
         if not self._folder.has(name):
@@ -125,7 +123,7 @@ class Published:
             manifest.write(self._folder, FILE, value | {"commit": commit.text.decode()})
             for file in there - files.keys():
                 target.remove(file)
-        return files
+        return State(name, commit, files)
 
     def only(self, name: str) -> None:
         """Remove every folder but this one."""

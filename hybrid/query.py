@@ -22,6 +22,7 @@ from hybrid.request import Request
 from hybrid.rerank import Features, rerank
 from hybrid.rerank.calibration import Columns
 from hybrid.settings import Profile
+from hybrid.threads import submit
 from hybrid.types import (
     Candidates,
     Document,
@@ -65,7 +66,7 @@ class Lanes:
                 return self._timed(0, legs[0]), self._timed(1, legs[1])
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(1, "hybrid-leg")
-            other = self._pool.submit(self._timed, 1, legs[1])
+            other = submit(self._pool, self._timed, 1, legs[1])
             return self._timed(0, legs[0]), other.result()
         finally:
             with self._lock:

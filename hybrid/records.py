@@ -6,13 +6,14 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from itertools import chain, repeat
+from functools import partial
+from itertools import chain
 from typing import Any, Final
 
 from hybrid.arrays import Rows
 from hybrid.errors import IndexCorrupt
 from hybrid.folder import READERS
+from hybrid.threads import each
 from hybrid.types import Document
 
 BODY: Final = ", ".join(f"CAST({name} AS BLOB)" for name in ("id", "title", "text", "metadata")) + ", crc"
@@ -34,11 +35,9 @@ def blocks(connection: sqlite3.Connection, rows: Rows, first: int = 0) -> Iterat
     query = "SELECT first, rows, crc FROM blocks WHERE first >= ? ORDER BY first"
     listed = connection.execute(query, (first,)).fetchall()
     parts = [listed[i : i + _PART] for i in range(0, len(listed), _PART)]
-    if rows[first:].nbytes < _MANY:
-        yield from chain.from_iterable(_looked(rows, part) for part in parts)
-    else:
-        with ThreadPoolExecutor(READERS) as readers:  # zlib lets go of the interpreter
-            yield from chain.from_iterable(readers.map(_looked, repeat(rows), parts))
+    # zlib lets go of the interpreter
+    threads = READERS if rows[first:].nbytes >= _MANY else 1
+    yield from chain.from_iterable(each(partial(_looked, rows), parts, threads))
 
 
 def _looked(rows: Rows, listed: list[tuple[int, int, int]]) -> list[tuple[int, int, bool]]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from hybrid import threads
 from hybrid.directory import Directory
 from hybrid.embedding import Progress
 from hybrid.errors import HybridError, IndexClosed, IndexCorrupt, IndexReadOnly, StorageError
@@ -42,6 +43,7 @@ class Store:
         self._follower = Follower(self._follow)
         self._pid = os.getpid()
         self._closed = False
+        threads.enlist(self)
         self._switched = False  # another generation may count on disk than in this process
         try:
             with self._typed():
@@ -91,6 +93,11 @@ class Store:
     @contextmanager
     def reading(self) -> Iterator[Snapshot]:
         """The newest snapshot, whose generation stays open until the end of the block."""
+        with threads.inside, self._reading() as snapshot:
+            yield snapshot
+
+    @contextmanager
+    def _reading(self) -> Iterator[Snapshot]:
         self.check_open()
         with self._typed(), self._switching:
             if self._read_only and self._directory.stamp() != self._stamp:
@@ -120,7 +127,7 @@ class Store:
         """The generation, with nobody else writing to it until the end of the block. What that leaves
         unpublished then becomes searchable by itself, unless another will ``follow`` up."""
         self.check_writable()
-        with self._writing, self._typed():
+        with threads.inside, self._writing, self._typed():
             self.check_writable()
             self._directory.check_there()
             self._recover()
@@ -170,7 +177,7 @@ class Store:
     ) -> None:
         """Write the living documents into a new generation and switch to it; writers wait meanwhile."""
         self.check_writable()
-        with self._writing, self._typed():
+        with threads.inside, self._writing, self._typed():
             self.check_writable()
             self._end_compaction()
             self._recover()
@@ -219,13 +226,15 @@ class Store:
         lifetimes = self.generation.ledger.lifetimes
         enough = lifetimes.deaths >= max(self._compact_at, DEAD_SHARE * lifetimes.count)
         if enough and self._compaction is None:
-            self._compaction = threading.Thread(target=self._compact, name="hybrid-compact", daemon=True)
-            self._compaction.start()
+            compaction = threading.Thread(target=self._compact, name="hybrid-compact", daemon=True)
+            self._compaction = compaction  # before it runs: it says here that it has ended
+            if not threads.start(compaction):
+                self._compaction = None
 
     def _compact(self) -> None:
         """In the background: copy a snapshot while writes go on, then what they changed, then switch."""
         try:
-            with self.reading() as snapshot:
+            with self._reading() as snapshot:
                 self._compact_from(snapshot)
         except _Interrupted:
             pass
@@ -282,6 +291,18 @@ class Store:
                     self.generation.project()
             finally:
                 self._retire(finish)
+
+    def leave(self) -> None:
+        """Close before the interpreter goes down, and leave to the next opening what it can do; or only end
+        the compaction, where a thread was stopped while it wrote."""
+        self._stop.set()
+        if (compaction := self._compaction) is not None:
+            compaction.join(threads.PATIENCE)
+        if self._writing.acquire(blocking=False):
+            try:
+                self.close(finish=False)
+            finally:
+                self._writing.release()
 
     def _retire(self, finish: bool) -> None:
         try:

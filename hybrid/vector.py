@@ -23,6 +23,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid import threads
 from hybrid.arrays import Rows
 from hybrid.documents import unit
 from hybrid.errors import IndexCorrupt
@@ -268,6 +269,7 @@ class VectorLeg:
         self._awaited = 0  # how many wait for it
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
+        threads.enlist(self)
 
     def view(self, rows: Rows) -> VectorView:
         """The leg over ``rows``; has what the graph lacks sealed, sooner or later."""
@@ -297,8 +299,10 @@ class VectorLeg:
 
     def _start(self) -> None:
         if self._sealer is None and not self._stop.is_set():
-            self._sealer = threading.Thread(target=self._seal, name="hybrid-seal", daemon=True)
-            self._sealer.start()
+            sealer = threading.Thread(target=self._seal, name="hybrid-seal", daemon=True)
+            self._sealer = sealer  # before it runs: it says here that it has ended
+            if not threads.start(sealer):  # search stays exact
+                self._sealer = None
 
     def _seal(self) -> None:
         graph = self._graph
@@ -383,6 +387,10 @@ class VectorLeg:
         """Whether to insert what the saved graph lacks takes longer than to write the graph."""
         lacking = len(self._rows) - self._saved
         return self._graph is not None and lacking * _WRITTEN > len(self._rows)
+
+    def leave(self) -> None:
+        """End the thread; what it has not saved is built again."""
+        self._end()
 
     def _end(self) -> None:
         self._stop.set()

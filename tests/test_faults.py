@@ -39,7 +39,12 @@ def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trial]:
 
 def operations(trial: Trial, steps: int = 12) -> list[Callable[[], bool]]:
     """What reaches every point of the commit path; the steps are of all three kinds."""
-    return [trial.step] * steps + [lambda: trial.attempt(trial.index.compact), trial.step, trial.step]
+    copies = itertools.count()
+    later = [
+        lambda: trial.attempt(trial.index.compact),
+        lambda: trial.attempt(lambda: trial.index.backup(trial.path.with_name(f"copy{next(copies)}"))),
+    ]
+    return [trial.step] * steps + later + [trial.step, trial.step]
 
 
 class Broken:
@@ -86,11 +91,13 @@ CALLS: Final[list[tuple[Any, str]]] = [
 
 @contextmanager
 def failing(module: Any, name: str, below: Path, broken: Broken) -> Iterator[None]:
-    """Calls of ``module.name`` with a descriptor or a path ``below`` a folder go through ``broken``."""
+    """Calls of ``module.name`` with a descriptor, a name in an opened folder or a path ``below`` a folder
+    go through ``broken``."""
     real = getattr(module, name)
 
     def call(first: Any, *more: Any, **named: Any) -> Any:
-        if isinstance(first, int) or os.fspath(first).startswith(os.fspath(below)):
+        opened = isinstance(first, int) or named.keys() & {"dir_fd", "src_dir_fd"}
+        if opened or os.fspath(first).startswith(os.fspath(below)):
             broken()
         return real(first, *more, **named)
 

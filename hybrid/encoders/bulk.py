@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hybrid.errors import EncoderFailed, HybridError
+from hybrid.threads import outside
 from hybrid.types import Encoder, Matrix
 
 SLICE = 256
@@ -52,7 +53,8 @@ def checked(encoder: Encoder, encode: Callable[[Sequence[str]], Matrix], texts: 
 def matrix(name: str, encode: Callable[[list[str]], ArrayLike], texts: Sequence[str]) -> Matrix:
     """What ``encode`` makes of ``texts``, as finite float32 (len(texts), any), or EncoderFailed."""
     try:
-        vectors = np.asarray(encode(list(texts)), np.float32)
+        with outside:  # it may wait for another machine
+            vectors = np.asarray(encode(list(texts)), np.float32)
     except HybridError:
         raise
     except Exception as error:

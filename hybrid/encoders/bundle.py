@@ -27,6 +27,7 @@ from hybrid.encoders import unigram
 from hybrid.encoders.tokens import TOKENIZER, LibraryTokens, Tokens
 from hybrid.errors import EncoderFailed, FormatTooNew, ModelNotFound
 from hybrid.limits import shown
+from hybrid.threads import inside
 from hybrid.types import Matrix
 
 MODEL = "model.onnx"
@@ -216,9 +217,10 @@ class Bundle:
             "token_type_ids": np.zeros_like(ids),
         }
         try:
-            (states,) = session.run(
-                None, {given.name: inputs[given.name] for given in session.get_inputs()}
-            )
+            with inside:
+                (states,) = session.run(
+                    None, {given.name: inputs[given.name] for given in session.get_inputs()}
+                )
         except Exception as error:  # onnxruntime raises classes of its own
             raise EncoderFailed(f"{self.id} failed on {len(tokens)} tokens: {error}") from error
         vector: Matrix = states[0, 0] if self.manifest.pooling == "cls" else states[0].mean(axis=0)

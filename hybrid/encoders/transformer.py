@@ -17,6 +17,7 @@ from hybrid.encoders import build
 from hybrid.encoders.bundle import MODEL, Bundle, Manifest, Prompts
 from hybrid.encoders.tokens import TOKENIZER, free, token_offsets
 from hybrid.errors import EncoderFailed, ModelNotFound, require
+from hybrid.threads import inside
 from hybrid.types import Matrix
 
 if TYPE_CHECKING:
@@ -142,7 +143,8 @@ class Transformer:
 
     def _encode(self, encode: Any, texts: Sequence[str]) -> Matrix:
         try:
-            return np.asarray(encode(list(texts), show_progress_bar=False), np.float32)
+            with inside:
+                return np.asarray(encode(list(texts), show_progress_bar=False), np.float32)
         except Exception as error:  # torch raises many classes
             raise EncoderFailed(f"{self._place} failed: {build.brief(error)}") from error
 

@@ -39,7 +39,7 @@ def footprint() -> Footprint:
 
 def open_files() -> int:
     """But those of a lexical leg: a writer has its segments' files open, and how many there are varies."""
-    return sum("/lexical-" not in target for target in map(_target, os.listdir("/proc/self/fd")))
+    return sum("/terms-" not in target for target in map(_target, os.listdir("/proc/self/fd")))
 
 
 def _target(descriptor: str) -> str:
