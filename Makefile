@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check clean crash power damage fuzz load soak bench bench-scale bench-peers
+.PHONY: demo test check clean crash power damage moves fuzz load soak bench bench-scale bench-peers
 MINUTES ?= 3
 ROUNDS ?= 500
 DOCUMENTS ?= 1000000
@@ -29,8 +29,8 @@ crash: $(READY)
 power: $(READY)
 	$(BIN)/python -m tests.durability.power
 
-damage: $(READY)
-	$(BIN)/python -m tests.durability.damage --rounds $(ROUNDS)
+damage moves: $(READY)
+	$(BIN)/python -m tests.durability.$@ --rounds $(ROUNDS)
 
 fuzz load soak: $(READY)
 	$(BIN)/python -m tests.durability.$@ --minutes $(MINUTES)
