@@ -83,7 +83,8 @@ def _is_plain(cell: str) -> bool:
 
 
 def _number(cell: str) -> int | float | None:
-    if (found := _LOOSE.fullmatch(cell.strip())) is None:
+    cell = cell.strip()
+    if (found := _LOOSE.fullmatch(cell)) is None:
         return None
     if not any(found.groups()):
         return int(cell)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _BLOCK: Final = 1 << 20
 _SAMPLE: Final = 1 << 10  # bytes that are judged
+_TELLING: Final = 6  # bytes, with the line break: less is a guess, whatever it looks like
 _HEAD: Final = 1024  # bytes that a declaration stands in
 
 _MARKS: Final = {  # the longer ones first: UTF-32's begins with UTF-16's
@@ -53,7 +54,7 @@ _WIDER: Final = {
     "tis-620": "cp874",
     "utf-8-sig": "utf-8",
 }
-_ESCAPING: Final = ("iso2022_jp_2", "iso2022_kr")  # of 7 bits, so valid as UTF-8
+_ESCAPING: Final = ("iso2022_kr", "iso2022_jp_2")  # of 7 bits, so valid as UTF-8
 _ESCAPE: Final = re.compile(rb"\x1b\$")
 # Control characters that texts hold: BEL to CR, Ctrl-Z at the end, escape sequences.
 _CONTROLS: Final = bytes(set(range(32)) - {*range(7, 14), 26, 27} | {127})
@@ -68,7 +69,7 @@ class NotText(CorpusError):
 def check_encoding(name: str) -> str:
     """The codec of that name; InputError where there is none."""
     try:
-        b"".decode(name)
+        io.TextIOWrapper(io.BytesIO(), name)  # raises for codecs of no text, such as base64
         known = codecs.lookup(name).name
     except (LookupError, TypeError, ValueError) as error:
         raise InputError(
@@ -77,9 +78,12 @@ def check_encoding(name: str) -> str:
     return _WIDER.get(known, known)
 
 
-def encoding_of(path: Path, said: str | None = None, assuming: Assuming | None = None) -> str:
+def encoding_of(
+    path: Path, said: str | None = None, assuming: Assuming | None = None, *, guess: bool = True
+) -> str:
     """The encoding of a file: the one that is ``said``, or what its bytes tell; the whole file is valid in
-    it. ``assuming`` is told of what is not UTF-8; without it doubts are logged."""
+    it. ``assuming`` is told of what is not UTF-8; without it doubts are logged. NotText for a ``guess``
+    where there should be none."""
     if said is not None:
         encoding = check_encoding(said)
         if where := _invalid(path, encoding):
@@ -88,6 +92,8 @@ def encoding_of(path: Path, said: str | None = None, assuming: Assuming | None =
         return encoding
     scan = _Scan.of(path)
     found = _marked(path, scan) or _utf8(path, scan) or _declared(path, scan) or _likeliest(path, scan)
+    if found.doubtful and not guess:
+        raise NotText(f"{named(path)}: not UTF-8, and perhaps {found.encoding}; say the encoding")
     if found.encoding != "utf-8":
         tell(found, assuming)
     return found.encoding
@@ -167,8 +173,8 @@ def _invalid(path: Path, encoding: str) -> str | None:
             decoder.decode(b"", final=True)
         except UnicodeDecodeError as error:
             left = len(error.object) - len(block)  # of the block before
-            at = max(0, error.start - left)
-            return _place(done + at, broken + block.count(b"\n", 0, at))
+            at = error.start - left
+            return _place(done + at, broken + block.count(b"\n", 0, max(at, 0)))
         except UnicodeError:  # no byte order mark where "utf-16" was said
             return _place(0, 0)
     return None
@@ -279,7 +285,8 @@ def _chosen(path: Path, found: Sequence[Reading]) -> AssumedEncoding:
         wrong = NotText if best.encoding == "utf-8" else CorpusError
         what = f"looks like {best.encoding}, but is not valid at {_invalid(path, best.encoding)}"
         raise wrong(f"{named(path)}: {what}; mend that, or say the encoding")
-    doubtful = fitting.average > STRANGE or any(one.text != fitting.text for one in near)
+    short = len(fitting.text.encode(fitting.encoding)) < _TELLING
+    doubtful = short or fitting.average > STRANGE or any(one.text != fitting.text for one in near)
     return AssumedEncoding(path, fitting.encoding, doubtful)
 
 

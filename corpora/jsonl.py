@@ -84,7 +84,9 @@ def _refusal(line: bytes, error: orjson.JSONDecodeError) -> BadRecord:
     try:
         line.decode()
     except UnicodeDecodeError as decoding:
-        return BadRecord(f"not valid UTF-8 at byte {decoding.start + 1} of the line")
+        return BadRecord(
+            f"not valid UTF-8 at byte {decoding.start + 1} of the line; is it another encoding?"
+        )
     return BadRecord(f"not valid JSON: {error.msg} at column {error.colno}")
 
 
@@ -100,9 +102,9 @@ def _lines(path: Path, options: Options) -> Iterator[tuple[int, bytes | None]]:
 
 def _raw(path: Path, options: Options) -> Iterator[bytes | None]:
     try:
-        encoding = options.encoding_of(path)
+        encoding = options.encoding_of(path, guess=False)
     except NotText:
-        encoding = "utf-8"  # line by line it shows which ones are
+        encoding = "utf-8"  # which JSON should be; it shows line by line what is not
     if encoding == "utf-8":
         with opened(path) as file:
             yield from lines(file, MAX_JSON_LINE)

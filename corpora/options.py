@@ -31,5 +31,5 @@ class Options:
             raise error
         self.skipped(error)
 
-    def encoding_of(self, path: Path) -> str:
-        return encoding_of(path, self.encoding, self.assuming)
+    def encoding_of(self, path: Path, *, guess: bool = True) -> str:
+        return encoding_of(path, self.encoding, self.assuming, guess=guess)

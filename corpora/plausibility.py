@@ -27,7 +27,7 @@ SURE: Final = 5.0
 """Nats between two readings, from which on the better one is no longer a guess: 150 to 1."""
 
 DEAR: Final = 8.0
-"""Nats of a character beyond ASCII on average, from which on a text is looked at again: most take 5 to 6."""
+"""Nats of a character beyond ASCII on average, above which a text is looked at again: most take 5 to 6."""
 
 STRANGE: Final = 11.0
 """The same, from which on it resembles no language that is known here; random characters take 13."""

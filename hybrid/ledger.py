@@ -212,7 +212,7 @@ class Ledger:
 
     def places(self, ids: Collection[str], count: int, seq: int) -> Ordinals:
         """The ordinals of those of ``ids`` that lived as of ``seq``, when there were ``count`` ordinals."""
-        wanted = set(map(check_lookup, ids))
+        wanted = {id if id.isascii() else check_lookup(id) for id in ids}
         marked = np.isin(self.lifetimes.marks[:count], lifetimes.marks(wanted))
         likely = np.flatnonzero(marked & self.lifetimes.live(count, seq))
         return likely[np.array([id in wanted for id in self.ids(likely.tolist())], np.bool_)]

@@ -96,10 +96,12 @@ def _report(found: _Found, to: Path, held: int, as_json: bool) -> None:
             complain(str(one))
     if as_json:
         report = {"indexed": found.total, "skipped": skipped, "documents": held}
-        print_json(report | {"assumed": [one.to_json() for one in found.assumed]})
+        assumed = [one.to_json() for one in found.assumed]
+        print_json(report | ({"assumed": assumed} if assumed else {}))
         return
     out.print(
-        f"{counted(found.total)} indexed{f', {skipped:,} skipped' if skipped else ''}; {to} holds {held:,}"
+        f"{counted(found.total)} indexed{f', {skipped:,} skipped' if skipped else ''}; {to} holds {held:,}",
+        soft_wrap=True,
     )
     for one in found.assumed:
         if not one.doubtful:
