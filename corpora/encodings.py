@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, TextIO
 
 from hybrid.corpora.assumed import AssumedEncoding, Assuming, tell
-from hybrid.corpora.files import lines, named, opened
+from hybrid.corpora.files import kind, lines, named, opened
 from hybrid.errors import CorpusError, InputError
 from hybrid.limits import MAX_TEXT_LINE, shown
 
@@ -37,12 +37,11 @@ _MARKS: Final = {  # the longer ones first: UTF-32's begins with UTF-16's
     codecs.BOM_UTF16_BE: "utf-16-be",
     b"\x84\x31\x95\x33": "gb18030",
 }
-_MARK: Final = "\ufeff"
+_DECLARING: Final = (".txt", ".md")  # what stands in other kinds of files is data
 # As HTML, XML, Python, Emacs and Vim declare it.
 _DECLARED: Final = re.compile(rb"(?:coding|charset)[ \t]*[:=][ \t]*[\"']?([A-Za-z0-9][-.\w]*)")
 # By these names much is written that only the wider encoding holds; https://encoding.spec.whatwg.org
 _WIDER: Final = {
-    "ascii": "cp1252",
     "iso8859-1": "cp1252",
     "gb2312": "gb18030",
     "gbk": "gb18030",
@@ -67,7 +66,7 @@ class NotText(CorpusError):
 
 
 def check_encoding(name: str) -> str:
-    """The codec of that name; InputError where there is none."""
+    """The codec of that name, or a wider one; InputError where there is none."""
     try:
         io.TextIOWrapper(io.BytesIO(), name)  # raises for codecs of no text, such as base64
         known = codecs.lookup(name).name
@@ -226,7 +225,7 @@ def _declared(path: Path, scan: _Scan) -> AssumedEncoding | None:
     from hybrid.corpora.plausibility import SURE, cost, decoded, readings
 
     declared = _DECLARED.search(scan.head, 0, _HEAD)
-    if declared is None or scan.nuls:
+    if declared is None or scan.nuls or kind(path) not in _DECLARING:
         return None
     try:
         encoding = check_encoding(declared[1].decode())
@@ -246,11 +245,8 @@ def _wide(path: Path, scan: _Scan) -> AssumedEncoding | None:
 
     found = readings([scan.head], (*WIDE, *NARROW))
     best = found[0]
-    if best.encoding not in WIDE or best.cost > STRANGE * len(
-        best.text
-    ):  # any two bytes are some character
-        return None
-    return _chosen(path, found)
+    strange = best.cost > STRANGE * len(best.text)  # any two bytes are some character
+    return None if strange or best.encoding not in WIDE else _chosen(path, found)
 
 
 def _likeliest(path: Path, scan: _Scan) -> AssumedEncoding:

@@ -41,8 +41,8 @@ def check_file(path: Path) -> None:
     """CorpusError unless ``path`` is a file: opening a named pipe would wait for a writer for ever."""
     with reading(path):
         if not path.is_file():
-            what = "not a file, but a folder, pipe or device" if path.exists() else "no such file"
-            raise CorpusError(f"{named(path)}: {what}")
+            what = "it is not a file, but a folder, pipe or device" if path.exists() else "no such file"
+            raise CorpusError(f"{named(path)}: cannot be read: {what}")
 
 
 @contextmanager

@@ -147,8 +147,8 @@ def _header(table: _Table) -> list[str]:
         raise CorpusError(f"{named(table.path)}:{row.line}: {row.wrong}")
     names = [name.strip() for name in row.cells]
     given = [name for name in names if name]
-    list_ = shown(", ".join(given)) if given else "no names"
-    found = f"{named(table.path)}:{row.line}: the header row has {list_}"
+    there = shown(", ".join(given)) if given else "no names"
+    found = f"{named(table.path)}:{row.line}: the header row has {there}"
     roles = _roles(names)
     if "id" not in roles:
         raise CorpusError(f'{found}: one must be "id" or "_id"')

@@ -184,7 +184,7 @@ def test_a_broken_run_file_is_named_by_line(tmp_path: Path, line: str, what: str
 
 
 def test_a_run_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="no such file"):
+    with pytest.raises(CorpusError, match="cannot be read"):
         read_run(tmp_path / "absent.run")
 
 
