@@ -212,8 +212,10 @@ def _utf8(path: Path, scan: _Scan) -> AssumedEncoding | None:
     """UTF-8, unless it looks like another encoding that has only bytes of ASCII."""
     if not scan.utf8:
         return None
-    if scan.nuls:
-        return _wide(path, scan)
+    if scan.nuls or scan.controls:
+        wide = _wide(path, scan)
+        if wide or scan.nuls:
+            return wide
     escaped = (name for name in _ESCAPING if scan.escapes and _invalid(path, name) is None)
     return AssumedEncoding(path, next(escaped, "utf-8"), False)
 
@@ -243,27 +245,26 @@ def _wide(path: Path, scan: _Scan) -> AssumedEncoding | None:
     from hybrid.corpora.languages import NARROW, WIDE
     from hybrid.corpora.plausibility import STRANGE, readings
 
-    found = readings([scan.head], (*WIDE, *NARROW))
-    best = found[0]
-    strange = best.cost > STRANGE * len(best.text)  # any two bytes are some character
-    return None if strange or best.encoding not in WIDE else _chosen(path, found)
+    found = readings([scan.head], WIDE)
+    if found[0].cost > STRANGE * len(found[0].text):  # any two bytes are some character
+        return None
+    found = sorted(found + readings([scan.head], NARROW), key=lambda reading: reading.cost)
+    return _chosen(path, found) if found[0].encoding in WIDE else None
 
 
 def _likeliest(path: Path, scan: _Scan) -> AssumedEncoding:
     from hybrid.corpora.languages import NARROW
-    from hybrid.corpora.plausibility import DEAR, readings
+    from hybrid.corpora.plausibility import readings
 
-    sample = _sample(path)
-    found = readings(sample, NARROW)
-    binary = scan.nuls or scan.controls
-    if (binary or found[0].average > DEAR) and (wide := _wide(path, scan)) is not None:
+    if (wide := _wide(path, scan)) is not None:
         return wide
-    if binary:
+    if scan.nuls or scan.controls:
         raise NotText(
             f"{named(path)}: binary, not text: a control character at {_control(path)}; if it is text all "
             "the same, say the encoding"
         )
-    chosen = _chosen(path, found)
+    sample = _sample(path)
+    chosen = _chosen(path, readings(sample, NARROW))
     other = _other(sample, chosen.encoding)
     if other == "utf-8":
         raise NotText(f"{named(path)}: some lines are UTF-8, others are not; bring them to one encoding")

@@ -63,7 +63,7 @@ _KANA: Final = (
     "メサジコテグカマバムキブチビデパィャセニオエウュョネナダポミェケズペベホワツモピハザボァソガノォ"
     "ゲギゴヤユヒゼヘヨヴゾヌ"
 )
-_FULL_WIDTH: Final = "，。、：；？！（）“”‘’《》【】「」『』—…·～－／％〈〉．\u3000"
+_FULL_WIDTH: Final = "，。、：；？！（）“”‘’《》【】「」『』—…·‧～－／％〈〉．\u3000"
 _SIGNS: Final = "’“”„–—…«»°§€•·©®£‘‚×½²³µ±¿¡´¨\xa0"
 
 
@@ -154,6 +154,7 @@ ENCODINGS: Final[dict[str, Use]] = {
     "gb18030": (0, _SIMPLIFIED),
     "cp1252": (0, _WESTERN),
     "big5hkscs": (1, _TRADITIONAL),
+    "cp950": (1.5, _TRADITIONAL),
     "cp932": (1, _JAPANESE),
     "cp949": (1, _KOREAN),
     "cp1251": (1, _CYRILLIC),

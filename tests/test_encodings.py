@@ -40,6 +40,8 @@ WRITTEN = [
     (CHINESE, "gb18030", "gb18030"),
     (TRADITIONAL, "big5", "big5hkscs"),
     (TRADITIONAL, "cp950", "big5hkscs"),
+    (TRADITIONAL + "史蒂夫‧賈伯斯，€", "cp950", "cp950"),
+    (TRADITIONAL + "着嘅", "big5hkscs", "big5hkscs"),
     (JAPANESE, "shift_jis", "cp932"),
     (JAPANESE, "euc_jp", "euc_jp"),
     (JAPANESE, "iso2022_jp", "iso2022_jp_2"),
@@ -119,6 +121,16 @@ def test_few_characters_are_right_or_doubtful(write: Write, text: str, written: 
             if told:  # or it happens to be UTF-8
                 right = path.read_bytes().decode(told[0].encoding) == part
                 assert right or told[0].doubtful, (part, told)
+
+
+def test_ten_characters_of_utf16_are_not_taken_for_others(write: Write) -> None:
+    for text in (CHINESE, JAPANESE, KOREAN, RUSSIAN, GREEK):
+        for written in ("utf-16-le", "utf-16-be"):
+            for start in range(0, len(text) - 10, 6):
+                part = text[start : start + 10]
+                path = write("a.txt", part.encode(written))
+                [told] = assumed(path)
+                assert told.encoding == written or told.doubtful, part
 
 
 def test_chinese_is_certain_soon(write: Write) -> None:

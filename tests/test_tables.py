@@ -112,6 +112,7 @@ def test_a_header_that_will_not_do_is_raised_even_when_skipping(
 _CELLS = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=8).filter(str.strip)
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(_CELLS, _CELLS), min_size=1, max_size=5))
 def test_whatever_the_csv_module_writes_is_read_back(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]
@@ -211,7 +212,7 @@ def test_no_type_is_mixed_with_another(write: Write) -> None:
     assert column(write, "", "  ") == [None, None]
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(
     st.lists(st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.booleans() | st.text())
 )
@@ -342,6 +343,7 @@ def test_a_file_that_quotes_throughout_is_unquoted(
     assert tsv(write, content) == rows
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.text(st.sampled_from('ab" \t\n'), min_size=1), min_size=1, max_size=4).filter(any))
 def test_what_is_written_quoted_throughout_is_read_back(
     tmp_path_factory: pytest.TempPathFactory, texts: list[str]
