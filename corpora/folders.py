@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hybrid.corpora import records
-from hybrid.corpora.encodings import encoding_of, named, reading
-from hybrid.corpora.records import BadRecord, Skipped
+from hybrid.corpora.encodings import opened_text
+from hybrid.corpora.files import named, plain_name
+from hybrid.corpora.options import Options
+from hybrid.corpora.records import BadRecord
 from hybrid.errors import CorpusError
 from hybrid.limits import MAX_TEXT
 from hybrid.types import Document
@@ -16,7 +18,7 @@ from hybrid.types import Document
 SUFFIXES = (".txt", ".md")
 
 
-def documents(folder: Path, skipped: Skipped | None = None) -> Iterator[Document]:
+def documents(folder: Path, options: Options) -> Iterator[Document]:
     """The ``.txt`` and ``.md`` files in and below ``folder``, in order of path, hidden ones left out;
     links to folders are not followed.
 
@@ -27,17 +29,17 @@ def documents(folder: Path, skipped: Skipped | None = None) -> Iterator[Document
     paths = list(_walk(folder, closed))
     for error in closed:
         where = named(Path(error.filename or folder))
-        records.report(CorpusError(f"{where}: cannot be read: {error.strerror}"), skipped)
+        options.report(CorpusError(f"{where}: cannot be read: {error.strerror}"))
     if not paths:
         raise CorpusError(
             f"{named(folder)}: no corpus.jsonl and no .txt or .md file in this folder or below it"
         )
-    return _read(folder, paths, skipped)
+    return _read(folder, paths, options)
 
 
-def document(path: Path, skipped: Skipped | None = None) -> Iterator[Document]:
+def document(path: Path, options: Options) -> Iterator[Document]:
     """One text file as one document, as if its folder held nothing else."""
-    return _read(path.parent, [path], skipped)
+    return _read(path.parent, [path], options)
 
 
 def _walk(folder: Path, closed: list[OSError]) -> Iterator[Path]:
@@ -48,24 +50,24 @@ def _walk(folder: Path, closed: list[OSError]) -> Iterator[Path]:
                 yield Path(here, name)
 
 
-def _read(folder: Path, paths: list[Path], skipped: Skipped | None) -> Iterator[Document]:
+def _read(folder: Path, paths: list[Path], options: Options) -> Iterator[Document]:
     for path in paths:
         try:
-            made = _document(folder, path)
+            made = _document(folder, path, options.encoding_of(path))
         except CorpusError as error:
-            records.report(error, skipped)
+            options.report(error)
         else:
             yield made
 
 
-def _document(folder: Path, path: Path) -> Document:
-    with reading(path), path.open(encoding=encoding_of(path)) as file:
+def _document(folder: Path, path: Path, encoding: str) -> Document:
+    with opened_text(path, encoding) as file:
         if len(text := file.read(MAX_TEXT + 1)) > MAX_TEXT:
             raise CorpusError(
                 f"{named(path)}: longer than {MAX_TEXT:,} characters; cut it into several files"
             )
     name = path.relative_to(folder).as_posix()
     try:
-        return records.document({"id": name, "title": path.stem, "text": text, "path": name})
+        return records.document({"id": name, "title": plain_name(path).stem, "text": text, "path": name})
     except BadRecord as error:
         raise CorpusError(f"{named(path)}: the file's name is the document's id: {error}") from error

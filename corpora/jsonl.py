@@ -11,8 +11,10 @@ from typing import Any, TypeVar
 import orjson
 
 from hybrid.corpora import records
-from hybrid.corpora.encodings import check_file, lines, named, reading
-from hybrid.corpora.records import BadRecord, Skipped
+from hybrid.corpora.encodings import NotText, opened_text
+from hybrid.corpora.files import lines, named, opened
+from hybrid.corpora.options import Options
+from hybrid.corpora.records import BadRecord
 from hybrid.errors import CorpusError
 from hybrid.limits import MAX_JSON_LINE
 from hybrid.types import Document
@@ -28,23 +30,21 @@ _LONG = re.compile(rb"(?<![.0-9])[0-9]{19}")
 _Made = TypeVar("_Made")
 
 
-def documents(path: Path, skipped: Skipped | None = None) -> Iterator[Document]:
+def documents(path: Path, options: Options) -> Iterator[Document]:
     """The documents of a ``.jsonl`` file; see `records.document` for the names that count."""
-    return read(path, records.document, skipped)
+    return read(path, records.document, options)
 
 
-def read(
-    path: Path, make: Callable[[dict[str, Any]], _Made], skipped: Skipped | None = None
-) -> Iterator[_Made]:
+def read(path: Path, make: Callable[[dict[str, Any]], _Made], options: Options) -> Iterator[_Made]:
     """What ``make`` makes of each object; blank lines, CRLF and a byte order mark do not matter. Of a key
     that stands twice in an object, the last counts."""
-    for number, line in _lines(path):
+    for number, line in _lines(path, options):
         try:
             if line is None:
                 raise BadRecord(f"longer than {MAX_JSON_LINE:,} bytes; give each record a line of its own")
             made = make(parse(line))
         except BadRecord as error:
-            records.report(CorpusError(f"{named(path)}:{number}: {error}"), skipped)
+            options.report(CorpusError(f"{named(path)}:{number}: {error}"))
         else:
             yield made
 
@@ -84,16 +84,31 @@ def _refusal(line: bytes, error: orjson.JSONDecodeError) -> BadRecord:
     try:
         line.decode()
     except UnicodeDecodeError as decoding:
-        return BadRecord(f"not valid UTF-8 at byte {decoding.start + 1} of the line")
+        return BadRecord(
+            f"not valid UTF-8 at byte {decoding.start + 1} of the line; is it another encoding?"
+        )
     return BadRecord(f"not valid JSON: {error.msg} at column {error.colno}")
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes | None]]:
-    check_file(path)
-    with reading(path), path.open("rb") as file:
-        for number, line in enumerate(lines(file, MAX_JSON_LINE), start=1):
-            if line is not None:
-                line = line.removeprefix(_BOM) if number == 1 else line
-                if not line.strip():
-                    continue
-            yield number, line
+def _lines(path: Path, options: Options) -> Iterator[tuple[int, bytes | None]]:
+    """The lines that are not blank, in UTF-8, each with its number from 1; None for one too long."""
+    for number, line in enumerate(_raw(path, options), start=1):
+        if line is not None:
+            line = line.removeprefix(_BOM) if number == 1 else line
+            if not line.strip():
+                continue
+        yield number, line
+
+
+def _raw(path: Path, options: Options) -> Iterator[bytes | None]:
+    try:
+        encoding = options.encoding_of(path, guess=False)
+    except NotText:
+        encoding = "utf-8"  # which JSON should be; it shows line by line what is not
+    if encoding == "utf-8":
+        with opened(path) as file:
+            yield from lines(file, MAX_JSON_LINE)
+        return
+    with opened_text(path, encoding, newline="\n") as text:
+        for line in lines(text, MAX_JSON_LINE):
+            yield None if line is None else line.encode("utf-8", "surrogatepass")

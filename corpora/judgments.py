@@ -5,27 +5,30 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from hybrid.corpora.encodings import as_path, check_file, named, text_lines
+from hybrid.corpora.assumed import Assuming
+from hybrid.corpora.encodings import text_lines
+from hybrid.corpora.files import as_path, check_file, named
 from hybrid.errors import CorpusError
 from hybrid.limits import shown
 from hybrid.types import Qrels
 
-_GRADE = re.compile(r"[+-]?[0-9]{1,9}")
+_GRADE = re.compile(r"([+-]?[0-9]{1,9})(?:\.0*)?")
 _DIGIT = re.compile(r"[0-9]")
 
 
-def read_qrels(path: str | Path) -> Qrels:
-    """Query id -> {document id: grade}, in the file's order.
+def read_qrels(path: str | Path, *, encoding: str | None = None, assuming: Assuming | None = None) -> Qrels:
+    """Query id -> {document id: grade}, in the file's order; the file may be packed (``.gz``).
 
     BEIR: query, document and grade separated by tabs, under a header row or without one. TREC: query,
-    iteration (ignored), document and grade separated by white space. Grades are integers.
+    iteration (ignored), document and grade separated by white space. Grades are integers, 1.0 for 1
+    included. For ``encoding`` and ``assuming`` see `read_documents`.
     """
     path = as_path(path)
     check_file(path)
     qrels: Qrels = {}
-    for number, line in text_lines(path):
+    for place, (number, line) in enumerate(text_lines(path, encoding, assuming)):
         fields = _fields(line)
-        if number == 1 and fields and not _DIGIT.search(fields[2]):
+        if place == 0 and fields and not _DIGIT.search(fields[2]):
             continue  # BEIR's header: query-id, corpus-id, score
         try:
             _add(qrels, fields)
@@ -51,10 +54,10 @@ def _add(qrels: Qrels, fields: list[str]) -> None:
             "expected query, tab, document, tab, grade (BEIR) or query, 0, document, grade (TREC)"
         )
     query_id, document_id, grade = fields
-    if not _GRADE.fullmatch(grade.strip()):
+    if (whole := _GRADE.fullmatch(grade.strip())) is None:
         raise ValueError(f"the grade {shown(grade)} is not an integer")
     judged = qrels.setdefault(query_id, {})
-    if judged.setdefault(document_id, int(grade)) != int(grade):
+    if judged.setdefault(document_id, int(whole[1])) != int(whole[1]):
         raise ValueError(
             f"document {shown(document_id)} was judged for query {shown(query_id)} before, "
             "with another grade"

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from hybrid.corpora import jsonl, records
-from hybrid.corpora.encodings import as_path, check_file, named, text_lines
+from hybrid.corpora.assumed import Assuming
+from hybrid.corpora.encodings import text_lines
+from hybrid.corpora.files import as_path, check_file, kind, named
+from hybrid.corpora.options import Options
 from hybrid.corpora.records import BadRecord
 from hybrid.errors import CorpusError
 from hybrid.limits import shown
@@ -16,17 +19,23 @@ _HEADER_IDS = {"_id", "id", "qid", "query-id", "query_id"}
 _HEADER_TEXTS = {"text", "query"}
 
 
-def read_queries(path: str | Path) -> dict[str, str]:
+def read_queries(
+    path: str | Path, *, encoding: str | None = None, assuming: Assuming | None = None
+) -> dict[str, str]:
     """Query id -> text, in the file's order, from ``.jsonl`` (``_id`` or ``id``, and ``text``) or from
-    ``.tsv`` or ``.txt`` (id, tab, text; a header row is recognised)."""
+    ``.tsv`` or ``.txt`` (id, tab, text; a header row is recognised), packed (``.gz``) or not. For
+    ``encoding`` and ``assuming`` see `read_documents`."""
     path = as_path(path)
     check_file(path)
-    kind = path.suffix.lower()
-    if kind not in (".jsonl", ".tsv", ".txt"):
+    if kind(path) not in (".jsonl", ".tsv", ".txt"):
         raise CorpusError(
             f"{named(path)}: queries are read from .jsonl, or from .tsv or .txt with id, tab, text"
         )
-    queries = _collect(path, jsonl.read(path, _query) if kind == ".jsonl" else _tabbed(path))
+    options = Options(encoding=encoding, assuming=assuming)
+    if kind(path) == ".jsonl":
+        queries = _collect(path, jsonl.read(path, _query, options))
+    else:
+        queries = _collect(path, _tabbed(path, text_lines(path, encoding, assuming)))
     if not queries:
         raise CorpusError(f"{named(path)}: holds no query")
     return queries
@@ -46,11 +55,11 @@ def _query(record: dict[str, Any]) -> tuple[str, str]:
     return records.identifier(record), records.string(record, "text")
 
 
-def _tabbed(path: Path) -> Iterator[tuple[str, str]]:
-    for number, line in text_lines(path):
+def _tabbed(path: Path, lines: Iterable[tuple[int, str]]) -> Iterator[tuple[str, str]]:
+    for place, (number, line) in enumerate(lines):
         query_id, tab, text = line.partition("\t")
         if not query_id or not tab:
             raise CorpusError(f"{named(path)}:{number}: expected a query's id, a tab and its text")
-        if number == 1 and query_id.lower() in _HEADER_IDS and text.lower() in _HEADER_TEXTS:
+        if place == 0 and query_id.lower() in _HEADER_IDS and text.lower() in _HEADER_TEXTS:
             continue
         yield query_id, text

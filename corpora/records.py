@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias, TypeGuard
+from collections.abc import Mapping
+from typing import Any, TypeGuard
 
-from hybrid.errors import CorpusError
 from hybrid.limits import shown
 from hybrid.types import Document
-
-Skipped: TypeAlias = Callable[[CorpusError], object]
-"""Is told of each record that was left out."""
 
 ID_KEYS = ("_id", "id")
 _FIELDS = ("title", "text", "metadata", "vector")
@@ -22,17 +18,12 @@ class BadRecord(ValueError):
     """What is wrong with a record. Never leaves the readers: they add where, and make it a CorpusError."""
 
 
-def report(error: CorpusError, skipped: Skipped | None) -> None:
-    """Tell ``skipped``, or raise where nobody asked to go on."""
-    if skipped is None:
-        raise error
-    skipped(error)
-
-
 def document(record: Mapping[str, Any]) -> Document:
-    """A document from ``_id`` or ``id``, ``title``, ``text``, ``metadata``, ``vector`` (one, or a list of
-    them) and beside it ``passages`` (a list of [start, end], one for each vector); whatever else the
-    record holds becomes metadata, unless ``metadata`` has that name already."""
+    """A document from ``_id`` or ``id``, ``title``, ``text`` (or else ``contents``, as Pyserini has it),
+    ``metadata``, ``vector`` (one, or a list of them) and beside it ``passages`` (a list of [start, end],
+    one for each vector). Whatever else there is becomes metadata, unless that has its name already."""
+    if "text" not in record and isinstance(record.get("contents"), str):
+        record = {("text" if name == "contents" else name): value for name, value in record.items()}
     made = Document(
         id=identifier(record),
         text=string(record, "text"),

@@ -1,51 +1,97 @@
-"""CSV and TSV with a header row, quoted as spreadsheets quote them."""
+"""CSV and TSV with a header row.
+
+What the columns are is found out in a pass of its own over the whole file; no pass holds more than a row.
+"""
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, Final, NamedTuple
 
 from hybrid.corpora import records
-from hybrid.corpora.encodings import encoding_of, lines, named, reading
-from hybrid.corpora.records import BadRecord, Skipped
+from hybrid.corpora.assumed import AssumedText, tell
+from hybrid.corpora.cells import Column, Type, value
+from hybrid.corpora.encodings import opened_text
+from hybrid.corpora.files import kind, lines, named
+from hybrid.corpora.options import Options
+from hybrid.corpora.records import BadRecord
 from hybrid.errors import CorpusError
 from hybrid.limits import MAX_TEXT, MAX_TEXT_LINE, shown
 from hybrid.types import Document
 
-Value: TypeAlias = str | int | float | bool
+SUFFIXES: Final = (".csv", ".tsv")
 
 # What a column is called, the first name that is there.
-_ROLES = {"id": records.ID_KEYS, "title": ("title",), "text": ("text", "content", "body")}
-# Up to 15 digits survive a double and every JSON reader; more, or a leading zero or plus, is a
-# number in looks only (a barcode, a telephone, "007").
-_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,14})")
-_DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,14})\.[0-9]{1,15}")
-_BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_ROLES: Final = {
+    "id": records.ID_KEYS,
+    "title": ("title",),
+    "text": ("text", "contents", "content", "body"),
+}
+
+_COMMAS: Final = {"delimiter": ","}
+_TABS: Final = {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
+_QUOTED_TABS: Final = {"delimiter": "\t"}
+_QUOTED: Final = re.compile(r'"(?:[^"]|"")*"')
 
 
-def documents(path: Path, skipped: Skipped | None = None) -> Iterator[Document]:
-    """The documents of a table with the columns ``_id`` or ``id``, ``title`` and ``text`` (or
-    ``content`` or ``body``), in any case; other columns become metadata, see `value`. An error names
-    the line that its row begins at: cells may hold line breaks."""
-    csv.field_size_limit(max(csv.field_size_limit(), MAX_TEXT))  # of the whole process: never lowered
-    with reading(path), path.open(encoding=encoding_of(path), newline="") as file:
-        source = _Lines(lines(file, MAX_TEXT_LINE))
-        rows = csv.reader(source, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
-        names = _header(path, rows)
-        roles = _roles(names)
-        while True:
-            line = source.begin()
-            try:
-                row = next(rows, None)
-                if row is None:
+class _Row(NamedTuple):
+    """A row that is not blank, and the line that it begins at; without cells, what is wrong with it."""
+
+    line: int
+    cells: list[str]
+    wrong: str | None = None
+
+
+def documents(path: Path, options: Options) -> Iterator[Document]:
+    """The documents of a table with the columns ``_id`` or ``id``, ``title`` and ``text`` (or ``contents``,
+    ``content`` or ``body``), in any case; other columns become metadata, of the types that are said or that
+    they are found to be. An error names the line that its row begins at: cells may hold line breaks."""
+    table = _Table.of(path, options.encoding_of(path))
+    names = _header(table)
+    roles = _roles(names)
+    types = _types(table, names, options)
+    for row in islice(table.rows(), 1, None):
+        try:
+            yield _document(names, roles, types, row)
+        except BadRecord as error:
+            options.report(CorpusError(f"{named(path)}:{row.line}: {error}"))
+
+
+@dataclass(frozen=True)
+class _Table:
+    path: Path
+    encoding: str
+    dialect: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, path: Path, encoding: str) -> _Table:
+        if kind(path) == ".csv":
+            return cls(path, encoding, _COMMAS)
+        plain, quoted = cls(path, encoding, _TABS), cls(path, encoding, _QUOTED_TABS)
+        return quoted if _quotes(plain, quoted) else plain
+
+    def rows(self) -> Iterator[_Row]:
+        csv.field_size_limit(max(csv.field_size_limit(), MAX_TEXT))  # of the whole process: never lowered
+        with opened_text(self.path, self.encoding, newline="") as file:
+            source = _Lines(lines(file, MAX_TEXT_LINE))
+            rows = csv.reader(source, strict=True, **self.dialect)
+            while True:
+                line = source.begin()
+                try:
+                    cells = next(rows, None)
+                except (BadRecord, csv.Error) as error:
+                    # The csv module quotes the tab that it missed.
+                    yield _Row(line, [], str(error).replace("\t", "\\t"))
+                    continue
+                if cells is None:
                     return
-                if any(row):
-                    yield _document(names, roles, row)
-            except (BadRecord, csv.Error) as error:
-                records.report(CorpusError(f"{named(path)}:{line}: {_printable(error)}"), skipped)
+                if any(cells):
+                    yield _Row(line, cells)
 
 
 class _Lines:
@@ -71,26 +117,38 @@ class _Lines:
         self._room -= len(line or "")
         if line is None or self._room < 0:
             raise BadRecord(f"longer than {MAX_TEXT_LINE:,} characters; is a quote left open?")
+        if "\0" in line:
+            raise BadRecord("holds a NUL character")
         return line
 
 
-def value(cell: str) -> Value:
-    """A cell as what it plainly is: ``12``, ``9.5``, ``true``; otherwise text, as it stands."""
-    plain = cell.strip()
-    if plain in _BOOLEANS:
-        return _BOOLEANS[plain]
-    if _INTEGER.fullmatch(plain):
-        return int(plain)
-    return float(plain) if _DECIMAL.fullmatch(plain) else cell
+def _quotes(plain: _Table, quoted: _Table) -> bool:
+    """Whether a file of tab-separated values quotes its cells, which the format does not (IANA's
+    text/tab-separated-values) and spreadsheets do: the names in its header are quoted, or every cell that
+    begins with a quote is quoted and doubles one within, or only so each row is as wide as the header."""
+    width = marked = doubled = 0
+    fits = True
+    for row in plain.rows():
+        if not width and all(map(_QUOTED.fullmatch, filter(None, row.cells))):
+            return not row.wrong
+        width = width or len(row.cells)
+        fits = fits and len(row.cells) == width
+        for cell in row.cells:
+            marked += cell.startswith('"')
+            doubled += '""' in cell[1:-1] and _QUOTED.fullmatch(cell) is not None
+    if fits or not marked:
+        return 0 < marked == doubled
+    return all(len(row.cells) == width for row in quoted.rows())
 
 
-def _header(path: Path, rows: Iterator[list[str]]) -> list[str]:
-    try:
-        names = [name.strip() for name in next(rows, [])]
-    except (BadRecord, csv.Error) as error:
-        raise CorpusError(f"{named(path)}:1: {_printable(error)}") from error
+def _header(table: _Table) -> list[str]:
+    row = next(table.rows(), _Row(1, []))
+    if row.wrong:
+        raise CorpusError(f"{named(table.path)}:{row.line}: {row.wrong}")
+    names = [name.strip() for name in row.cells]
     given = [name for name in names if name]
-    found = f"{named(path)}:1: the header row has {shown(', '.join(given)) if given else 'no names'}"
+    there = shown(", ".join(given)) if given else "no names"
+    found = f"{named(table.path)}:{row.line}: the header row has {there}"
     roles = _roles(names)
     if "id" not in roles:
         raise CorpusError(f'{found}: one must be "id" or "_id"')
@@ -101,11 +159,6 @@ def _header(path: Path, rows: Iterator[list[str]]) -> list[str]:
     return names
 
 
-def _printable(error: Exception) -> str:
-    """The csv module quotes the tab that it missed."""
-    return str(error).replace("\t", "\\t")
-
-
 def _roles(names: list[str]) -> dict[str, int]:
     """Role -> number of its column, for the roles that have one."""
     lower = [name.lower() for name in names]
@@ -113,14 +166,50 @@ def _roles(names: list[str]) -> dict[str, int]:
     return {role: lower.index(key) for role, key in found.items() if key is not None}
 
 
-def _document(names: list[str], roles: dict[str, int], row: list[str]) -> Document:
-    if len(row) != len(names):
-        raise BadRecord(f"{len(row)} cells where the header row has {len(names)}")
-    taken = set(roles.values())
+def _types(table: _Table, names: list[str], options: Options) -> dict[int, Type]:
+    """The type of each column that becomes metadata, by its number."""
+    roles = set(_roles(names).values())
+    others = {name: number for number, name in enumerate(names) if name and number not in roles}
+    if unknown := [name for name in options.types if name not in others]:
+        there = shown(", ".join(others)) if others else "none"
+        raise CorpusError(
+            f"{named(table.path)}: no column {shown(unknown[0])} to say a type of; there are {there}"
+        )
+    found = {number: Column() for name, number in others.items() if name not in options.types}
+    if found:
+        _look(table, len(names), found)
+    for number, column in found.items():
+        if column.odd and column.type == "text":
+            tell(AssumedText(table.path, names[number], *column.odd), options.assuming)
+    said = {others[name]: type for name, type in options.types.items()}
+    return said | {number: column.type for number, column in found.items()}
+
+
+def _look(table: _Table, width: int, columns: Mapping[int, Column]) -> None:
+    for row in islice(table.rows(), 1, None):
+        if len(row.cells) == width:
+            for number, column in columns.items():
+                if (cell := row.cells[number]).strip():
+                    column.see(row.line, cell)
+
+
+def _document(names: list[str], roles: dict[str, int], types: Mapping[int, Type], row: _Row) -> Document:
+    if row.wrong:
+        raise BadRecord(row.wrong)
+    cells = row.cells
+    if len(cells) != len(names):
+        raise BadRecord(f"{len(cells)} cells where the header row has {len(names)}")
     metadata = {
-        name: value(cell)
-        for column, (name, cell) in enumerate(zip(names, row, strict=True))
-        if name and cell.strip() and column not in taken
+        names[number]: _value(names[number], cells[number], type)
+        for number, type in types.items()
+        if cells[number].strip()
     }
-    record = {role: row[column] for role, column in roles.items()}
+    record = {role: cells[number] for role, number in roles.items()}
     return records.document({**record, "id": record["id"].strip(), "metadata": metadata})
+
+
+def _value(name: str, cell: str, type: Type) -> str | int | float | bool:
+    try:
+        return value(cell, type)
+    except BadRecord as error:
+        raise BadRecord(f"column {shown(name)}: {error}") from error

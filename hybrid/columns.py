@@ -30,6 +30,7 @@ from hybrid.filters import (
     Condition,
     Exists,
     Filter,
+    Ids,
     In,
     Near,
     Not,
@@ -43,6 +44,8 @@ from hybrid.types import Mask, Ordinals
 Store: TypeAlias = Literal["bool", "int", "huge", "float", "string", "instant", "point"]
 Key: TypeAlias = tuple[str, Store]
 Test: TypeAlias = Callable[[NDArray[Any]], Mask]
+Places: TypeAlias = Callable[[frozenset[str]], Ordinals]
+"""Of some ids, the ordinals of the documents that have them."""
 _Entries: TypeAlias = tuple[list[int], list[Any]]
 """Ordinals and values, on their way into a column."""
 
@@ -118,16 +121,22 @@ class Columns:
             self._columns[key] = _Column(_DTYPES[store])
         self._columns[key].extend(ordinals, values)
 
-    def mask(self, wanted: Filter, n: int) -> Mask:
+    def mask(self, wanted: Filter, n: int, places: Places = lambda _: np.empty(0, np.int64)) -> Mask:
         """Which of the ordinals below ``n`` pass: bool (n,). An ordinal that was never appended is a
-        document without metadata."""
+        document without metadata. ``places`` knows their ids, of which nothing is here."""
         match wanted:
             case And(parts):
-                return reduce(np.logical_and, (self.mask(part, n) for part in parts), np.ones(n, np.bool_))
+                masks = (self.mask(part, n, places) for part in parts)
+                return reduce(np.logical_and, masks, np.ones(n, np.bool_))
             case Or(parts):
-                return reduce(np.logical_or, (self.mask(part, n) for part in parts), np.zeros(n, np.bool_))
+                masks = (self.mask(part, n, places) for part in parts)
+                return reduce(np.logical_or, masks, np.zeros(n, np.bool_))
             case Not(part):
-                return ~self.mask(part, n)
+                return ~self.mask(part, n, places)
+            case Ids(ids):
+                passed = np.zeros(n, np.bool_)
+                passed[places(ids)] = True
+                return passed
             case _:
                 return self._condition(wanted, n)
 

@@ -1,4 +1,4 @@
-"""Filters over metadata: what they are, what they mean, and how their JSON form is read.
+"""Filters over metadata and ids: what they are, what they mean, and how their JSON form is read.
 
 The forms, PATH being a key of the metadata (``author.name`` reaches into an object):
 
@@ -7,6 +7,7 @@ The forms, PATH being a key of the metadata (``author.name`` reaches into an obj
     {PATH: {"gt" | "gte" | "lt" | "lte": value}} a range; one value must keep all bounds
     {PATH: {"near": [lat, lon], "km": 5}}        within a great-circle distance, degrees and kilometres
     {PATH: {"exists": true | false}}             has a value, or an object that holds one
+    {"_id": id}, {"_id": {"in": [id, ...]}}      the document of that id, those of some ids
     {"and": [filter, ...]}, {"or": [filter, ...]}, {"not": filter}
     {..., ...}                                   several keys: all must hold; {} passes everything
 
@@ -15,16 +16,18 @@ What a value is:
 - A list has many values, and a condition holds if any of them meets it. Lists and objects nest; a dot
   in a key and a key in a nested object are the same path.
 - Numbers compare exactly, whatever their size: 9 is 9.0, 2**53 + 1 is not 2.0**53. true is not 1.
-- A string in ISO-8601's extended form (``2024-05-01``, ``2024-05-01T10:00:00+08:00``, a space for the T)
-  is an instant, to the microsecond: it compares with other instants by time. A date is its midnight;
-  without an offset it is UTC.
-- Any other string compares by code point. Values of different types never meet.
+- A string in a form of ISO-8601 is an instant, to the microsecond: it compares with other instants by time.
+  ``2024-05-01``, ``20240501``, ``2024-W18-3``; with a time ``2024-05-01T10:00:00.5+08:00``, ``+0800`` or
+  ``Z``; with a space or another sign for the T. A date is its midnight, a month (``2024-05``) that of its
+  first day; without an offset it is UTC.
+- Any other string compares by code point. Values of different types never meet. A bound that looks like a
+  date and is none (``2024-02-30``, ``1/5/2024``) is refused: it would meet no date.
 - ``[lat, lon]`` or ``{"lat": ..., "lon": ...}`` (or ``"lng"``), in degrees, is a geo point, besides being
   two numbers.
 - null, [] and {} are no values: as if the key were absent.
 
-``and``, ``or`` and ``not`` are taken: metadata keys of these names cannot be filtered on. How deep a filter
-may nest and how much it may hold is said in `hybrid.limits`.
+``and``, ``or``, ``not`` and ``_id`` are taken: metadata keys of these names cannot be filtered on. How deep
+a filter may nest and how much it may hold is said in `hybrid.limits`.
 """
 
 from __future__ import annotations
@@ -40,6 +43,12 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from hybrid.errors import FilterError
 from hybrid.limits import MAX_CONDITIONS, MAX_FILTER_DEPTH, MAX_FILTER_VALUES, shown
+
+ID: Final = "_id"
+"""The key that stands for a document's id, as in an export."""
+
+TAKEN: Final = frozenset(("and", "or", "not", ID))
+"""Keys of a filter that are no paths."""
 
 EARTH_KM: Final = 6371.0088
 """The mean radius of the Earth (IUGG)."""
@@ -90,24 +99,37 @@ def flatten(metadata: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:
 def typed(value: str | float | bool) -> Value:
     """A scalar with its type."""
     if isinstance(value, str):
-        instant = _instant(value) if value[4:5] == "-" else None
+        instant = _instant(value)
         return ("string", value) if instant is None else ("instant", instant)
     return ("bool" if isinstance(value, bool) else "number", value)
 
 
+_MONTH: Final = re.compile(r"\d{4}-\d\d", re.ASCII)
+# `datetime.fromisoformat` takes any character between date and time. With letters or digits there, codes
+# such as 20240501a10 and 20240501b10 would be one instant; a plus or minus may begin an offset.
 _ISO: Final = re.compile(
-    r"\d{4}-\d\d-\d\d([T ]([01]\d|2[0-3]):\d\d(:\d\d([.,]\d+)?)?(Z|[+-]\d\d(:\d\d)?)?)?", re.ASCII
+    r"\d{4}(-\d\d-\d\d|\d{4}|-W\d\d(-\d)?|W\d\d\d?)(([Tt_]|[^\w+-])(?!24).+)?", re.ASCII | re.DOTALL
+)
+_LONGEST: Final = 64  # characters of a date
+_DATELIKE: Final = re.compile(
+    r"(\d{4}([-/]\d\d?){2}|(\d\d?[-/.]){2}\d{4}|\d{8}|\d{4}-\d\d?|\d{4}-?W.*|\d{4}年\d\d?月(\d\d?日?)?)"
+    r"([Tt _+-]?\d\d?[:时].*)?",
+    re.DOTALL,
 )
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def _instant(text: str) -> int | None:
-    if not _ISO.fullmatch(text):
+    if not text[:4].isdigit() or len(text) > _LONGEST:  # nearly all that is none, at little cost
         return None
+    if _MONTH.fullmatch(text):
+        text += "-01"
     try:
-        time = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text) if _ISO.fullmatch(text) else None
     except ValueError:  # a 30th of February
+        time = None
+    if time is None:
         return None
     return ((time if time.tzinfo else time.replace(tzinfo=UTC)) - _EPOCH) // _MICROSECOND
 
@@ -143,8 +165,8 @@ class And:
 
     parts: tuple[Filter, ...]
 
-    def matches(self, metadata: Mapping[str, Any]) -> bool:
-        return all(part.matches(metadata) for part in self.parts)
+    def matches(self, metadata: Mapping[str, Any], _id: str = "") -> bool:
+        return all(part.matches(metadata, _id) for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +175,8 @@ class Or:
 
     parts: tuple[Filter, ...]
 
-    def matches(self, metadata: Mapping[str, Any]) -> bool:
-        return any(part.matches(metadata) for part in self.parts)
+    def matches(self, metadata: Mapping[str, Any], _id: str = "") -> bool:
+        return any(part.matches(metadata, _id) for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +185,8 @@ class Not:
 
     part: Filter
 
-    def matches(self, metadata: Mapping[str, Any]) -> bool:
-        return not self.part.matches(metadata)
+    def matches(self, metadata: Mapping[str, Any], _id: str = "") -> bool:
+        return not self.part.matches(metadata, _id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +195,7 @@ class Exists:
 
     path: str
 
-    def matches(self, metadata: Mapping[str, Any]) -> bool:
+    def matches(self, metadata: Mapping[str, Any], _id: str = "") -> bool:
         return any(f"{path}.".startswith(f"{self.path}.") for path, _ in flatten(metadata))
 
 
@@ -184,8 +206,18 @@ class In:
     path: str
     values: frozenset[Value]
 
-    def matches(self, metadata: Mapping[str, Any]) -> bool:
+    def matches(self, metadata: Mapping[str, Any], _id: str = "") -> bool:
         return any(path == self.path and value in self.values for path, value in flatten(metadata))
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """The document's id is one of ``ids``."""
+
+    ids: frozenset[str]
+
+    def matches(self, _: Mapping[str, Any], _id: str = "") -> bool:
+        return _id in self.ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +232,7 @@ class Range:
         """Whether a value of this kind lies in the range."""
         return all(COMPARE[bound](value, limit) for bound, limit in self.bounds)
 
-    def matches(self, metadata: Mapping[str, Any]) -> bool:
+    def matches(self, metadata: Mapping[str, Any], _id: str = "") -> bool:
         return any(
             path == self.path and kind == self.kind and self.holds(value)
             for path, (kind, value) in flatten(metadata)
@@ -215,7 +247,7 @@ class Near:
     center: Point
     km: float
 
-    def matches(self, metadata: Mapping[str, Any]) -> bool:
+    def matches(self, metadata: Mapping[str, Any], _id: str = "") -> bool:
         return any(
             path == self.path and kind == "point" and distance(self.center, value) <= self.km + SLACK_KM
             for path, (kind, value) in flatten(metadata)
@@ -225,7 +257,19 @@ class Near:
 Condition: TypeAlias = Exists | In | Range | Near
 """What asks about one path."""
 
-Filter: TypeAlias = And | Or | Not | Condition
+Filter: TypeAlias = And | Or | Not | Ids | Condition
+"""``matches`` tells whether a document of this metadata and id passes."""
+
+
+def asks_metadata(wanted: Filter) -> bool:
+    """Whether a filter asks about more than ids."""
+    match wanted:
+        case And(parts) | Or(parts):
+            return any(map(asks_metadata, parts))
+        case Not(part):
+            return asks_metadata(part)
+    return not isinstance(wanted, Ids)
+
 
 # --- the JSON form -----------------------------------------------------------------------------------
 
@@ -279,6 +323,8 @@ class _Parser:
 
     def _condition(self, path: str, item: Any, where: str) -> Filter:
         self._count_condition(where)
+        if path == ID:
+            return self._ids(item, where)
         if not isinstance(item, Mapping):
             return In(path, frozenset([_operand(item, where)]))
         operators = set(item)
@@ -292,6 +338,18 @@ class _Parser:
             return _range(path, item, where)
         raise _error(where, _no_operator(operators))
 
+    def _ids(self, item: Any, where: str) -> Filter:
+        if not isinstance(item, Mapping):
+            item = {"in": [item]}
+        if set(item) == {"exists"}:
+            return (
+                Not(And(())) if isinstance(_exists(ID, item["exists"], f"{where}.exists"), Not) else And(())
+            )
+        if set(item) != {"in"}:
+            raise _error(where, 'ids have no order and no place; ask for one, or {"in": [id, ...]}')
+        listed = self._list(item["in"], f"{where}.in")
+        return Ids(frozenset(_id(value, f"{where}.in[{i}]") for i, value in enumerate(listed)))
+
     def _count_condition(self, where: str) -> None:
         self._conditions += 1
         if self._conditions > MAX_CONDITIONS:
@@ -301,6 +359,10 @@ class _Parser:
             )
 
     def _in(self, path: str, item: Any, where: str) -> In:
+        listed = self._list(item, where)
+        return In(path, frozenset(_operand(value, f"{where}[{i}]") for i, value in enumerate(listed)))
+
+    def _list(self, item: Any, where: str) -> list[Any] | tuple[Any, ...]:
         if not isinstance(item, (list, tuple)):
             raise _error(where, f"takes a list, not {_name(item)}")
         self._values += len(item)
@@ -309,7 +371,7 @@ class _Parser:
                 where,
                 f"more than {MAX_FILTER_VALUES:,} values in all; give what they share a key of its own",
             )
-        return In(path, frozenset(_operand(value, f"{where}[{i}]") for i, value in enumerate(item)))
+        return item
 
 
 def _no_operator(operators: set[Any]) -> str:
@@ -327,6 +389,12 @@ def _no_operator(operators: set[Any]) -> str:
 
 def _range(path: str, item: Mapping[Bound, Any], where: str) -> Range:
     limits = {bound: _operand(value, f"{where}.{bound}") for bound, value in item.items()}
+    for bound, (kind, value) in limits.items():
+        if kind == "string" and _DATELIKE.fullmatch(value):
+            raise _error(
+                f"{where}.{bound}",
+                f"{shown(value)} looks like a date and is none; write 2024-05-31 or 2024-05-31T10:00+08:00",
+            )
     kinds = sorted({kind for kind, _ in limits.values()})
     if "bool" in kinds:
         raise _error(where, "a boolean has no order; ask for equality")
@@ -366,6 +434,12 @@ def _operand(value: Any, where: str) -> Value:
     if isinstance(value, (list, tuple)):
         raise _error(where, 'a list equals nothing; ask {"in": [...]} for one of several values')
     raise _error(where, f"must be a string, a finite number or a boolean, not {_name(value)}")
+
+
+def _id(value: Any, where: str) -> str:
+    if not isinstance(value, str):
+        raise _error(where, f"an id is a string, not {_name(value)}")
+    return str.__str__(value)
 
 
 def _name(value: Any) -> str:

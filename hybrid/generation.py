@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,11 +17,12 @@ import numpy as np
 from hybrid import analyzers, forward
 from hybrid.arrays import Rows
 from hybrid.bm25 import LexicalView, Terms
+from hybrid.columns import Columns
 from hybrid.embedding import with_rows
 from hybrid.errors import CommitsLost, IndexCorrupt, IndexMismatch, InputError
 from hybrid.extras import Extras
 from hybrid.failpoints import reach
-from hybrid.filters import Filter
+from hybrid.filters import Filter, asks_metadata
 from hybrid.folder import Folder
 from hybrid.ledger import Commit, Ledger
 from hybrid.lexical import LexicalLeg
@@ -69,7 +70,12 @@ class Snapshot:
         """Who may be answered: alive and passing the filter; None where that is everybody."""
         if where is None:
             return None if self.size == self.count else self.live
-        return self.live & self.generation.shelf.columns(self.count).mask(where, self.count)
+        columns = self.generation.shelf.columns(self.count) if asks_metadata(where) else Columns()
+        return self.live & columns.mask(where, self.count, self.places)
+
+    def places(self, ids: Collection[str]) -> Ordinals:
+        """The ordinals of the living documents that have one of ``ids``."""
+        return self.generation.ledger.places(ids, self.count, self.seq)
 
     def documents(self, ordinals: Sequence[int]) -> list[Document]:
         return self.generation.ledger.documents(ordinals)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -26,6 +26,7 @@ import numpy as np
 from hybrid import database, lifetimes, records
 from hybrid.arrays import RowFiles, Rows
 from hybrid.database import Action
+from hybrid.documents import check_lookup
 from hybrid.errors import CommitsLost, HybridError, IndexCorrupt, StorageError
 from hybrid.failpoints import reach
 from hybrid.folder import Folder
@@ -211,6 +212,13 @@ class Ledger:
         likely = np.flatnonzero(self.lifetimes.marks[:count] == lifetimes.marks([id]))
         living = likely[self.lifetimes.dead[likely] > seq].tolist()
         return next((ordinal for ordinal in living if self.ids([ordinal]) == [id]), None)
+
+    def places(self, ids: Collection[str], count: int, seq: int) -> Ordinals:
+        """The ordinals of those of ``ids`` that lived as of ``seq``, when there were ``count`` ordinals."""
+        wanted = {id if id.isascii() else check_lookup(id) for id in ids}
+        marked = np.isin(self.lifetimes.marks[:count], lifetimes.marks(wanted))
+        likely = np.flatnonzero(marked & self.lifetimes.live(count, seq))
+        return likely[np.array([id in wanted for id in self.ids(likely.tolist())], np.bool_)]
 
     def living(self, ids: Iterable[str]) -> dict[str, int]:
         """The ordinals of those of ``ids`` that live now."""

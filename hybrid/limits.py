@@ -67,6 +67,12 @@ MAX_JSON_LINE: Final = 1 << 28
 MAX_TEXT_LINE: Final = 1 << 24
 """Characters of a line of text, or of all lines of a table's row: three of the longest texts."""
 
+MAX_EXPANSION: Final = 100
+"""Times its size that a packed file (``.gz``) may unpack to: collections take 2 to 4, a bomb 1,000."""
+
+MIN_EXPANDED: Final = 1 << 27
+"""Bytes that any packed file may unpack to, however small: less than a second."""
+
 MAX_DICTIONARY_BYTES: Final = 1 << 24
 """A user dictionary; jieba's own has 5 MB."""
 

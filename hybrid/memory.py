@@ -211,7 +211,7 @@ class MemoryIndex:
         passing = {
             id
             for id, entry in self._documents.items()
-            if not request.where or request.where.matches(entry[1].metadata)
+            if not request.where or request.where.matches(entry[1].metadata, id)
         }
         lexical, matching = self._lexical(request, passing)
         vector, nearest = self._vector(request, passing)

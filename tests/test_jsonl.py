@@ -32,6 +32,21 @@ def test_underscore_id_is_the_id_and_id_is_then_metadata(write: Write) -> None:
     assert (made.id, made.metadata) == ("a", {"id": "b"})
 
 
+def test_what_pyserini_calls_contents_is_the_text(write: Write) -> None:
+    records = [
+        {"id": "a", "contents": "words", "k": 1},
+        {"id": "b", "text": "t", "contents": "metadata"},
+        {"id": "c", "title": "t", "contents": ["no", "text"]},
+        {"id": "d", "text": None, "contents": "metadata", "title": "t"},
+    ]
+    assert list(read_documents(write("c.jsonl", lines(*records)))) == [
+        Document("a", "words", "", {"k": 1}),
+        Document("b", "t", "", {"contents": "metadata"}),
+        Document("c", "", "t", {"contents": ["no", "text"]}),
+        Document("d", "", "t", {"contents": "metadata"}),
+    ]
+
+
 def test_an_integer_id_becomes_text(write: Write) -> None:
     assert [made.id for made in read_documents(write("c.jsonl", lines({"id": 7, "text": "t"})))] == ["7"]
 

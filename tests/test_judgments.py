@@ -18,7 +18,7 @@ def test_queries_of_beir(write: Write) -> None:
     assert read_queries(str(path)) == {"1": "一", "2": ""}
 
 
-@pytest.mark.parametrize("header", ["", "query-id\ttext\n", "id\tquery\n"])
+@pytest.mark.parametrize("header", ["", "query-id\ttext\n", "id\tquery\n", "\n \r\nqid\ttext\n"])
 def test_queries_in_two_columns(write: Write, header: str) -> None:
     assert read_queries(write("q.tsv", header + 'q 1\t"what" is it\t?\n\nq2\tb\n')) == {
         "q 1": '"what" is it\t?',
@@ -57,8 +57,19 @@ def test_absent_files(tmp_path: Path) -> None:
         "q\td1\t2\r\nq\td2\t0\r\np\td1\t-1",
         "q 0 d1 2\nq 0 d2 0\n\np 0 d1 -1\n",
         "q\t0\td1\t2\nq\tQ0\td2\t0\nq 0 d2 0\np\t0\td1\t-1\n",
+        "\n  \r\nquery-id\tcorpus-id\tscore\nq\td1\t2\nq\td2\t0\np\td1\t-1\n",
+        "q\td1\t2.0\nq\td2\t0.000\nq\td2\t0\np\td1\t-1.\n",
+        "\nquery iteration document grade\nq 0 d1 +2.0\nq 0 d2 -0.0\np 0 d1 -1\n",
     ],
-    ids=["BEIR", "BEIR without header", "TREC", "TREC with tabs"],
+    ids=[
+        "BEIR",
+        "BEIR without header",
+        "TREC",
+        "TREC with tabs",
+        "blank lines first",
+        "floats",
+        "TREC, both",
+    ],
 )
 def test_judgments(write: Write, content: str) -> None:
     assert read_qrels(write("q.tsv", content)) == {"q": {"d1": 2, "d2": 0}, "p": {"d1": -1}}
@@ -71,7 +82,12 @@ def test_beir_ids_may_hold_spaces(write: Write) -> None:
 @pytest.mark.parametrize(
     ("line", "what"),
     [
-        ("q\td\t1.0", "'1.0' is not an integer"),
+        ("q\td\t1.5", "'1.5' is not an integer"),
+        ("q\td\t1.01", "'1.01' is not an integer"),
+        ("q\td\t1e0", "'1e0' is not an integer"),
+        ("q\td\t.0", "'.0' is not an integer"),
+        ("q\td\tnan", "'nan' is not an integer"),
+        ("query-id\tcorpus-id\tscore", "'score' is not an integer"),
         ("q\td\t", "expected query, tab"),
         ("q d 1", "expected query, tab"),
         ("q 0 d 1 x", "expected query, tab"),
@@ -87,8 +103,8 @@ def test_broken_judgments_are_named_by_line(write: Write, line: str, what: str) 
 
 
 def test_a_first_line_with_a_fraction_is_not_taken_for_a_header(write: Write) -> None:
-    with pytest.raises(CorpusError, match=r":1: the grade '1\.0'"):
-        read_qrels(write("q.tsv", "p\td\t1.0\n"))
+    with pytest.raises(CorpusError, match=r":1: the grade '1\.5'"):
+        read_qrels(write("q.tsv", "p\td\t1.5\n"))
 
 
 def test_no_judgment_at_all(write: Write) -> None:

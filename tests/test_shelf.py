@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybrid import Document, Index, archive
+from hybrid import Document, Index, archive, shelf
 from hybrid.columns import Columns
 from hybrid.filters import parse
 from hybrid.ledger import Ledger
@@ -175,3 +175,21 @@ def test_what_is_kept_passes_the_same(first: list[dict[str, Any]], more: list[di
     wheres += [{path: {"gte": limit}} for path in ("a", "b") for limit in (0, 2**64, "9", "2024-05-01")]
     for where in map(parse, wheres):
         assert np.array_equal(made.mask(where, n), kept.mask(where, n))
+
+
+def test_what_took_other_strings_for_dates_is_read_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    idx = tmp_path / "idx"
+    with monkeypatch.context() as earlier:
+        earlier.setattr(shelf, "_TYPED", 1)
+        with Index.create(idx, encoder=None) as index:
+            index.add(documents(0, 60))
+            assert found(index) == cheap(60)
+    assert file(idx).exists()
+    spans = read_spans(monkeypatch)
+    for _ in range(2):
+        with Index.open(idx) as index:
+            assert found(index) == cheap(60)
+    assert spans == [(0, 60)]  # once, and kept again
+    assert caplog.messages == []

@@ -32,7 +32,7 @@ from hybrid.cli import (
     train,
     tune,
 )
-from hybrid.cli.output import complain
+from hybrid.cli.output import complain, write_anything
 from hybrid.errors import HybridError, InputError
 
 # click's ClickException; typer may carry a click of its own, so it is reached through what typer exports.
@@ -72,6 +72,7 @@ class _Terminated(BaseException):
 
 def main() -> None:
     """The ``hybrid`` command. No error reaches the user as a traceback."""
+    write_anything()
     with _terminable():
         status = _run()
     sys.exit(status)

@@ -12,9 +12,10 @@ from rich.bar import Bar
 from rich.table import Table
 
 import hybrid
-from hybrid import corpora
+from hybrid.cli import reading
 from hybrid.cli.judging import identities, tell_way_back, unless_overtaken
 from hybrid.cli.output import AsJson, Directory, complain, out, print_json, stages, table
+from hybrid.cli.reading import Encoding
 from hybrid.engine import Index
 from hybrid.evaluate.benchmark import BY, DEPTHS, LADDER, TOP, Benchmark, Mean
 from hybrid.evaluate.benchmarking import bench as measure
@@ -36,6 +37,7 @@ def bench(
     ] = 0.99,
     apply: Annotated[bool, typer.Option("--apply", help="Install the suggested ef and depth.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the queries and filters that are made.")] = 0,
+    encoding: Encoding = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure an index: how long each stage of a search takes, what the vector leg finds of what an exact
@@ -44,7 +46,7 @@ def bench(
     Queries made from the documents are easier than users'. The exit status is 0 whether something was
     installed or there was nothing to install.
     """
-    texts = None if queries is None else corpora.read_queries(queries)
+    texts = None if queries is None else reading.queries(queries, encoding)
     with Index.open(directory, read_only=True) as index, stages() as progress:
         before, serving = index.profiles.serves, index.profiles.serving
         found = measure(index, texts, size=sample, wanted=recall, seed=seed, progress=progress)

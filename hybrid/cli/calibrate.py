@@ -10,9 +10,10 @@ import typer
 from rich.table import Table
 
 import hybrid
-from hybrid import corpora
+from hybrid.cli import reading
 from hybrid.cli.judging import QueriesFile, identities, tell_way_back, unless_overtaken
 from hybrid.cli.output import AsJson, Directory, bar, out, print_json, table
+from hybrid.cli.reading import Encoding
 from hybrid.engine import Index
 from hybrid.evaluate.abstention import Point
 from hybrid.evaluate.calibrating import PRECISIONS, Calibrated
@@ -28,6 +29,7 @@ def calibrate(
     qrels: Annotated[Path, typer.Option(help="BEIR or TREC judgments.")],
     seed: Annotated[int, typer.Option(min=0, help="Of the folds, and of the queries asked again.")] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Fit and report, install nothing.")] = False,
+    encoding: Encoding = None,
     as_json: AsJson = False,
 ) -> None:
     """Learn the probability that a hit is relevant from judged queries, and let every hit carry it; then
@@ -38,7 +40,7 @@ def calibrate(
 
     The exit status is 0 whether it was installed or refused.
     """
-    texts, judgments = corpora.read_queries(queries), corpora.read_qrels(qrels)
+    texts, judgments = reading.queries(queries, encoding), reading.qrels(qrels, encoding)
     with Index.open(directory, read_only=True) as index, bar("calibrating", len(judgments)) as drawn:
         serves, serving = index.profiles.serves, index.profiles.serving
         modes: Sequence[Mode] = MODES if index.stats()["encoder"] else ("lexical",)

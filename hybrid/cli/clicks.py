@@ -15,7 +15,9 @@ import numpy as np
 import typer
 
 from hybrid.cli.output import AsJson, complain, out, print_json, table
-from hybrid.corpora.encodings import as_path, check_file, named, text_lines
+from hybrid.cli.reading import Encoding, tell
+from hybrid.corpora.encodings import text_lines
+from hybrid.corpora.files import as_path, check_file, named
 from hybrid.engine import Index
 from hybrid.errors import CorpusError, InputError
 from hybrid.evaluate.clicks import HIGHEST_GRADE, LEAST_LOOKS, Judgments, Propensities, judgments
@@ -47,6 +49,7 @@ def clicks(
             "--import", metavar="LOG", help="First append this log to the index's: JSON lines; see above."
         ),
     ] = None,
+    encoding: Encoding = None,
     as_json: AsJson = False,
 ) -> None:
     """Turn what users clicked into judgments, corrected for the ranks that it was shown at.
@@ -64,7 +67,7 @@ def clicks(
         raise InputError(f"{to_queries}: name it .jsonl, so that what reads queries knows what it is")
     report: dict[str, Any] = {}
     if log is not None:
-        report["imported"] = _import(directory, log)
+        report["imported"] = _import(directory, log, encoding)
         if not as_json:
             out.print(f"{report['imported']:,} impressions imported from {log}", soft_wrap=True)
     if log is None or to_qrels or to_queries:
@@ -76,21 +79,21 @@ def clicks(
 # -- another program's log
 
 
-def _import(directory: Path, path: Path) -> int:
+def _import(directory: Path, path: Path, encoding: str | None) -> int:
     with Index.open(directory) as index:
         profiles = index.profiles
         total = sum(
-            1 for _ in _read(path, profiles)
+            1 for _ in _read(path, profiles, encoding)
         )  # a bad line is told before the index is locked for long
-        index.log(_read(path, profiles))
+        index.log(_read(path, profiles, encoding))
     return total
 
 
-def _read(path: Path, profiles: Profiles) -> Iterator[Impression]:
+def _read(path: Path, profiles: Profiles, encoding: str | None) -> Iterator[Impression]:
     """The impressions of a log; CorpusError, with its line, for one that is none."""
     now = time.time()
     check_file(path := as_path(path))
-    for number, line in text_lines(path):
+    for number, line in text_lines(path, encoding, tell):
         try:
             yield _impression(line, profiles, now)
         except (InputError, ValueError, RecursionError) as cause:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from hybrid import corpora
+from hybrid.cli import reading
 from hybrid.cli.comparing import show, show_changes
 from hybrid.cli.naming import foreign_runs, named_systems
 from hybrid.cli.output import AsJson, Bar, bar, complain, out, print_json
+from hybrid.cli.reading import Encoding
 from hybrid.engine import Index
 from hybrid.errors import InputError, require
 from hybrid.evaluate import (
@@ -103,6 +104,7 @@ def evaluate(
     run_out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write each run there, in TREC format.")
     ] = None,
+    encoding: Encoding = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure rankings on judged queries: an index by keyword, by meaning and by both, other fusions,
@@ -115,7 +117,7 @@ def evaluate(
         raise InputError("--per-query shows gains and losses against a baseline; add --baseline SYSTEM")
     if report is not None:
         require("--report", "jinja2", "matplotlib", extra="report")  # rather now than after all searches
-    with _task(directory, queries, qrels, mode, fusion or [], run or []) as task:
+    with _task(directory, queries, qrels, mode, fusion or [], run or [], encoding) as task:
         if baseline is not None:
             others_than(baseline, task.names)  # the same holds
         found = _findings(task, wanted, baseline, timed=latency)
@@ -143,22 +145,23 @@ def _task(
     mode: str | None,
     fusions: list[str],
     runs: list[str],
+    encoding: str | None,
 ) -> Iterator[Task]:
     """What was asked, read and checked; the index is open meanwhile."""
-    judgments = corpora.read_qrels(qrels)
-    texts = {} if queries is None else corpora.read_queries(queries)
+    judgments = reading.qrels(qrels, encoding)
+    texts = {} if queries is None else reading.queries(queries, encoding)
     if directory is None:
         if fusions or mode is not None:
             raise InputError("--mode and --fusion ask an index; give its directory")
         if not runs:
             raise InputError("nothing to measure: give the directory of an index, or --run FILE, or both")
-        yield Task(None, {}, foreign_runs(runs, taken=[]), texts, judgments)
+        yield Task(None, {}, foreign_runs(runs, [], encoding), texts, judgments)
         return
     if queries is None:
         raise InputError(f"{directory}: --queries FILE is missing: what to ask the index")
     with Index.open(directory, read_only=True) as index:
         systems = named_systems(index, mode, fusions)
-        yield Task(index, systems, foreign_runs(runs, taken=list(systems)), texts, judgments)
+        yield Task(index, systems, foreign_runs(runs, list(systems), encoding), texts, judgments)
 
 
 def _findings(task: Task, measures: Sequence[Measure], baseline: str | None, *, timed: bool) -> Findings:

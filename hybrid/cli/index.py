@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import csv
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -11,6 +13,8 @@ import typer
 
 from hybrid import analyzers, corpora, engine
 from hybrid.cli.output import AsJson, bar, complain, counted, out, print_json
+from hybrid.cli.reading import Encoding
+from hybrid.corpora import Assumed, Assuming, Skipped, Type
 from hybrid.documents import check_batch
 from hybrid.engine import DEFAULT_ENCODER, Index
 from hybrid.errors import CorpusError, IndexMismatch, InputError
@@ -54,6 +58,14 @@ def index(
     user_dict: Dictionary = None,
     metric: Distance = None,
     graph_precision: GraphPrecision = None,
+    encoding: Encoding = None,
+    types: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN=TYPE,...",
+            help=f"What columns of a table hold: {', '.join(corpora.TYPES)}. [what all their cells are]",
+        ),
+    ] = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Count records that cannot be taken, and go on.")
     ] = False,
@@ -63,18 +75,37 @@ def index(
 
     All inputs are read and checked once before anything is written.
     """
-    total, bad, unread = _check(inputs, skip_bad)
+    source = _Source(inputs, encoding, _types(types or [], inputs))
+    found = _check(source, skip_bad)
     skip: Callable[[CorpusError], None] | None = (lambda _: None) if skip_bad else None
     words = _analyzer(analyzer, user_dict)
-    with _open(to, encoder, words, metric, graph_precision) as target, bar("indexing", total) as progress:
-        documents = chain.from_iterable(corpora.read_documents(path, skip) for path in inputs)
-        target.load(_good(documents, bad), progress=progress.advance)
-        report = {"indexed": total, "skipped": len(bad) + unread, "documents": len(target)}
+    with (
+        _open(to, encoder, words, metric, graph_precision) as target,
+        bar("indexing", found.total) as progress,
+    ):
+        documents = chain.from_iterable(source.read(path, skip, lambda _: None) for path in inputs)
+        target.load(_good(documents, found.bad), progress=progress.advance)
+        held = len(target)
+    _report(found, to, held, as_json)
+
+
+def _report(found: _Found, to: Path, held: int, as_json: bool) -> None:
+    skipped = len(found.bad) + found.unread
+    for one in found.assumed:
+        if one.doubtful:
+            complain(str(one))
     if as_json:
-        print_json(report)
-    else:
-        skipped = f", {report['skipped']:,} skipped" if report["skipped"] else ""
-        out.print(f"{counted(total)} indexed{skipped}; {to} holds {report['documents']:,}")
+        report = {"indexed": found.total, "skipped": skipped, "documents": held}
+        assumed = [one.to_json() for one in found.assumed]
+        print_json(report | ({"assumed": assumed} if assumed else {}))
+        return
+    out.print(
+        f"{counted(found.total)} indexed{f', {skipped:,} skipped' if skipped else ''}; {to} holds {held:,}",
+        soft_wrap=True,
+    )
+    for one in found.assumed:
+        if not one.doubtful:
+            out.print(str(one), style="dim", soft_wrap=True)
 
 
 def delete(
@@ -156,16 +187,53 @@ def _analyzer(name: str | None, user_dict: Path | None) -> Analyzer | None:
     return analyzers.by_name(name or "mixed", words)
 
 
-def _check(inputs: list[Path], skip_bad: bool) -> tuple[int, set[int], int]:
-    """Read everything once: how many documents there are, which of them cannot be taken (by their place
-    over all inputs, as the readers give them), and how many records could not even be read."""
+@dataclass(frozen=True)
+class _Source:
+    """The inputs, and what was said of them."""
+
+    inputs: Sequence[Path]
+    encoding: str | None
+    types: Mapping[str, Type]
+
+    def read(self, path: Path, skipped: Skipped | None, assuming: Assuming) -> Iterator[Document]:
+        types = self.types if corpora.is_table(path) else None
+        return corpora.read_documents(path, skipped, encoding=self.encoding, types=types, assuming=assuming)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What there is to index: how many documents, which others cannot be taken (by their place over all
+    inputs, as the readers give them), how many records could not even be read, and what was assumed."""
+
+    total: int
+    bad: set[int]
+    unread: int
+    assumed: list[Assumed]
+
+
+def _types(given: list[str], inputs: list[Path]) -> dict[str, Type]:
+    """``zip=text,price=number``, quoted as in a table where a name holds a comma."""
+    types: dict[str, Type] = {}
+    for piece in chain.from_iterable(csv.reader(given)):
+        name, sign, type = piece.rpartition("=")
+        if not sign:
+            raise InputError(f"--types {piece}: write COLUMN=TYPE, such as zip=text")
+        types[name.strip()] = cast(Type, type.strip())  # read_documents refuses what is none
+    if types and not any(map(corpora.is_table, inputs)):
+        raise InputError("--types says what columns of a table hold; none of the inputs is a table")
+    return types
+
+
+def _check(source: _Source, skip_bad: bool) -> _Found:
+    """Read everything once."""
     bad: set[int] = set()
     skipped: list[CorpusError] = []
+    assumed: list[Assumed] = []
     seen: dict[str, Path] = {}
     place = -1
     with bar("checking", None) as progress:
-        for path in inputs:
-            for document in corpora.read_documents(path, skipped.append if skip_bad else None):
+        for path in source.inputs:
+            for document in source.read(path, skipped.append if skip_bad else None, assumed.append):
                 place += 1
                 progress.advance(1)
                 try:
@@ -177,7 +245,7 @@ def _check(inputs: list[Path], skip_bad: bool) -> tuple[int, set[int], int]:
                     complain(f"skipped: {error}")
     for unread in skipped:
         complain(f"skipped: {unread}")
-    return place + 1 - len(bad), bad, len(skipped)
+    return _Found(place + 1 - len(bad), bad, len(skipped), assumed)
 
 
 def _take(document: Document, path: Path, seen: dict[str, Path]) -> None:

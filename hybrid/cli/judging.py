@@ -13,7 +13,7 @@ import typer
 from rich.table import Table
 
 import hybrid
-from hybrid import corpora
+from hybrid.cli import reading
 from hybrid.cli.output import complain, identity, out, print_json, stages, table
 from hybrid.engine import Index
 from hybrid.errors import StorageError
@@ -95,12 +95,13 @@ def decide(
     judge: Judge[Result],
     show: Callable[[Result], None],
     *,
+    encoding: str | None,
     dry_run: bool,
     as_json: bool,
 ) -> None:
     """``hybrid command``: have the ``files`` judge, show it, and install what may serve from now on."""
-    queries, qrels = corpora.read_queries(files.queries), corpora.read_qrels(files.qrels)
-    test_qrels = None if files.test_qrels is None else corpora.read_qrels(files.test_qrels)
+    queries, qrels = reading.queries(files.queries, encoding), reading.qrels(files.qrels, encoding)
+    test_qrels = None if files.test_qrels is None else reading.qrels(files.test_qrels, encoding)
     with Index.open(directory, read_only=True) as index, stages() as progress:
         before, serving = index.profiles.serves, index.profiles.serving
         found = judge(index, queries, qrels, test_qrels=test_qrels, progress=progress)

@@ -9,9 +9,10 @@ from typing import Annotated, cast
 
 import typer
 
-from hybrid import corpora
+from hybrid.cli import reading
 from hybrid.cli.judging import QueriesFile
 from hybrid.cli.output import AsJson, Directory, bar, complain, out, print_json
+from hybrid.cli.reading import Encoding
 from hybrid.engine import Index
 from hybrid.errors import InputError
 from hybrid.evaluate.mining import MARGIN, NEGATIVES, RANKS, Mined, Miner
@@ -50,6 +51,7 @@ def mine(
         Sampling, typer.Option(help="Of what remains take the top ones, or any at random.")
     ] = Sampling.TOP,
     seed: Annotated[int, typer.Option(min=0, help="Of what is taken at random.")] = 0,
+    encoding: Encoding = None,
     as_json: AsJson = False,
 ) -> None:
     """Mine hard negatives: what the index answers to judged queries and is probably not relevant.
@@ -68,7 +70,7 @@ def mine(
             "negatives"
         )
     miner = Miner(negatives, cast(Mode, mode), margin, ranks, sampling.value, seed)
-    texts, judged = corpora.read_queries(queries), corpora.read_qrels(qrels)
+    texts, judged = reading.queries(queries, encoding), reading.qrels(qrels, encoding)
     mined = Mined()
     with Index.open(directory, read_only=True) as index:
         write_whole(to, _lines(miner, index, texts, judged, mined))

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from hybrid import fusion
+from hybrid.cli import reading
+from hybrid.corpora.files import plain_name
 from hybrid.engine import Index
 from hybrid.errors import InputError, QueryError
-from hybrid.evaluate import System, by_mode, read_run
+from hybrid.evaluate import System, by_mode
 from hybrid.request import MODES
 from hybrid.types import Fusion, Mode, Run
 
@@ -31,17 +33,17 @@ def named_systems(index: Index, mode: str | None, fusions: Iterable[str]) -> dic
     return systems
 
 
-def foreign_runs(texts: Iterable[str], taken: Iterable[str]) -> dict[str, Run]:
+def foreign_runs(texts: Iterable[str], taken: Iterable[str], encoding: str | None) -> dict[str, Run]:
     """The run of each ``--run [NAME=]FILE``, by its name or its file's stem; none of those ``taken``."""
     files: dict[str, Path] = {}
     for text in texts:
         # A file whose own name holds the sign is that file.
         named = None if Path(text).is_file() else _NAMED.fullmatch(text)
         file = Path(named[2] if named else text)
-        name = named[1] if named else file.stem
+        name = named[1] if named else plain_name(file).stem
         _free(name, [*taken, *files], f"--run {text}")
         files[name] = file
-    return {name: read_run(file) for name, file in files.items()}
+    return {name: reading.run(file, encoding) for name, file in files.items()}
 
 
 def _modes(text: str | None, both: bool) -> list[Mode]:

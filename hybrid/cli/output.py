@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -40,7 +41,19 @@ def complain(message: str) -> None:
 
 def print_json(value: Any) -> None:
     # Not orjson: metadata may hold integers beyond 64 bits.
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:  # an ASCII terminal, a file name that is no text
+        text = json.dumps(value, indent=2)
+    sys.stdout.write(text + "\n")
+
+
+def write_anything() -> None:
+    """Have stdout and stderr escape what their encoding cannot say, instead of raising."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def counted(documents: int) -> str:

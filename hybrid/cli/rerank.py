@@ -10,6 +10,7 @@ import typer
 
 from hybrid.cli.judging import Files, QrelsFile, QueriesFile, TestQrelsFile, decide, figures
 from hybrid.cli.output import AsJson, Directory, out
+from hybrid.cli.reading import Encoding
 from hybrid.errors import InputError
 from hybrid.evaluate.contest import MEASURE
 from hybrid.evaluate.reranking import (
@@ -50,6 +51,7 @@ def rerank(
     ] = MAX_TRAIN,
     seed: Annotated[int, typer.Option(min=0, help="Of the split and the tests.")] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Choose and judge, install nothing.")] = False,
+    encoding: Encoding = None,
     as_json: AsJson = False,
 ) -> None:
     """Choose the settings of one reranker on train queries, judge it on held-out ones, and install it only
@@ -61,7 +63,7 @@ def rerank(
     settings = _settings(cross_encoder, mmr, recency, popularity, now)
     judge = partial(choose, settings=settings, max_train=max_queries, seed=seed)
     files = Files(queries, qrels, test_qrels)
-    decide("rerank", directory, files, judge, _show, dry_run=dry_run, as_json=as_json)
+    decide("rerank", directory, files, judge, _show, encoding=encoding, dry_run=dry_run, as_json=as_json)
 
 
 def _settings(

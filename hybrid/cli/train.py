@@ -10,6 +10,7 @@ from rich.table import Table
 
 from hybrid.cli.judging import Files, QrelsFile, QueriesFile, TestQrelsFile, decide, figures
 from hybrid.cli.output import AsJson, Directory, out, table
+from hybrid.cli.reading import Encoding
 from hybrid.evaluate.contest import MEASURE
 from hybrid.evaluate.learning import LEARNED, Learning, learn
 from hybrid.evaluate.split import MAX_TRAIN
@@ -37,6 +38,7 @@ def train(
     ] = False,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of the split, folds, trees, tests.")] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Train and judge, install nothing.")] = False,
+    encoding: Encoding = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a LambdaMART on what the index knows of its candidates; judge it on held-out queries; install
@@ -54,7 +56,7 @@ def train(
         seed=seed,
     )
     files = Files(queries, qrels, test_qrels)
-    decide("train", directory, files, judge, _show, dry_run=dry_run, as_json=as_json)
+    decide("train", directory, files, judge, _show, encoding=encoding, dry_run=dry_run, as_json=as_json)
 
 
 def _show(found: Learning) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from hybrid.cli.judging import Files, QrelsFile, QueriesFile, TestQrelsFile, decide, figures
 from hybrid.cli.output import AsJson, Directory, out
+from hybrid.cli.reading import Encoding
 from hybrid.evaluate.split import MAX_TRAIN
 from hybrid.evaluate.tuning import MEASURE, Tuning
 from hybrid.evaluate.tuning import tune as search
@@ -25,6 +26,7 @@ def tune(
     ] = MAX_TRAIN,
     seed: Annotated[int, typer.Option(min=0, help="Of the split, the folds and the tests.")] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Search and judge, install nothing.")] = False,
+    encoding: Encoding = None,
     as_json: AsJson = False,
 ) -> None:
     """Search the fusion, its weights, the legs' depths and the title boost that rank best on train
@@ -35,7 +37,7 @@ def tune(
     """
     judge = partial(search, measure=measure, max_train=max_train, seed=seed)
     files = Files(queries, qrels, test_qrels)
-    decide("tune", directory, files, judge, _show, dry_run=dry_run, as_json=as_json)
+    decide("tune", directory, files, judge, _show, encoding=encoding, dry_run=dry_run, as_json=as_json)
 
 
 def _show(found: Tuning) -> None:

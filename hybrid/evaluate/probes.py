@@ -24,8 +24,6 @@ SHARES: Final = (0.01, 0.1, 0.5)
 _LONGEST: Final = 100  # characters of a sentence: a query is short
 _LOOKED_AT: Final = 2000  # documents whose metadata tell which values are frequent
 _SENTENCE: Final = re.compile(r"[^.!?。！？\n]+")
-_TAKEN: Final = {"and", "or", "not"}  # as a key of a filter they are no paths
-
 _Value: TypeAlias = tuple[str, Any]
 
 
@@ -113,7 +111,7 @@ def _values(metadata: Mapping[str, Any]) -> dict[_Value, None]:
     return {
         (path, value): None
         for path, (kind, value) in filters.flatten(metadata)
-        if kind in ("string", "number", "bool") and path not in _TAKEN
+        if kind in ("string", "number", "bool") and path not in filters.TAKEN
     }
 
 

@@ -15,6 +15,9 @@ from urllib.parse import unquote_to_bytes
 
 import numpy as np
 
+from hybrid.corpora import Assuming
+from hybrid.corpora.encodings import text_lines
+from hybrid.corpora.files import as_path, named
 from hybrid.errors import CorpusError, InputError, StorageError
 from hybrid.types import Run, Scores
 
@@ -50,18 +53,14 @@ def write_whole(path: str | Path, lines: Iterable[str]) -> None:
         raise StorageError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
-def read_run(path: str | Path) -> Run:
-    """A run from a TREC file of ours or another tool's, ranked as trec_eval ranks it: by score as
-    float32, ties by descending document id; the rank column does not count."""
-    path = Path(path)
+def read_run(path: str | Path, *, encoding: str | None = None, assuming: Assuming | None = None) -> Run:
+    """A run from a TREC file of ours or another tool's, packed (``.gz``) or not, ranked as trec_eval ranks
+    it: by score as float32, ties by descending document id; the rank column does not count. ``encoding``
+    and ``assuming`` are those of `hybrid.corpora.read_documents`."""
+    path = as_path(path)
     found: dict[str, dict[str, float]] = {}
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    _add(found, line, f"{path}:{number}")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CorpusError(f"{path}: cannot be read: {error}") from error
+    for number, line in text_lines(path, encoding, assuming):
+        _add(found, line, f"{named(path)}:{number}")
     return {decode(query): _ranked(hits) for query, hits in found.items()}
 
 

@@ -130,7 +130,10 @@ def queries(random: Random, steps: int, count: int) -> list[Query]:
     found: list[Query] = []
     for _ in range(count):
         words = [*random.sample(_ENGLISH + _CHINESE, 2), f"step{random.randint(0, steps)}"]
-        where: Any = random.choice([None, {"even": True}, {"step": {"gte": steps // 2}}])
+        some = {"_id": {"in": random.sample(IDS, len(IDS) // 2)}}
+        where: Any = random.choice(
+            [None, {"even": True}, {"step": {"gte": steps // 2}}, some, {"not": some}]
+        )
         found.append(Query(" ".join(words), [random.gauss(0, 1) for _ in range(DIM)], where))
     return found
 

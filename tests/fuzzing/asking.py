@@ -98,10 +98,13 @@ def _parse(_: World, source: Any) -> None:
 
 def _mask(_: World, input: tuple[list[Any], list[Any]]) -> None:
     documents, sources = input
-    columns = columns_of(list(enumerate(documents)))
+    columns, places = columns_of(list(enumerate(documents))), range(len(documents))
     for source in sources:
         wanted = parse(source)
-        assert columns.mask(wanted, len(documents)).tolist() == [wanted.matches(m) for m in documents]
+        mask = columns.mask(
+            wanted, len(documents), lambda ids: np.flatnonzero([f"d{i}" in ids for i in places])
+        )
+        assert mask.tolist() == [wanted.matches(m, f"d{i}") for i, m in enumerate(documents)]
 
 
 def _fuse(_: World, profile: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import os
 import shutil
@@ -38,10 +39,18 @@ TABLES = [
     b'id,Title,TEXT,price\r\n1,T,"a, ""b""\nc",9.5\r\n2,,x,\r\n',
     "id\ttext\n1\t无线\n".encode("gb18030"),
     "\ufeffid,text\n1,x\n".encode(),
+    "id,text,n\n1,降噪,1.10\n2,x,5\n".encode("utf-16"),
+    'id\ttext\n1\t"ü\n2\tß"\n'.encode("cp1252"),
+]
+TEXTS = [
+    b"alpha",
+    *("中文".encode(name) for name in ("gb18030", "big5", "utf-16", "utf-16-be", "iso2022_jp_2")),
+    *("naïve über".encode(name) for name in ("cp1252", "utf-16-le", "utf-32")),
 ]
 QUERIES = [b"query-id\ttext\nq1\tkettle\nq2\tx y\n", "q1\t降噪\n".encode()]
 QRELS = [b"query-id\tcorpus-id\tscore\nq1\td 1\t2\n", b"q1 0 d1 1\nq1 0 d2 -1\n"]
 RUNS = [b"q1 Q0 d1 1 2.5 tag\nq1 Q0 d%202 2 1e-3 tag\n", "q Q0 文 1 0 t\n".encode()]
+PACKED = [gzip.compress(content) for content in (*JSONL, *TABLES, b"", b" " * 5000)]
 GRADES = [b"+1", b"-1", b"1.5", b"\xc2\xb2", b"9" * 10]
 
 
@@ -143,7 +152,9 @@ TARGETS = [
     Target("JSONL", _bytes(JSONL, JSONL_TOKENS), _documents("c.jsonl")),
     Target("CSV", _bytes(TABLES, [b",,", b'""']), _documents("c.csv")),
     Target("TSV", _bytes(TABLES, [b"id\ttext\n"]), _documents("c.tsv")),
-    Target("text file", _bytes([b"alpha", "中文".encode("gb18030")], []), _documents("c.txt")),
+    Target("text file", _bytes(TEXTS, [b"coding: big5\n", b"\x1b$B"]), _documents("c.txt")),
+    Target("JSONL, packed", _bytes(PACKED, []), _documents("c.jsonl.gz")),
+    Target("TSV, packed", _bytes(PACKED, []), _documents("c.tsv.gz")),
     Target("queries, JSONL", _bytes(JSONL, JSONL_TOKENS), _reader(read_queries, "q.jsonl")),
     Target("queries, TSV", _bytes(QUERIES, [b"q1\t"]), _reader(read_queries, "q.tsv")),
     Target("qrels", _bytes(QRELS, GRADES), _reader(read_qrels, "qrels.tsv")),

@@ -1,0 +1,91 @@
+"""What the cells of a table's column are: numbers, booleans or text, one of these for the whole column."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Final, Literal, TypeAlias, get_args
+
+from hybrid.corpora.records import BadRecord
+from hybrid.errors import InputError
+from hybrid.limits import shown
+
+Type: TypeAlias = Literal["text", "number", "bool"]
+Value: TypeAlias = str | int | float | bool
+
+TYPES: Final[tuple[Type, ...]] = get_args(Type)
+
+# Up to 15 digits survive a double and every JSON reader; more, or a leading zero or plus, is a number in
+# looks only (a barcode, a telephone, "007").
+_PLAIN: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(\.[0-9]{1,30})?")
+_LOOSE: Final = re.compile(r"[+-]?(?:[0-9]{1,300}(\.[0-9]*)?|(\.[0-9]+))([eE][+-]?[0-9]{1,4})?")
+_BOOLEANS: Final = {"true": True, "false": False}
+_SPELLINGS: Final = ({"true", "false"}, {"True", "False"}, {"TRUE", "FALSE"})
+
+
+class Column:
+    """Finds out what a column is: numbers or booleans where every cell comes back from its value as it was
+    written, otherwise text. Empty cells say nothing."""
+
+    def __init__(self) -> None:
+        self._fitting: list[tuple[Type, Callable[[str], bool]]] = [
+            ("number", _is_plain),
+            *(("bool", spelling.__contains__) for spelling in _SPELLINGS),
+        ]
+        self._numbers = True
+        self._odd: tuple[int, str] | None = None
+
+    def see(self, line: int, cell: str) -> None:
+        """One more cell, and the line that its row begins at."""
+        self._fitting = [(type, fits) for type, fits in self._fitting if fits(cell)]
+        self._numbers = self._numbers and _number(cell) is not None
+        if self._odd is None and self._numbers and not _is_plain(cell):
+            self._odd = line, cell
+
+    @property
+    def type(self) -> Type:
+        return self._fitting[0][0] if self._fitting else "text"
+
+    @property
+    def odd(self) -> tuple[int, str] | None:
+        """Line and cell for which a column stays text although all of it could be read as numbers."""
+        return self._odd if self._numbers else None
+
+
+def check_types(types: Mapping[str, str]) -> None:
+    """InputError for what is no mapping of a column's name to one of ``TYPES``."""
+    if not isinstance(types, Mapping):
+        raise InputError(f"types are a mapping of a column's name to its type, not {shown(types)}")
+    for name, type in types.items():
+        if type not in TYPES:
+            raise InputError(
+                f"column {shown(name)}: type {shown(type)} is not known; it is one of {', '.join(TYPES)}"
+            )
+
+
+def value(cell: str, type: Type) -> Value:
+    """What a cell of a column of this type holds; BadRecord where it cannot be read so."""
+    if type == "text":
+        return cell
+    found = _number(cell) if type == "number" else _BOOLEANS.get(cell.strip().lower())
+    if found is None:
+        raise BadRecord(f"{shown(cell)} is no {'number' if type == 'number' else 'boolean: true or false'}")
+    return found
+
+
+def _is_plain(cell: str) -> bool:
+    """Whether this is how the number would be written."""
+    if (found := _PLAIN.fullmatch(cell)) is None:
+        return False
+    return cell == (f"{Decimal(repr(float(cell))):f}" if found[1] else str(int(cell)))
+
+
+def _number(cell: str) -> int | float | None:
+    cell = cell.strip()
+    if (found := _LOOSE.fullmatch(cell)) is None:
+        return None
+    if not any(found.groups()):
+        return int(cell)
+    return number if math.isfinite(number := float(cell)) else None
