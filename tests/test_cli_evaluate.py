@@ -249,7 +249,10 @@ def test_an_index_of_words_alone(hybrid: Hybrid, words: Path, judged: Judged) ->
     assert list(found["systems"]) == ["lexical"]
     assert "encoding" not in found
     said = hybrid(words, *judged, "--fusion", "rrf", status=2).err
-    assert said == "hybrid: --fusion rrf: this index has no encoder, so there is nothing to fuse\n"
+    assert said == (
+        "hybrid: --fusion rrf: there is nothing to fuse: no vector leg, since there is no encoder to make "
+        "vectors of queries with\n"
+    )
 
 
 def test_judged_says_what_was_never_judged(hybrid: Hybrid, idx: Path, judged: Judged) -> None:

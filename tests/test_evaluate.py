@@ -12,7 +12,7 @@ import pytest
 from hybrid.errors import InputError, MeasureError
 from hybrid.evaluate import System, answerable, evaluate, parse, run_modes, run_systems
 from hybrid.fusion import RRF
-from hybrid.types import Fusion, Mode, Qrels, Run
+from hybrid.types import Fusion, Lacking, Mode, Qrels, Run
 
 QRELS: Qrels = {"q1": {"a": 2, "b": 1, "c": 0}, "q2": {"a": 1}}
 
@@ -243,7 +243,9 @@ class Echo:
     def __init__(self) -> None:
         self.calls: list[tuple[list[str], int, System]] = []
 
-    def run(self, queries: Mapping[str, str], *, k: int, mode: Mode, fusion: Fusion | None) -> Run:
+    def run(
+        self, queries: Mapping[str, str], *, k: int, mode: Mode, fusion: Fusion | None, lacking: Lacking
+    ) -> Run:
         self.calls.append((list(queries.values()), k, System(mode, fusion)))
         return {
             query: [(f"{mode}-{word}", 1.0 / rank) for rank, word in enumerate(text.split(), 1)][:k]

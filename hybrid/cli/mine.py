@@ -10,7 +10,7 @@ from typing import Annotated, cast
 import typer
 
 from hybrid import corpora
-from hybrid.cli.judging import QueriesFile
+from hybrid.cli.judging import IgnoreIdenticalIds, QueriesFile, tell_what_is_lacking
 from hybrid.cli.output import AsJson, Directory, bar, complain, out, print_json
 from hybrid.engine import Index
 from hybrid.errors import InputError
@@ -50,6 +50,7 @@ def mine(
         Sampling, typer.Option(help="Of what remains take the top ones, or any at random.")
     ] = Sampling.TOP,
     seed: Annotated[int, typer.Option(min=0, help="Of what is taken at random.")] = 0,
+    ignore_identical_ids: IgnoreIdenticalIds = False,
     as_json: AsJson = False,
 ) -> None:
     """Mine hard negatives: what the index answers to judged queries and is probably not relevant.
@@ -67,10 +68,11 @@ def mine(
             f"--ranks {first} {last}: give the first and the last rank, from 1, with room for {negatives} "
             "negatives"
         )
-    miner = Miner(negatives, cast(Mode, mode), margin, ranks, sampling.value, seed)
+    miner = Miner(negatives, cast(Mode, mode), margin, ranks, sampling.value, seed, ignore_identical_ids)
     texts, judged = corpora.read_queries(queries), corpora.read_qrels(qrels)
     mined = Mined()
     with Index.open(directory, read_only=True) as index:
+        tell_what_is_lacking(index, judged)
         write_whole(to, _lines(miner, index, texts, judged, mined))
     for reason, many in mined.left_out.items():
         if many:

@@ -19,19 +19,13 @@ HIGHEST_GRADE: Final = 1_000_000
 """trec_eval keeps an array as long as a query's highest grade; past some size it gives up and says 0."""
 
 
-def plain(qrels: Qrels, *, ignore_identical_ids: bool = False) -> Qrels:
+def plain(qrels: Qrels) -> Qrels:
     """Judgments as measures count them. A grade below 0 (spam, in TREC's Web tracks) is 0: judged, and not
     relevant. trec_eval would take -1 for not judged, and end the process for a query of nothing above -2.
-
-    ``ignore_identical_ids``: without those on the document that has the query's id. InputError for a grade
-    that is no whole number, or above `HIGHEST_GRADE`.
+    InputError for a grade that is no whole number, or above `HIGHEST_GRADE`.
     """
     return {
-        query: {
-            document: _grade(query, document, grade)
-            for document, grade in grades.items()
-            if not (ignore_identical_ids and document == query)
-        }
+        query: {document: _grade(query, document, grade) for document, grade in grades.items()}
         for query, grades in qrels.items()
     }
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hybrid.errors import InputError, MeasureError
+from hybrid.evaluate.identical import not_answered, not_judged
 from hybrid.evaluate.measures import bounded, check_grades, reach
 from hybrid.evaluate.native import Numbered, plain, scored
 from hybrid.limits import shown
@@ -45,15 +46,24 @@ class Report:
         }
 
 
-def evaluate(systems: Mapping[str, Run], qrels: Qrels, measures: Sequence[Measure]) -> Report:
+def evaluate(
+    systems: Mapping[str, Run],
+    qrels: Qrels,
+    measures: Sequence[Measure],
+    *,
+    ignore_identical_ids: bool = False,
+) -> Report:
     """Measure each run of ``systems`` on ``qrels``.
 
     A run's order is the ranking; its scores do not count. A grade below 0 counts as 0: judged, and not
     relevant. A judged query that a run does not answer scores 0 and counts in the mean; so does one whose
-    grades are all 0. Queries without judgments are ignored. Raises InputError if nothing is judged, for a
-    grade that is no whole number up to a million, or if a run ranks a document twice; MeasureError where a
-    measure cannot be computed of what is given.
+    grades are all 0. Queries without judgments are ignored. With ``ignore_identical_ids`` a document that
+    has the query's id counts for nothing. Raises InputError if nothing is judged, for a grade that is no
+    whole number up to a million, or if a run ranks a document twice; MeasureError where a measure cannot be
+    computed of what is given.
     """
+    if ignore_identical_ids:
+        qrels, systems = not_judged(qrels), {name: not_answered(run) for name, run in systems.items()}
     judged = {query: grades for query, grades in plain(qrels).items() if grades}
     if not judged:
         raise InputError("the judgments (qrels) judge no query")
