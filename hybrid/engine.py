@@ -310,7 +310,10 @@ class Index(Care):
         mode "vector" scores them. QueryError for an index without encoder."""
         with self._store.reading() as snapshot:
             asked = self._requests(snapshot, queries, {"mode": "vector"})
-            return {id: among(snapshot, request, documents.get(id, ())) for id, request in asked}
+            return {
+                id: among(snapshot, request, map(check_lookup, documents.get(id, ())))
+                for id, request in asked
+            }
 
     def signals(
         self, queries: Mapping[str, str], mode: Mode, lacking: Lacking
@@ -338,7 +341,7 @@ class Index(Care):
         texts = check_queries(queries)
         requests = self._asker(snapshot).many(list(texts.values()), None, options)
         for id, request in zip(texts, self._encoded(snapshot, requests), strict=True):
-            yield id, replace(request, lacking=tuple(lacking.get(id, ())))
+            yield id, replace(request, lacking=tuple(map(check_lookup, lacking.get(id, ()))))
 
     def _encoded(self, snapshot: Snapshot, requests: Sequence[Request]) -> list[Request]:
         """The requests with their query vectors filled in."""

@@ -137,6 +137,13 @@ def test_what_leaves_its_places_to_ties_may_not_serve_whatever_it_reaches() -> N
     assert judge(SERVING, {"tuned": BETTER}, {}, tied={"tuned": 0.6}).installs == "tuned"
 
 
+def test_what_ties_no_more_than_what_serves_may_serve() -> None:
+    assert (
+        judge(SERVING, {"tuned": BETTER}, {}, tied={"tuned": 0.9}, incumbent_tied=0.9).installs == "tuned"
+    )
+    assert judge(SERVING, {"tuned": BETTER}, {}, tied={"tuned": 0.9}, incumbent_tied=0.8).installs is None
+
+
 def test_where_the_preferred_one_ties_the_next_may_pass() -> None:
     found = judge(SERVING, {"tuned": HIGH_LEG, "other": BETTER}, {}, tied={"tuned": 0.9})
     assert (found.outcome, found.installs) == ("better", "other")

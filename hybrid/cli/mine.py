@@ -10,7 +10,7 @@ from typing import Annotated, cast
 import typer
 
 from hybrid import corpora
-from hybrid.cli.judging import IgnoreIdenticalIds, QueriesFile, tell_what_is_lacking
+from hybrid.cli.judging import IgnoreIdenticalIds, QueriesFile
 from hybrid.cli.output import AsJson, Directory, bar, complain, out, print_json
 from hybrid.engine import Index
 from hybrid.errors import InputError
@@ -72,7 +72,6 @@ def mine(
     texts, judged = corpora.read_queries(queries), corpora.read_qrels(qrels)
     mined = Mined()
     with Index.open(directory, read_only=True) as index:
-        tell_what_is_lacking(index, judged)
         write_whole(to, _lines(miner, index, texts, judged, mined))
     for reason, many in mined.left_out.items():
         if many:

@@ -11,7 +11,7 @@ from typing import Final, Protocol, TypeAlias
 import numpy as np
 
 from hybrid.errors import InputError
-from hybrid.evaluate import gate
+from hybrid.evaluate import gate, ties
 from hybrid.evaluate.asking import answering
 from hybrid.evaluate.comparison import Paired, Values, paired
 from hybrid.evaluate.gate import Verdict
@@ -19,7 +19,6 @@ from hybrid.evaluate.measures import parse
 from hybrid.evaluate.scoring import evaluate
 from hybrid.evaluate.searchspace import RRF_60, leg
 from hybrid.evaluate.split import Sample
-from hybrid.evaluate.ties import mean, tied
 from hybrid.legs import Legs
 from hybrid.limits import shown
 from hybrid.rerank import METADATA, Features
@@ -135,15 +134,16 @@ def hold(
     train = {system: found.mean for system, found in before.items()} | {name: reached}
     order = ("serving", name, *(system for system in systems if system != "serving"))
     values = {system: found.values for system, found in judged.items()}
-    open_ = {system: found.tied for system, found in judged.items()}
+    tied = {system: found.tied for system, found in judged.items()}
     return Contest(
-        {system: Figures(train[system], judged[system].mean, open_[system]) for system in order},
+        {system: Figures(train[system], judged[system].mean, tied[system]) for system in order},
         {system: paired(values[name], values[system], seed=seed) for system in systems},
         gate.judge(
             values["serving"],
             {name: values[name]},
             {guard: values[guard] for guard in held},
-            tied=open_,
+            tied=tied,
+            incumbent_tied=tied["serving"],
             seed=seed,
         ),
     )
@@ -161,7 +161,7 @@ def measured(
     own."""
     ids = list(sample.texts)
     values: dict[str, list[float]] = defaultdict(list)
-    ties: dict[str, list[float]] = defaultdict(list)
+    shares: dict[str, list[float]] = defaultdict(list)
     for start in range(0, len(ids), _BATCH):
         batch = sample.only(ids[start : start + _BATCH])
         lacking = batch.lacking
@@ -172,6 +172,6 @@ def measured(
         found = evaluate(runs, batch.qrels, parse(MEASURE)).per_query
         for name, run in runs.items():
             values[name] += (found[name][MEASURE][id] for id in batch.texts)
-            ties[name] += tied(run)
+            shares[name] += ties.tied(run)
         tell(stage, start + len(batch), len(ids))
-    return {name: Measured(np.array(values[name]), mean(ties[name])) for name in values}
+    return {name: Measured(np.array(values[name]), ties.mean(shares[name])) for name in values}

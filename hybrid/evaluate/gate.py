@@ -89,25 +89,26 @@ def judge(
     guards: Mapping[str, Values],
     *,
     tied: Mapping[str, float] = MappingProxyType({}),
+    incumbent_tied: float = 0.0,
     seed: int = 0,
 ) -> Verdict:
     """Whether one of ``challengers``, preferred ones first, may take the incumbent's place: float64 (n,)
     each, one value a held-out query, larger is better. ``tied``: of challengers and guards, by name, what
-    share of their first ten places they leave to whatever breaks ties.
+    share of their first ten places they leave to whatever breaks ties; ``incumbent_tied``: the incumbent's.
 
     The first may that is significantly better than the incumbent (two-sided paired randomisation test,
     p below .05 after Holm's correction for all challengers) and not significantly below any guard. If there
     is none and the incumbent is itself significantly below a guard (corrected for all guards), the first
     challenger that is no worse than the incumbent and not below a guard may, or else that guard. What ties
-    more than `MOST` may not, whatever it reaches: it would be the order of ties that serves. With fewer
-    queries than `fewest` nothing may. Where nothing differs, each of these two ways errs in at most
-    2.5 % of all cases. Raises InputError without a challenger or without a query.
+    more than `MOST`, and more than the incumbent, may not, whatever it reaches: it would be the order of
+    ties that serves. With fewer queries than `fewest` nothing may. Where nothing differs, each of these two
+    ways errs in at most 2.5 % of all cases. Raises InputError without a challenger or without a query.
     """
     if not challengers or not len(incumbent):
         raise InputError("nothing to judge: the gate needs a challenger and a held-out query")
     challenges = _challenges(incumbent, challengers, guards, tied, seed)
     guarded = _guards(incumbent, guards, tied, seed)
-    outcome, installs, reason = _decide(challenges, guarded)
+    outcome, installs, reason = _decide(challenges, guarded, max(MOST, incumbent_tied))
     return Verdict(outcome, installs, reason, float(incumbent.mean()), challenges, guarded)
 
 
@@ -160,21 +161,21 @@ def _is_below(found: Paired, p: float) -> bool:
 
 
 def _decide(
-    challenges: Mapping[str, Challenge], guards: Mapping[str, Guard]
+    challenges: Mapping[str, Challenge], guards: Mapping[str, Guard], most: float
 ) -> tuple[Outcome, str | None, str]:
     first = next(iter(challenges))
     queries, least = challenges[first].against_incumbent.queries, fewest(len(challenges))
     if queries < least:
         return "too few queries", None, _too_few(queries, least)
-    better = [name for name, found in challenges.items() if found.better and found.tied <= MOST]
+    better = [name for name, found in challenges.items() if found.better and found.tied <= most]
     for name in better:
         if not challenges[name].below:
             return "better", name, _better(name, challenges[name], len(challenges))
-    if harmed := [name for name in guards if guards[name].harmed and guards[name].tied <= MOST]:
+    if harmed := [name for name in guards if guards[name].harmed and guards[name].tied <= most]:
         best = max(harmed, key=lambda name: guards[name].mean)
-        chosen = next(_harmless(challenges), best)
+        chosen = next(_harmless(challenges, most), best)
         return "repairs", chosen, _repairs(best, guards[best], chosen)
-    if undecided := [name for name, found in challenges.items() if found.better and found.tied > MOST]:
+    if undecided := [name for name, found in challenges.items() if found.better and found.tied > most]:
         return "tied", None, _tied(undecided[0], challenges[undecided[0]])
     name = next(iter(better), first)
     if challenges[name].below:
@@ -182,12 +183,12 @@ def _decide(
     return "not better", None, _not_better(name, challenges[name], len(challenges))
 
 
-def _harmless(challenges: Mapping[str, Challenge]) -> Iterator[str]:
-    """Those no worse than the incumbent, below no guard, and not tied."""
+def _harmless(challenges: Mapping[str, Challenge], most: float) -> Iterator[str]:
+    """Those no worse than the incumbent, below no guard, and tied no more than ``most``."""
     return (
         name
         for name, found in challenges.items()
-        if found.against_incumbent.difference >= 0 and not found.below and found.tied <= MOST
+        if found.against_incumbent.difference >= 0 and not found.below and found.tied <= most
     )
 
 
@@ -216,7 +217,7 @@ def _repairs(guard: str, found: Guard, chosen: str) -> str:
 def _tied(name: str, found: Challenge) -> str:
     return (
         f"{name} leaves {found.tied:.0%} of its first {PLACES} places to the order of equal scores, which "
-        f"knows nothing; no more than {MOST:.0%} may be left to it"
+        f"knows nothing; no more than {MOST:.0%} may be left to it, or what the serving one leaves"
     )
 
 

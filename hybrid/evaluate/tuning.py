@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 import numpy as np
 
 from hybrid.errors import MeasureError
-from hybrid.evaluate import gate
+from hybrid.evaluate import gate, ties
 from hybrid.evaluate.asking import answering
 from hybrid.evaluate.comparison import Values
 from hybrid.evaluate.measures import UNBOUNDED_DEPTH, parse, reach
 from hybrid.evaluate.scoring import evaluate
 from hybrid.evaluate.searchspace import RRF_60, Stage, first_look, leg, method_of, stages
 from hybrid.evaluate.split import MAX_TRAIN, Rows, Sample, into_folds, split
-from hybrid.evaluate.ties import PLACES, mean, tied
 from hybrid.legs import Legs
 from hybrid.settings import Profile, Profiles
 from hybrid.types import Lacking, Qrels, Run
@@ -251,11 +250,13 @@ def _verdict(
     judged: _Scores, systems: Mapping[str, Profile], challengers: Sequence[str], seed: int
 ) -> gate.Verdict:
     values = {name: judged.of([profile])[0] for name, profile in systems.items()}
+    tied = {name: judged.tied(profile) for name, profile in systems.items()}
     return gate.judge(
         values["serving"],
         {name: values[name] for name in challengers},
         {name: values[name] for name in values if name.startswith((_LEXICAL, _VECTOR))},
-        tied={name: judged.tied(profile) for name, profile in systems.items()},
+        tied=tied,
+        incumbent_tied=tied["serving"],
         seed=seed,
     )
 
@@ -294,16 +295,16 @@ class _Scores:
 
     def tied(self, profile: Profile) -> float:
         """The share of the first ten places that it leaves tied."""
-        return mean(self._ties[_key(profile)])
+        return ties.mean(self._ties[_key(profile)])
 
     def _measured(self, ids: Sequence[str], profiles: Sequence[Profile]) -> Values:
         """(profiles, ids)."""
         batch = self._sample.only(ids)
-        k = max(reach(self._measure) or UNBOUNDED_DEPTH, PLACES)
+        k = max(reach(self._measure) or UNBOUNDED_DEPTH, ties.PLACES)
         runs = self._index.run_profiles(batch.texts, profiles, k=k, lacking=batch.lacking)
         report = evaluate({str(i): run for i, run in enumerate(runs)}, batch.qrels, [self._measure])
         for profile, run in zip(profiles, runs, strict=True):
-            self._ties[_key(profile)] += tied(run)
+            self._ties[_key(profile)] += ties.tied(run)
         found = [report.per_query[str(i)][str(self._measure)] for i in range(len(runs))]
         return np.array([[values[id] for id in ids] for values in found])
 
