@@ -41,6 +41,9 @@ RUN: Run = {"q1": ranking("x", "b", "a"), "q2": ranking("a")}
         ("RR", 1 / 2, 1.0),
         ("AP", (1 / 2 + 2 / 3) / 2, 1.0),
         ("AP(rel=2)", 1 / 3, 0.0),
+        ("P(rel=2)@5", 1 / 5, 0.0),
+        ("Bpref(rel=2)", 1 - 1 / 1, 0.0),  # b, of grade 1, stands before the one relevant
+        ("Bpref(rel=1000000)", 0.0, 0.0),
         ("R@2", 1 / 2, 1.0),
         ("R@100", 1.0, 1.0),
         ("P@5", 2 / 5, 1 / 5),
@@ -63,6 +66,7 @@ def test_the_order_of_a_run_is_its_ranking_whatever_its_scores() -> None:
 
 def test_counting_measures_are_summed() -> None:
     assert mean(RUN, "NumRet") == 3 + 1
+    assert mean(RUN, "NumRet(rel=2)") == 1
 
 
 def test_gains_stay_with_the_measure_that_has_them() -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from hybrid.errors import MeasureError
 from hybrid.evaluate.native import HIGHEST_GRADE
 from hybrid.limits import shown
+from hybrid.types import Qrels
 
 if TYPE_CHECKING:
     from ir_measures import Measure
@@ -51,10 +52,19 @@ def reach(measure: Measure) -> int | None:
     return None if measure.params.get("judged_only") else measure.params.get("cutoff")
 
 
-def bounded(measure: Measure, longest: int) -> Measure:
-    """``measure``, cut where the ``longest`` list of judgments or hits ends if it is nDCG without a cutoff:
-    the same figure, for which trec_eval does not take time quadratic in the highest grade."""
-    return measure @ longest if measure.NAME == "nDCG" and reach(measure) is None else measure
+def native(measure: Measure, qrels: Qrels, longest: int) -> tuple[Measure, Qrels]:
+    """A measure and judgments of the same figure, which trec_eval computes safely and soon.
+
+    Bpref(rel=n) reads n numbers from an array as long as a query's highest grade: so all that says from
+    which grade on a document is relevant is asked with grades of 0 and 1. nDCG without a cutoff takes time
+    quadratic in the highest grade: so it is cut where the ``longest`` list of judgments or hits ends.
+    """
+    level = measure.params.get("rel", 1)
+    if level > 1:
+        binary = {q: {id: int(grade >= level) for id, grade in own.items()} for q, own in qrels.items()}
+        return measure(rel=1), binary
+    unbounded = measure.NAME == "nDCG" and "cutoff" not in measure.params
+    return measure @ longest if unbounded else measure, qrels
 
 
 def check_grades(measures: Iterable[Measure], highest: int) -> None:
@@ -75,7 +85,8 @@ def _measure(text: str) -> Measure:
         measure = _construct(text)
         _check_parameters(measure)
         # Only a trial tells whether a provider takes these parameters and is installed.
-        ir_measures.calc_aggregate([measure], {"1": {"1": 1, "2": 0}}, {"1": {"1": 2.0, "2": 1.0}})
+        asked, judged = native(measure, {"1": {"1": 1, "2": 0}}, 2)
+        ir_measures.calc_aggregate([asked], judged, {"1": {"1": 2.0, "2": 1.0}})
     except MeasureError:
         raise
     except Exception as error:  # every provider refuses in its own way, some by assertion

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hybrid.errors import InputError, MeasureError
 from hybrid.evaluate.identical import not_answered, not_judged
-from hybrid.evaluate.measures import bounded, check_grades, reach
+from hybrid.evaluate.measures import check_grades, native, reach
 from hybrid.evaluate.native import Numbered, plain, scored
 from hybrid.limits import shown
 from hybrid.types import Qrels, Run
@@ -91,9 +91,10 @@ def _values(measure: Measure, qrels: Numbered, ranked: Mapping[str, list[str]]) 
     # gains. Cut to what the measure sees, this costs no more than one pass over everything.
     import ir_measures
 
-    asked = bounded(measure, max(map(len, (*ranked.values(), *qrels.qrels.values()))))
+    longest = max(map(len, (*ranked.values(), *qrels.qrels.values())))
+    asked, judged = native(measure, qrels.qrels, longest)
     try:
-        answers = list(ir_measures.iter_calc([asked], qrels.qrels, scored(ranked, reach(measure))))
+        answers = list(ir_measures.iter_calc([asked], judged, scored(ranked, reach(measure))))
     except Exception as error:  # Accuracy divides by the number of documents that are not relevant, say
         raise MeasureError(
             f"measure {measure} cannot be computed of these judgments and runs ({type(error).__name__})"
