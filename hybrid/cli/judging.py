@@ -109,7 +109,7 @@ def decide(
     queries, qrels = corpora.read_queries(files.queries), corpora.read_qrels(files.qrels)
     test_qrels = None if files.test_qrels is None else corpora.read_qrels(files.test_qrels)
     with Index.open(directory, read_only=True) as index:
-        tell_what_is_lacking(index, qrels if test_qrels is None else qrels | test_qrels)
+        tell_what_is_lacking(index, qrels, test_qrels)
         before, serving = index.profiles.serves, index.profiles.serving
         with stages() as progress:
             found = judge(index, queries, qrels, test_qrels=test_qrels, progress=progress)
@@ -137,10 +137,11 @@ def _install(command: str, directory: Path, serving: Profile, found: Found, file
         return index.install(found.installs.model_copy(update={"reranker": id}), by | found.evidence())
 
 
-def tell_what_is_lacking(index: Index, qrels: Qrels) -> None:
+def tell_what_is_lacking(index: Index, *judgments: Qrels | None) -> None:
     """A line on stderr where the index lacks a leg, and one where it lacks judged documents. InputError
     where it lacks them all."""
-    for line in filter(None, (str(index.legs), str(coverage(index, qrels)))):
+    found = [coverage(index, qrels) for qrels in judgments if qrels is not None]
+    for line in filter(None, map(str, (index.legs, *found))):
         complain(line)
 
 

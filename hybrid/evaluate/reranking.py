@@ -32,6 +32,7 @@ from hybrid.evaluate.gate import Verdict
 from hybrid.evaluate.measures import parse
 from hybrid.evaluate.scoring import evaluate
 from hybrid.evaluate.split import MAX_TRAIN, Sample, split
+from hybrid.legs import Legs
 from hybrid.rerank import METADATA, MMR, CrossEncoder, Features, Popularity, Recency, rerank, stored
 from hybrid.rerank.training import CUTOFF
 from hybrid.settings import Profile
@@ -204,7 +205,7 @@ def _tried(
     if not answered:
         raise nothing_found()
     if not known:
-        raise _unknown(feature)
+        raise _unknown(feature, index.legs)
     reached = evaluate(runs, sample.qrels, parse(MEASURE)).systems
     return {name: reached[name][MEASURE] for name in runs}
 
@@ -224,7 +225,8 @@ def _known(column: NDArray[Any]) -> bool:
     return column.dtype == np.object_ or not bool(np.isnan(column).all())
 
 
-def _unknown(feature: str) -> InputError:
+def _unknown(feature: str, legs: Legs) -> InputError:
     if feature.startswith(METADATA):
         return numbers_missing(feature)
-    return InputError("no candidate has a vector, so none is like another; give the documents vectors")
+    why = str(legs) or "give the documents vectors"
+    return InputError(f"no candidate has a vector, so none is like another: {why}")
