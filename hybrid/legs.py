@@ -10,7 +10,7 @@ import numpy as np
 from hybrid.generation import Snapshot
 from hybrid.types import Leg
 
-_STEP: Final = 100  # documents
+_STEP: Final = 10  # documents; each may be a book
 
 
 @dataclass(frozen=True)
