@@ -302,7 +302,7 @@ def test_judgments_of_another_collection_are_refused_before_anything_is_asked(
     said = hybrid(idx, *judged[:2], "--qrels", tmp_path / "others.tsv", status=2)
     assert said.out == ""
     assert said.err == (
-        "hybrid: none of 2 judged documents is in the index, not even 'MED-1': are the ids of judgments "
+        "hybrid: none of the 2 judged documents is in the index, such as 'MED-1': are the ids of judgments "
         "and documents the same?\n"
     )
 

@@ -36,7 +36,7 @@ def test_nothing_is_said_where_nothing_is_missing(index: MemoryIndex) -> None:
 
 
 def test_ids_that_have_nothing_in_common_are_an_error(index: MemoryIndex) -> None:
-    with pytest.raises(InputError, match="none of 2 judged documents is in the index, not even 'doc a'"):
+    with pytest.raises(InputError, match="none of the 2 judged documents is in the index, such as 'doc a'"):
         coverage(index, {"q": {"doc a": 1, "doc b": 0}})
     with pytest.raises(InputError, match="judge no document"):
         coverage(index, {"q": {}})

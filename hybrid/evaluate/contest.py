@@ -12,7 +12,6 @@ import numpy as np
 
 from hybrid.errors import InputError
 from hybrid.evaluate import gate, ties
-from hybrid.evaluate.asking import answering
 from hybrid.evaluate.comparison import Paired, Values, paired
 from hybrid.evaluate.gate import Verdict
 from hybrid.evaluate.measures import parse
@@ -125,7 +124,6 @@ def hold(
     """Have the ``held_out`` queries judge ``reranker``, called ``name``, which ``reached`` so much on the
     train queries of ``sample``, in the place of the serving profile's own."""
     legs = index.legs
-    answering(legs)
     held = guards(legs)
     fused = {"RRF(60)": RRF_60} if legs.both else {}
     systems = {"serving": index.profiles.serving, **fused, **held}

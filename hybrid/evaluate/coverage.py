@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from hybrid.errors import InputError
+from hybrid.evaluate.native import plain
 from hybrid.limits import shown
 from hybrid.types import Qrels
 
@@ -50,16 +51,17 @@ class Coverage:
 
 def coverage(index: Holding, qrels: Qrels) -> Coverage:
     """How many of the documents that ``qrels`` judge ``index`` lacks. InputError if it lacks them all,
-    which would make every figure 0, and if none is judged."""
-    judged = {id for grades in qrels.values() for id in grades}
-    relevant = {id for grades in qrels.values() for id, grade in grades.items() if grade > 0}
+    which would make every figure 0, if none is judged, and for what is no grade."""
+    counted = plain(qrels)
+    judged = {id for grades in counted.values() for id in grades}
+    relevant = {id for grades in counted.values() for id, grade in grades.items() if grade > 0}
     if not judged:
         raise InputError("the judgments (qrels) judge no document")
     absent = index.absent(judged)
     example = min(absent, default=None)
     if len(absent) == len(judged):
         raise InputError(
-            f"none of {len(judged):,} judged documents is in the index, not even {shown(example)}: are the "
-            "ids of judgments and documents the same?"
+            f"none of the {len(judged):,} judged documents is in the index, such as {shown(example)}: are "
+            "the ids of judgments and documents the same?"
         )
     return Coverage(len(judged), len(relevant), len(absent), len(absent & relevant), example)
