@@ -132,9 +132,9 @@ def test_what_leaves_its_places_to_ties_may_not_serve_whatever_it_reaches() -> N
     found = judge(SERVING, {"tuned": BETTER}, {"leg": LOW_LEG}, tied={"tuned": 1.0, "leg": 0.0})
     assert (found.outcome, found.installs) == ("tied", None)
     assert found.reason.startswith("tuned leaves 100% of its first 10 places to the order of equal scores")
-    assert "no more than 60%" in found.reason
+    assert "no more than 50%" in found.reason
     assert found.challengers["tuned"].tied == found.to_json()["challengers"]["tuned"]["tied"] == 1.0
-    assert judge(SERVING, {"tuned": BETTER}, {}, tied={"tuned": 0.6}).installs == "tuned"
+    assert judge(SERVING, {"tuned": BETTER}, {}, tied={"tuned": 0.5}).installs == "tuned"
 
 
 def test_what_ties_no_more_than_what_serves_may_serve() -> None:

@@ -217,7 +217,7 @@ def _repairs(guard: str, found: Guard, chosen: str) -> str:
 def _tied(name: str, found: Challenge) -> str:
     return (
         f"{name} leaves {found.tied:.0%} of its first {PLACES} places to the order of equal scores, which "
-        f"knows nothing; no more than {MOST:.0%} may be left to it, or what the serving one leaves"
+        f"knows nothing; no more than {MOST:.0%} may be left to it, or what that leaves which serves"
     )
 
 
