@@ -48,13 +48,13 @@ def calibrate(
     with Index.open(directory, read_only=True) as index:
         tell_what_is_lacking(index, judgments)
         serves, serving = index.profiles.serves, index.profiles.serving
-        modes = answering(index.legs)[::-1]  # the one that serves first
+        *others, serving_mode = answering(index.legs)
         with bar("calibrating", len(judgments)) as drawn:
             found = fitted(
                 index,
                 texts,
                 judgments,
-                modes,
+                [serving_mode, *others],
                 ignore_identical_ids=ignore_identical_ids,
                 seed=seed,
                 progress=drawn.advance,
