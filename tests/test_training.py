@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from hybrid.errors import InputError, SettingsError
+from hybrid.rerank import training
 from hybrid.rerank.lambdamart import LambdaMART, dump, load
 from hybrid.rerank.ordering import standard
 from hybrid.rerank.training import Choice, Judged, Trained, cross_validated, mean_ndcg, ndcg, train
@@ -192,7 +193,8 @@ def test_lightgbms_own_example_comes_out_as_by_lightgbm() -> None:
     assert mean_ndcg(test, [ours.model.scores(query.columns) for query in test]) > theirs - 0.03
 
 
-def test_no_query_brings_lightgbm_more_rows_than_it_takes() -> None:
+def test_no_query_brings_lightgbm_more_rows_than_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "_ROUNDS", 10)
     random = np.random.default_rng(0)
     queries = []
     for _ in range(10):
@@ -207,12 +209,12 @@ def test_no_query_brings_lightgbm_more_rows_than_it_takes() -> None:
     assert len(train(queries, NAMES[:1], choices=ONE).scores[0]) == 10_500
 
 
-@pytest.mark.parametrize("highest", [1, 1_000_000])
-def test_thousands_of_levels_of_grades_are_learned_from(highest: int) -> None:
+def test_thousands_of_levels_of_grades_are_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "_ROUNDS", 10)
     random = np.random.default_rng(0)
     queries = []
     for _ in range(10):
-        grades = np.rint(random.random(300) * highest)
+        grades = np.rint(random.random(300) * 1_000_000)
         columns = {"fused_score": grades.astype(np.float32), "useful": grades.astype(np.float32)}
         queries.append(Judged.of(columns, grades, grades.tolist()))
     found = train(queries, ("fused_score", "useful"), choices=(Choice(4, 10, 1.0),))
