@@ -36,6 +36,13 @@ def checked(owner: str, given: Weights) -> tuple[float, ...]:
     return weights
 
 
+def counting(weights: Sequence[float], legs: Sequence[Candidates]) -> Sequence[float]:
+    """``weights``, or 1 for each where no list that answers has any. Else all would tie there, and whatever
+    breaks ties would rank."""
+    answering = any(weight and len(leg) for weight, leg in zip(weights, legs, strict=True))
+    return weights if answering else (1.0,) * len(weights)
+
+
 def check_count(owner: object, weights: Sequence[float], legs: Sequence[Candidates]) -> None:
     """QueryError unless there is a weight for each list."""
     if len(legs) != len(weights):

@@ -9,7 +9,7 @@ import numpy as np
 
 from hybrid.errors import QueryError
 from hybrid.fusion._merge import Terms, best, merge
-from hybrid.fusion._weights import Weights, check_count, checked
+from hybrid.fusion._weights import Weights, check_count, checked, counting
 from hybrid.fusion.complete import complete
 from hybrid.fusion.evidence import Evidence
 from hybrid.fusion.normalize import Normalizer, TheoreticalMinMax, normalizer
@@ -22,7 +22,8 @@ class Linear:
     """Convex combination: score(d) = sum over lists of w * normalised score of d, absent counts 0.
 
     ``weights`` are one a list, in the order (lexical, vector), or a mapping with these two names. Only
-    their proportions count: they are divided by their sum, so (3, 1) ranks and scores as (.75, .25).
+    their proportions count: they are divided by their sum, so (3, 1) ranks and scores as (.75, .25). Where
+    nothing but lists of weight 0 answers, all count alike.
     ``normalize`` is a normaliser or its name: "min-max", "theoretical-min-max", "z-score", "softplus" or
     "distribution". ``complete`` has the engine score each list's documents by the other leg, too, before it
     calls this (``hybrid.fusion.complete``): no document is judged by one leg alone. QueryError if a weight
@@ -63,8 +64,9 @@ class Linear:
 
     def _weighed(self, scores: Sequence[Scores], legs: Sequence[Candidates]) -> list[Terms]:
         """What each list contributes to its documents, whose ``scores`` these are, in any order."""
-        total = sum(self.weights)
+        weights = counting(self.weights, legs)
+        total = sum(weights)
         return [
             weight / total * self.normalize(some, leg.floor)
-            for weight, some, leg in zip(self.weights, scores, legs, strict=True)
+            for weight, some, leg in zip(weights, scores, legs, strict=True)
         ]

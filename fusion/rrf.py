@@ -10,7 +10,7 @@ import numpy as np
 
 from hybrid.errors import QueryError
 from hybrid.fusion._merge import merge
-from hybrid.fusion._weights import Weights, check_count, checked
+from hybrid.fusion._weights import Weights, check_count, checked, counting
 from hybrid.limits import shown
 from hybrid.types import Candidates
 
@@ -24,10 +24,11 @@ class RRF:
 
     Ignores the lists' scores, so any scale will do. The larger ``k``, the less the first ranks stand
     out. ``weights`` are one a list, in the order (lexical, vector), or a mapping with these two names; None
-    is 1 for each. Ties go to the smaller ordinal: same input, same output. QueryError if ``k`` is not an
-    integer from 0 to a million, for a weight that is negative or not finite, if all are 0, and when called
-    with another number of lists. Cormack, Clarke and Buettcher, "Reciprocal Rank Fusion outperforms
-    Condorcet and individual Rank Learning Methods", SIGIR 2009.
+    is 1 for each, which also holds where nothing but lists of weight 0 answers. Ties go to the smaller
+    ordinal: same input, same output. QueryError if ``k`` is not an integer from 0 to a million, for a
+    weight that is negative or not finite, if all are 0, and when called with another number of lists.
+    Cormack, Clarke and Buettcher, "Reciprocal Rank Fusion outperforms Condorcet and individual Rank
+    Learning Methods", SIGIR 2009.
     """
 
     k: int
@@ -49,6 +50,6 @@ class RRF:
         check_count(self, weights, legs)
         terms = [
             weight / np.arange(self.k + 1.0, self.k + len(leg) + 1.0)
-            for weight, leg in zip(weights, legs, strict=True)
+            for weight, leg in zip(counting(weights, legs), legs, strict=True)
         ]
         return merge(legs, terms, limit)

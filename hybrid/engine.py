@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Final, Self, Unpack
 
 from numpy.typing import ArrayLike
@@ -23,6 +23,7 @@ from hybrid.errors import IndexCorrupt, QueryError
 from hybrid.explanation import Explanation, explain
 from hybrid.generation import Generation, Snapshot, check_wait
 from hybrid.hnsw import check_precision
+from hybrid.legs import Legs, legs
 from hybrid.loading import Prepared, load
 from hybrid.model import Model, reference_to
 from hybrid.nearness import among
@@ -32,7 +33,7 @@ from hybrid.rerank import Features
 from hybrid.rerank.calibration import Columns
 from hybrid.settings import AnalyzerRef, Precision, Profile, Profiles, Settings, check_metric
 from hybrid.store import Store
-from hybrid.types import Analyzer, Document, Encoder, Hit, Metric, Mode, Results, Run, Wait
+from hybrid.types import Analyzer, Document, Encoder, Hit, Lacking, Metric, Mode, Results, Run, Wait
 
 DEFAULT_ENCODER: Final = "multilingual-e5-small"
 
@@ -197,9 +198,22 @@ class Index(Care):
             ordinal = snapshot.generation.ledger.find(wanted, snapshot.count, snapshot.seq)
             return None if ordinal is None else snapshot.documents([ordinal])[0]
 
+    def absent(self, ids: Iterable[str]) -> set[str]:
+        """Those of ``ids`` that no document has."""
+        exact = {id: check_lookup(id) for id in ids}
+        with self._store.reading() as snapshot:
+            there = snapshot.generation.ledger.living(set(exact.values()))
+        return {id for id, looked_up in exact.items() if looked_up not in there}
+
     def __len__(self) -> int:
         with self._store.reading() as snapshot:
             return snapshot.size
+
+    @property
+    def legs(self) -> Legs:
+        """Which legs can answer a query of text, and why another cannot."""
+        with self._store.reading() as snapshot:
+            return legs(snapshot)
 
     # -- searching
 
@@ -241,32 +255,50 @@ class Index(Care):
             requests = self._asker(snapshot).many(queries, vectors, options)
             return answer_all(snapshot, self._encoded(snapshot, requests), self._lanes)
 
-    def run(self, queries: Mapping[str, str], **options: Unpack[Options]) -> Run:
+    def run(
+        self,
+        queries: Mapping[str, str],
+        *,
+        lacking: Lacking = MappingProxyType({}),
+        **options: Unpack[Options],
+    ) -> Run:
         """What ``search_many`` answers to ``queries`` (query id -> text), as a run: ids and scores without
-        the documents. For evaluation. Takes the options of ``search``."""
+        the documents; as if the index lacked the documents that ``lacking`` names for the query. For
+        evaluation. Takes the options of ``search``."""
         with self._store.reading() as snapshot:
-            asked = self._requests(snapshot, queries, options)
+            asked = self._requests(snapshot, queries, options, lacking)
             return {id: ranking(snapshot, request, self._lanes) for id, request in asked}
 
-    def run_profiles(self, queries: Mapping[str, str], profiles: Sequence[Profile], *, k: int) -> list[Run]:
+    def run_profiles(
+        self,
+        queries: Mapping[str, str],
+        profiles: Sequence[Profile],
+        *,
+        k: int,
+        lacking: Lacking = MappingProxyType({}),
+    ) -> list[Run]:
         """What ``run`` would answer under each of ``profiles``, from one snapshot; the legs are asked once
         for all that share a title boost. For tuning."""
         runs: list[Run] = [{} for _ in profiles]
         with self._store.reading() as snapshot:
             served = [(profile, self._reranker(snapshot, profile)) for profile in profiles]
-            for id, request in self._requests(snapshot, queries, {"k": k}):
+            for id, request in self._requests(snapshot, queries, {"k": k}, lacking):
                 found = rankings(snapshot, request, served, self._lanes)
                 for run, one in zip(runs, found, strict=True):
                     run[id] = one
         return runs
 
     def candidates(
-        self, queries: Mapping[str, str], wanted: Sequence[str]
+        self,
+        queries: Mapping[str, str],
+        wanted: Sequence[str],
+        *,
+        lacking: Lacking = MappingProxyType({}),
     ) -> Iterator[tuple[str, list[str], Features]]:
         """What a reranker that has ``wanted`` as its features is given for each of ``queries``: the query's
         id, the candidates' ids, and their features (see `hybrid.candidates`). For training."""
         with self._store.reading() as snapshot:
-            for id, request in self._requests(snapshot, queries, {}):
+            for id, request in self._requests(snapshot, queries, {}, lacking):
                 head, known = candidates(snapshot, request, self._lanes, wanted)
                 yield id, snapshot.generation.ledger.ids(head.ordinals.tolist()), known
 
@@ -278,17 +310,20 @@ class Index(Care):
         mode "vector" scores them. QueryError for an index without encoder."""
         with self._store.reading() as snapshot:
             asked = self._requests(snapshot, queries, {"mode": "vector"})
-            return {id: among(snapshot, request, documents.get(id, ())) for id, request in asked}
+            return {
+                id: among(snapshot, request, map(check_lookup, documents.get(id, ())))
+                for id, request in asked
+            }
 
     def signals(
-        self, queries: Mapping[str, str], mode: Mode, lacking: Mapping[str, Iterable[str]]
+        self, queries: Mapping[str, str], mode: Mode, lacking: Lacking
     ) -> Iterator[tuple[str, list[str], Columns]]:
         """What a calibration knows of the first ten hits of each of ``queries``: the query's id, the hits'
         ids, and their `hybrid.rerank.calibration.signals`; as if the index lacked the documents that
         ``lacking`` names for the query. For calibration."""
         with self._store.reading() as snapshot:
-            for id, request in self._requests(snapshot, queries, {"mode": mode}):
-                yield id, *first_hits(snapshot, request, self._lanes, lacking.get(id, ()))
+            for id, request in self._requests(snapshot, queries, {"mode": mode}, lacking):
+                yield id, *first_hits(snapshot, request, self._lanes)
 
     def _asker(self, snapshot: Snapshot) -> Asker:
         generation, profile = snapshot.generation, snapshot.generation.ledger.profiles.serving
@@ -296,12 +331,17 @@ class Index(Care):
         return Asker(generation.settings.metric, generation.ledger.dim, profile, *learned)
 
     def _requests(
-        self, snapshot: Snapshot, queries: Mapping[str, str], options: Options
+        self,
+        snapshot: Snapshot,
+        queries: Mapping[str, str],
+        options: Options,
+        lacking: Lacking = MappingProxyType({}),
     ) -> Iterator[tuple[str, Request]]:
         """The queries of a run (query id -> text) as requests, encoded together."""
         texts = check_queries(queries)
         requests = self._asker(snapshot).many(list(texts.values()), None, options)
-        return zip(texts, self._encoded(snapshot, requests), strict=True)
+        for id, request in zip(texts, self._encoded(snapshot, requests), strict=True):
+            yield id, replace(request, lacking=tuple(map(check_lookup, lacking.get(id, ()))))
 
     def _encoded(self, snapshot: Snapshot, requests: Sequence[Request]) -> list[Request]:
         """The requests with their query vectors filled in."""

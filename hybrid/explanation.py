@@ -81,9 +81,12 @@ def _absent(request: Request, fused: Standing | None) -> str:
     lexical, vector = request.reach
     if request.mode != "hybrid":
         return f"it is not among the first {lexical if request.mode == 'lexical' else vector}"
-    return (
-        f"it is not among the first {lexical} of the lexical leg nor the first {vector} of the vector leg"
-    )
+    asked = []
+    if request.text is not None:
+        asked.append(f"the first {lexical} of the lexical leg")
+    if request.vector is not None:
+        asked.append(f"the first {vector} of the vector leg")
+    return f"it is not among {' nor '.join(asked)}"
 
 
 def _contributions(request: Request, found: Trace, ordinal: int) -> dict[str, Contribution] | None:

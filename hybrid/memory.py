@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Final, NamedTuple, Unpack
 
 import numpy as np
@@ -35,6 +36,7 @@ from hybrid.types import (
     Candidates,
     Document,
     Hit,
+    Lacking,
     Matrix,
     Metric,
     Ordinals,
@@ -178,6 +180,10 @@ class MemoryIndex:
         for _, document, _, rows in list(self._documents.values()):
             yield with_rows(document, rows)
 
+    def absent(self, ids: Iterable[str]) -> set[str]:
+        """As ``Index.absent``."""
+        return {id for id in ids if check_lookup(id) not in self._documents}
+
     def __len__(self) -> int:
         return len(self._documents)
 
@@ -197,11 +203,21 @@ class MemoryIndex:
         """As ``Index.search_many``."""
         return [self._answer(request) for request in self._asker().many(queries, vectors, options)]
 
-    def run(self, queries: Mapping[str, str], **options: Unpack[Options]) -> Run:
+    def run(
+        self,
+        queries: Mapping[str, str],
+        *,
+        lacking: Lacking = MappingProxyType({}),
+        **options: Unpack[Options],
+    ) -> Run:
         """As ``Index.run``."""
         texts = check_queries(queries)
-        answers = self.search_many(list(texts.values()), **options)
-        return {id: [(hit.id, hit.score) for hit in hits] for id, hits in zip(texts, answers, strict=True)}
+        requests = self._asker().many(list(texts.values()), None, options)
+        answers = {
+            id: self._answer(replace(request, lacking=tuple(lacking.get(id, ()))))
+            for id, request in zip(texts, requests, strict=True)
+        }
+        return {id: [(hit.id, hit.score) for hit in hits] for id, hits in answers.items()}
 
     def _asker(self) -> Asker:
         return Asker(self._metric, self._dim, self._profile)
@@ -212,7 +228,7 @@ class MemoryIndex:
             id
             for id, entry in self._documents.items()
             if not request.where or request.where.matches(entry[1].metadata, id)
-        }
+        }.difference(request.lacking)
         lexical, matching = self._lexical(request, passing)
         vector, nearest = self._vector(request, passing)
         legs = (lexical, vector)

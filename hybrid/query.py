@@ -105,7 +105,7 @@ def answers(snapshot: Snapshot, requests: Sequence[Request], lanes: Lanes) -> li
 
 def ranking(snapshot: Snapshot, request: Request, lanes: Lanes) -> list[tuple[str, float]]:
     """The ids and scores that ``answer`` would show, without the documents."""
-    asked = _ask(snapshot, request, snapshot.allowed(request.where), lanes)
+    asked = _ask(snapshot, request, _allowed(snapshot, request), lanes)
     ranked = _ranked(snapshot, request, asked)
     if request.min_score is not None:
         ranked, _ = _judged(snapshot, request, asked, ranked)
@@ -113,19 +113,12 @@ def ranking(snapshot: Snapshot, request: Request, lanes: Lanes) -> list[tuple[st
     return list(zip(ids, ranked.scores.tolist(), strict=True))
 
 
-def first_hits(
-    snapshot: Snapshot, request: Request, lanes: Lanes, lacking: Iterable[str]
-) -> tuple[list[str], Columns]:
-    """The ids that ``answer`` would show if the documents ``lacking`` were not there, and what a
-    calibration knows of each."""
-    allowed, ledger = snapshot.allowed(request.where), snapshot.generation.ledger
-    found = (ledger.find(id, snapshot.count, snapshot.seq) for id in lacking)
-    if gone := [ordinal for ordinal in found if ordinal is not None]:
-        allowed = (snapshot.live if allowed is None else allowed).copy()
-        allowed[gone] = False
-    asked = _ask(snapshot, request, allowed, lanes)
+def first_hits(snapshot: Snapshot, request: Request, lanes: Lanes) -> tuple[list[str], Columns]:
+    """The ids that ``answer`` would show, and what a calibration knows of each."""
+    asked = _ask(snapshot, request, _allowed(snapshot, request), lanes)
     shown = _ranked(snapshot, request, asked).ordinals
-    return ledger.ids(shown.tolist()), known(snapshot, request, asked.legs, asked.evidence, shown)
+    ids = snapshot.generation.ledger.ids(shown.tolist())
+    return ids, known(snapshot, request, asked.legs, asked.evidence, shown)
 
 
 def rankings(
@@ -136,7 +129,7 @@ def rankings(
 ) -> list[list[tuple[str, float]]]:
     """What ``ranking`` would answer under each of ``profiles``, with the model that it names, up to what
     the graph finds more when asked for more. The legs are asked once for all of one title boost."""
-    allowed, terms = snapshot.allowed(request.where), _terms(snapshot, request)
+    allowed, terms = _allowed(snapshot, request), _terms(snapshot, request)
     found: dict[int, Candidates] = {}
     for boost in {profile.title_boost for profile, _ in profiles}:
         asked = {
@@ -212,7 +205,7 @@ def candidates(
 ) -> tuple[Candidates, Features]:
     """What a reranker that has ``wanted`` as its features is given: the best ``request.depth``, and what is
     known of them."""
-    asked = _ask(snapshot, request, snapshot.allowed(request.where), lanes)
+    asked = _ask(snapshot, request, _allowed(snapshot, request), lanes)
     return _known(snapshot, request, asked, wanted)
 
 
@@ -300,6 +293,16 @@ class _Asked:
     legs: tuple[Candidates, Candidates]
     evidence: _Evidence
     ranked: Candidates
+
+
+def _allowed(snapshot: Snapshot, request: Request) -> Mask | None:
+    """Who may be answered; None where that is everybody."""
+    allowed, ledger = snapshot.allowed(request.where), snapshot.generation.ledger
+    found = (ledger.find(id, snapshot.count, snapshot.seq) for id in request.lacking)
+    if gone := [ordinal for ordinal in found if ordinal is not None]:
+        allowed = (snapshot.live if allowed is None else allowed).copy()
+        allowed[gone] = False
+    return allowed
 
 
 def _ask(snapshot: Snapshot, request: Request, allowed: Mask | None, lanes: Lanes) -> _Asked:

@@ -61,6 +61,8 @@ class Request:
     reranker: Reranker | None
     calibration: Calibration | None = None
     min_score: float | None = None
+    lacking: tuple[str, ...] = ()
+    """Documents, by id, that are to be passed over as if the index lacked them."""
 
     @property
     def depth(self) -> int:

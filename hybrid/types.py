@@ -8,7 +8,7 @@ a set of queries, *qrels* are the judgments it is measured against.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
@@ -21,12 +21,15 @@ Scores: TypeAlias = NDArray[np.float32]
 Matrix: TypeAlias = NDArray[np.float32]
 Mask: TypeAlias = NDArray[np.bool_]
 
+Leg: TypeAlias = Literal["lexical", "vector"]
 Mode: TypeAlias = Literal["hybrid", "lexical", "vector"]
 Wait: TypeAlias = Literal["searchable", "durable"]
 Metric: TypeAlias = Literal["cosine", "ip", "l2"]
 
 Run: TypeAlias = dict[str, list[tuple[str, float]]]
 """query id -> [(document id, score), ...], best first."""
+Lacking: TypeAlias = Mapping[str, Iterable[str]]
+"""query id -> ids of documents that are passed over for it, as if the index lacked them."""
 Qrels: TypeAlias = dict[str, dict[str, int]]
 """query id -> {document id: grade}; a grade of 0 or less means judged and not relevant."""
 

@@ -31,6 +31,7 @@ _PATIENCE: Final = 60
 _BINS: Final = 63
 _LEAVES_OF_ROWS: Final = 20  # however few there are
 _LEAST_QUERIES: Final = 2 * FOLDS
+_MOST_ROWS: Final = 10_000  # a query; LightGBM raises for more
 
 # What a reader of the result would call wrong if it fell as the feature rises.
 _RISING: Final = frozenset(
@@ -46,8 +47,8 @@ _RISING: Final = frozenset(
 class Judged:
     """The candidates of one judged query: their features, ``grades`` float (n,), 0 for an unjudged one, and
     the best DCG that the query allows (``ideal``), documents that no leg found included. Models learn from
-    those that ``trains``, bool (n,), and are measured on all. No model judges a query of a ``family`` that
-    it learned from; a query without one is its own.
+    those that ``trains``, bool (n,), at most the first 10,000, and are measured on all. No model judges a
+    query of a ``family`` that it learned from; a query without one is its own.
     """
 
     columns: Columns
@@ -67,6 +68,7 @@ class Judged:
     ) -> Judged:
         best = np.sort(np.maximum(np.asarray(all_grades, np.float64), 0))[::-1]
         chosen = np.ones(len(grades), np.bool_) if trains is None else trains
+        chosen = chosen & (chosen.cumsum() <= _MOST_ROWS)
         return cls(columns, np.maximum(grades, 0), dcg(best), chosen, family)
 
     @property

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -249,7 +250,82 @@ def test_an_index_of_words_alone(hybrid: Hybrid, words: Path, judged: Judged) ->
     assert list(found["systems"]) == ["lexical"]
     assert "encoding" not in found
     said = hybrid(words, *judged, "--fusion", "rrf", status=2).err
-    assert said == "hybrid: --fusion rrf: this index has no encoder, so there is nothing to fuse\n"
+    assert said == (
+        "hybrid: --fusion rrf: there is nothing to fuse: no vector leg, since there is no encoder to make "
+        "vectors of queries with\n"
+    )
+
+
+def test_grades_below_0_are_measured_and_never_end_the_process(
+    hybrid: Hybrid, foreign: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "spam.tsv").write_text("q1 0 1 -2\n")
+    found = hybrid("--qrels", tmp_path / "spam.tsv", "--run", foreign, "--json").json
+    assert found["systems"]["foreign"] == {
+        "nDCG@10": 0,
+        "R@100": 0,
+        "RR@10": 0,
+        "AP": 0,
+        "Judged@10": 1 / 2,  # of two hits
+    }
+
+
+def test_judged_documents_that_the_index_lacks_are_told(
+    hybrid: Hybrid, idx: Path, judged: Judged, tmp_path: Path
+) -> None:
+    complete = hybrid(idx, *judged, "--no-latency", "--json")
+    assert complete.err == ""
+    assert complete.json["coverage"]["absent"] == 0
+    (tmp_path / "more.tsv").write_text(judged[3].read_text() + "q1\tgone\t1\nq2\tlost\t0\n")
+    options = (*judged[:2], "--qrels", tmp_path / "more.tsv", "--no-latency")
+    some = hybrid(idx, *options, "--json")
+    assert some.err == (
+        "hybrid: 2 of 8 judged documents (25.0%) are not in the index, 1 of 6 relevant ones: 'gone'\n"
+    )
+    assert some.json["coverage"] == {
+        "judged": 8,
+        "relevant": 6,
+        "absent": 2,
+        "absent_relevant": 1,
+        "example": "gone",
+    }
+    if find_spec("jinja2") and find_spec("matplotlib"):
+        hybrid(idx, *options, "--measures", "RR", "--report", tmp_path / "page.html")
+        assert "2 of 8 judged documents (25.0%) are not in" in (tmp_path / "page.html").read_text("utf-8")
+
+
+def test_judgments_of_another_collection_are_refused_before_anything_is_asked(
+    hybrid: Hybrid, idx: Path, judged: Judged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "run_systems", None)
+    (tmp_path / "others.tsv").write_text("q1\tMED-1\t1\nq2\tMED-2\t1\n")
+    said = hybrid(idx, *judged[:2], "--qrels", tmp_path / "others.tsv", status=2)
+    assert said.out == ""
+    assert said.err == (
+        "hybrid: none of the 2 judged documents is in the index, such as 'MED-1': are the ids of judgments "
+        "and documents the same?\n"
+    )
+
+
+def test_a_query_that_is_a_document_can_pass_over_itself(hybrid: Hybrid, idx: Path, tmp_path: Path) -> None:
+    (tmp_path / "queries.tsv").write_text(f"1\t{TEXTS['1']}\n3\t{TEXTS['3']}\n")
+    (tmp_path / "qrels.tsv").write_text("1\t2\t1\n3\t6\t1\n3\t3\t1\n")
+    (tmp_path / "other.run").write_text("1 Q0 1 1 9 t\n1 Q0 2 2 8 t\n3 Q0 6 1 1 t\n")
+    files = ("--queries", tmp_path / "queries.tsv", "--qrels", tmp_path / "qrels.tsv")
+    options = (*files, "--run", tmp_path / "other.run", "--measures", "RR R@10", "--no-latency", "--json")
+    itself = hybrid(idx, *options).json["systems"]
+    assert itself["lexical"]["RR"] == (1 / 2 + 1) / 2
+    assert itself["other"] == {"RR": (1 / 2 + 1) / 2, "R@10": (1 + 1 / 2) / 2}
+    alone = hybrid(idx, *options, "--ignore-identical-ids", "--run-out", tmp_path / "runs").json["systems"]
+    assert alone["lexical"]["RR"] == alone["other"]["RR"] == alone["other"]["R@10"] == 1
+    for mode in ("lexical", "vector", "hybrid"):
+        for query, hits in read_run(tmp_path / "runs" / f"{mode}.trec").items():
+            assert query not in dict(hits)
+
+
+@pytest.mark.parametrize("name", ["evaluate", "tune", "train", "rerank", "calibrate", "mine"])
+def test_every_command_that_judges_can_pass_over_the_query_itself(name: str) -> None:
+    assert "--ignore-identical-ids" in run(name, "--help").out
 
 
 def test_judged_says_what_was_never_judged(hybrid: Hybrid, idx: Path, judged: Judged) -> None:

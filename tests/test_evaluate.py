@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from math import log2
+from typing import Any
 
 import pytest
 
-from hybrid.errors import InputError
+from hybrid.errors import InputError, MeasureError
 from hybrid.evaluate import System, answerable, evaluate, parse, run_modes, run_systems
 from hybrid.fusion import RRF
-from hybrid.types import Fusion, Mode, Qrels, Run
+from hybrid.types import Fusion, Lacking, Mode, Qrels, Run
 
 QRELS: Qrels = {"q1": {"a": 2, "b": 1, "c": 0}, "q2": {"a": 1}}
 
@@ -40,6 +41,9 @@ RUN: Run = {"q1": ranking("x", "b", "a"), "q2": ranking("a")}
         ("RR", 1 / 2, 1.0),
         ("AP", (1 / 2 + 2 / 3) / 2, 1.0),
         ("AP(rel=2)", 1 / 3, 0.0),
+        ("P(rel=2)@5", 1 / 5, 0.0),
+        ("Bpref(rel=2)", 1 - 1 / 1, 0.0),  # b, of grade 1, stands before the one relevant
+        ("Bpref(rel=1000000)", 0.0, 0.0),
         ("R@2", 1 / 2, 1.0),
         ("R@100", 1.0, 1.0),
         ("P@5", 2 / 5, 1 / 5),
@@ -62,6 +66,7 @@ def test_the_order_of_a_run_is_its_ranking_whatever_its_scores() -> None:
 
 def test_counting_measures_are_summed() -> None:
     assert mean(RUN, "NumRet") == 3 + 1
+    assert mean(RUN, "NumRet(rel=2)") == 1
 
 
 def test_gains_stay_with_the_measure_that_has_them() -> None:
@@ -140,12 +145,97 @@ def test_hostile_ids_are_measured_as_any_others() -> None:
         (RUN, {}, "judge no query"),
         (RUN, {"q1": {}}, "judge no query"),
         ({"q1": ranking("a", "b", "a")}, QRELS, "run 's' ranks a document twice for query 'q1'"),
-        (RUN, {"q1": {"a": 10**9}}, "a grade above"),
+        (RUN, {"q1": {"a": 10**9}}, "a grade above 1,000,000"),
+        (RUN, {"q1": {"a": 10**5000}}, "a grade above 1,000,000: an integer of 16610 bits"),
     ],
 )
 def test_what_cannot_be_measured(run: Run, qrels: Qrels, what: str) -> None:
     with pytest.raises(InputError, match=what):
         evaluate({"s": run}, qrels, parse("AP"))
+
+
+# Grades
+
+EVERY_MEASURE = (
+    f"{ALL_MEASURES} nDCG RR Rprec AP(rel=2)@5 P(judged_only=True)@2 nDCG(judged_only=True)@3 infAP SetR "
+    "SetF SetAP NumRel NumRet NumQ Judged Compat nDCG(gains={1:5,2:5})@10"
+)
+OF_PERL = "ERR@10 nDCG(dcg='exp-log2')@10" if shutil.which("perl") else ""
+# The first query has but the lowest grades, which ended the process; others have some of each.
+SPAM: Qrels = {
+    "q1": {"a": -2, "b": -2},
+    "q2": {"a": -1, "b": 2, "c": -2, "d": 1, "e": 0},
+    "q3": {"a": -(10**18), "b": 1, "c": -1, "d": -2},
+}
+SPAM_RUN: Run = {
+    "q1": ranking("a", "b", "x"),
+    "q2": ranking("a", "x", "c", "b", "e", "d"),
+    "q3": ranking("d", "c", "a", "x", "b"),
+}
+
+
+@pytest.mark.parametrize("measure", f"{EVERY_MEASURE} {OF_PERL}".split())
+def test_a_grade_below_0_counts_as_0_in_every_measure(measure: str) -> None:
+    floored: Qrels = {query: {d: max(grade, 0) for d, grade in g.items()} for query, g in SPAM.items()}
+    found = evaluate({"s": SPAM_RUN}, SPAM, parse(measure))
+    assert found.per_query == evaluate({"s": SPAM_RUN}, floored, parse(measure)).per_query
+
+
+@pytest.mark.parametrize("lowest", [-1, -2, -7])
+def test_what_is_judged_below_0_is_judged_and_not_relevant(lowest: int) -> None:
+    qrels: Qrels = {"q": {"spam": lowest, "good": 1, "late": 1}}
+    run: Run = {"q": ranking("spam", "unjudged", "good")}
+    # Of 2 relevant documents one was found, below 1 of the min(2, 1) that are judged not relevant.
+    assert mean(run, "Bpref", qrels) == (1 - 1 / 1) / 2
+    assert mean(run, "Judged@3", qrels) == pytest.approx(2 / 3)
+    assert mean(run, "P(judged_only=True)@2", qrels) == 1 / 2
+    if OF_PERL:
+        assert mean(run, "ERR@3", qrels) == pytest.approx(1 / 16 / 3, abs=1e-5)
+
+
+def test_whole_numbers_of_any_type_are_grades() -> None:
+    import numpy as np
+
+    qrels: Any = {"q1": {"a": 2.0, "b": np.int8(1), "c": np.float64(-2)}, "q2": {"a": True}}
+    assert evaluate({"s": RUN}, qrels, parse("nDCG@10")) == evaluate({"s": RUN}, QRELS, parse("nDCG@10"))
+
+
+@pytest.mark.parametrize("grade", [0.5, float("nan"), float("inf"), "1", None, 1j, [1]])
+def test_what_is_no_whole_number_is_no_grade(grade: Any) -> None:
+    with pytest.raises(InputError, match=r"query 'q1': the grade of document 'a' is .*, not an integer"):
+        evaluate({"s": RUN}, {"q1": {"a": grade}}, parse("AP"))
+
+
+@pytest.mark.parametrize("measure", f"{EVERY_MEASURE}".split())
+def test_high_grades_take_no_more_time_than_memory(measure: str) -> None:
+    qrels: Qrels = {f"q{i}": {"a": 10**6, "b": 10**6 - 1, "c": 0} for i in range(3)}
+    found = evaluate({"s": {query: ranking("b", "a", "x") for query in qrels}}, qrels, parse(measure))
+    assert "nDCG" not in measure or 0.99 < found.systems["s"][str(parse(measure)[0])] <= 1
+
+
+def test_thousands_of_levels() -> None:
+    qrels: Qrels = {"q": {f"d{i}": i for i in range(5000)}}
+    assert mean({"q": ranking(*(f"d{i}" for i in reversed(range(5000))))}, "nDCG", qrels) == pytest.approx(
+        1
+    )
+
+
+@pytest.mark.skipif(not OF_PERL, reason="gdeval is a Perl script")
+@pytest.mark.parametrize("measure", OF_PERL.split())
+def test_grades_that_gdeval_does_not_know_are_told_in_one_line(
+    measure: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert mean(RUN, measure, {"q1": {"a": 4}}) > 0
+    with pytest.raises(MeasureError, match=r"knows grades up to 4; these judgments go up to 5"):
+        mean(RUN, measure, {"q1": {"a": 4}, "q2": {"a": 5}})
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_a_measure_cannot_compute_is_told_in_one_line() -> None:
+    with pytest.raises(
+        MeasureError, match=r"measure Accuracy@5 cannot be computed .* \(ZeroDivisionError\)"
+    ):
+        mean({"q2": ranking("a")}, "Accuracy@5", {"q2": {"a": 1}})
 
 
 # Asking
@@ -157,7 +247,9 @@ class Echo:
     def __init__(self) -> None:
         self.calls: list[tuple[list[str], int, System]] = []
 
-    def run(self, queries: Mapping[str, str], *, k: int, mode: Mode, fusion: Fusion | None) -> Run:
+    def run(
+        self, queries: Mapping[str, str], *, k: int, mode: Mode, fusion: Fusion | None, lacking: Lacking
+    ) -> Run:
         self.calls.append((list(queries.values()), k, System(mode, fusion)))
         return {
             query: [(f"{mode}-{word}", 1.0 / rank) for rank, word in enumerate(text.split(), 1)][:k]

@@ -70,7 +70,7 @@ def test_what_a_model_says_adds_up(index: Index) -> None:
     assert index.explain("wordy cd", "d1", mode="lexical").contributions is None
 
 
-def test_what_is_absent_says_why(index: Index) -> None:
+def test_what_is_absent_says_why(index: Index, tmp_path: Path) -> None:
     index.delete(["d3"])
     for id in ("d3", "unknown"):
         assert index.explain("wordy", id).absent == "the index has no document of this id"
@@ -80,6 +80,10 @@ def test_what_is_absent_says_why(index: Index) -> None:
         "it is not among the first 1 of the lexical leg nor the first 1 of the vector leg"
     )
     assert index.explain("wordy", "d2", mode="lexical").absent == "it is not among the first 10"
+    with Index.create(tmp_path / "words", encoder=None) as words:
+        words.add([Document("1", "kettle"), Document("2", "rope")])
+        said = words.explain("kettle", "2", depth=20).absent
+    assert said == "it is not among the first 20 of the lexical leg"
     assert index.explain("wordy", "d2", mode="lexical").final is None
 
     def first(query: str | None, candidates: Candidates, features: Columns) -> Candidates:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 
+from tests.fuzzing.apart import Apart
 from tests.fuzzing.every import TARGETS
 from tests.fuzzing.target import Target, World
 
@@ -43,6 +44,7 @@ def test_an_answer_or_one_of_our_errors(target: Target, tmp_path: Path) -> None:
         deadline=None,
         database=None,
         derandomize=True,  # chance is for the command
+        phases=tuple(Phase) if target.shrinks else (Phase.generate,),
         suppress_health_check=list(HealthCheck),
     )
     @given(target.inputs)
@@ -52,3 +54,15 @@ def test_an_answer_or_one_of_our_errors(target: Target, tmp_path: Path) -> None:
 
     attempt()
     world.close()
+
+
+def test_what_ends_the_process_apart_is_a_finding_and_the_next_input_is_tried() -> None:
+    apart = Apart()
+    try:
+        with pytest.raises(AssertionError, match=r"judging:end ended the process: status -11"):
+            apart("tests.fuzzing.judging:end", None)
+        apart("tests.fuzzing.judging:measure", ("AP", {"q": {"d": -2}}, {"q": [("d", 1.0)]}))
+        with pytest.raises(AssertionError, match="ValueError"):
+            apart("tests.fuzzing.judging:measure", "no input")
+    finally:
+        apart.close()

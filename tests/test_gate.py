@@ -128,6 +128,36 @@ def test_fewest_is_what_a_large_effect_takes() -> None:
     assert fewest(3) == 20
 
 
+def test_what_leaves_its_places_to_ties_may_not_serve_whatever_it_reaches() -> None:
+    found = judge(SERVING, {"tuned": BETTER}, {"leg": LOW_LEG}, tied={"tuned": 1.0, "leg": 0.0})
+    assert (found.outcome, found.installs) == ("tied", None)
+    assert found.reason.startswith("tuned leaves 100% of its first 10 places to the order of equal scores")
+    assert "no more than 50%" in found.reason
+    assert found.challengers["tuned"].tied == found.to_json()["challengers"]["tuned"]["tied"] == 1.0
+    assert judge(SERVING, {"tuned": BETTER}, {}, tied={"tuned": 0.5}).installs == "tuned"
+
+
+def test_what_ties_no_more_than_what_serves_may_serve() -> None:
+    assert (
+        judge(SERVING, {"tuned": BETTER}, {}, tied={"tuned": 0.9}, incumbent_tied=0.9).installs == "tuned"
+    )
+    assert judge(SERVING, {"tuned": BETTER}, {}, tied={"tuned": 0.9}, incumbent_tied=0.8).installs is None
+
+
+def test_where_the_preferred_one_ties_the_next_may_pass() -> None:
+    found = judge(SERVING, {"tuned": HIGH_LEG, "other": BETTER}, {}, tied={"tuned": 0.9})
+    assert (found.outcome, found.installs) == ("better", "other")
+
+
+def test_what_ties_is_no_repair_either() -> None:
+    guards = {"leg": HIGH_LEG, "other leg": HIGH_LEG - 0.02}
+    found = judge(SERVING, {"tuned": HIGH_LEG}, guards, tied={"tuned": 1.0, "leg": 1.0})
+    assert (found.outcome, found.installs) == ("repairs", "other leg")
+    assert found.guards["leg"].tied == 1.0
+    found = judge(SERVING, {"tuned": WORSE}, {"leg": HIGH_LEG}, tied={"tuned": 1.0, "leg": 1.0})
+    assert (found.outcome, found.installs) == ("below a guard", None)
+
+
 @pytest.mark.parametrize(("challengers", "queries"), [({}, 5), ({"tuned": SERVING[:0]}, 0)])
 def test_nothing_to_judge_is_refused(challengers: dict[str, Values], queries: int) -> None:
     with pytest.raises(InputError, match="nothing to judge"):

@@ -38,7 +38,6 @@ def test_parameters_may_hold_spaces() -> None:
         "nDCG@-1",
         "nDCG(10)",
         "nDCG(depth=3)@10",
-        "AP(rel=0)",
         "1",
         "a.b@3",
         "P",
@@ -56,6 +55,35 @@ def test_an_unknown_measure_is_named_in_one_line_with_examples(text: str) -> Non
 def test_a_cutoff_out_of_range_is_refused_before_it_can_end_the_process(text: str) -> None:
     with pytest.raises(MeasureError, match="the cutoff must be an integer from 1 to"):
         parse(text)
+
+
+@pytest.mark.parametrize("rel", ["0", "-1", "-2147483648", "1.0", "True", "99999999999"])
+@pytest.mark.parametrize("measure", ["AP", "Bpref", "P@5", "RR@10", "NumRet", "Accuracy@5"])
+def test_what_counts_as_relevant_is_a_grade_that_can_be_told_from_no_grade(measure: str, rel: str) -> None:
+    name, at, cutoff = measure.partition("@")
+    with pytest.raises(MeasureError, match="rel must be an integer from 1 to 1000000"):
+        parse(f"{name}(rel={rel}){at}{cutoff}")
+
+
+@pytest.mark.parametrize(
+    "gains", ["{1: -5}", "{3: -1}", "{3: 1000000000}", "{3: 0.5}", "{3: 'a'}", "{'a': 1}"]
+)
+@pytest.mark.parametrize("at", ["", "@10"])
+def test_gains_are_what_an_array_can_be_as_long_as(gains: str, at: str) -> None:
+    with pytest.raises(MeasureError, match="gains map grades to integers from 0 to 1000000"):
+        parse(f"nDCG(gains={gains}){at}")
+
+
+@pytest.mark.parametrize("text", ["IPrec@1e999", "SetF(beta=1e999)", "Compat(p=1e999)"])
+def test_parameters_are_finite(text: str) -> None:
+    with pytest.raises(MeasureError, match="must be finite"):
+        parse(text)
+
+
+def test_a_refusal_is_one_readable_line_whatever_the_parameters_are() -> None:
+    with pytest.raises(MeasureError) as raised:
+        parse("nDCG(gains={1: '\\x1b[2J\\n'})@10")
+    assert str(raised.value).isprintable()
 
 
 def test_no_measure_at_all() -> None:

@@ -14,7 +14,7 @@ from hybrid import Document, Hit, Index, Passage
 from hybrid.errors import QueryError
 from hybrid.evaluate import Mined, Miner
 from hybrid.evaluate.mining import Tuple
-from hybrid.types import Mode, Qrels, Run
+from hybrid.types import Lacking, Mode, Qrels, Run
 from tests.encoder_models import bundle_of_letters, letters_model
 
 
@@ -24,7 +24,7 @@ class Answers:
     def __init__(self, similar: Mapping[str, float], **texts: str) -> None:
         self.similar, self.texts = similar, texts
 
-    def run(self, queries: Mapping[str, str], /, *, k: int, mode: Mode) -> Run:
+    def run(self, queries: Mapping[str, str], /, *, k: int, mode: Mode, lacking: Lacking) -> Run:
         return {id: [(document, 1.0) for document in sorted(self.similar)[:k]] for id in queries}
 
     def among(

@@ -6,7 +6,7 @@ import random
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -83,6 +83,7 @@ def made(
     latencies: Mapping[str, Latency] | None = None,
     encoding: Latency | None = None,
     title: str = "A title",
+    remarks: Sequence[str] = (),
 ) -> str:
     report = evaluate(runs, qrels, parse(MEASURES))
     return page(
@@ -95,6 +96,7 @@ def made(
         latencies=latencies or {},
         text_of=text_of,
         encoding=encoding,
+        remarks=remarks,
     )
 
 
@@ -398,3 +400,20 @@ def test_importing_loads_neither_jinja2_nor_matplotlib(tmp_path: Path) -> None:
         "assert not {'jinja2', 'matplotlib', 'PIL', 'pytrec_eval'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, timeout=300)
+
+
+def test_grades_below_0_are_shown_as_they_are_and_measured_as_0() -> None:
+    qrels: Qrels = {"q1": {"a": -2, "b": -2}, "q2": {"a": 1, "b": -2}}
+    runs: dict[str, Run] = {"s": {"q1": ranking("a"), "q2": ranking("b", "a")}, "t": {"q2": ranking("a")}}
+    shown = Parsed(made(runs, qrels, "t")).text
+    assert "1 of grade 1, 3 of grade -2" in " ".join(shown.split())
+    floored: Qrels = {"q1": {"a": 0, "b": 0}, "q2": {"a": 1, "b": 0}}
+    assert over_cutoffs(runs, qrels) == over_cutoffs(runs, floored)
+
+
+def test_remarks_are_text() -> None:
+    found = Parsed(
+        made({"s": {"q": ranking("a")}}, {"q": {"a": 1}}, remarks=["3 < 4 <b>judged</b>", "two"])
+    )
+    assert "3 < 4 <b>judged</b>" in found.text
+    assert found.text.count("Note") == 2

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from hybrid import RRF, Document, Index, Linear
 from hybrid.evaluate.searchspace import METHODS, RRF_60, STAGES, Method, first_look, leg, method_of
 from hybrid.fusion import Adaptive, Rocchio, dump
+from hybrid.legs import Legs
 from hybrid.settings import Profile
 from hybrid.types import Fusion
 
 
 def test_the_first_look_has_the_default_rrf_60_both_legs_and_every_method() -> None:
-    profiles = first_look()
+    profiles = first_look(Legs())
     assert profiles[0] == Profile()
     assert profiles[1].fuse() == RRF(60)
     for known in (RRF_60, leg("lexical"), leg("vector")):

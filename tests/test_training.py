@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from hybrid.errors import InputError, SettingsError
+from hybrid.rerank import training
 from hybrid.rerank.lambdamart import LambdaMART, dump, load
 from hybrid.rerank.ordering import standard
 from hybrid.rerank.training import Choice, Judged, Trained, cross_validated, mean_ndcg, ndcg, train
@@ -18,6 +19,7 @@ from hybrid.types import Candidates
 
 NAMES = ("fused_score", "useful", "noise")
 FEW = (Choice(4, 10, 0.0), Choice(4, 10, 1.0))
+ONE = (Choice(2, 10_000, 0.0),)
 
 
 def judged(seed: int, queries: int = 60, strength: float = 3.0) -> list[Judged]:
@@ -189,3 +191,31 @@ def test_lightgbms_own_example_comes_out_as_by_lightgbm() -> None:
     )
     ours = train(queries("rank.train"), names, choices=(Choice(8, 50, 0.0), Choice(31, 50, 0.0)))
     assert mean_ndcg(test, [ours.model.scores(query.columns) for query in test]) > theirs - 0.03
+
+
+def test_no_query_brings_lightgbm_more_rows_than_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "_ROUNDS", 10)
+    random = np.random.default_rng(0)
+    queries = []
+    for _ in range(10):
+        grades = np.zeros(10_500)
+        grades[[3, 10_400]] = 1
+        columns = {name: random.normal(size=10_500).astype(np.float32) for name in NAMES}
+        queries.append(Judged.of(columns, grades, grades.tolist()))
+    assert {int(query.trains.sum()) for query in queries} == {10_000}
+    assert not queries[0].trains[10_000:].any()
+    some = random.random(10_500) < 0.5
+    assert (Judged.of({}, grades, [1], some).trains == some).all()
+    assert len(train(queries, NAMES[:1], choices=ONE).scores[0]) == 10_500
+
+
+def test_thousands_of_levels_of_grades_are_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "_ROUNDS", 10)
+    random = np.random.default_rng(0)
+    queries = []
+    for _ in range(10):
+        grades = np.rint(random.random(300) * 1_000_000)
+        columns = {"fused_score": grades.astype(np.float32), "useful": grades.astype(np.float32)}
+        queries.append(Judged.of(columns, grades, grades.tolist()))
+    found = train(queries, ("fused_score", "useful"), choices=(Choice(4, 10, 1.0),))
+    assert found.ndcg == pytest.approx(1, abs=0.01)

@@ -1,7 +1,8 @@
 """Our figures are trec_eval's: a run and judgments go to TREC files, and trec_eval's own code (pytrec_eval)
 reads and measures them, without a line of ours in between.
 
-trec_eval's ``-c`` averages over all judged queries, as we do; what it leaves out then scores 0.
+trec_eval's ``-c`` averages over all judged queries, as we do; what it leaves out then scores 0. Grades
+below 0, which Bpref takes for not judged, are 0 for us: then the files hold 0.
 """
 
 from __future__ import annotations
@@ -43,6 +44,10 @@ def by_trec_eval(run: Path, qrels: Path) -> dict[str, dict[str, float]]:
     return found
 
 
+def floored(qrels: Qrels) -> Qrels:
+    return {query: {d: max(grade, 0) for d, grade in grades.items()} for query, grades in qrels.items()}
+
+
 def write_qrels(qrels: Qrels, path: Path) -> Path:
     lines = (
         f"{query} 0 {document} {grade}\n" for query, g in qrels.items() for document, grade in g.items()
@@ -69,10 +74,10 @@ def judged_and_answered(seed: int) -> tuple[Run, Qrels]:
     return run, qrels
 
 
-def check(run: Run, qrels: Qrels, files: tuple[Path, Path]) -> None:
+def check(run: Run, qrels: Qrels, files: tuple[Path, Path], names: dict[str, str] = TREC) -> None:
     """``run`` measured by us is what trec_eval finds in ``files``, per query and with ``-c``."""
     ours, trec = evaluate({"s": run}, qrels, MEASURES), by_trec_eval(*files)
-    for measure, name in TREC.items():
+    for measure, name in names.items():
         expected = {query: trec.get(query, {name: 0.0})[name] for query in qrels}
         assert ours.per_query["s"][measure] == pytest.approx(expected, abs=1e-4), measure
         mean = sum(expected.values()) / len(qrels)
@@ -86,8 +91,11 @@ def test_a_run_of_ours(tmp_path: Path, seed: int) -> None:
     assert any(query not in qrels for query in run)
     assert any(max(grades.values()) <= 0 for grades in qrels.values())
     write_run(run, tmp_path / "run", "s")
-    files = tmp_path / "run", write_qrels(qrels, tmp_path / "qrels")
+    files = tmp_path / "run", write_qrels(floored(qrels), tmp_path / "floored")
     check(run, qrels, files)
+    raw = tmp_path / "run", write_qrels(qrels, tmp_path / "qrels")
+    check(run, qrels, raw, {measure: name for measure, name in TREC.items() if measure != "Bpref"})
+    assert corpora.read_qrels(tmp_path / "qrels") == qrels
     check(read_run(tmp_path / "run"), corpora.read_qrels(tmp_path / "qrels"), files)
 
 
@@ -97,7 +105,7 @@ def test_a_foreign_run_whose_ties_are_trec_evals_to_break(tmp_path: Path, seed: 
     lines = [f"{query} Q0 {d} 0 {s} t\n" for query, hits in run.items() for d, s in hits]
     random.Random(seed).shuffle(lines)
     (tmp_path / "run").write_text("".join(lines))
-    files = tmp_path / "run", write_qrels(qrels, tmp_path / "qrels")
+    files = tmp_path / "run", write_qrels(floored(qrels), tmp_path / "qrels")
     foreign = read_run(tmp_path / "run")
     assert any(foreign[query] != hits for query, hits in run.items())  # or there were no ties to break
     check(foreign, qrels, files)

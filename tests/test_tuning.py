@@ -15,8 +15,9 @@ from hybrid import Document, Index
 from hybrid.errors import HybridError, InputError, MeasureError
 from hybrid.evaluate import tune
 from hybrid.evaluate.tuning import Tuning
+from hybrid.legs import Legs
 from hybrid.settings import Profile, Profiles
-from hybrid.types import Qrels, Run
+from hybrid.types import Lacking, Qrels, Run
 
 Quality = Callable[[Profile, str], float]
 QUERIES = {f"q{i}": f"text {i}" for i in range(120)}
@@ -32,19 +33,27 @@ class Double:
     """An index whose answers are as good as a function of profile and query says, from 0 to 1: the better,
     the higher the one relevant document stands."""
 
-    def __init__(self, quality: Quality) -> None:
-        self._quality = quality
+    def __init__(
+        self,
+        quality: Quality,
+        legs: Legs = Legs(),  # noqa: B008 - frozen
+        ties: Callable[[Profile], bool] = lambda _: False,
+    ) -> None:
+        self._quality, self._ties, self.legs = quality, ties, legs
         self.profiles = Profiles.first(Profile())
         self.asked: set[str] = set()
 
-    def run_profiles(self, queries: Mapping[str, str], profiles: Sequence[Profile], *, k: int) -> list[Run]:
+    def run_profiles(
+        self, queries: Mapping[str, str], profiles: Sequence[Profile], *, k: int, lacking: Lacking
+    ) -> list[Run]:
         self.asked |= queries.keys()
         return [{query: self._hits(profile, query, k) for query in queries} for profile in profiles]
 
     def _hits(self, profile: Profile, query: str, k: int) -> list[tuple[str, float]]:
         rank = round((1 - self._quality(profile, query)) * 12)
         ids = [f"d{i}" for i in range(rank)] + ["relevant"] + [f"d{i}" for i in range(rank, 12)]
-        return [(id, -float(place)) for place, id in enumerate(ids[:k])]
+        step = 0.0 if self._ties(profile) else 1.0
+        return [(id, -step * place) for place, id in enumerate(ids[:k])]
 
 
 def luck(profile: Profile, query: str) -> float:
@@ -131,6 +140,25 @@ def test_the_held_out_queries_are_first_asked_when_all_is_chosen() -> None:
     assert list(stages)[-1] == "held-out queries"
     assert stages.pop("held-out queries") == found.train + found.held_out == len(QUERIES)
     assert set(stages.values()) == {found.train} == {80}
+
+
+def test_what_knows_nothing_and_stands_in_the_right_order_is_refused() -> None:
+    def heavy(profile: Profile) -> bool:
+        return lexical_share(profile) == 1
+
+    double = Double(lambda profile, query: 1.0 if heavy(profile) else chance(query), ties=heavy)
+    found = tune(double, QUERIES, QRELS)
+    assert found.systems["tuned"].held_out == 1
+    assert (found.verdict.outcome, found.installs) == ("tied", None)
+    assert found.systems["tuned"].tied == found.systems["lexical leg"].tied == 1
+    assert found.systems["serving"].tied == 0
+    assert found.to_json()["systems"]["tuned"]["tied"] == found.evidence()["tied"]["tuned"] == 1
+    assert "tuned leaves 100% of its first 10 places" in found.evidence()["verdict"]
+
+
+def test_ties_are_looked_for_below_the_reach_of_the_measure() -> None:
+    found = tune(Double(luck, ties=lambda _: True), QUERIES, QRELS, measure="RR@1")
+    assert {figures.tied for figures in found.systems.values()} == {1.0}
 
 
 def test_what_serves_already_and_is_best_stays() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,22 +10,29 @@ from rich.table import Table
 
 import hybrid
 from hybrid.cli import reading
-from hybrid.cli.judging import QueriesFile, identities, tell_way_back, unless_overtaken
+from hybrid.cli.judging import (
+    IgnoreIdenticalIds,
+    QueriesFile,
+    identities,
+    tell_way_back,
+    tell_what_is_lacking,
+    unless_overtaken,
+)
 from hybrid.cli.output import AsJson, Directory, bar, out, print_json, table
 from hybrid.cli.reading import Encoding
 from hybrid.engine import Index
 from hybrid.evaluate.abstention import Point
+from hybrid.evaluate.asking import answering
 from hybrid.evaluate.calibrating import PRECISIONS, Calibrated
 from hybrid.evaluate.calibrating import calibrate as fitted
-from hybrid.request import MODES
 from hybrid.settings import Profile
-from hybrid.types import Mode
 
 
 def calibrate(
     directory: Directory,
     queries: QueriesFile,
     qrels: Annotated[Path, typer.Option(help="BEIR or TREC judgments.")],
+    ignore_identical_ids: IgnoreIdenticalIds = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the folds, and of the queries asked again.")] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Fit and report, install nothing.")] = False,
     encoding: Encoding = None,
@@ -41,10 +47,20 @@ def calibrate(
     The exit status is 0 whether it was installed or refused.
     """
     texts, judgments = reading.queries(queries, encoding), reading.qrels(qrels, encoding)
-    with Index.open(directory, read_only=True) as index, bar("calibrating", len(judgments)) as drawn:
+    with Index.open(directory, read_only=True) as index:
+        tell_what_is_lacking(index, judgments)
         serves, serving = index.profiles.serves, index.profiles.serving
-        modes: Sequence[Mode] = MODES if index.stats()["encoder"] else ("lexical",)
-        found = fitted(index, texts, judgments, modes, seed=seed, progress=drawn.advance)
+        *others, serving_mode = answering(index.legs)
+        with bar("calibrating", len(judgments)) as drawn:
+            found = fitted(
+                index,
+                texts,
+                judgments,
+                [serving_mode, *others],
+                ignore_identical_ids=ignore_identical_ids,
+                seed=seed,
+                progress=drawn.advance,
+            )
     if not as_json:
         _show(found)
     number = None

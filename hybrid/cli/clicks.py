@@ -192,7 +192,7 @@ def _held(index: Index, found: Judgments) -> tuple[Judgments, int]:
     """The judgments on documents that the index holds, and how many others there were. (No file of
     judgments could hold every id that a log may: of the index's any.)"""
     judged = {id for grades in found.qrels.values() for id in grades}
-    held = {id for id in judged if index.get(id) is not None}
+    held = judged - index.absent(judged)
     qrels = {
         query: {id: grade for id, grade in grades.items() if id in held}
         for query, grades in found.qrels.items()

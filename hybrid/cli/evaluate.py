@@ -12,6 +12,7 @@ import typer
 
 from hybrid.cli import reading
 from hybrid.cli.comparing import show, show_changes
+from hybrid.cli.judging import IgnoreIdenticalIds
 from hybrid.cli.naming import foreign_runs, named_systems
 from hybrid.cli.output import AsJson, Bar, bar, complain, out, print_json
 from hybrid.cli.reading import Encoding
@@ -19,12 +20,14 @@ from hybrid.engine import Index
 from hybrid.errors import InputError, require
 from hybrid.evaluate import (
     Comparison,
+    Coverage,
     Report,
     System,
     Timings,
     answerable,
     changes,
     compare,
+    coverage,
     depth_of,
     parse,
     run_systems,
@@ -33,8 +36,10 @@ from hybrid.evaluate import (
 )
 from hybrid.evaluate import evaluate as measure
 from hybrid.evaluate.comparison import others_than
+from hybrid.evaluate.identical import not_answered, not_judged
 from hybrid.evaluate.latency import sample
 from hybrid.evaluate.runs import write_whole
+from hybrid.legs import Legs
 from hybrid.types import Qrels, Run
 
 if TYPE_CHECKING:
@@ -45,17 +50,26 @@ MEASURES: Final = "nDCG@10 R@100 RR@10 AP Judged@10"
 
 @dataclass(frozen=True)
 class Task:
-    """What to measure: the ``systems`` of an index (None: there are only ``foreign`` runs)."""
+    """What to measure: the ``systems`` of an index (None: there are only ``foreign`` runs), and what it has
+    of legs and of the judged documents."""
 
-    index: Index | None
     systems: Mapping[str, System]
     foreign: Mapping[str, Run]
     queries: dict[str, str]
     qrels: Qrels
+    ignore_identical_ids: bool
+    index: Index | None = None
+    legs: Legs | None = None
+    coverage: Coverage | None = None
 
     @property
     def names(self) -> list[str]:
         return [*self.systems, *self.foreign]
+
+    @property
+    def lacking(self) -> list[str]:
+        """What the index lacks, a line each."""
+        return [str(found) for found in (self.legs, self.coverage) if found is not None and str(found)]
 
 
 @dataclass(frozen=True)
@@ -97,6 +111,7 @@ def evaluate(
     per_query: Annotated[
         bool, typer.Option("--per-query", help="Which queries gained and lost against the baseline.")
     ] = False,
+    ignore_identical_ids: IgnoreIdenticalIds = False,
     latency: Annotated[bool, typer.Option(help="Time single searches of up to 200 queries.")] = True,
     report: Annotated[
         Path | None, typer.Option(metavar="HTML", help="Write a page of figures and charts.")
@@ -117,7 +132,12 @@ def evaluate(
         raise InputError("--per-query shows gains and losses against a baseline; add --baseline SYSTEM")
     if report is not None:
         require("--report", "jinja2", "matplotlib", extra="report")  # rather now than after all searches
-    with _task(directory, queries, qrels, mode, fusion or [], run or [], encoding) as task:
+    options = (fusion or [], run or [], ignore_identical_ids, encoding)
+    with _task(directory, queries, qrels, mode, *options) as task:
+        directory, queries, qrels, mode, fusion or [], run or [], ignore_identical_ids, encoding
+    ) as task:
+        for line in task.lacking:
+            complain(line)
         if baseline is not None:
             others_than(baseline, task.names)  # the same holds
         found = _findings(task, wanted, baseline, timed=latency)
@@ -128,7 +148,7 @@ def evaluate(
             _write_page(report, f"{directory or 'Runs'} on {qrels}", task, found)
     _warn(task, found.report, queries)
     if as_json:
-        print_json(_json(found, task.queries if per_query else None))
+        print_json(_json(task, found, per_query=per_query))
         return
     show(found.report, found.comparisons, found.timings)
     if per_query:
@@ -145,30 +165,46 @@ def _task(
     mode: str | None,
     fusions: list[str],
     runs: list[str],
+    ignore_identical_ids: bool,
     encoding: str | None,
 ) -> Iterator[Task]:
     """What was asked, read and checked; the index is open meanwhile."""
     judgments = reading.qrels(qrels, encoding)
+    if ignore_identical_ids:
+        judgments = not_judged(judgments)
     texts = {} if queries is None else reading.queries(queries, encoding)
+
+    def foreign(taken: list[str]) -> dict[str, Run]:
+        read = foreign_runs(runs, taken, encoding)
+        return {name: not_answered(run) for name, run in read.items()} if ignore_identical_ids else read
+
     if directory is None:
         if fusions or mode is not None:
             raise InputError("--mode and --fusion ask an index; give its directory")
         if not runs:
             raise InputError("nothing to measure: give the directory of an index, or --run FILE, or both")
-        yield Task(None, {}, foreign_runs(runs, [], encoding), texts, judgments)
+        yield Task({}, foreign([]), texts, judgments, ignore_identical_ids)
         return
     if queries is None:
         raise InputError(f"{directory}: --queries FILE is missing: what to ask the index")
     with Index.open(directory, read_only=True) as index:
-        systems = named_systems(index, mode, fusions)
-        yield Task(index, systems, foreign_runs(runs, list(systems), encoding), texts, judgments)
+        held, systems = coverage(index, judgments), named_systems(index, mode, fusions)
+        others = foreign(list(systems))
+        yield Task(systems, others, texts, judgments, ignore_identical_ids, index, index.legs, held)
 
 
 def _findings(task: Task, measures: Sequence[Measure], baseline: str | None, *, timed: bool) -> Findings:
     timings = _timed(task) if timed else Timings({}, None)
     asked = {}
     if task.index is not None:
-        asked = answers(task.index, task.queries, task.qrels, task.systems, depth_of(measures))
+        asked = answers(
+            task.index,
+            task.queries,
+            task.qrels,
+            task.systems,
+            depth_of(measures),
+            ignore_identical_ids=task.ignore_identical_ids,
+        )
     runs = asked | dict(task.foreign)
     report = measure(runs, task.qrels, measures)
     comparisons = [] if baseline is None else compare(report, baseline)
@@ -176,11 +212,25 @@ def _findings(task: Task, measures: Sequence[Measure], baseline: str | None, *, 
 
 
 def answers(
-    index: Index, queries: dict[str, str], qrels: Qrels, systems: Mapping[str, System], k: int
+    index: Index,
+    queries: dict[str, str],
+    qrels: Qrels,
+    systems: Mapping[str, System],
+    k: int,
+    *,
+    ignore_identical_ids: bool = False,
 ) -> dict[str, Run]:
     """The runs of ``systems``, with a progress bar."""
     with bar("searching", len(answerable(queries, qrels)) * len(systems)) as progress:
-        return run_systems(index, queries, qrels, systems, k=k, progress=_to(progress))
+        return run_systems(
+            index,
+            queries,
+            qrels,
+            systems,
+            k=k,
+            ignore_identical_ids=ignore_identical_ids,
+            progress=_to(progress),
+        )
 
 
 def _timed(task: Task) -> Timings:
@@ -190,7 +240,7 @@ def _timed(task: Task) -> Timings:
     with bar("timing", len(texts)) as progress:
         timings = time_searches(task.index, texts, task.systems, progress=_to(progress))
     # Without an encoder nothing was encoded, whatever the clock says.
-    return timings if task.index.stats()["encoder"] else replace(timings, encoding=None)
+    return timings if task.legs and not task.legs.vector else replace(timings, encoding=None)
 
 
 def _to(progress: Bar) -> Callable[[int, int], None]:
@@ -219,17 +269,19 @@ def _warn(task: Task, report: Report, queries: Path | None) -> None:
             )
 
 
-def _json(found: Findings, queries: Mapping[str, str] | None) -> dict[str, Any]:
-    """Everything; with ``queries`` also every query's gain or loss."""
+def _json(task: Task, found: Findings, *, per_query: bool) -> dict[str, Any]:
+    """Everything; where wanted also every query's gain or loss."""
     made: dict[str, Any] = found.report.to_json()
+    if task.legs is not None and task.coverage is not None:
+        made |= {"legs": vars(task.legs), "coverage": task.coverage.to_json()}
     if found.timings.systems:
         made["latency"] = {name: latency.to_json() for name, latency in found.timings.systems.items()}
     if found.timings.encoding is not None:
         made["encoding"] = found.timings.encoding.to_json()
     if found.comparisons:
         made["comparisons"] = [comparison.to_json() for comparison in found.comparisons]
-    if queries is not None:
-        made["per_query"] = [_changes(found.report, each, queries) for each in found.comparisons]
+    if per_query:
+        made["per_query"] = [_changes(found.report, each, task.queries) for each in found.comparisons]
     return made
 
 
@@ -262,6 +314,7 @@ def _write_page(file: Path, title: str, task: Task, found: Findings) -> None:
         comparisons=found.comparisons,
         latencies=found.timings.systems,
         encoding=found.timings.encoding,
+        remarks=task.lacking,
         text_of=lambda id: None if task.index is None else task.index.get(id),
     )
     write_whole(file, [written])

@@ -17,6 +17,7 @@ from hybrid.cli import reading
 from hybrid.cli.output import complain, identity, out, print_json, stages, table
 from hybrid.engine import Index
 from hybrid.errors import StorageError
+from hybrid.evaluate import coverage
 from hybrid.evaluate.comparison import Paired
 from hybrid.evaluate.gate import Verdict
 from hybrid.rerank.stored import Storable
@@ -27,6 +28,12 @@ QueriesFile = Annotated[Path, typer.Option(help="BEIR queries.jsonl, or a table 
 QrelsFile = Annotated[Path, typer.Option(help="BEIR or TREC judgments: two thirds train, a third judges.")]
 TestQrelsFile = Annotated[
     Path | None, typer.Option(help="Judgments that judge instead; then all of --qrels may train.")
+]
+IgnoreIdenticalIds = Annotated[
+    bool,
+    typer.Option(
+        "--ignore-identical-ids", help="Pass over the document that has the query's id (ArguAna)."
+    ),
 ]
 
 
@@ -102,9 +109,11 @@ def decide(
     """``hybrid command``: have the ``files`` judge, show it, and install what may serve from now on."""
     queries, qrels = reading.queries(files.queries, encoding), reading.qrels(files.qrels, encoding)
     test_qrels = None if files.test_qrels is None else reading.qrels(files.test_qrels, encoding)
-    with Index.open(directory, read_only=True) as index, stages() as progress:
+    with Index.open(directory, read_only=True) as index:
+        tell_what_is_lacking(index, qrels, test_qrels)
         before, serving = index.profiles.serves, index.profiles.serving
-        found = judge(index, queries, qrels, test_qrels=test_qrels, progress=progress)
+        with stages() as progress:
+            found = judge(index, queries, qrels, test_qrels=test_qrels, progress=progress)
     tell_left_out(found.left_out)
     if not as_json:
         show(found)
@@ -127,6 +136,14 @@ def _install(command: str, directory: Path, serving: Profile, found: Found, file
             return index.install(found.installs, by | found.evidence())
         id = index.keep_model(found.keeps)
         return index.install(found.installs.model_copy(update={"reranker": id}), by | found.evidence())
+
+
+def tell_what_is_lacking(index: Index, *judgments: Qrels | None) -> None:
+    """A line on stderr where the index lacks a leg, and one where it lacks judged documents. InputError
+    where it lacks them all."""
+    found = [coverage(index, qrels) for qrels in judgments if qrels is not None]
+    for line in filter(None, map(str, (index.legs, *found))):
+        complain(line)
 
 
 def tell_left_out(left_out: Mapping[str, int]) -> None:

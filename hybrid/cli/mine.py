@@ -10,7 +10,7 @@ from typing import Annotated, cast
 import typer
 
 from hybrid.cli import reading
-from hybrid.cli.judging import QueriesFile
+from hybrid.cli.judging import IgnoreIdenticalIds, QueriesFile
 from hybrid.cli.output import AsJson, Directory, bar, complain, out, print_json
 from hybrid.cli.reading import Encoding
 from hybrid.engine import Index
@@ -51,6 +51,7 @@ def mine(
         Sampling, typer.Option(help="Of what remains take the top ones, or any at random.")
     ] = Sampling.TOP,
     seed: Annotated[int, typer.Option(min=0, help="Of what is taken at random.")] = 0,
+    ignore_identical_ids: IgnoreIdenticalIds = False,
     encoding: Encoding = None,
     as_json: AsJson = False,
 ) -> None:
@@ -69,7 +70,7 @@ def mine(
             f"--ranks {first} {last}: give the first and the last rank, from 1, with room for {negatives} "
             "negatives"
         )
-    miner = Miner(negatives, cast(Mode, mode), margin, ranks, sampling.value, seed)
+    miner = Miner(negatives, cast(Mode, mode), margin, ranks, sampling.value, seed, ignore_identical_ids)
     texts, judged = reading.queries(queries, encoding), reading.qrels(qrels, encoding)
     mined = Mined()
     with Index.open(directory, read_only=True) as index:

@@ -13,7 +13,8 @@ from hybrid.cli import reading
 from hybrid.corpora.files import plain_name
 from hybrid.engine import Index
 from hybrid.errors import InputError, QueryError
-from hybrid.evaluate import System, by_mode
+from hybrid.evaluate import System, answering, by_mode
+from hybrid.legs import Legs
 from hybrid.request import MODES
 from hybrid.types import Fusion, Mode, Run
 
@@ -22,11 +23,11 @@ _NAMED: Final = re.compile(r"([^={}/\\\s]+)=(.+)", re.DOTALL)
 
 def named_systems(index: Index, mode: str | None, fusions: Iterable[str]) -> dict[str, System]:
     """The modes of ``--mode``, or all that the index can answer, then each ``--fusion``."""
-    both = bool(index.stats()["encoder"])
-    systems = by_mode(_modes(mode, both))
+    legs = index.legs
+    systems = by_mode(_modes(mode, legs))
     for text in fusions:
-        if not both:
-            raise QueryError(f"--fusion {text}: this index has no encoder, so there is nothing to fuse")
+        if not legs.both:
+            raise QueryError(f"--fusion {text}: there is nothing to fuse: {legs}")
         name, value = _fusion(text)
         _free(name, systems, f"--fusion {text}")
         systems[name] = System("hybrid", value)
@@ -46,14 +47,16 @@ def foreign_runs(texts: Iterable[str], taken: Iterable[str], encoding: str | Non
     return {name: reading.run(file, encoding) for name, file in files.items()}
 
 
-def _modes(text: str | None, both: bool) -> list[Mode]:
+def _modes(text: str | None, legs: Legs) -> list[Mode]:
     if text is None:
-        return ["lexical", "vector", "hybrid"] if both else ["lexical"]
+        return answering(legs)
     modes = [part.strip() for part in text.split(",")]
     if unknown := [mode for mode in modes if mode not in MODES]:
         raise QueryError(
             f"--mode {unknown[0]!r} is not known; give some of {', '.join(MODES)}, separated by commas"
         )
+    if lacking := [mode for mode in modes if mode not in ("hybrid", *legs.there)]:
+        raise QueryError(f"--mode {lacking[0]}: {legs}")
     return cast(list[Mode], modes)
 
 

@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from hybrid.cli.judging import Files, QrelsFile, QueriesFile, TestQrelsFile, decide, figures
+from hybrid.cli.judging import (
+    Files,
+    IgnoreIdenticalIds,
+    QrelsFile,
+    QueriesFile,
+    TestQrelsFile,
+    decide,
+    figures,
+)
 from hybrid.cli.output import AsJson, Directory, out
 from hybrid.cli.reading import Encoding
 from hybrid.errors import InputError
@@ -50,6 +58,7 @@ def rerank(
         int, typer.Option(metavar="N", min=5, help="Choose on no more queries; the rest judges, too.")
     ] = MAX_TRAIN,
     seed: Annotated[int, typer.Option(min=0, help="Of the split and the tests.")] = 0,
+    ignore_identical_ids: IgnoreIdenticalIds = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Choose and judge, install nothing.")] = False,
     encoding: Encoding = None,
     as_json: AsJson = False,
@@ -61,7 +70,13 @@ def rerank(
     serves. The exit status is 0 whether it was installed or refused.
     """
     settings = _settings(cross_encoder, mmr, recency, popularity, now)
-    judge = partial(choose, settings=settings, max_train=max_queries, seed=seed)
+    judge = partial(
+        choose,
+        settings=settings,
+        max_train=max_queries,
+        ignore_identical_ids=ignore_identical_ids,
+        seed=seed,
+    )
     files = Files(queries, qrels, test_qrels)
     decide("rerank", directory, files, judge, _show, encoding=encoding, dry_run=dry_run, as_json=as_json)
 

@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from hybrid.cli.judging import Files, QrelsFile, QueriesFile, TestQrelsFile, decide, figures
+from hybrid.cli.judging import (
+    Files,
+    IgnoreIdenticalIds,
+    QrelsFile,
+    QueriesFile,
+    TestQrelsFile,
+    decide,
+    figures,
+)
 from hybrid.cli.output import AsJson, Directory, out, table
 from hybrid.cli.reading import Encoding
 from hybrid.evaluate.contest import MEASURE
@@ -37,6 +45,7 @@ def train(
         bool, typer.Option("--ablation", help="Also train without each group of features.")
     ] = False,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of the split, folds, trees, tests.")] = 0,
+    ignore_identical_ids: IgnoreIdenticalIds = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Train and judge, install nothing.")] = False,
     encoding: Encoding = None,
     as_json: AsJson = False,
@@ -53,6 +62,7 @@ def train(
         judged_only=judged_only,
         ablation=ablation,
         max_train=max_queries,
+        ignore_identical_ids=ignore_identical_ids,
         seed=seed,
     )
     files = Files(queries, qrels, test_qrels)

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from hybrid.cli.judging import Files, QrelsFile, QueriesFile, TestQrelsFile, decide, figures
+from hybrid.cli.judging import (
+    Files,
+    IgnoreIdenticalIds,
+    QrelsFile,
+    QueriesFile,
+    TestQrelsFile,
+    decide,
+    figures,
+)
 from hybrid.cli.output import AsJson, Directory, out
 from hybrid.cli.reading import Encoding
 from hybrid.evaluate.split import MAX_TRAIN
@@ -25,6 +33,7 @@ def tune(
         int, typer.Option(metavar="N", min=5, help="Train on no more queries; the rest judges, too.")
     ] = MAX_TRAIN,
     seed: Annotated[int, typer.Option(min=0, help="Of the split, the folds and the tests.")] = 0,
+    ignore_identical_ids: IgnoreIdenticalIds = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Search and judge, install nothing.")] = False,
     encoding: Encoding = None,
     as_json: AsJson = False,
@@ -35,7 +44,13 @@ def tune(
 
     The exit status is 0 whether something was installed or refused.
     """
-    judge = partial(search, measure=measure, max_train=max_train, seed=seed)
+    judge = partial(
+        search,
+        measure=measure,
+        max_train=max_train,
+        ignore_identical_ids=ignore_identical_ids,
+        seed=seed,
+    )
     files = Files(queries, qrels, test_qrels)
     decide("tune", directory, files, judge, _show, encoding=encoding, dry_run=dry_run, as_json=as_json)
 

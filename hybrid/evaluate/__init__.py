@@ -1,18 +1,27 @@
 """How good a ranking is: ask an index the judged queries, measure the runs, compare them, keep them as
 TREC files.
 
-`run_systems` asks, `evaluate` measures, `compare` tells differences from luck, `time_searches` takes the
-time, `tune` chooses how an index ranks, `learn` trains a model for it, `choose` sets another reranker,
-`calibrate` makes scores mean something, `write_run` and `read_run` keep, `judgments` makes judgments of
-clicks, `Miner` finds hard negatives. Nothing here prints.
+`coverage` counts what an index lacks, `run_systems` asks, `evaluate` measures, `compare` tells differences
+from luck, `time_searches` takes the time, `tune` chooses how an index ranks, `learn` trains a model for it,
+`choose` sets another reranker, `calibrate` makes scores mean something, `write_run` and `read_run` keep,
+`judgments` makes judgments of clicks, `Miner` finds hard negatives. Nothing here prints.
 """
 
 from __future__ import annotations
 
-from hybrid.evaluate.asking import Searchable, System, answerable, by_mode, run_modes, run_systems
+from hybrid.evaluate.asking import (
+    Searchable,
+    System,
+    answerable,
+    answering,
+    by_mode,
+    run_modes,
+    run_systems,
+)
 from hybrid.evaluate.calibrating import Calibrated, calibrate
 from hybrid.evaluate.clicks import Impression, Judgments, Propensities, judgments, propensities
 from hybrid.evaluate.comparison import Change, Comparison, Paired, changes, compare, holm, paired
+from hybrid.evaluate.coverage import Coverage, coverage
 from hybrid.evaluate.latency import Latency, Timings, time_searches
 from hybrid.evaluate.learning import Learning, learn
 from hybrid.evaluate.measures import depth_of, parse
@@ -26,6 +35,7 @@ __all__ = [
     "Calibrated",
     "Change",
     "Comparison",
+    "Coverage",
     "Impression",
     "Judgments",
     "Latency",
@@ -41,11 +51,13 @@ __all__ = [
     "Timings",
     "Tuning",
     "answerable",
+    "answering",
     "by_mode",
     "calibrate",
     "changes",
     "choose",
     "compare",
+    "coverage",
     "depth_of",
     "evaluate",
     "holm",

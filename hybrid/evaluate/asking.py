@@ -6,7 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from hybrid.types import Fusion, Mode, Qrels, Run
+from hybrid.errors import InputError
+from hybrid.evaluate.identical import own
+from hybrid.legs import Legs
+from hybrid.types import Fusion, Lacking, Mode, Qrels, Run
 
 _BATCH = 32
 
@@ -22,9 +25,19 @@ class System:
 class Searchable(Protocol):
     """What can be evaluated: an Index, a MemoryIndex, a test's double."""
 
-    def run(self, queries: Mapping[str, str], /, *, k: int, mode: Mode, fusion: Fusion | None) -> Run:
-        """For each query id the best ``k`` documents of its text, best first."""
+    def run(
+        self, queries: Mapping[str, str], /, *, k: int, mode: Mode, fusion: Fusion | None, lacking: Lacking
+    ) -> Run:
+        """For each query id the best ``k`` documents of its text, best first, without those that
+        ``lacking`` names for it."""
         ...
+
+
+def answering(legs: Legs) -> list[Mode]:
+    """The ways to ask an index that has ``legs``: each leg, then both. InputError where there is none."""
+    if not legs.there:
+        raise InputError(f"nothing can answer a query of text: {legs}")
+    return [*legs.there, "hybrid"] if legs.both else [*legs.there]
 
 
 def by_mode(modes: Sequence[Mode]) -> dict[str, System]:
@@ -33,10 +46,17 @@ def by_mode(modes: Sequence[Mode]) -> dict[str, System]:
 
 
 def run_modes(
-    index: Searchable, queries: Mapping[str, str], qrels: Qrels, modes: Sequence[Mode], *, k: int
+    index: Searchable,
+    queries: Mapping[str, str],
+    qrels: Qrels,
+    modes: Sequence[Mode],
+    *,
+    k: int,
+    ignore_identical_ids: bool = False,
 ) -> dict[str, Run]:
     """Mode -> the run of all judged queries: ``run_systems`` where the modes are the systems."""
-    return run_systems(index, queries, qrels, by_mode(modes), k=k)
+    systems = by_mode(modes)
+    return run_systems(index, queries, qrels, systems, k=k, ignore_identical_ids=ignore_identical_ids)
 
 
 def run_systems(
@@ -46,21 +66,24 @@ def run_systems(
     systems: Mapping[str, System],
     *,
     k: int,
+    ignore_identical_ids: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Run]:
     """System -> the run of all judged queries, ``k`` hits each, through the path that serves users.
 
-    Judged queries that ``queries`` lacks, or gives no text, are in no run (see `Report.unasked`).
-    ``progress`` is told, after each batch, how many of all the searches are done: (done, total).
+    Judged queries that ``queries`` lacks, or gives no text, are in no run (see `Report.unasked`). With
+    ``ignore_identical_ids`` no query is answered by the document that has its id. ``progress`` is told,
+    after each batch, how many of all the searches are done: (done, total).
     """
     asked = answerable(queries, qrels)
     runs: dict[str, Run] = {name: {} for name in systems}
     total, done = len(asked) * len(systems), 0
     for start in range(0, len(asked), _BATCH):
         batch = {query: queries[query] for query in asked[start : start + _BATCH]}
+        lacking = own(batch) if ignore_identical_ids else {}
         # The systems inside: an index that remembers query vectors encodes each query once for all.
         for name, system in systems.items():
-            runs[name] |= index.run(batch, k=k, mode=system.mode, fusion=system.fusion)
+            runs[name] |= index.run(batch, k=k, mode=system.mode, fusion=system.fusion, lacking=lacking)
             done += len(batch)
             if progress is not None:
                 progress(done, total)

@@ -8,7 +8,7 @@ not seen the query that it judges.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Protocol
 
@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 from hybrid.errors import InputError
 from hybrid.evaluate.abstention import Abstention, Point, Reliability, abstention, reliability
 from hybrid.evaluate.asking import answerable
+from hybrid.evaluate.identical import not_judged, own
+from hybrid.evaluate.native import plain
 from hybrid.rerank.calibration import Calibration, Columns, fit, out_of_fold
-from hybrid.types import Mode, Qrels
+from hybrid.types import Lacking, Mode, Qrels
 
 PRECISIONS: Final = (0.5, 0.7, 0.9)
 """Of the first hits that are shown: what somebody who abstains from the others may want."""
@@ -35,7 +37,7 @@ class Calibratable(Protocol):
     """What can be calibrated: an Index."""
 
     def signals(
-        self, queries: Mapping[str, str], mode: Mode, lacking: Mapping[str, Iterable[str]], /
+        self, queries: Mapping[str, str], mode: Mode, lacking: Lacking, /
     ) -> Iterator[tuple[str, list[str], Columns]]: ...
 
 
@@ -123,21 +125,26 @@ def calibrate(
     modes: Sequence[Mode],
     *,
     seed: int = 0,
+    ignore_identical_ids: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Calibrated:
     """Fit a calibration on what ``index`` answers to the judged queries that have a text, in each of
     ``modes``, the one that serves first, and report on it. Installs nothing: that is
     ``index.keep_calibration`` and ``index.install``.
 
-    What nobody judged counts as not relevant. The same ``seed`` gives the same result. ``progress`` is told
-    of each batch how many queries it was. InputError for fewer than `FEWEST` queries.
+    What nobody judged counts as not relevant. With ``ignore_identical_ids`` the document that has a query's
+    id is passed over. The same ``seed`` gives the same result. ``progress`` is told of each batch how many
+    queries it was. InputError for fewer than `FEWEST` queries.
     """
+    qrels = plain(not_judged(qrels) if ignore_identical_ids else qrels)
     asked = answerable(queries, qrels)
     if len(asked) < FEWEST:
         raise InputError(f"{len(asked)} judged queries have a text; a calibration needs {FEWEST} or more")
     drawn = np.random.default_rng(seed).permutation(len(asked))[: round(_TWINS * len(asked))]
     twins = {asked[row] for row in drawn}
-    lists = list(_lists(index, {id: queries[id] for id in asked}, qrels, modes, twins, progress))
+    texts = {id: queries[id] for id in asked}
+    lacking = own(asked) if ignore_identical_ids else {}
+    lists = list(_lists(index, texts, qrels, modes, twins, lacking, progress))
     columns = {name: np.concatenate([one.columns[name] for one in lists]) for name in lists[0].columns}
     labels = np.concatenate([one.labels for one in lists])
     groups = np.repeat([one.query for one in lists], [len(one.labels) for one in lists])
@@ -170,6 +177,7 @@ def _lists(
     qrels: Qrels,
     modes: Sequence[Mode],
     twins: set[str],
+    lacking: Lacking,
     progress: Callable[[int], None] | None,
 ) -> Iterator[_List]:
     ids = list(texts)
@@ -178,10 +186,11 @@ def _lists(
         batch = {id: texts[id] for id in ids[start : start + _BATCH]}
         relevant = {id: {d for d, grade in qrels[id].items() if grade > 0} for id in batch}
         again = {id: text for id, text in batch.items() if id in twins}
+        without = {id: {*relevant[id], *lacking.get(id, ())} for id in again}
         # The modes inside: an index that remembers query vectors encodes each query once for all.
         for mode in modes:
-            for asked, lacking in ((batch, {}), (again, relevant)):
-                for id, hits, columns in index.signals(asked, mode, lacking):
+            for asked, gone in ((batch, lacking), (again, without)):
+                for id, hits, columns in index.signals(asked, mode, gone):
                     labels = np.array([hit in relevant[id] for hit in hits], np.bool_)
                     yield _List(numbers[id], mode, asked is again, columns, labels)
         if progress is not None:

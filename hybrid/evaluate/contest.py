@@ -3,6 +3,7 @@ are asked as users ask."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
@@ -10,18 +11,19 @@ from typing import Final, Protocol, TypeAlias
 import numpy as np
 
 from hybrid.errors import InputError
-from hybrid.evaluate import gate
+from hybrid.evaluate import gate, ties
 from hybrid.evaluate.comparison import Paired, Values, paired
 from hybrid.evaluate.gate import Verdict
 from hybrid.evaluate.measures import parse
 from hybrid.evaluate.scoring import evaluate
 from hybrid.evaluate.searchspace import RRF_60, leg
 from hybrid.evaluate.split import Sample
+from hybrid.legs import Legs
 from hybrid.limits import shown
 from hybrid.rerank import METADATA, Features
 from hybrid.rerank.training import CUTOFF
 from hybrid.settings import Profile, Profiles
-from hybrid.types import Reranker, Run
+from hybrid.types import Lacking, Reranker, Run
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Told the stage, how much of it is done, of how much."""
@@ -36,24 +38,43 @@ class Contested(Protocol):
     @property
     def profiles(self) -> Profiles: ...
 
+    @property
+    def legs(self) -> Legs: ...
+
     def candidates(
-        self, queries: Mapping[str, str], wanted: Sequence[str], /
+        self, queries: Mapping[str, str], wanted: Sequence[str], /, *, lacking: Lacking
     ) -> Iterator[tuple[str, list[str], Features]]: ...
 
     def run_profiles(
-        self, queries: Mapping[str, str], profiles: Sequence[Profile], /, *, k: int
+        self, queries: Mapping[str, str], profiles: Sequence[Profile], /, *, k: int, lacking: Lacking
     ) -> list[Run]: ...
 
-    def run(self, queries: Mapping[str, str], /, *, k: int, reranker: Reranker) -> Run: ...
+    def run(
+        self, queries: Mapping[str, str], /, *, k: int, reranker: Reranker, lacking: Lacking
+    ) -> Run: ...
 
 
 @dataclass(frozen=True)
 class Figures:
     """A system's mean on the train (of what was learned: by models that did not see the query) and on the
-    held-out queries."""
+    held-out queries, and the share of its first ten places there that it leaves ``tied``."""
 
     train: float
     held_out: float
+    tied: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A system's nDCG@10 of each query, float64 (queries,), and the share of the first ten places that it
+    leaves ``tied``."""
+
+    values: Values
+    tied: float
+
+    @property
+    def mean(self) -> float:
+        return float(self.values.mean())
 
 
 @dataclass(frozen=True)
@@ -70,9 +91,13 @@ def silent(_stage: str, _done: int, _total: int) -> None:
     """Progress that nobody is told of."""
 
 
-def guards() -> dict[str, Profile]:
-    """What nothing that serves may fall below."""
-    return {f"{name} leg": leg(name) for name in ("lexical", "vector")}
+GUARDS: Final[dict[str, Profile]] = {"lexical leg": leg("lexical"), "vector leg": leg("vector")}
+"""What nothing that serves may fall below, as far as the index has it."""
+
+
+def guards(legs: Legs) -> dict[str, Profile]:
+    """Those of `GUARDS` that an index with these ``legs`` has."""
+    return {name: GUARDS[name] for name in (f"{one} leg" for one in legs.there)}
 
 
 def nothing_found() -> InputError:
@@ -98,18 +123,25 @@ def hold(
 ) -> Contest:
     """Have the ``held_out`` queries judge ``reranker``, called ``name``, which ``reached`` so much on the
     train queries of ``sample``, in the place of the serving profile's own."""
-    systems = {"serving": index.profiles.serving, "RRF(60)": RRF_60, **guards()}
+    legs = index.legs
+    held = guards(legs)
+    fused = {"RRF(60)": RRF_60} if legs.both else {}
+    systems = {"serving": index.profiles.serving, **fused, **held}
     before = measured(index, sample, systems, "train queries", tell)
     judged = measured(index, held_out, systems, "held-out queries", tell, {name: reranker})
-    train = {system: float(values.mean()) for system, values in before.items()} | {name: reached}
+    train = {system: found.mean for system, found in before.items()} | {name: reached}
     order = ("serving", name, *(system for system in systems if system != "serving"))
+    values = {system: found.values for system, found in judged.items()}
+    tied = {system: found.tied for system, found in judged.items()}
     return Contest(
-        {system: Figures(train[system], float(judged[system].mean())) for system in order},
-        {system: paired(judged[name], judged[system], seed=seed) for system in systems},
+        {system: Figures(train[system], judged[system].mean, tied[system]) for system in order},
+        {system: paired(values[name], values[system], seed=seed) for system in systems},
         gate.judge(
-            judged["serving"],
-            {name: judged[name]},
-            {guard: judged[guard] for guard in guards()},
+            values["serving"],
+            {name: values[name]},
+            {guard: values[guard] for guard in held},
+            tied=tied,
+            incumbent_tied=tied["serving"],
             seed=seed,
         ),
     )
@@ -122,19 +154,22 @@ def measured(
     stage: str,
     tell: Progress,
     rerankers: Mapping[str, Reranker] | None = None,
-) -> dict[str, Values]:
-    """The nDCG@10 of each query, float64 (queries,), under each of ``systems``, and under what serves with
-    each of ``rerankers`` in the place of its own."""
+) -> dict[str, Measured]:
+    """What each of ``systems`` reaches, and what serves with each of ``rerankers`` in the place of its
+    own."""
     ids = list(sample.texts)
-    parts: dict[str, list[float]] = {}
+    values: dict[str, list[float]] = defaultdict(list)
+    shares: dict[str, list[float]] = defaultdict(list)
     for start in range(0, len(ids), _BATCH):
         batch = sample.only(ids[start : start + _BATCH])
-        answers = index.run_profiles(batch.texts, list(systems.values()), k=CUTOFF)
+        lacking = batch.lacking
+        answers = index.run_profiles(batch.texts, list(systems.values()), k=CUTOFF, lacking=lacking)
         runs = dict(zip(systems, answers, strict=True))
         for name, reranker in (rerankers or {}).items():
-            runs[name] = index.run(batch.texts, k=CUTOFF, reranker=reranker)
+            runs[name] = index.run(batch.texts, k=CUTOFF, reranker=reranker, lacking=lacking)
         found = evaluate(runs, batch.qrels, parse(MEASURE)).per_query
-        for name in runs:
-            parts.setdefault(name, []).extend(found[name][MEASURE][id] for id in batch.texts)
+        for name, run in runs.items():
+            values[name] += (found[name][MEASURE][id] for id in batch.texts)
+            shares[name] += ties.tied(run)
         tell(stage, start + len(batch), len(ids))
-    return {name: np.array(values) for name, values in parts.items()}
+    return {name: Measured(np.array(values[name]), ties.mean(shares[name])) for name in values}

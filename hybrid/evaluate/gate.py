@@ -1,6 +1,7 @@
 """The gate that a change of ranking passes before it serves: by held-out queries, not by hope.
 
-It knows nothing of what is judged, fusion or reranker: it sees one value a query and system. The
+It knows nothing of what is judged, fusion or reranker: it sees one value a query and system, and how much
+of its ranking a system leaves to the order of ties. The
 *incumbent* is what serves now, the *challengers* were chosen on other queries, the *guards* are what
 nothing that serves may fall below: each leg alone.
 """
@@ -11,12 +12,14 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
+from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
 from hybrid.errors import InputError
 from hybrid.evaluate.comparison import ALPHA, CONFIDENCE, Paired, Values, holm, paired
+from hybrid.evaluate.ties import MOST, PLACES
 
-Outcome: TypeAlias = Literal["better", "repairs", "not better", "below a guard", "too few queries"]
+Outcome: TypeAlias = Literal["better", "repairs", "not better", "below a guard", "tied", "too few queries"]
 
 _POWER: Final = 0.8
 _LARGE: Final = 0.8
@@ -29,12 +32,14 @@ _Z: Final = NormalDist().inv_cdf
 @dataclass(frozen=True)
 class Challenge:
     """A challenger on the held-out queries: its mean, its comparison with the incumbent, the p-value of
-    that after Holm's correction for all challengers, and its comparisons with the guards."""
+    that after Holm's correction for all challengers, its comparisons with the guards, and what share of its
+    first ten places it leaves ``tied`` (see `hybrid.evaluate.ties`)."""
 
     mean: float
     against_incumbent: Paired
     corrected: float
     against_guards: dict[str, Paired]
+    tied: float = 0.0
 
     @property
     def better(self) -> bool:
@@ -48,12 +53,13 @@ class Challenge:
 
 @dataclass(frozen=True)
 class Guard:
-    """A guard's mean, the incumbent's comparison with it, and the p-value of that after Holm's correction
-    for all guards."""
+    """A guard's mean, the incumbent's comparison with it, the p-value of that after Holm's correction for
+    all guards, and what share of its first ten places it leaves ``tied``."""
 
     mean: float
     incumbent: Paired
     corrected: float
+    tied: float = 0.0
 
     @property
     def harmed(self) -> bool:
@@ -78,23 +84,31 @@ class Verdict:
 
 
 def judge(
-    incumbent: Values, challengers: Mapping[str, Values], guards: Mapping[str, Values], *, seed: int = 0
+    incumbent: Values,
+    challengers: Mapping[str, Values],
+    guards: Mapping[str, Values],
+    *,
+    tied: Mapping[str, float] = MappingProxyType({}),
+    incumbent_tied: float = 0.0,
+    seed: int = 0,
 ) -> Verdict:
     """Whether one of ``challengers``, preferred ones first, may take the incumbent's place: float64 (n,)
-    each, one value a held-out query, larger is better.
+    each, one value a held-out query, larger is better. ``tied``: of challengers and guards, by name, what
+    share of their first ten places they leave to whatever breaks ties; ``incumbent_tied``: the incumbent's.
 
     The first may that is significantly better than the incumbent (two-sided paired randomisation test,
     p below .05 after Holm's correction for all challengers) and not significantly below any guard. If there
     is none and the incumbent is itself significantly below a guard (corrected for all guards), the first
-    challenger that is no worse than the incumbent and not below a guard may, or else that guard. With
-    fewer queries than `fewest` nothing may. Where nothing differs, each of these two ways errs in at most
-    2.5 % of all cases. Raises InputError without a challenger or without a query.
+    challenger that is no worse than the incumbent and not below a guard may, or else that guard. What ties
+    more than `MOST`, and more than the incumbent, may not, whatever it reaches: it would be the order of
+    ties that serves. With fewer queries than `fewest` nothing may. Where nothing differs, each of these two
+    ways errs in at most 2.5 % of all cases. Raises InputError without a challenger or without a query.
     """
     if not challengers or not len(incumbent):
         raise InputError("nothing to judge: the gate needs a challenger and a held-out query")
-    challenges = _challenges(incumbent, challengers, guards, seed)
-    guarded = _guards(incumbent, guards, seed)
-    outcome, installs, reason = _decide(challenges, guarded)
+    challenges = _challenges(incumbent, challengers, guards, tied, seed)
+    guarded = _guards(incumbent, guards, tied, seed)
+    outcome, installs, reason = _decide(challenges, guarded, max(MOST, incumbent_tied))
     return Verdict(outcome, installs, reason, float(incumbent.mean()), challenges, guarded)
 
 
@@ -111,7 +125,11 @@ def _queries_for(effect: float, challengers: int) -> int:
 
 
 def _challenges(
-    incumbent: Values, challengers: Mapping[str, Values], guards: Mapping[str, Values], seed: int
+    incumbent: Values,
+    challengers: Mapping[str, Values],
+    guards: Mapping[str, Values],
+    tied: Mapping[str, float],
+    seed: int,
 ) -> dict[str, Challenge]:
     found = {name: paired(values, incumbent, seed=seed) for name, values in challengers.items()}
     corrected = dict(zip(found, holm([one.p for one in found.values()]), strict=True))
@@ -121,16 +139,19 @@ def _challenges(
             against_incumbent=found[name],
             corrected=corrected[name],
             against_guards={guard: paired(values, held, seed=seed) for guard, held in guards.items()},
+            tied=tied.get(name, 0.0),
         )
         for name, values in challengers.items()
     }
 
 
-def _guards(incumbent: Values, guards: Mapping[str, Values], seed: int) -> dict[str, Guard]:
+def _guards(
+    incumbent: Values, guards: Mapping[str, Values], tied: Mapping[str, float], seed: int
+) -> dict[str, Guard]:
     found = [paired(incumbent, values, seed=seed) for values in guards.values()]
     corrected = holm([one.p for one in found])
     return {
-        name: Guard(float(guards[name].mean()), one, p)
+        name: Guard(float(guards[name].mean()), one, p, tied.get(name, 0.0))
         for name, one, p in zip(guards, found, corrected, strict=True)
     }
 
@@ -140,32 +161,34 @@ def _is_below(found: Paired, p: float) -> bool:
 
 
 def _decide(
-    challenges: Mapping[str, Challenge], guards: Mapping[str, Guard]
+    challenges: Mapping[str, Challenge], guards: Mapping[str, Guard], most: float
 ) -> tuple[Outcome, str | None, str]:
     first = next(iter(challenges))
     queries, least = challenges[first].against_incumbent.queries, fewest(len(challenges))
     if queries < least:
         return "too few queries", None, _too_few(queries, least)
-    better = [name for name, found in challenges.items() if found.better]
+    better = [name for name, found in challenges.items() if found.better and found.tied <= most]
     for name in better:
         if not challenges[name].below:
             return "better", name, _better(name, challenges[name], len(challenges))
-    if harmed := [name for name in guards if guards[name].harmed]:
+    if harmed := [name for name in guards if guards[name].harmed and guards[name].tied <= most]:
         best = max(harmed, key=lambda name: guards[name].mean)
-        chosen = next(_harmless(challenges), best)
+        chosen = next(_harmless(challenges, most), best)
         return "repairs", chosen, _repairs(best, guards[best], chosen)
+    if undecided := [name for name, found in challenges.items() if found.better and found.tied > most]:
+        return "tied", None, _tied(undecided[0], challenges[undecided[0]])
     name = next(iter(better), first)
     if challenges[name].below:
         return "below a guard", None, _below(name, challenges[name])
     return "not better", None, _not_better(name, challenges[name], len(challenges))
 
 
-def _harmless(challenges: Mapping[str, Challenge]) -> Iterator[str]:
-    """Those no worse than the incumbent, and below no guard."""
+def _harmless(challenges: Mapping[str, Challenge], most: float) -> Iterator[str]:
+    """Those no worse than the incumbent, below no guard, and tied no more than ``most``."""
     return (
         name
         for name, found in challenges.items()
-        if found.against_incumbent.difference >= 0 and not found.below
+        if found.against_incumbent.difference >= 0 and not found.below and found.tied <= most
     )
 
 
@@ -188,6 +211,13 @@ def _repairs(guard: str, found: Guard, chosen: str) -> str:
     return (
         f"what serves falls below the {guard}: {_interval(found.incumbent)}, p {_p(found.corrected)}; "
         f"{what} takes its place"
+    )
+
+
+def _tied(name: str, found: Challenge) -> str:
+    return (
+        f"{name} leaves {found.tied:.0%} of its first {PLACES} places to the order of equal scores, which "
+        f"knows nothing; no more than {MOST:.0%} may be left to it, or what that leaves which serves"
     )
 
 

@@ -15,11 +15,11 @@ import numpy as np
 
 from hybrid.evaluate.comparison import Paired
 from hybrid.evaluate.contest import (
+    GUARDS,
     MEASURE,
     Contested,
     Figures,
     Progress,
-    guards,
     hold,
     nothing_found,
     numbers_missing,
@@ -78,7 +78,7 @@ class Learning:
         """What is to serve from now on; of "lambdamart" the profile that yet lacks the model's id. None:
         what serves already."""
         name = self.verdict.installs
-        return None if name is None else self.profile if name == LEARNED else guards()[name]
+        return None if name is None else self.profile if name == LEARNED else GUARDS[name]
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -111,6 +111,7 @@ class Learning:
             "cross-validated": round(self.systems[LEARNED].train, 4),
             "train": {name: round(figures.train, 4) for name, figures in self.systems.items()},
             "held out": {name: round(figures.held_out, 4) for name, figures in self.systems.items()},
+            "tied": {name: round(figures.tied, 4) for name, figures in self.systems.items()},
             "winner": self.verdict.installs,
             "difference": round(against.difference, 4),
             "interval": [round(against.low, 4), round(against.high, 4)],
@@ -131,6 +132,7 @@ def learn(
     metadata: Sequence[str] = (),
     judged_only: bool = False,
     ablation: bool = False,
+    ignore_identical_ids: bool = False,
     progress: Progress | None = None,
 ) -> Learning:
     """Train a LambdaMART for what ``index`` serves on two thirds of the judged queries, at most
@@ -138,15 +140,18 @@ def learn(
 
     Candidates without a judgment count as not relevant; with ``judged_only`` nothing is learned from them,
     as is right for clicks. ``metadata``: paths of numbers that are features too. ``ablation``: also train
-    without each group of features. Which queries count, and on which side: see `tune`; here those that
-    share a relevant document stay together, as far as that can be. The same ``seed`` gives the same result.
+    without each group of features. Which queries count, on which side, and ``ignore_identical_ids``: see
+    `tune`; here queries that share a relevant document stay together, as far as that can be. The same
+    ``seed`` gives the same result.
     Raises InputError where too few queries remain, or no candidate has a number under one of ``metadata``.
     """
-    sample, held_out, left_out = split(queries, qrels, test_qrels, seed, max_train, _families)
+    sample, held_out, left_out = split(
+        queries, qrels, test_qrels, seed, max_train, _families, ignore_identical_ids
+    )
     tell = progress or silent
     profile = index.profiles.serving
     gathered = _gathered(index, sample, metadata, judged_only, tell)
-    names = list(gathered[0].columns)
+    names = _known(gathered)
     found = train(gathered, names, seed=seed, progress=lambda *done: tell("training", *done))
     without = _ablation(gathered, names, found.choice, seed, tell) if ablation else {}
     contest = hold(index, LEARNED, found.model, found.ndcg, sample, held_out, seed, tell)
@@ -177,7 +182,7 @@ def _gathered(
     fields = list(dict.fromkeys(METADATA + path for path in metadata))
     families = _families(sample.texts, sample.qrels)
     found = []
-    asked = index.candidates(sample.texts, [*MATCHING, *fields])
+    asked = index.candidates(sample.texts, [*MATCHING, *fields], lacking=sample.lacking)
     for done, (query, ids, columns) in enumerate(asked, 1):
         if ids:
             found.append(_judged(columns, ids, sample.qrels[query], judged_only, families[query]))
@@ -188,6 +193,15 @@ def _gathered(
         if all(np.isnan(query.columns[name]).all() for query in found):
             raise numbers_missing(name)
     return found
+
+
+def _known(gathered: Sequence[Judged]) -> list[str]:
+    """The features that some candidate has: none of a leg that the index lacks."""
+    return [
+        name
+        for name in gathered[0].columns
+        if not all(np.isnan(query.columns[name]).all() for query in gathered)
+    ]
 
 
 def _families(texts: Mapping[str, str], qrels: Qrels) -> dict[str, str]:

@@ -20,7 +20,9 @@ from typing import Any, Final, Literal, Protocol, TypeAlias
 from hybrid.encoders import compose
 from hybrid.evaluate.asking import answerable
 from hybrid.evaluate.exposures import same
-from hybrid.types import Hit, Mode, Qrels, Run
+from hybrid.evaluate.identical import not_judged, own
+from hybrid.evaluate.native import plain
+from hybrid.types import Hit, Lacking, Mode, Qrels, Run
 
 Sampling: TypeAlias = Literal["top", "random"]
 
@@ -33,7 +35,7 @@ _BATCH: Final = 32
 class Minable(Protocol):
     """What can be mined: an Index."""
 
-    def run(self, queries: Mapping[str, str], /, *, k: int, mode: Mode) -> Run: ...
+    def run(self, queries: Mapping[str, str], /, *, k: int, mode: Mode, lacking: Lacking) -> Run: ...
 
     def among(
         self, queries: Mapping[str, str], documents: Mapping[str, Iterable[str]], /
@@ -81,7 +83,8 @@ class Miner:
     ``negatives``: how many for each pair of a query and a relevant document; a pair with fewer is left out.
     ``mode``: which legs answer. ``ranks``: the first and the last rank that is looked at. ``margin``: left
     out is what is nearer to the query than the positive's similarity less this share of its magnitude.
-    ``sampling``: the first ones that remain, or any of them, drawn by ``seed``.
+    ``sampling``: the first ones that remain, or any of them, drawn by ``seed``. ``ignore_identical_ids``:
+    pass over the document that has the query's id.
     """
 
     negatives: int = NEGATIVES
@@ -90,6 +93,7 @@ class Miner:
     ranks: tuple[int, int] = RANKS
     sampling: Sampling = "top"
     seed: int = 0
+    ignore_identical_ids: bool = False
 
     def tuples(
         self,
@@ -106,6 +110,7 @@ class Miner:
         white space. A document's text is what an encoder gets: its title, a line break, and its text, or of
         a long one the window that is nearest to the query.
         """
+        qrels = plain(not_judged(qrels) if self.ignore_identical_ids else qrels)
         asked = answerable(queries, qrels)
         mined.left_out["queries without a text"] += len(qrels) - len(asked)
         for start in range(0, len(asked), _BATCH):
@@ -119,7 +124,8 @@ class Miner:
 
     def _answered(self, index: Minable, batch: Mapping[str, str], qrels: Qrels) -> Iterator[_Query]:
         first, last = self.ranks
-        run = index.run(batch, k=last, mode=self.mode)
+        lacking = own(batch) if self.ignore_identical_ids else {}
+        run = index.run(batch, k=last, mode=self.mode, lacking=lacking)
         ranked = {id: [document for document, _ in hits[first - 1 :]] for id, hits in run.items()}
         relevant = {id: [doc for doc, grade in qrels[id].items() if grade > 0] for id in batch}
         found = index.among(batch, {id: [*relevant[id], *ranked[id]] for id in batch})

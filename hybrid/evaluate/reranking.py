@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from hybrid.errors import InputError
 from hybrid.evaluate.contest import (
+    GUARDS,
     MEASURE,
     Contested,
     Figures,
     Progress,
-    guards,
     hold,
     nothing_found,
     numbers_missing,
@@ -32,6 +32,7 @@ from hybrid.evaluate.gate import Verdict
 from hybrid.evaluate.measures import parse
 from hybrid.evaluate.scoring import evaluate
 from hybrid.evaluate.split import MAX_TRAIN, Sample, split
+from hybrid.legs import Legs
 from hybrid.rerank import METADATA, MMR, CrossEncoder, Features, Popularity, Recency, rerank, stored
 from hybrid.rerank.training import CUTOFF
 from hybrid.settings import Profile
@@ -107,7 +108,7 @@ class Reranking:
         """What is to serve from now on; with a reranker that it ``keeps`` the profile that yet lacks its
         id. None: what serves already."""
         name = self.verdict.installs
-        return None if name is None else self.profile if name == self.name else guards()[name]
+        return None if name is None else self.profile if name == self.name else GUARDS[name]
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -134,6 +135,7 @@ class Reranking:
             "tried": {setting: round(reached, 4) for setting, reached in self.tried.items()},
             "train": {name: round(figures.train, 4) for name, figures in self.systems.items()},
             "held out": {name: round(figures.held_out, 4) for name, figures in self.systems.items()},
+            "tied": {name: round(figures.tied, 4) for name, figures in self.systems.items()},
             "winner": self.verdict.installs,
             "difference": round(against.difference, 4),
             "interval": [round(against.low, 4), round(against.high, 4)],
@@ -151,6 +153,7 @@ def choose(
     seed: int = 0,
     test_qrels: Qrels | None = None,
     max_train: int = MAX_TRAIN,
+    ignore_identical_ids: bool = False,
     progress: Progress | None = None,
 ) -> Reranking:
     """Choose one of ``settings``, all of one class, for what ``index`` serves on two thirds of the judged
@@ -158,11 +161,13 @@ def choose(
     nothing.
 
     It reorders what the serving profile fuses, in the place of a reranker that may serve already. Which
-    queries count, and on which side: see `tune`. The same ``seed`` gives the same result. Raises InputError
-    where too few queries remain, or no candidate has what the reranker goes by, and what the reranker
-    raises.
+    queries count, on which side, and ``ignore_identical_ids``: see `tune`. The same ``seed`` gives the same
+    result. Raises InputError where too few queries remain, or no candidate has what the reranker goes by,
+    and what the reranker raises.
     """
-    sample, held_out, left_out = split(queries, qrels, test_qrels, seed, max_train)
+    sample, held_out, left_out = split(
+        queries, qrels, test_qrels, seed, max_train, ignore_identical_ids=ignore_identical_ids
+    )
     tell = progress or silent
     profile = index.profiles.serving
     tried = _tried(index, sample, settings, tell)
@@ -189,7 +194,8 @@ def _tried(
     runs: dict[str, Run] = {repr(one): {} for one in settings}
     (feature,) = settings[0].features
     answered = known = False
-    for done, (query, ids, columns) in enumerate(index.candidates(sample.texts, [feature]), 1):
+    asked = index.candidates(sample.texts, [feature], lacking=sample.lacking)
+    for done, (query, ids, columns) in enumerate(asked, 1):
         answered, known = answered or bool(ids), known or _known(columns[feature])
         for one, found in zip(settings, _ranked(settings, sample.texts[query], columns), strict=True):
             top = found.top(CUTOFF)
@@ -199,7 +205,7 @@ def _tried(
     if not answered:
         raise nothing_found()
     if not known:
-        raise _unknown(feature)
+        raise _unknown(feature, index.legs)
     reached = evaluate(runs, sample.qrels, parse(MEASURE)).systems
     return {name: reached[name][MEASURE] for name in runs}
 
@@ -219,7 +225,8 @@ def _known(column: NDArray[Any]) -> bool:
     return column.dtype == np.object_ or not bool(np.isnan(column).all())
 
 
-def _unknown(feature: str) -> InputError:
+def _unknown(feature: str, legs: Legs) -> InputError:
     if feature.startswith(METADATA):
         return numbers_missing(feature)
-    return InputError("no candidate has a vector, so none is like another; give the documents vectors")
+    why = str(legs) or "give the documents vectors"
+    return InputError(f"no candidate has a vector, so none is like another: {why}")

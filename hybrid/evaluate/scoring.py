@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from hybrid.errors import InputError
-from hybrid.evaluate.measures import reach
+from hybrid.errors import InputError, MeasureError
+from hybrid.evaluate.identical import not_answered, not_judged
+from hybrid.evaluate.measures import check_grades, native, reach
+from hybrid.evaluate.native import Numbered, plain, scored
+from hybrid.limits import shown
 from hybrid.types import Qrels, Run
 
 if TYPE_CHECKING:
     from ir_measures import Measure
 
 PerQuery: TypeAlias = dict[str, float]
-
-# trec_eval keeps an array as long as the highest grade; past some size it gives up and says 0.
-_HIGHEST_GRADE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -45,18 +46,34 @@ class Report:
         }
 
 
-def evaluate(systems: Mapping[str, Run], qrels: Qrels, measures: Sequence[Measure]) -> Report:
+def evaluate(
+    systems: Mapping[str, Run],
+    qrels: Qrels,
+    measures: Sequence[Measure],
+    *,
+    ignore_identical_ids: bool = False,
+) -> Report:
     """Measure each run of ``systems`` on ``qrels``.
 
-    A run's order is the ranking; its scores do not count. A judged query that a run does not answer
-    scores 0 and counts in the mean; so does one whose grades are all 0. Queries without judgments are
-    ignored. Raises InputError if nothing is judged, or a run ranks a document twice.
+    A run's order is the ranking; its scores do not count. A grade below 0 counts as 0: judged, and not
+    relevant. A judged query that a run does not answer scores 0 and counts in the mean; so does one whose
+    grades are all 0. Queries without judgments are ignored. With ``ignore_identical_ids`` a document that
+    has the query's id counts for nothing. Raises InputError if nothing is judged, for a grade that is no
+    whole number up to a million, or if a run ranks a document twice; MeasureError where a measure cannot be
+    computed of what is given.
     """
-    judged = {query: grades for query, grades in qrels.items() if grades}
+    if ignore_identical_ids:
+        qrels, systems = not_judged(qrels), {name: not_answered(run) for name, run in systems.items()}
+    judged = {query: grades for query, grades in plain(qrels).items() if grades}
     if not judged:
         raise InputError("the judgments (qrels) judge no query")
-    scorer = _Scorer(judged)
-    per_query = {name: scorer.score(name, run, measures) for name, run in systems.items()}
+    check_grades(measures, max(max(grades.values()) for grades in judged.values()))
+    numbered = Numbered(judged)
+    ranked = {name: numbered.ranked(name, run) for name, run in systems.items()}
+    per_query = {
+        name: {str(measure): _values(measure, numbered, lists) for measure in measures}
+        for name, lists in ranked.items()
+    }
     return Report(
         queries=len(judged),
         systems={name: _means(values, measures) for name, values in per_query.items()},
@@ -68,60 +85,25 @@ def evaluate(systems: Mapping[str, Run], qrels: Qrels, measures: Sequence[Measur
     )
 
 
-class _Scorer:
-    """Hands ids to ir_measures as numbers. Its providers are C, Perl and temporary files between
-    blanks: NUL cuts an id short, a lone surrogate ends the process, a space shifts the columns."""
+def _values(measure: Measure, qrels: Numbered, ranked: Mapping[str, list[str]]) -> PerQuery:
+    """Query -> value, for every judged query. MeasureError where there is none that is a number."""
+    # One measure at a time: ir_measures 0.4.3 lets nDCG share a pass with nDCG(gains=...) and so its
+    # gains. Cut to what the measure sees, this costs no more than one pass over everything.
+    import ir_measures
 
-    def __init__(self, qrels: Qrels) -> None:
-        self._numbers = _Numbers()
-        self._queries = {query: str(number) for number, query in enumerate(qrels, start=1)}
-        self._qrels = {self._queries[query]: self._grades(query, grades) for query, grades in qrels.items()}
-
-    def score(self, name: str, run: Run, measures: Sequence[Measure]) -> dict[str, PerQuery]:
-        """measure -> query -> value, for every judged query."""
-        ranked = self._ranked(name, run)
-        return {str(measure): self._values(measure, ranked) for measure in measures}
-
-    def _values(self, measure: Measure, ranked: dict[str, list[str]]) -> PerQuery:
-        # One measure at a time: ir_measures 0.4.3 lets nDCG share a pass with nDCG(gains=...) and so
-        # its gains. Cut to what the measure sees, this costs no more than one pass over everything.
-        import ir_measures
-
-        depth = reach(measure)
-        run = {query: _descending(documents[:depth]) for query, documents in ranked.items()}
-        found = {
-            metric.query_id: metric.value for metric in ir_measures.iter_calc([measure], self._qrels, run)
-        }
-        return {query: float(found.get(number, 0.0)) for query, number in self._queries.items()}
-
-    def _ranked(self, name: str, run: Run) -> dict[str, list[str]]:
-        answered = {query: hits for query, hits in run.items() if hits and query in self._queries}
-        return {
-            self._queries[query]: self._documents(name, query, hits) for query, hits in answered.items()
-        }
-
-    def _documents(self, name: str, query: str, hits: list[tuple[str, float]]) -> list[str]:
-        documents = [self._numbers[document] for document, _ in hits]
-        if len(set(documents)) < len(documents):
-            raise InputError(f"run {name!r} ranks a document twice for query {query!r}")
-        return documents
-
-    def _grades(self, query: str, grades: Mapping[str, int]) -> dict[str, int]:
-        if max(grades.values()) > _HIGHEST_GRADE:
-            raise InputError(f"query {query!r} has a grade above {_HIGHEST_GRADE}")
-        return {self._numbers[document]: grade for document, grade in grades.items()}
-
-
-class _Numbers(dict[str, str]):
-    """Name -> its number, counted in order of appearance."""
-
-    def __missing__(self, name: str) -> str:
-        self[name] = number = str(len(self))
-        return number
-
-
-def _descending(documents: list[str]) -> dict[str, float]:
-    return dict(zip(documents, map(float, range(len(documents), 0, -1)), strict=True))
+    longest = max(map(len, (*ranked.values(), *qrels.qrels.values())))
+    asked, judged = native(measure, qrels.qrels, longest)
+    try:
+        answers = list(ir_measures.iter_calc([asked], judged, scored(ranked, reach(measure))))
+    except Exception as error:  # Accuracy divides by the number of documents that are not relevant, say
+        raise MeasureError(
+            f"measure {measure} cannot be computed of these judgments and runs ({type(error).__name__})"
+        ) from error
+    found = {metric.query_id: float(metric.value) for metric in answers}
+    values = {query: found.get(number, 0.0) for query, number in qrels.queries.items()}
+    if strange := [query for query, value in values.items() if not math.isfinite(value)]:
+        raise MeasureError(f"measure {measure} has no value for query {shown(strange[0])}")
+    return values
 
 
 def _means(values: Mapping[str, PerQuery], measures: Sequence[Measure]) -> dict[str, float]:

@@ -16,8 +16,9 @@ from hybrid import fusion
 from hybrid.fusion import RRF, Adaptive, Linear, Rocchio
 from hybrid.fusion.normalize import NORMALIZERS
 from hybrid.fusion.signals import OF_LISTS, OF_QUERY
+from hybrid.legs import Legs
 from hybrid.settings import Profile
-from hybrid.types import Fusion
+from hybrid.types import Fusion, Leg
 
 _DEPTHS: Final[tuple[int | tuple[int, int], ...]] = (50, 100, 200, (50, 200), (200, 50))
 _BOOSTS: Final = (0.0, 0.1, 0.25, 0.5, 1.0)
@@ -125,14 +126,17 @@ METHODS: Final = (
 RRF_60: Final = Profile(fusion=fusion.dump(RRF(60)), depth=100, title_boost=0)
 
 
-def leg(name: str, title_boost: float = 0) -> Profile:
-    """The lexical or the vector leg alone, as a profile."""
+def leg(name: Leg, title_boost: float = 0) -> Profile:
+    """One leg alone, as a profile."""
     weights = {"lexical": (1.0, 0.0), "vector": (0.0, 1.0)}[name]
     return Profile(fusion=fusion.dump(Linear(weights)), title_boost=title_boost)
 
 
-def first_look() -> list[Profile]:
-    """What needs no knowledge: the default, RRF(60), each leg alone, and every method's first values."""
+def first_look(legs: Legs) -> list[Profile]:
+    """What needs no knowledge: the default, RRF(60), each leg alone, and every method's first values.
+    Nothing where there is but one leg: it ranks the same under every fusion."""
+    if not legs.both:
+        return []
     known = [Profile(), RRF_60, leg("lexical"), leg("vector")]
     return known + [_with(Profile(), value) for method in METHODS for value in method.coarse]
 
@@ -165,9 +169,11 @@ def _with(profile: Profile, value: Fusion) -> Profile:
 
 Stage: TypeAlias = Callable[[Profile], list[Profile]]
 
-STAGES: Final[tuple[tuple[str, Stage], ...]] = (
-    ("title boosts", _titles),
-    ("depths", _depths),
-    ("neighbours", _around),
-)
+TITLE_BOOSTS: Final[tuple[str, Stage]] = ("title boosts", _titles)
+STAGES: Final[tuple[tuple[str, Stage], ...]] = (TITLE_BOOSTS, ("depths", _depths), ("neighbours", _around))
 """What comes after the first look, in this order: its name, and what it makes of a leading profile."""
+
+
+def stages(legs: Legs) -> tuple[tuple[str, Stage], ...]:
+    """Those of `STAGES` that make a difference where there are these ``legs``."""
+    return STAGES if legs.both else (TITLE_BOOSTS,) if not legs.lexical else ()

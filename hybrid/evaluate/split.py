@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Final, TypeAlias
 
@@ -16,7 +16,9 @@ from hybrid.evaluate.asking import answerable
 from hybrid.evaluate.exposures import same
 from hybrid.evaluate.families import by_text
 from hybrid.evaluate.gate import fewest
-from hybrid.types import Qrels
+from hybrid.evaluate.identical import not_judged, own
+from hybrid.evaluate.native import plain
+from hybrid.types import Lacking, Qrels
 
 Rows: TypeAlias = NDArray[np.int64]
 Families: TypeAlias = Callable[[Mapping[str, str], Qrels], Mapping[str, str]]
@@ -30,17 +32,24 @@ _TRAIN: Final = 2 / 3
 
 @dataclass(frozen=True)
 class Sample:
-    """Judged queries that can be asked: id -> text, and their judgments."""
+    """Judged queries that can be asked: id -> text, and their judgments, as native code may have them."""
 
     texts: dict[str, str]
     qrels: Qrels
+    ignore_identical_ids: bool = False
 
     def __len__(self) -> int:
         return len(self.texts)
 
     def only(self, ids: Iterable[str]) -> Sample:
         chosen = sorted(ids)
-        return Sample({id: self.texts[id] for id in chosen}, {id: self.qrels[id] for id in chosen})
+        texts, qrels = {id: self.texts[id] for id in chosen}, {id: self.qrels[id] for id in chosen}
+        return replace(self, texts=texts, qrels=qrels)
+
+    @property
+    def lacking(self) -> Lacking:
+        """What is passed over for each query."""
+        return own(self.texts) if self.ignore_identical_ids else {}
 
 
 def split(
@@ -50,18 +59,20 @@ def split(
     seed: int,
     max_train: int,
     families: Families = by_text,
+    ignore_identical_ids: bool = False,
 ) -> tuple[Sample, Sample, dict[str, int]]:
     """Train, held-out, and why how many were left out.
 
     Without ``test_qrels`` two thirds of the distinct texts train, at most ``max_train``, and no family is
-    parted; the rest is held out. InputError where nothing remains to train on or to hold out.
+    parted; the rest is held out. InputError where nothing remains to train on or to hold out, and for what
+    is no grade.
     """
-    train, left_out = _usable(queries, qrels)
+    train, left_out = _usable(queries, qrels, ignore_identical_ids)
     if test_qrels is None:
         chosen = _drawn(train, min(max_train, ceil(len(_texts(train)) * _TRAIN)), seed, families)
         held_out, train = train.only(train.texts.keys() - chosen), train.only(chosen)
     else:
-        held_out, without = _usable(queries, test_qrels)
+        held_out, without = _usable(queries, test_qrels, ignore_identical_ids)
         left_out = {reason: left_out[reason] + without[reason] for reason in left_out}
         held_out, known = held_out.only(held_out.texts), _texts(held_out)
         clean = train.only(id for id, text in train.texts.items() if same(text) not in known)
@@ -76,10 +87,15 @@ def split(
     return train, held_out, {reason: number for reason, number in left_out.items() if number}
 
 
-def _usable(queries: Mapping[str, str], qrels: Qrels) -> tuple[Sample, dict[str, int]]:
+def _usable(
+    queries: Mapping[str, str], qrels: Qrels, ignore_identical_ids: bool
+) -> tuple[Sample, dict[str, int]]:
+    qrels = plain(not_judged(qrels) if ignore_identical_ids else qrels)
     asked = answerable(queries, qrels)
     relevant = [id for id in asked if max(qrels[id].values(), default=0) > 0]
-    sample = Sample({id: queries[id] for id in relevant}, {id: qrels[id] for id in relevant})
+    sample = Sample(
+        {id: queries[id] for id in relevant}, {id: qrels[id] for id in relevant}, ignore_identical_ids
+    )
     left_out = {"no text": len(qrels) - len(asked), "no relevant document": len(asked) - len(relevant)}
     return sample, left_out
 

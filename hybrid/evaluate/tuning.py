@@ -9,6 +9,7 @@ in the choice, goes through the `gate`.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
@@ -16,14 +17,16 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 import numpy as np
 
 from hybrid.errors import MeasureError
-from hybrid.evaluate import gate
+from hybrid.evaluate import gate, ties
+from hybrid.evaluate.asking import answering
 from hybrid.evaluate.comparison import Values
 from hybrid.evaluate.measures import UNBOUNDED_DEPTH, parse, reach
 from hybrid.evaluate.scoring import evaluate
-from hybrid.evaluate.searchspace import RRF_60, STAGES, Stage, first_look, leg, method_of
+from hybrid.evaluate.searchspace import RRF_60, Stage, first_look, leg, method_of, stages
 from hybrid.evaluate.split import MAX_TRAIN, Rows, Sample, into_folds, split
+from hybrid.legs import Legs
 from hybrid.settings import Profile, Profiles
-from hybrid.types import Qrels, Run
+from hybrid.types import Lacking, Qrels, Run
 
 if TYPE_CHECKING:
     from ir_measures import Measure
@@ -44,32 +47,38 @@ class Tunable(Protocol):
     @property
     def profiles(self) -> Profiles: ...
 
+    @property
+    def legs(self) -> Legs: ...
+
     def run_profiles(
-        self, queries: Mapping[str, str], profiles: Sequence[Profile], /, *, k: int
+        self, queries: Mapping[str, str], profiles: Sequence[Profile], /, *, k: int, lacking: Lacking
     ) -> list[Run]: ...
 
 
 @dataclass(frozen=True)
 class Figures:
-    """A profile's mean on the train and on the held-out queries."""
+    """A profile's mean on the train and on the held-out queries, and the share of its first ten places
+    there that it leaves ``tied``."""
 
     profile: Profile
     train: float
     held_out: float
+    tied: float
 
     def to_json(self) -> dict[str, Any]:
         return {
             "profile": self.profile.model_dump(mode="json"),
             "train": self.train,
             "held_out": self.held_out,
+            "tied": self.tied,
         }
 
 
 @dataclass(frozen=True)
 class Tuning:
     """What `tune` found. ``systems``: name -> its figures, for "serving" (what the index serves with),
-    "tuned" (the best on train), the best of other methods, "RRF(60)" and the legs; those of them that were
-    close to the best are the challengers of the ``verdict``.
+    "tuned" (the best on train), the best of other methods, "RRF(60)" and the legs, as far as the index has
+    them; those of them that were close to the best are the challengers of the ``verdict``.
     ``cross_validated``: what a profile that was chosen as "tuned" was is worth on queries that did not
     choose it. ``train`` and ``held_out`` count queries, ``tried`` profiles; ``left_out``: reason -> how
     many judged queries could not be used.
@@ -117,6 +126,7 @@ class Tuning:
             "train": {name: round(figures.train, 4) for name, figures in self.systems.items()},
             "cross-validated": round(self.cross_validated, 4),
             "held out": {name: round(figures.held_out, 4) for name, figures in self.systems.items()},
+            "tied": {name: round(figures.tied, 4) for name, figures in self.systems.items()},
             "winner": self.verdict.installs,
             **self._comparison(),
             "verdict": self.verdict.reason,
@@ -145,6 +155,7 @@ def tune(
     seed: int = 0,
     test_qrels: Qrels | None = None,
     max_train: int = MAX_TRAIN,
+    ignore_identical_ids: bool = False,
     progress: Progress | None = None,
 ) -> Tuning:
     """Search the best serving profile on two thirds of the judged queries, at most ``max_train``, and judge
@@ -152,20 +163,26 @@ def tune(
     nothing: that is ``index.install(tuning.installs, tuning.evidence())``.
 
     Only judged queries with a text and a relevant document count. Queries of one text stay on one side of
-    the split; with ``test_qrels`` those that it judges too do not train. The same ``seed`` gives the same
-    result. Raises InputError where too few queries remain, MeasureError for anything but one measure.
+    the split; with ``test_qrels`` those that it judges too do not train. With ``ignore_identical_ids`` the
+    document that has a query's id is passed over. An index that answers by one leg alone has nothing to
+    fuse: then only the title boost is searched. The same ``seed`` gives the same result. Raises InputError
+    where too few queries remain, or no leg can answer, MeasureError for anything but one measure.
     """
     [wanted] = _one(parse(measure))
-    train, held_out, left_out = split(queries, qrels, test_qrels, seed, max_train)
+    train, held_out, left_out = split(
+        queries, qrels, test_qrels, seed, max_train, ignore_identical_ids=ignore_identical_ids
+    )
+    legs = index.legs
+    answering(legs)
     tell = progress or (lambda _stage, _done, _total: None)
     scores = _Scores(index, train, wanted, tell)
     serving, folds = index.profiles.serving, into_folds(len(train), seed)
     everyone = np.arange(len(train))
     everything, *without_fold = _search(
-        scores, serving, [everyone, *(np.setdiff1d(everyone, fold) for fold in folds)]
+        scores, serving, legs, [everyone, *(np.setdiff1d(everyone, fold) for fold in folds)]
     )
     finalists = _finalists(scores, everything)
-    systems = {"serving": serving, **finalists, **_references([serving, *finalists.values()])}
+    systems = {"serving": serving, **finalists, **_references(legs, [serving, *finalists.values()])}
     scores.add("references", systems.values())
     judged = _Scores(index, held_out, wanted, tell)
     judged.add("held-out queries", systems.values())
@@ -178,7 +195,7 @@ def tune(
         tried=scores.tried,
         cross_validated=_cross_validated(scores, without_fold, folds),
         systems={
-            name: Figures(profile, scores.mean(profile), judged.mean(profile))
+            name: Figures(profile, scores.mean(profile), judged.mean(profile), judged.tied(profile))
             for name, profile in systems.items()
         },
         verdict=_verdict(judged, systems, _challengers(scores, finalists, serving), seed),
@@ -213,14 +230,15 @@ def _challengers(scores: _Scores, finalists: Mapping[str, Profile], serving: Pro
     return chosen
 
 
-def _references(profiles: Iterable[Profile]) -> dict[str, Profile]:
-    """What else the queries are asked of: the lexical leg with each title boost of ``profiles``, which
-    serve or may serve."""
+def _references(legs: Legs, profiles: Iterable[Profile]) -> dict[str, Profile]:
+    """What else the queries are asked of: of the ``legs`` that there are the lexical one with each title
+    boost of ``profiles``, which serve or may serve, and the vector one."""
     boosts = dict.fromkeys(profile.title_boost for profile in profiles)
+    lexical = {f"{_LEXICAL}{_boosted(boost)}": leg("lexical", boost) for boost in boosts}
     return {
-        "RRF(60)": RRF_60,
-        **{f"{_LEXICAL}{_boosted(boost)}": leg("lexical", boost) for boost in boosts},
-        _VECTOR: leg("vector"),
+        **({"RRF(60)": RRF_60} if legs.both else {}),
+        **(lexical if "lexical" in legs.there else {}),
+        **({_VECTOR: leg("vector")} if "vector" in legs.there else {}),
     }
 
 
@@ -232,10 +250,13 @@ def _verdict(
     judged: _Scores, systems: Mapping[str, Profile], challengers: Sequence[str], seed: int
 ) -> gate.Verdict:
     values = {name: judged.of([profile])[0] for name, profile in systems.items()}
+    tied = {name: judged.tied(profile) for name, profile in systems.items()}
     return gate.judge(
         values["serving"],
         {name: values[name] for name in challengers},
         {name: values[name] for name in values if name.startswith((_LEXICAL, _VECTOR))},
+        tied=tied,
+        incumbent_tied=tied["serving"],
         seed=seed,
     )
 
@@ -249,6 +270,7 @@ class _Scores:
     def __init__(self, index: Tunable, sample: Sample, measure: Measure, tell: Progress) -> None:
         self._index, self._sample, self._measure, self._tell = index, sample, measure, tell
         self._known: dict[str, Values] = {}
+        self._ties: dict[str, list[float]] = defaultdict(list)
 
     @property
     def tried(self) -> int:
@@ -271,22 +293,28 @@ class _Scores:
     def mean(self, profile: Profile) -> float:
         return float(self._known[_key(profile)].mean())
 
+    def tied(self, profile: Profile) -> float:
+        """The share of the first ten places that it leaves tied."""
+        return ties.mean(self._ties[_key(profile)])
+
     def _measured(self, ids: Sequence[str], profiles: Sequence[Profile]) -> Values:
         """(profiles, ids)."""
         batch = self._sample.only(ids)
-        k = reach(self._measure) or UNBOUNDED_DEPTH
-        runs = self._index.run_profiles(batch.texts, profiles, k=k)
+        k = max(reach(self._measure) or UNBOUNDED_DEPTH, ties.PLACES)
+        runs = self._index.run_profiles(batch.texts, profiles, k=k, lacking=batch.lacking)
         report = evaluate({str(i): run for i, run in enumerate(runs)}, batch.qrels, [self._measure])
+        for profile, run in zip(profiles, runs, strict=True):
+            self._ties[_key(profile)] += ties.tied(run)
         found = [report.per_query[str(i)][str(self._measure)] for i in range(len(runs))]
         return np.array([[values[id] for id in ids] for values in found])
 
 
-def _search(scores: _Scores, serving: Profile, views: Sequence[Rows]) -> list[list[Profile]]:
+def _search(scores: _Scores, serving: Profile, legs: Legs, views: Sequence[Rows]) -> list[list[Profile]]:
     """What a search that sees but the queries of a view tries, for each of ``views``."""
-    start = _distinct([serving, *first_look()])
+    start = _distinct([serving, *first_look(legs)])
     scores.add("first look", start)
     tried = [start for _ in views]
-    for name, stage in STAGES:
+    for name, stage in stages(legs):
         tried = [_further(scores, stage, mine, view) for mine, view in zip(tried, views, strict=True)]
         scores.add(name, (profile for mine in tried for profile in mine))
     return tried

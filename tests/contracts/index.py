@@ -74,6 +74,22 @@ class IndexContract:
         assert results.took >= 0
         assert results.total == {"hybrid": 4, "vector": 4, "lexical": 1}[mode]
 
+    @pytest.mark.parametrize("mode", ["hybrid", "lexical", "vector"])
+    def test_a_run_passes_over_what_it_is_to_lack(self, index: Any, mode: Mode) -> None:
+        queries = {"3": "kettle", "q": "kettle"}
+        lacking = {"3": ["3", "nobody", "", "\ud800", "a\0b"], "other": ["4"]}
+        found = index.run(queries, mode=mode, lacking=lacking)
+        whole = [id for id, _ in index.run(queries, mode=mode)["q"]]
+        assert [id for id, _ in found["q"]] == whole
+        assert "3" in whole
+        index.delete(["3"])
+        assert [id for id, _ in found["3"]] == [id for id, _ in index.run(queries, mode=mode)["3"]]
+
+    def test_whom_it_does_not_hold(self, index: Any) -> None:
+        index.delete(["4"])
+        assert index.absent(["1", "4", "nobody", "", "\ud800", "1"]) == {"4", "nobody", "", "\ud800"}
+        assert index.absent([]) == set()
+
     def test_a_vector_hit_names_its_passage(self, index: Any) -> None:
         assert index.search("kettle", mode="vector").hits[0].passage == (0, len(PRODUCTS[2].text))
         assert index.search("kettle", mode="lexical").hits[0].passage is None

@@ -14,6 +14,7 @@ from hypothesis.strategies import SearchStrategy
 from hybrid import Document, Index, MemoryIndex
 from hybrid.errors import HybridError
 from tests.contracts.index import letters
+from tests.fuzzing.apart import Apart
 
 LONGEST_MESSAGE = 2000
 DOCUMENTS = [
@@ -42,7 +43,13 @@ class World:
         made.add(DOCUMENTS)
         return made
 
+    @cached_property
+    def apart(self) -> Apart:
+        return Apart()
+
     def close(self) -> None:
+        if "apart" in vars(self):
+            self.apart.close()
         if "index" in vars(self):
             assert self.index.verify() == []
             self.index.close()
@@ -50,12 +57,14 @@ class World:
 
 @dataclass(frozen=True)
 class Target:
-    """``check`` raises where an input does what it must not."""
+    """``check`` raises where an input does what it must not. ``shrinks``: whether a smaller such input is
+    looked for; it is not where each costs a process."""
 
     name: str
     inputs: SearchStrategy[Any]
     check: Callable[[World, Any], None]
     slow: bool = False
+    shrinks: bool = True
 
 
 UNREADABLE = regex.compile(r"[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]")

@@ -41,13 +41,15 @@ def page(
     latencies: Mapping[str, Latency],
     text_of: TextOf,
     encoding: Latency | None = None,
+    remarks: Sequence[str] = (),
 ) -> str:
     """The page as text, to be written as UTF-8.
 
     ``runs`` and ``qrels`` are what ``report`` measured, ``comparisons`` come from `compare`: without any,
     the parts that compare are left out and the page says how to get them. ``latencies`` may lack systems,
     as runs from files were never timed; ``encoding`` is what they leave out, the encoding of a query.
-    ``text_of`` gives the document of an id, or None.
+    ``text_of`` gives the document of an id, or None. ``remarks``: what else a reader of the figures must
+    know, a line each.
 
     Raises MissingExtra unless the extra ``report`` (jinja2, matplotlib) is installed.
     """
@@ -69,6 +71,7 @@ def page(
             ranks=RANKS,
             infinity=inf,
             encoding=encoding,
+            remarks=remarks,
             timed_hits=HITS,
         )
     )

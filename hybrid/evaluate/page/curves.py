@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from hybrid.evaluate.measures import parse
+from hybrid.evaluate.native import Numbered, plain, scored
 from hybrid.evaluate.scoring import evaluate
 from hybrid.types import Qrels, Run
 
@@ -34,7 +34,7 @@ def over_cutoffs(runs: Mapping[str, Run], qrels: Qrels) -> dict[str, Curves]:
     judged = evaluate(runs, qrels, parse("Judged@10")).systems
     scorer = _Scorer(qrels, cutoffs)
     return {
-        name: Curves(cutoffs, *scorer.means(run), judged=judged[name]["Judged@10"])
+        name: Curves(cutoffs, *scorer.means(name, run), judged=judged[name]["Judged@10"])
         for name, run in runs.items()
     }
 
@@ -46,28 +46,19 @@ class _Scorer:
     def __init__(self, qrels: Qrels, cutoffs: Sequence[int]) -> None:
         import pytrec_eval
 
-        self._queries, self._cutoffs = qrels.keys(), cutoffs
-        # As numbers: what its C code would make of a hostile id is its own affair.
-        self._numbers: defaultdict[str, str] = defaultdict(lambda: str(len(self._numbers)))
-        numbered = {
-            self._numbers[query]: {self._numbers[document]: grade for document, grade in grades.items()}
-            for query, grades in qrels.items()
-        }
+        self._cutoffs = cutoffs
+        self._numbered = Numbered(plain(qrels))
         at = ",".join(map(str, cutoffs))
-        self._evaluator = pytrec_eval.RelevanceEvaluator(numbered, {f"ndcg_cut.{at}", f"recall.{at}"})
-
-    def means(self, run: Run) -> tuple[list[float], list[float]]:
-        """nDCG and recall at each cutoff."""
-        values = self._evaluator.evaluate(
-            {self._numbers[query]: self._scores(run[query]) for query in self._queries if run.get(query)}
+        self._evaluator = pytrec_eval.RelevanceEvaluator(
+            self._numbered.qrels, {f"ndcg_cut.{at}", f"recall.{at}"}
         )
 
+    def means(self, name: str, run: Run) -> tuple[list[float], list[float]]:
+        """nDCG and recall at each cutoff."""
+        values = self._evaluator.evaluate(scored(self._numbered.ranked(name, run), DEEPEST))
+
         def mean(measure: str) -> float:
-            return float(sum(found[measure] for found in values.values()) / len(self._queries))
+            return float(sum(found[measure] for found in values.values()) / len(self._numbered.queries))
 
         ndcg = [mean(f"ndcg_cut_{cutoff}") for cutoff in self._cutoffs]
         return ndcg, [mean(f"recall_{cutoff}") for cutoff in self._cutoffs]
-
-    def _scores(self, hits: list[tuple[str, float]]) -> dict[str, float]:
-        """Scores that say what the order says: ties of the run's own would be broken by id."""
-        return {self._numbers[document]: float(-rank) for rank, (document, _) in enumerate(hits[:DEEPEST])}

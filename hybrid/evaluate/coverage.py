@@ -1,0 +1,67 @@
+"""How many of the judged documents an index holds. The others are misses whatever it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Protocol
+
+from hybrid.errors import InputError
+from hybrid.evaluate.native import plain
+from hybrid.limits import shown
+from hybrid.types import Qrels
+
+
+class Holding(Protocol):
+    """What holds documents: an Index, a MemoryIndex."""
+
+    def absent(self, ids: Iterable[str], /) -> set[str]:
+        """Those of ``ids`` that no document has."""
+        ...
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How many documents are ``judged``, and how many are ``relevant`` to a query; of both how many the
+    index lacks (``absent``, ``absent_relevant``). ``example``: the id of one, None if it holds all."""
+
+    judged: int
+    relevant: int
+    absent: int
+    absent_relevant: int
+    example: str | None
+
+    @property
+    def share(self) -> float:
+        """What part of the judged documents the index lacks."""
+        return self.absent / self.judged
+
+    def to_json(self) -> dict[str, object]:
+        return asdict(self)
+
+    def __str__(self) -> str:
+        """What the index lacks, in words; empty if nothing."""
+        if not self.absent:
+            return ""
+        return (
+            f"{self.absent:,} of {self.judged:,} judged documents ({self.share:.1%}) are not in the index, "
+            f"{self.absent_relevant:,} of {self.relevant:,} relevant ones: {shown(self.example)}"
+        )
+
+
+def coverage(index: Holding, qrels: Qrels) -> Coverage:
+    """How many of the documents that ``qrels`` judge ``index`` lacks. InputError if it lacks them all,
+    which would make every figure 0, if none is judged, and for what is no grade."""
+    counted = plain(qrels)
+    judged = {id for grades in counted.values() for id in grades}
+    relevant = {id for grades in counted.values() for id, grade in grades.items() if grade > 0}
+    if not judged:
+        raise InputError("the judgments (qrels) judge no document")
+    absent = index.absent(judged)
+    example = min(absent, default=None)
+    if len(absent) == len(judged):
+        raise InputError(
+            f"none of the {len(judged):,} judged documents is in the index, such as {shown(example)}: are "
+            "the ids of judgments and documents the same?"
+        )
+    return Coverage(len(judged), len(relevant), len(absent), len(absent & relevant), example)
