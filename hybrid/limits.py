@@ -17,7 +17,7 @@ MAX_QUERY: Final = 100_000
 """Characters of a query: 50,000 distinct words take 1 s in the lexical leg, an encoder 1 s at most."""
 
 MAX_HITS: Final = 100_000
-"""k and depth: so many hits take 2 s; no measure looks deeper."""
+"""offset + k, and depth: so many hits take 2 s; no measure looks deeper."""
 
 # --- filters
 

@@ -15,7 +15,7 @@ import logging
 import math
 import shutil
 import threading
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,9 +29,10 @@ from hybrid.arrays import Rows
 from hybrid.documents import unit
 from hybrid.errors import IndexCorrupt
 from hybrid.graph import EF_SEARCH, MANIFEST, Graph, checked, graph_file, identity
+from hybrid.pool import firsts
 from hybrid.scan import GATHERED, scan, similarities
 from hybrid.settings import Precision
-from hybrid.types import Candidates, Mask, Matrix, Metric, Ordinals, Scores
+from hybrid.types import Candidates, Mask, Matrix, Metric, Ordinals, Scores, Ties
 
 SEAL_AT: Final = 4096
 QUIET: Final = 1.0
@@ -66,13 +67,6 @@ def default_ef(k: int) -> int:
     return max(EF_SEARCH, 2 * k)
 
 
-def _firsts(owners: Ordinals) -> NDArray[np.bool_]:
-    """Which rows, bool (n,), are the first of their document in an ascending list."""
-    first = np.ones(len(owners), np.bool_)
-    np.not_equal(owners[1:], owners[:-1], out=first[1:])
-    return first
-
-
 @dataclass(frozen=True)
 class VectorView:
     """The vector leg as of one snapshot: its rows; the graph holds some first part of them or more."""
@@ -82,107 +76,150 @@ class VectorView:
     graph: Graph | None
 
     def search(
-        self, query: Scores, k: int, allowed: Mask | None = None, ef: int | None = None
+        self,
+        query: Scores,
+        k: int,
+        allowed: Mask | None = None,
+        ef: int | None = None,
+        *,
+        depth: int | None = None,
+        ties: Ties | None = None,
     ) -> Candidates:
-        """The ``k`` documents nearest to ``query`` (dim,) among ``allowed``, bool (n,) over ordinals.
+        """The ``k`` documents nearest to ``query`` (dim,) among ``allowed``, bool (n,) over ordinals; equal
+        scores by ``ties``.
 
         ``ef``: how many rows the graph keeps in view, which is how sure it is of the nearest; None for
-        ``default_ef``.
+        ``default_ef``. Each k is the beginning of one list: how far the graph looks depends on ``depth``
+        (None: on k). Where more is asked for, what else it had in view follows, then what it finds with
+        twice the view, and so on; a document that it finds late stands there, by no score above those
+        before it.
         """
         if not len(self.rows):
             return Candidates.none()
-        passing = self._passing(allowed)
-        found = self._asked(query, k, passing, ef)
-        return self._exact(query, k, passing) if found is None else found
+        found = Candidates.none()
+        for more in self._parts(query, k, depth or k, self._passing(allowed), ef, ties):
+            found = found.then(more)
+            if len(found) >= k:
+                break
+        return found.top(k)
 
     def best_rows(self, query: Scores, ordinals: Ordinals) -> RowNumbers:
         """For each of ``ordinals`` (any order) the number of its nearest row, or -1 where it has none."""
         if self.rows.aligned:
             return np.where(ordinals < len(self.rows), ordinals, -1)
-        order = np.argsort(ordinals, kind="stable")
-        owners, rows, _, _ = self._best(query, ordinals[order])
+        places, rows, _, _ = self._best(query, ordinals)
         best = np.full(len(ordinals), -1)
-        best[order[owners]] = rows
+        best[places] = rows
         return best
 
     def nearest(self, query: Scores, ordinals: Ordinals) -> tuple[Scores, Matrix]:
-        """Of the row of each of ``ordinals`` (ascending) that is nearest to ``query``: its score, float32
+        """Of the row of each of ``ordinals`` (any order) that is nearest to ``query``: its score, float32
         (n,), and its direction, a unit vector (n, dim); NaN and zeros for one that has no row."""
-        owners, _, found, vectors = self._best(query, ordinals)
+        places, _, found, vectors = self._best(query, ordinals)
         directions = vectors if self.metric == "cosine" else unit(vectors)
-        if len(owners) == len(ordinals):
+        if len(places) == len(ordinals):
             return found, directions
         scores = np.full(len(ordinals), np.nan, np.float32)
-        scores[owners] = found
+        scores[places] = found
         known = np.zeros((len(ordinals), len(query)), np.float32)
-        known[owners] = directions
+        known[places] = directions
         return scores, known
 
     def _best(
         self, query: Scores, ordinals: Ordinals
     ) -> tuple[NDArray[np.intp], RowNumbers, Scores, Matrix]:
-        """Of those of ``ordinals`` (ascending) that have rows: their places there, the numbers of their
-        nearest rows (the first of equals), its scores and vectors."""
-        rows = self.rows.of(ordinals)
-        if not len(rows):
-            return np.empty(0, np.intp), rows, np.empty(0, np.float32), self.rows.vectors[:0]
+        """Of those of ``ordinals`` (each once) that have rows: their places there, ascending, the numbers
+        of their nearest rows (the first of equals), its scores and vectors."""
+        places, rows = self._rows_of(ordinals)
+        first = firsts(places)
+        if first.all():
+            order = slice(None) if self.rows.aligned else places.argsort()
+            vectors = self.rows.vectors[rows := rows[order]]
+            return places[order], rows, similarities(vectors, query, self.metric), vectors
         vectors = self.rows.vectors[rows]
         scores = similarities(vectors, query, self.metric)
-        if self.rows.aligned:
-            return np.arange(len(rows)), rows, scores, vectors
-        owners = np.searchsorted(ordinals, self.rows.ordinals[rows])
-        first = _firsts(owners)
-        if first.all():
-            return owners, rows, scores, vectors
         starts = np.flatnonzero(first)
         best = np.maximum.reduceat(scores, starts)
         top = np.flatnonzero(scores == np.repeat(best, np.diff(starts, append=len(rows))))
-        top = top[_firsts(owners[top])]
-        return owners[top], rows[top], scores[top], vectors[top]
+        top = top[firsts(places[top])]
+        top = top[places[top].argsort()]
+        return places[top], rows[top], scores[top], vectors[top]
+
+    def _rows_of(self, ordinals: Ordinals) -> tuple[NDArray[np.intp], RowNumbers]:
+        """The rows of some documents, those of one together, and the places of their documents."""
+        if self.rows.aligned:
+            places = np.flatnonzero(ordinals < len(self.rows))
+            return places, ordinals[places]
+        order = ordinals.argsort()
+        ascending = ordinals[order]
+        rows = self.rows.of(ascending)
+        return order[ascending.searchsorted(self.rows.ordinals[rows])], rows
 
     # -- the two ways
 
-    def _exact(self, query: Scores, k: int, passing: Mask | None) -> Candidates:
+    def _exact(self, query: Scores, k: int, passing: Mask | None, ties: Ties | None) -> Candidates:
         rows = np.arange(len(self.rows)) if passing is None else np.flatnonzero(passing)
-        return self._top(rows, scan(self.rows.vectors, rows, query, self.metric), k)
+        return self._top(rows, scan(self.rows.vectors, rows, query, self.metric), k, ties)
 
-    def _asked(self, query: Scores, k: int, passing: Mask | None, ef: int | None) -> Candidates | None:
-        """By the graph, whose list knows nothing of a filter. None where a scan is cheaper or surer.
+    def _parts(
+        self,
+        query: Scores,
+        k: int,
+        depth: int,
+        passing: Mask | None,
+        ef: int | None,
+        ties: Ties | None,
+    ) -> Iterator[Candidates]:
+        """Lists, each of more than the one before, the last of them exact."""
+        for rows, held, documents in self._looks(query, depth, passing, ef):
+            yield self._merged(query, documents, passing, rows, held, ties)
+        yield self._exact(query, k, passing, ties)
+
+    def _looks(
+        self, query: Scores, depth: int, passing: Mask | None, ef: int | None
+    ) -> Iterator[tuple[RowNumbers, int, int]]:
+        """What the graph finds, whose list knows nothing of a filter: rows, how many it held then, and of
+        how many documents these are the nearest: first of ``depth``, then of more and more. Ends where a
+        scan is cheaper or surer.
 
         hnswlib's own filter is no third way: where it finds what it should, a longer list costs no more;
         where the filter contradicts the query, it misses what the list misses and costs more than a scan.
         """
         if self.graph is None:
-            return None
+            return
         n = len(self.rows)
         share = 1.0 if passing is None else int(np.count_nonzero(passing)) / n
         scanning = min(GATHERED * share, 1.0) * min(self.graph.rows, n)
         if scanning <= _cost(0):
-            return None
-        wanted = k * self.rows.windows
+            return
+        wanted = depth * self.rows.windows
         ef = default_ef(math.ceil(wanted)) if ef is None else ef
         margin, slack = (1.0, 1.0) if passing is None else (_MARGIN, _SLACK)
         if self.graph.rounds:
             slack *= _ROUNDED
-        look = slack * wanted / share + _TIES
-        if passing is not None:
-            look = max(look, ef / margin)
+        look, begun = max(slack * wanted / share + _TIES, ef / margin), False
         while _cost(reach := max(ef, margin * look)) < scanning:
             found = self.graph.search(query, math.ceil(look), math.ceil(reach))
-            if found is None:
-                return None
+            if found is None or not len(found[0]):
+                return
             rows, distances, held = found
+            end = math.inf if len(rows) == held else float(distances[-1]) - _rounding(distances, -1)
             if passing is not None or held > n:
                 ours = self._ours(rows, passing)
                 rows, distances = rows[ours], distances[ours]
             if len(rows) < _CONTRADICTED * share * look:
-                return None
-            if enough := self._enough(rows, k):
-                if not self.graph.rounds:
-                    rows = rows[: _tied(distances, enough)]
-                return self._merged(query, k, passing, rows, held)
-            look = max(2 * look, slack * wanted * look / len(rows))
-        return None
+                return
+            # Of what ties with the last in view others may be out of view.
+            certain = len(rows) if self.graph.rounds else bisect_left(distances, end)
+            enough = self._enough(rows, depth)
+            if not 0 < enough <= certain:
+                look = max(2 * look, slack * wanted * look / len(rows))
+                continue
+            if not begun:
+                yield rows[: self._scored(rows, distances, enough, depth)], held, depth
+            begun = True
+            yield rows[:certain], held, self._documents(rows[:certain])
+            look *= 2
 
     # -- parts of them
 
@@ -205,11 +242,31 @@ class VectorView:
             return k if len(rows) >= k else 0
         owners = self.rows.ordinals[rows]
         order = np.argsort(owners, kind="stable")
-        firsts = order[_firsts(owners[order])]
-        return int(np.partition(firsts, k - 1)[k - 1]) + 1 if len(firsts) >= k else 0
+        first = order[firsts(owners[order])]
+        return int(np.partition(first, k - 1)[k - 1]) + 1 if len(first) >= k else 0
+
+    def _documents(self, rows: RowNumbers) -> int:
+        """Of how many documents some rows are."""
+        if self.rows.aligned:
+            return len(rows)
+        return int(np.count_nonzero(firsts(np.sort(self.rows.ordinals[rows]))))
+
+    def _scored(self, rows: RowNumbers, distances: Scores, enough: int, k: int) -> int:
+        """How many of some rows are scored anew for the best ``k`` documents, of which are the first
+        ``enough``: with those that tie with the last up to rounding, or, where the graph's vectors are
+        rounded ones, with some more."""
+        if self.graph is not None and self.graph.rounds:
+            return self._enough(rows, math.ceil(_ROUNDED * k)) or len(rows)
+        return bisect_right(distances, float(distances[enough - 1]) + _rounding(distances, enough - 1))
 
     def _merged(
-        self, query: Scores, k: int, passing: Mask | None, rows: RowNumbers, held: int
+        self,
+        query: Scores,
+        k: int,
+        passing: Mask | None,
+        rows: RowNumbers,
+        held: int,
+        ties: Ties | None,
     ) -> Candidates:
         """The best of ``rows``, which the graph found, and of the tail, which begins at row ``held``."""
         if not self.rows.aligned:
@@ -220,17 +277,17 @@ class VectorView:
             tail = np.arange(len(vectors)) if passing is None else np.flatnonzero(passing[held:])
             scores = np.concatenate([scores, scan(vectors, tail, query, self.metric)])
             rows = np.concatenate([rows, held + tail])
-        return self._top(rows, scores, k)
+        return self._top(rows, scores, k, ties)
 
-    def _top(self, rows: RowNumbers, scores: Scores, k: int) -> Candidates:
+    def _top(self, rows: RowNumbers, scores: Scores, k: int, ties: Ties | None) -> Candidates:
         """The ``k`` best documents, each by its best row. Rows of one document stand together."""
         owners: Ordinals = rows if self.rows.aligned else self.rows.ordinals[rows]
-        if not self.rows.aligned and not (first := _firsts(owners)).all():
+        if not self.rows.aligned and not (first := firsts(owners)).all():
             owners, scores = owners[first], np.maximum.reduceat(scores, np.flatnonzero(first))
         if len(scores) > 4 * k:  # too many to sort: keep the k best and what ties with the last of them
             best = np.flatnonzero(scores >= np.partition(scores, len(scores) - k)[len(scores) - k])
             owners, scores = owners[best], scores[best]
-        return Candidates.ranked(owners, scores, k, _FLOOR[self.metric])
+        return Candidates.ranked(owners, scores, k, _FLOOR[self.metric], ties)
 
 
 def _cost(ef: float) -> float:
@@ -238,12 +295,10 @@ def _cost(ef: float) -> float:
     return EXACT_ROWS * (_ASKED + (1 - _ASKED) * ef / EF_SEARCH)
 
 
-def _tied(distances: Scores, enough: int) -> int:
-    """How many are the first ``enough`` and those that tie with the last of them up to rounding: the final
-    order is by exact scores and ordinals."""
-    last, *others = distances[enough - 1 :].tolist()
-    rounding = 1e-5 * max(1.0, abs(last), abs(float(distances[0])))
-    return enough + bisect_right(others, last + rounding)
+def _rounding(distances: Scores, place: int) -> float:
+    """Up to what the distance at ``place`` of an ascending list may be another's: the final order is by
+    exact scores and ties."""
+    return 1e-5 * max(1.0, abs(float(distances[place])), abs(float(distances[0])))
 
 
 class VectorLeg:

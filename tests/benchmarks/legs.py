@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from hybrid import RRF, Index, Rocchio
-from hybrid.query import _Evidence, _hits, _lexical, _terms, _vector
+from hybrid.query import _Found, _fused, _hits, _lexical, _Page, _terms, _vector
 from hybrid.rerank.lambdamart import LambdaMART
 from hybrid.rerank.matching import FEATURES
 from hybrid.types import Candidates, Fusion
@@ -111,7 +111,7 @@ def _parts(house: House, index: Index, kind: str) -> dict[str, Timing]:
 
         def fused(fusion: Fusion) -> Callable[[int], Candidates]:
             asked = [replace(request, fusion=fusion) for request in requests]
-            return lambda i: asked[i].fuse(legs[i], _Evidence(snapshot, requests[i], terms[i], legs[i]))
+            return lambda i: _fused(_Found(snapshot, asked[i], terms[i], lambda _: legs[i]), asked[i])
 
         contestants: dict[str, Ask] = {
             "request checked": lambda i: asker.one(queries[i].text, queries[i].vector, {"depth": DEPTH}),
@@ -123,7 +123,7 @@ def _parts(house: House, index: Index, kind: str) -> dict[str, Timing]:
             "ten documents fetched": lambda i: _hits(
                 snapshot,
                 requests[i],
-                (best[i], [None] * 10),
+                _Page(best[i], 1, [None] * 10),
                 iter(snapshot.documents(best[i].ordinals.tolist())),
             ),
         }
