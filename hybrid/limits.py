@@ -59,6 +59,10 @@ MAX_INTEGER_BITS: Final = 1_024
 MAX_DIM: Final = 65_536
 """Numbers of a vector: five times those of the largest models."""
 
+MAX_LENGTH: Final = 2.0**62
+"""Euclidean length of a vector under "ip" and "l2", documents' and queries': no product of any two, and no
+squared distance (at most 2**126), is beyond float32."""
+
 # --- files
 
 MAX_JSON_LINE: Final = 1 << 28

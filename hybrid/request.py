@@ -10,7 +10,7 @@ from numbers import Real
 from typing import Any, Final, TypedDict, get_args
 
 from hybrid import filters
-from hybrid.documents import check_alike, check_vector, clean, unit
+from hybrid.documents import check_alike, check_encoded, check_vector, clean
 from hybrid.errors import QueryError
 from hybrid.filters import Filter
 from hybrid.fusion import Evidence
@@ -166,8 +166,9 @@ class Asker:
         return [Request(text, vector, **plan) for text, vector in zip(texts, ready, strict=True)]
 
     def unit(self, encoded: Scores) -> Scores:
-        """A vector from the encoder, brought to the index's metric."""
-        return unit(encoded[None, :])[0] if self._metric == "cosine" else encoded
+        """A vector from the encoder, brought to the index's metric. Raises EncoderFailed."""
+        made: Scores = check_encoded(encoded[None, :], self._metric)[0]
+        return made
 
     def _vectors(self, given: list[Any]) -> Sequence[Scores]:
         alike = check_alike(given, self._metric, self._dim) if len(given) > 1 else None

@@ -18,7 +18,7 @@ import threading
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -26,11 +26,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.arrays import Rows
-from hybrid.documents import unit
+from hybrid.documents import bounded, unit
 from hybrid.errors import IndexCorrupt
 from hybrid.graph import EF_SEARCH, MANIFEST, Graph, checked, graph_file, identity
+from hybrid.limits import MAX_LENGTH
 from hybrid.pool import firsts
-from hybrid.scan import GATHERED, scan, similarities
+from hybrid.scan import GATHERED, gathered, scan, similarities
 from hybrid.settings import Precision
 from hybrid.types import Candidates, Mask, Matrix, Metric, Ordinals, Scores, Ties
 
@@ -67,13 +68,25 @@ def default_ef(k: int) -> int:
     return max(EF_SEARCH, 2 * k)
 
 
+_NONE: Final[RowNumbers] = np.empty(0, np.int64)
+
+
+def too_long(vectors: Matrix) -> RowNumbers:
+    """Which rows (n, dim) are longer than any that is let in now; earlier versions let them in."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        likely = np.flatnonzero(~(np.vecdot(vectors, vectors) < MAX_LENGTH**2 / 4))
+    return likely[~bounded(vectors[likely])]
+
+
 @dataclass(frozen=True)
 class VectorView:
-    """The vector leg as of one snapshot: its rows; the graph holds some first part of them or more."""
+    """The vector leg as of one snapshot: its rows; the graph holds some first part of them or more.
+    ``long``: the rows that are `too_long`; for a search they are not there."""
 
     rows: Rows
     metric: Metric
     graph: Graph | None
+    long: RowNumbers = field(default_factory=lambda: _NONE, compare=False)
 
     def search(
         self,
@@ -105,7 +118,7 @@ class VectorView:
 
     def best_rows(self, query: Scores, ordinals: Ordinals) -> RowNumbers:
         """For each of ``ordinals`` (any order) the number of its nearest row, or -1 where it has none."""
-        if self.rows.aligned:
+        if self._plain:
             return np.where(ordinals < len(self.rows), ordinals, -1)
         places, rows, _, _ = self._best(query, ordinals)
         best = np.full(len(ordinals), -1)
@@ -133,7 +146,7 @@ class VectorView:
         places, rows = self._rows_of(ordinals)
         first = firsts(places)
         if first.all():
-            order = slice(None) if self.rows.aligned else places.argsort()
+            order = slice(None) if self._plain else places.argsort()
             vectors = self.rows.vectors[rows := rows[order]]
             return places[order], rows, similarities(vectors, query, self.metric), vectors
         vectors = self.rows.vectors[rows]
@@ -147,19 +160,27 @@ class VectorView:
 
     def _rows_of(self, ordinals: Ordinals) -> tuple[NDArray[np.intp], RowNumbers]:
         """The rows of some documents, those of one together, and the places of their documents."""
-        if self.rows.aligned:
+        if self._plain:
             places = np.flatnonzero(ordinals < len(self.rows))
             return places, ordinals[places]
         order = ordinals.argsort()
         ascending = ordinals[order]
         rows = self.rows.of(ascending)
+        if len(self.long):
+            rows = rows[~np.isin(rows, self.long, assume_unique=True)]
         return order[ascending.searchsorted(self.rows.ordinals[rows])], rows
+
+    @property
+    def _plain(self) -> bool:
+        """Whether row i is document i's, and counts."""
+        return self.rows.aligned and not len(self.long)
 
     # -- the two ways
 
     def _exact(self, query: Scores, k: int, passing: Mask | None, ties: Ties | None) -> Candidates:
         rows = np.arange(len(self.rows)) if passing is None else np.flatnonzero(passing)
-        return self._top(rows, scan(self.rows.vectors, rows, query, self.metric), k, ties)
+        score = gathered if len(self.long) else scan  # which may look at rows on its way
+        return self._top(rows, score(self.rows.vectors, rows, query, self.metric), k, ties)
 
     def _parts(
         self,
@@ -224,10 +245,17 @@ class VectorView:
     # -- parts of them
 
     def _passing(self, allowed: Mask | None) -> Mask | None:
-        """Which rows are of documents that are allowed."""
-        if allowed is None:
+        """Which rows are of documents that are allowed; None for all."""
+        if allowed is None and not len(self.long):
             return None
-        return allowed[: len(self.rows)] if self.rows.aligned else allowed[self.rows.ordinals]
+        if allowed is None:
+            passing = np.ones(len(self.rows), np.bool_)
+        else:
+            passing = allowed[: len(self.rows)] if self.rows.aligned else allowed[self.rows.ordinals]
+        if len(self.long):
+            passing = passing.copy()
+            passing[self.long] = False
+        return passing
 
     def _ours(self, rows: RowNumbers, passing: Mask | None) -> Mask:
         """Which of some rows the snapshot has, and pass."""
@@ -319,6 +347,7 @@ class VectorLeg:
         self._able = True  # to make a graph
         self._saved = 0
         self._rows = Rows.none()
+        self._long, self._measured = _NONE, 0
         self._stop = threading.Event()
         self._sealer: threading.Thread | None = None
         self._awaited = 0  # how many wait for it
@@ -329,12 +358,30 @@ class VectorLeg:
         """The leg over ``rows``; has what the graph lacks sealed, sooner or later."""
         with self._lock:
             self._rows = rows
+            if len(long := self._too_long(rows)):  # among them a graph finds its way no more
+                return VectorView(rows, self._metric, None, long)
             if self._graph is None and self._able and len(rows) > SEAL_AT:
                 self._graph = self._load(rows)
             if self._graph is not None and len(rows) > self._graph.rows:
                 self._start()
                 self._changed.notify_all()
             return VectorView(rows, self._metric, self._graph)
+
+    def _too_long(self, rows: Rows) -> RowNumbers:
+        """Each row is measured once."""
+        if self._metric == "cosine":  # all have length one
+            return _NONE
+        if len(rows) > self._measured:
+            new = self._measured + too_long(rows.vectors[self._measured :])
+            self._long, self._measured = np.concatenate([self._long, new]), len(rows)
+            if len(new):
+                _log.warning(
+                    "%s: %d vectors are too long for float32; searches pass over them and scan the others, "
+                    "exactly and slowly; see: hybrid verify",
+                    self._folder,
+                    len(new),
+                )
+        return self._long[self._long < len(rows)]
 
     def _load(self, rows: Rows) -> Graph | None:
         """The saved graph, or an empty one; None where the library for it is not installed."""
