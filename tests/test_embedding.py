@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from hybrid.documents import check_alike, check_passages, check_vector, check_vectors, unit
+from hybrid.documents import bounded, check_alike, check_passages, check_vector, check_vectors, unit
 from hybrid.embedding import embed, with_rows
 from hybrid.encoders import HashEncoder
 from hybrid.errors import DocumentError, QueryError
