@@ -163,7 +163,7 @@ class LexicalView:
         ties: Ties | None = None,
     ) -> Candidates:
         most = max(self.searcher.num_docs, 1)
-        limit = int(min(most, (k + _SLACK) / share))
+        limit = int(min(most, (k + max(_SLACK, k // 8)) / share))  # further down more documents tie
         while True:
             ordinals, scores = self._fetch(query, limit)
             last = scores[-1] if len(scores) else 0.0
@@ -173,8 +173,9 @@ class LexicalView:
                 ordinals, scores = ordinals[passing], scores[passing]
             # Equal scores at the cut stand by their keys, so everything that ties must have been seen.
             if complete or (len(scores) > k and last < scores[k - 1]):
-                return Candidates.ranked(ordinals, scores, k, 0.0, ties)
-            limit = min(most, limit * 4)
+                tied = len(scores) if len(scores) <= k else _until(scores, k)
+                return Candidates.ranked(ordinals[:tied], scores[:tied], k, 0.0, ties)
+            limit = min(most, limit * (2 if len(scores) > k else 4))
 
     def scores(self, terms: Sequence[str], ordinals: Sequence[int], title_boost: float = 0.0) -> Scores:
         """What ``search`` would score each of a few ``ordinals``, float32 (n,): 0 without a term."""
@@ -271,6 +272,11 @@ class LexicalView:
         hits = self.searcher.search(query, limit, count=False).hits
         ordinals = self.searcher.fast_field_values("ordinal", [address for _, address in hits])
         return np.array(ordinals, np.int64), np.array([score for score, _ in hits], np.float32)
+
+
+def _until(scores: Scores, k: int) -> int:
+    """How many of descending scores are the first ``k`` and those that tie with the last of them."""
+    return int(np.searchsorted(-scores, -scores[k - 1], "right"))
 
 
 def _pass(ordinals: Ordinals, allowed: Mask) -> Mask:

@@ -40,8 +40,13 @@ from hybrid.types import (
     Results,
     Scores,
 )
+from hybrid.vector import Near
 
 _Done = TypeVar("_Done")
+_Legs: TypeAlias = tuple[Candidates, Candidates]
+_Ask: TypeAlias = Callable[[Request], tuple[_Legs, Near | None]]
+"""Has both legs answer a request; the vector leg may know of more."""
+
 _WORTH_A_THREAD: Final = 0.0005  # seconds; a hand-over costs some 30 microseconds, a contended core more
 
 
@@ -162,16 +167,13 @@ def _named(ranked: Candidates, ids: Mapping[int, str]) -> list[tuple[str, float]
     return [(ids[o], s) for o, s in zip(ranked.ordinals.tolist(), ranked.scores.tolist(), strict=True)]
 
 
-_Ask: TypeAlias = Callable[[Request], tuple[Candidates, Candidates]]
-
-
 class _Found:
     """What the legs answer to a request, by ordinal, and their heads as a ``pool``, by number. As evidence
     it tells what they know of the pool and the query, worked out for all of it when first asked."""
 
     def __init__(self, snapshot: Snapshot, request: Request, terms: list[str], ask: _Ask) -> None:
         self.snapshot, self.request, self.words, self.ask = snapshot, request, terms, ask
-        self.legs = ask(request)
+        self.legs, self.near = ask(request)
 
     @cached_property
     def pool(self) -> Pool:
@@ -219,7 +221,7 @@ class Trace:
     that a reranker is given with what is known of it, what is ``ranked`` in the end, how relevant each of
     these is (float64 (n,), None without a calibration), and those ``shown``: all relevant enough ones."""
 
-    legs: tuple[Candidates, Candidates]
+    legs: _Legs
     fused: Candidates
     head: Candidates
     features: Features
@@ -253,13 +255,13 @@ def laps(snapshot: Snapshot, request: Request) -> dict[str, float]:
         return done
 
     allowed = snapshot.allowed(request.where)
-    words, near = request.text is not None, request.vector is not None
+    words, near = request.text is not None, _near(snapshot, request, allowed)
     terms = lap("analyse", lambda: _terms(snapshot, request), words)
     legs = (
         lap("lexical leg", lambda: _lexical(snapshot, request, terms, allowed), words),
-        lap("vector leg", lambda: _vector(snapshot, request, allowed), near),
+        lap("vector leg", lambda: _vector(near, request), near is not None),
     )
-    found = _Found(snapshot, request, terms, lambda _: legs)
+    found = _Found(snapshot, request, terms, lambda _: (legs, near))
     fused = lap("fuse", lambda: _fused(found, request))
     ranked = lap("rerank", lambda: _completed(found, request, fused), request.reranker is not None)
     calibrated = request.calibration is not None
@@ -282,12 +284,13 @@ def _ask(snapshot: Snapshot, request: Request, allowed: Mask | None, lanes: Lane
 
 def _legs(
     snapshot: Snapshot, terms: list[str], allowed: Mask | None, lanes: Lanes, request: Request
-) -> tuple[Candidates, Candidates]:
+) -> tuple[_Legs, Near | None]:
+    near = _near(snapshot, request, allowed)
     lexical = partial(_lexical, snapshot, request, terms, allowed)
-    vector = partial(_vector, snapshot, request, allowed)
+    vector = partial(_vector, near, request)
     if request.mode == "hybrid":
-        return lanes.run(lexical, vector)
-    return lexical(), vector()  # a leg that was not asked must not teach the lanes that it is cheap
+        return lanes.run(lexical, vector), near
+    return (lexical(), vector()), near  # a leg that was not asked must not teach the lanes that it is cheap
 
 
 def _terms(snapshot: Snapshot, request: Request) -> list[str]:
@@ -301,13 +304,14 @@ def _lexical(snapshot: Snapshot, request: Request, terms: list[str], allowed: Ma
     return snapshot.lexical.search(terms, reach, allowed, boost, depth=depth, ties=snapshot.ties)
 
 
-def _vector(snapshot: Snapshot, request: Request, allowed: Mask | None) -> Candidates:
+def _near(snapshot: Snapshot, request: Request, allowed: Mask | None) -> Near | None:
     if not request.asks_meaning or request.vector is None:
-        return Candidates.none()
-    reach, depth = request.reach[1], request.depths[1]
-    return snapshot.vectors.search(
-        request.vector, reach, allowed, request.ef, depth=depth, ties=snapshot.ties
-    )
+        return None
+    return snapshot.vectors.near(request.vector, request.depths[1], allowed, request.ef, snapshot.ties)
+
+
+def _vector(near: Near | None, request: Request) -> Candidates:
+    return Candidates.none() if near is None else near.within(request.reach[1])
 
 
 # -- one ranking
@@ -315,9 +319,12 @@ def _vector(snapshot: Snapshot, request: Request, allowed: Mask | None) -> Candi
 
 def _ranked(found: _Found, request: Request) -> Candidates:
     """The ranking, by ordinal, up to the last hit that is wanted or further."""
-    if request.alone:
-        return found.legs[request.mode == "vector"]
-    return _completed(found, request, _fused(found, request))
+    if not request.alone:
+        return _completed(found, request, _fused(found, request))
+    ranked, near = found.legs[request.mode == "vector"], found.near
+    if near is None or near.exact or len(ranked) >= request.end:
+        return ranked
+    return near.further(request.end)
 
 
 def _fused(found: _Found, request: Request) -> Candidates:
@@ -330,12 +337,23 @@ def _completed(found: _Found, request: Request, fused: Candidates) -> Candidates
     ranked = found.pool.named(_reranked(found, request, fused))
     if (lacking := request.end - len(ranked)) <= 0:
         return ranked
-    heads, legs = request.heads(found.legs), found.legs
-    left_out = len({ordinal for head in heads for ordinal in head.ordinals.tolist()}) - len(ranked)
+    return continued(ranked, _rest(found, request, len(ranked), lacking))
+
+
+def _rest(found: _Found, request: Request, ranked: int, lacking: int) -> Ordinals:
+    """The documents that follow the first ``ranked``, as many as are ``lacking`` if there are: from both
+    legs by turns, and at last, since they cost most, from further looks of the graph."""
+    heads = {ordinal for head in request.heads(found.legs) for ordinal in head.ordinals.tolist()}
+    legs, near = found.legs, found.near
     rest = beyond(legs, request.depths)
-    if left_out and len(rest) < lacking:  # the legs were asked for no more than is wanted in all
-        rest = beyond(found.ask(replace(request, k=request.k + left_out)), request.depths)
-    return continued(ranked, rest)
+    if len(rest) < lacking and ranked < len(heads):  # some were left out, for which there may be others
+        legs, near = found.ask(replace(request, k=request.k + len(heads) - ranked))
+        rest = beyond(legs, request.depths)
+    if len(rest) >= lacking or near is None or near.exact:
+        return rest
+    seen = {ordinal for leg in legs for ordinal in leg.ordinals.tolist()}
+    further = [one for one in near.further(len(heads) + lacking).ordinals.tolist() if one not in seen]
+    return np.concatenate([rest, np.array(further, np.int64)])
 
 
 def _reranked(found: _Found, request: Request, fused: Candidates) -> Candidates:

@@ -34,9 +34,11 @@ class Options(TypedDict, total=False):
     says that there is no good one. QueryError where the index has no calibration (``hybrid calibrate``).
 
     The ranking does not depend on k and offset. Its head is what is fused and reranked of the legs' first
-    ``depth``; what the legs have further down follows by turns, the lexical leg's next, the vector leg's
-    next, by scores that say no more than that. In mode "lexical" and "vector" without a reranker it is the
-    leg's own list. ``rank`` counts what is shown: with min_score the pages before count by what they show.
+    ``depth``. What the legs have further down follows by turns, the lexical leg's next, the vector leg's
+    next, and at last what the graph must look further for, by scores that say no more than that. In mode
+    "lexical" and "vector" without a reranker it is the leg's own list. ``rank`` counts what is shown: with
+    min_score the pages before count by what they show.
+
     The largest offset + k and depth, and how large a query and a filter may be: see ``hybrid.limits``.
     """
 

@@ -204,7 +204,8 @@ class Windowed(Protocol):
 
 
 class Fusion(Protocol):
-    """Ranked lists to one list. A value: frozen, comparable, readable as text (``RRF(k=60)``)."""
+    """Ranked lists to one list. A value: frozen, comparable, readable as text (``RRF(k=60)``). The lists
+    have numbers for ordinals, see ``Candidates``: ties by ascending ordinal are all that it needs."""
 
     def __call__(self, legs: Sequence[Candidates], limit: int) -> Candidates:
         """Fuse ``legs`` (lexical, vector) and keep the best ``limit``."""

@@ -19,8 +19,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +79,17 @@ def too_long(vectors: Matrix) -> RowNumbers:
     return likely[~bounded(vectors[likely])]
 
 
+class _InView(NamedTuple):
+    """What the graph sees: ``rows`` that pass, nearest first, their ``distances``, how many rows it
+    ``held`` then, and the number of those before the ones that tie with the last in view, since of these
+    others may be out of view."""
+
+    rows: RowNumbers
+    distances: Scores
+    held: int
+    certain: int
+
+
 @dataclass(frozen=True)
 class VectorView:
     """The vector leg as of one snapshot: its rows; the graph holds some first part of them or more.
@@ -98,23 +110,28 @@ class VectorView:
         depth: int | None = None,
         ties: Ties | None = None,
     ) -> Candidates:
-        """The ``k`` documents nearest to ``query`` (dim,) among ``allowed``, bool (n,) over ordinals; equal
-        scores by ``ties``.
+        """The ``k`` documents nearest to ``query`` (dim,) among ``allowed``, bool (n,) over ordinals, by
+        however many looks: see ``near``, whose ``depth`` is k where it is None."""
+        found = self.near(query, depth or k, allowed, ef, ties)
+        first = found.within(k)
+        return first if found.exact or len(first) == k else found.further(k)
+
+    def near(
+        self,
+        query: Scores,
+        depth: int,
+        allowed: Mask | None = None,
+        ef: int | None = None,
+        ties: Ties | None = None,
+    ) -> Near:
+        """The list of the documents nearest to ``query`` (dim,) among ``allowed``, bool (n,) over ordinals;
+        equal scores by ``ties``.
 
         ``ef``: how many rows the graph keeps in view, which is how sure it is of the nearest; None for
-        ``default_ef``. Each k is the beginning of one list: how far the graph looks depends on ``depth``
-        (None: on k). Where more is asked for, what else it had in view follows, then what it finds with
-        twice the view, and so on; a document that it finds late stands there, by no score above those
-        before it.
+        ``default_ef``. How far it looks depends on ``depth``, the number of documents that it is to be sure
+        of, and on nothing that is asked of the list.
         """
-        if not len(self.rows):
-            return Candidates.none()
-        found = Candidates.none()
-        for more in self._parts(query, k, depth or k, self._passing(allowed), ef, ties):
-            found = found.then(more)
-            if len(found) >= k:
-                break
-        return found.top(k)
+        return Near(self, query, depth, self._passing(allowed), ef, ties)
 
     def best_rows(self, query: Scores, ordinals: Ordinals) -> RowNumbers:
         """For each of ``ordinals`` (any order) the number of its nearest row, or -1 where it has none."""
@@ -144,14 +161,13 @@ class VectorView:
         """Of those of ``ordinals`` (each once) that have rows: their places there, ascending, the numbers
         of their nearest rows (the first of equals), its scores and vectors."""
         places, rows = self._rows_of(ordinals)
-        first = firsts(places)
-        if first.all():
+        if self._plain or firsts(places).all():
             order = slice(None) if self._plain else places.argsort()
             vectors = self.rows.vectors[rows := rows[order]]
             return places[order], rows, similarities(vectors, query, self.metric), vectors
         vectors = self.rows.vectors[rows]
         scores = similarities(vectors, query, self.metric)
-        starts = np.flatnonzero(first)
+        starts = np.flatnonzero(firsts(places))
         best = np.maximum.reduceat(scores, starts)
         top = np.flatnonzero(scores == np.repeat(best, np.diff(starts, append=len(rows))))
         top = top[firsts(places[top])]
@@ -182,26 +198,12 @@ class VectorView:
         score = gathered if len(self.long) else scan  # which may look at rows on its way
         return self._top(rows, score(self.rows.vectors, rows, query, self.metric), k, ties)
 
-    def _parts(
-        self,
-        query: Scores,
-        k: int,
-        depth: int,
-        passing: Mask | None,
-        ef: int | None,
-        ties: Ties | None,
-    ) -> Iterator[Candidates]:
-        """Lists, each of more than the one before, the last of them exact."""
-        for rows, held, documents in self._looks(query, depth, passing, ef):
-            yield self._merged(query, documents, passing, rows, held, ties)
-        yield self._exact(query, k, passing, ties)
-
     def _looks(
         self, query: Scores, depth: int, passing: Mask | None, ef: int | None
     ) -> Iterator[tuple[RowNumbers, int, int]]:
         """What the graph finds, whose list knows nothing of a filter: rows, how many it held then, and of
-        how many documents these are the nearest: first of ``depth``, then of more and more. Ends where a
-        scan is cheaper or surer.
+        how many documents these are the nearest: of ``depth``, of all that it had in view, of all in view
+        of a look twice as far, and so on. Ends where a scan is cheaper or surer.
 
         hnswlib's own filter is no third way: where it finds what it should, a longer list costs no more;
         where the filter contradicts the query, it misses what the list misses and costs more than a scan.
@@ -220,29 +222,35 @@ class VectorView:
             slack *= _ROUNDED
         look, begun = max(slack * wanted / share + _TIES, ef / margin), False
         while _cost(reach := max(ef, margin * look)) < scanning:
-            found = self.graph.search(query, math.ceil(look), math.ceil(reach))
-            if found is None or not len(found[0]):
+            view = self._look(self.graph, query, math.ceil(look), math.ceil(reach), passing)
+            if view is None or len(view.rows) < _CONTRADICTED * share * look:
                 return
-            rows, distances, held = found
-            end = math.inf if len(rows) == held else float(distances[-1]) - _rounding(distances, -1)
-            if passing is not None or held > n:
-                ours = self._ours(rows, passing)
-                rows, distances = rows[ours], distances[ours]
-            if len(rows) < _CONTRADICTED * share * look:
-                return
-            # Of what ties with the last in view others may be out of view.
-            certain = len(rows) if self.graph.rounds else bisect_left(distances, end)
-            enough = self._enough(rows, depth)
-            if not 0 < enough <= certain:
-                look = max(2 * look, slack * wanted * look / len(rows))
+            if not 0 < (enough := self._enough(view.rows, depth)) <= view.certain:
+                look = max(2 * look, slack * wanted * look / len(view.rows))
                 continue
             if not begun:
-                yield rows[: self._scored(rows, distances, enough, depth)], held, depth
-            begun = True
-            yield rows[:certain], held, self._documents(rows[:certain])
+                yield view.rows[: self._scored(view, enough, depth)], view.held, depth
+            begun, sure = True, view.rows[: view.certain]
+            yield sure, view.held, self._documents(sure)
             look *= 2
 
     # -- parts of them
+
+    def _look(
+        self, graph: Graph, query: Scores, look: int, reach: int, passing: Mask | None
+    ) -> _InView | None:
+        """None where the graph does not say what it finds, or finds nothing."""
+        found = graph.search(query, look, reach)
+        if found is None or not len(found[0]):
+            return None
+        rows, distances, held = found
+        end = math.inf
+        if len(rows) < held and not graph.rounds:
+            end = float(distances[-1]) - _rounding(distances, -1)
+        if passing is not None or held > len(self.rows):
+            ours = self._ours(rows, passing)
+            rows, distances = rows[ours], distances[ours]
+        return _InView(rows, distances, held, bisect_left(distances, end))
 
     def _passing(self, allowed: Mask | None) -> Mask | None:
         """Which rows are of documents that are allowed; None for all."""
@@ -279,13 +287,14 @@ class VectorView:
             return len(rows)
         return int(np.count_nonzero(firsts(np.sort(self.rows.ordinals[rows]))))
 
-    def _scored(self, rows: RowNumbers, distances: Scores, enough: int, k: int) -> int:
-        """How many of some rows are scored anew for the best ``k`` documents, of which are the first
+    def _scored(self, view: _InView, enough: int, k: int) -> int:
+        """How many of the rows in view are scored anew for the best ``k`` documents, of which are the first
         ``enough``: with those that tie with the last up to rounding, or, where the graph's vectors are
         rounded ones, with some more."""
         if self.graph is not None and self.graph.rounds:
-            return self._enough(rows, math.ceil(_ROUNDED * k)) or len(rows)
-        return bisect_right(distances, float(distances[enough - 1]) + _rounding(distances, enough - 1))
+            return self._enough(view.rows, math.ceil(_ROUNDED * k)) or len(view.rows)
+        last = float(view.distances[enough - 1])
+        return bisect_right(view.distances, last + _rounding(view.distances, enough - 1))
 
     def _merged(
         self,
@@ -316,6 +325,54 @@ class VectorView:
             best = np.flatnonzero(scores >= np.partition(scores, len(scores) - k)[len(scores) - k])
             owners, scores = owners[best], scores[best]
         return Candidates.ranked(owners, scores, k, _FLOOR[self.metric], ties)
+
+
+class Near:
+    """The documents nearest to a query, as one list that is worked out as far as it is asked for."""
+
+    def __init__(
+        self,
+        view: VectorView,
+        query: Scores,
+        depth: int,
+        passing: Mask | None,
+        ef: int | None,
+        ties: Ties | None,
+    ) -> None:
+        self._view, self._query, self._depth, self._passing, self._ties = view, query, depth, passing, ties
+        self._looks = view._looks(query, depth, passing, ef)
+        self._found = Candidates.none()
+        self.exact = False
+        """Whether ``within`` has looked at all rows, so that nothing follows."""
+
+    def within(self, k: int) -> Candidates:
+        """The first ``k``, or as many as one look brings: the ``depth`` nearest, then what else the graph
+        had in view. (A scan brings all.)"""
+        for look in islice(self._looks, 1 if k <= self._depth else 2):
+            self._add(look)
+        if len(self._found):
+            return self._found.top(k)
+        self.exact = True
+        return self._exact(k)
+
+    def further(self, k: int) -> Candidates:
+        """The first ``k``. After what one look brings comes what the next ones find, each with twice the
+        view of the one before; a document that is found late has no score above those before it."""
+        for look in self._looks:
+            self._add(look)
+            if len(self._found) >= k:
+                return self._found.top(k)
+        return self._found.then(self._exact(k)).top(k)
+
+    def _add(self, look: tuple[RowNumbers, int, int]) -> None:
+        rows, held, documents = look
+        more = self._view._merged(self._query, documents, self._passing, rows, held, self._ties)
+        self._found = self._found.then(more)
+
+    def _exact(self, k: int) -> Candidates:
+        if not len(self._view.rows):
+            return Candidates.none()
+        return self._view._exact(self._query, k, self._passing, self._ties)
 
 
 def _cost(ef: float) -> float:
