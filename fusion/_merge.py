@@ -35,9 +35,8 @@ def pooled(legs: Sequence[Candidates]) -> tuple[Ordinals, Places]:
     """The candidates of all lists, ascending, each once; and the place there of each of the lists', one
     list after the other."""
     everyone = np.concatenate([leg.ordinals for leg in legs])
-    if everyone.max(initial=0) < 2 * len(everyone):  # as in a search: counting takes less than sorting
-        there = np.bincount(everyone) > 0
-        return np.flatnonzero(there), (there.cumsum() - 1)[everyone]
+    if everyone.max(initial=-1) < len(everyone) and (counts := np.bincount(everyone)).all():
+        return np.arange(len(counts)), everyone  # numbered without a gap, as in a search
     order = everyone.argsort()
     ascending = everyone[order]
     fresh = np.ones(len(everyone), np.bool_)

@@ -21,6 +21,7 @@ from hybrid import pruning
 from hybrid.types import Candidates, Mask, Ordinals, Scores, Ties
 
 _SLACK: Final = 16
+_MANY: Final = 500  # hits, which cost as much to hand over as to find
 _LOOK_UP: Final = 50  # postings, in whose time one ordinal is looked up; see tests/benchmarks/crossover.py
 _MOST_LENGTHS: Final = 10_000
 _TOKENIZER: Final = "terms"
@@ -173,9 +174,11 @@ class LexicalView:
                 ordinals, scores = ordinals[passing], scores[passing]
             # Equal scores at the cut stand by their keys, so everything that ties must have been seen.
             if complete or (len(scores) > k and last < scores[k - 1]):
-                tied = len(scores) if len(scores) <= k else _until(scores, k)
-                return Candidates.ranked(ordinals[:tied], scores[:tied], k, 0.0, ties)
-            limit = min(most, limit * (2 if len(scores) > k else 4))
+                if len(scores) > k:
+                    tied = np.count_nonzero(scores >= scores[k - 1])
+                    ordinals, scores = ordinals[:tied], scores[:tied]
+                return Candidates.ranked(ordinals, scores, k, 0.0, ties)
+            limit = min(most, limit * (4 if limit < _MANY else 2))
 
     def scores(self, terms: Sequence[str], ordinals: Sequence[int], title_boost: float = 0.0) -> Scores:
         """What ``search`` would score each of a few ``ordinals``, float32 (n,): 0 without a term."""
@@ -272,11 +275,6 @@ class LexicalView:
         hits = self.searcher.search(query, limit, count=False).hits
         ordinals = self.searcher.fast_field_values("ordinal", [address for _, address in hits])
         return np.array(ordinals, np.int64), np.array([score for score, _ in hits], np.float32)
-
-
-def _until(scores: Scores, k: int) -> int:
-    """How many of descending scores are the first ``k`` and those that tie with the last of them."""
-    return int(np.searchsorted(-scores, -scores[k - 1], "right"))
 
 
 def _pass(ordinals: Ordinals, allowed: Mask) -> Mask:

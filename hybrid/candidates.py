@@ -15,7 +15,7 @@ from hybrid.forward import han_share, hashes
 from hybrid.fusion import Evidence
 from hybrid.fusion.signals import OF_LISTS
 from hybrid.generation import Snapshot
-from hybrid.pool import Pool
+from hybrid.order import Pool
 from hybrid.rerank import METADATA, Features, features
 from hybrid.rerank.matching import Asked, matching
 from hybrid.types import Candidates, Matrix, Ordinals

@@ -58,7 +58,7 @@ class Snapshot:
 
     @property
     def ties(self) -> Ties:
-        """The key of each ordinal in the order of ties."""
+        """The place of each ordinal in the order of ties."""
         return self.generation.ledger.lifetimes.ties
 
     @cached_property

@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid.order import places
 from hybrid.types import Mask, Ordinals, Ties
 
 NEVER: Final = np.iinfo(np.int64).max
@@ -20,7 +21,7 @@ Marks = NDArray[np.uint32]
 
 class Lifetimes:
     """int64 arrays that grow under their readers, ``marks``, the checksum of each document's id, and
-    ``ties``, what equal scores stand by.
+    ``ties``, its place in the order of ties.
 
     A reader takes views of the first n; a later death changes a cell in place, from NEVER to a sequence
     number above any that an older snapshot asks about, so what that snapshot sees does not change.
@@ -34,7 +35,7 @@ class Lifetimes:
         self._born = np.empty(0, np.int64)
         self._dead = np.empty(0, np.int64)
         self._marks = np.empty(0, np.uint32)
-        self._ties = np.empty(0, np.uint64)
+        self._ties = np.empty(0, np.int64)
         self.count = 0
         self.deaths = 0
         self.digest = 0
@@ -68,12 +69,13 @@ class Lifetimes:
             self._born = np.concatenate([self.born, np.zeros(room, np.int64)])
             self._dead = np.concatenate([self.dead, np.full(room, NEVER)])
             self._marks = np.concatenate([self.marks, np.zeros(room, np.uint32)])
-            self._ties = np.concatenate([self.ties, np.zeros(room, np.uint64)])
+            self._ties = np.concatenate([self.ties, np.zeros(room, np.int64)])
         self._born[self.count : end] = born
         self._dead[self.count : end] = dead
         self._marks[self.count : end] = marks
-        self._ties[self.count : end] = keys(marks)
-        self._add(np.arange(self.count, end))
+        new = np.arange(self.count, end)
+        self._ties[self.count : end] = places(keys(marks), new)
+        self._add(new)
         self.deaths += int(np.count_nonzero(dead != NEVER))
         self.count = end
 
@@ -106,10 +108,10 @@ def marks(ids: Iterable[str]) -> Marks:
     return np.fromiter((zlib.crc32(id.encode("utf-8", "surrogatepass")) for id in ids), np.uint32)
 
 
-def keys(of: Marks) -> Ties:
-    """Where documents of these marks stand among equals, each mark elsewhere. Mixed: a CRC alone would be
-    the ids' own pattern, since ids that differ alike have checksums that differ alike."""
-    return _mixed(of.astype(np.uint64))
+def keys(of: Marks) -> NDArray[np.int64]:
+    """What equals stand by, in [0, 2**31). Mixed: a CRC alone would be the ids' own pattern, since ids that
+    differ alike have checksums that differ alike."""
+    return (_mixed(of.astype(np.uint64)) >> np.uint64(33)).astype(np.int64)
 
 
 def pairs(ordinals: Ordinals, of: Marks) -> int:

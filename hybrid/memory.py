@@ -28,7 +28,7 @@ from hybrid.fusion import QueryTerms
 from hybrid.generation import check_wait
 from hybrid.lifetimes import keys, marks
 from hybrid.loading import batches
-from hybrid.pool import beyond
+from hybrid.order import beyond
 from hybrid.request import Asker, Options, Request, check_queries
 from hybrid.rerank import features, rerank
 from hybrid.rerank.ordering import continued

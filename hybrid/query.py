@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from hybrid.candidates import columns
 from hybrid.fusion import QueryTerms
 from hybrid.generation import Snapshot
-from hybrid.pool import Pool, beyond
+from hybrid.order import Pool, beyond
 from hybrid.relevance import known
 from hybrid.request import Request
 from hybrid.rerank import Features, rerank
@@ -385,7 +385,7 @@ def _page(found: _Found, request: Request, ranked: Candidates) -> _Page:
     """Those from the offset on that are relevant enough."""
     offset, ranked = request.offset, ranked.top(request.end)
     if request.min_score is None:
-        shown = ranked[offset:]
+        shown = ranked[offset:] if offset else ranked
         relevance = _relevance(found, request, shown)
         return _Page(shown, offset + 1, [None] * len(shown) if relevance is None else relevance.tolist())
     relevance = _relevance(found, request, ranked)

@@ -20,8 +20,8 @@ Ordinals: TypeAlias = NDArray[np.int64]
 Scores: TypeAlias = NDArray[np.float32]
 Matrix: TypeAlias = NDArray[np.float32]
 Mask: TypeAlias = NDArray[np.bool_]
-Ties: TypeAlias = NDArray[np.uint64]
-"""The key of each ordinal in the order of ties: see ``Candidates``."""
+Ties: TypeAlias = NDArray[np.int64]
+"""The place of each ordinal in the order of ties: see ``Candidates``."""
 
 Mode: TypeAlias = Literal["hybrid", "lexical", "vector"]
 Wait: TypeAlias = Literal["searchable", "durable"]
@@ -106,8 +106,8 @@ class Candidates:
     has numbers for ordinals: the candidates of the query are numbered in *the order of ties*, so their
     ties need no further thought. That order is the same in a search, an evaluation and a ``MemoryIndex``:
     by a hash of the document's id (``hybrid.lifetimes.keys``), so it has nothing to do with when, or how
-    often, a document was added. Two ids in four thousand million have one hash; these stand by ordinal,
-    and by id where there are no ordinals.
+    often, a document was added. One pair of ids in two thousand million has one hash; these stand by
+    ordinal, and by id where there are no ordinals.
 
     ``floor`` is the lowest score that the leg could ever give (0 for BM25, -1 for a cosine), or None where
     theory knows none.
@@ -124,7 +124,7 @@ class Candidates:
         return Candidates(self.ordinals[part], self.scores[part], self.floor)
 
     def top(self, k: int) -> Candidates:
-        return self[:k]
+        return self if k >= len(self.ordinals) else self[:k]
 
     def then(self, more: Candidates) -> Candidates:
         """These, and then what of ``more`` is not among them, by no score above the last of these."""
@@ -143,10 +143,9 @@ class Candidates:
         floor: float | None = None,
         ties: Ties | None = None,
     ) -> Candidates:
-        """Sort by descending score and keep the first ``k``; equal scores by the keys of their ordinals,
-        where ``ties`` has these, and by ascending ordinal."""
-        keys = () if ties is None else (ties[ordinals],)
-        order = np.lexsort((ordinals, *keys, -scores))[:k]
+        """Sort by descending score and keep the first ``k``; equal scores by place, where ``ties`` has the
+        places, or else by ascending ordinal."""
+        order = np.lexsort((ordinals if ties is None else ties[ordinals], -scores))[:k]
         return cls(ordinals[order], scores[order], floor)
 
     @classmethod

@@ -31,7 +31,7 @@ from hybrid.documents import bounded, unit
 from hybrid.errors import IndexCorrupt
 from hybrid.graph import EF_SEARCH, MANIFEST, Graph, checked, graph_file, identity
 from hybrid.limits import MAX_LENGTH
-from hybrid.pool import firsts
+from hybrid.order import firsts
 from hybrid.scan import GATHERED, gathered, scan, similarities
 from hybrid.settings import Precision
 from hybrid.types import Candidates, Mask, Matrix, Metric, Ordinals, Scores, Ties

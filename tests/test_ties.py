@@ -20,7 +20,7 @@ from hybrid.evaluate import evaluate, parse, read_run
 from hybrid.graph import Graph
 from hybrid.lexical import LexicalLeg
 from hybrid.lifetimes import keys, marks
-from hybrid.pool import Pool, beyond
+from hybrid.order import Pool, beyond, places
 from hybrid.rerank import MMR, Popularity, Recency
 from hybrid.types import Candidates, Metric
 from hybrid.vector import VectorView
@@ -157,7 +157,7 @@ def equals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LexicalLeg]:
     leg.close()
 
 
-TIES = keys(marks(map(str, range(20_003))))
+TIES = places(keys(marks(map(str, range(20_003)))), np.arange(20_003))
 FIRST: list[int] = np.argsort(TIES[:20_000]).tolist()
 
 
@@ -201,14 +201,21 @@ def test_all_equal_rows_are_seen_before_the_vector_list_is_cut(
             assert view.search(query, k, depth=30, ties=TIES).ordinals.tolist() == expected[:k]
 
 
-# -- numbers
+# -- places and numbers
+
+
+def test_a_place_is_nobody_elses_and_sorts_as_the_order_of_ties() -> None:
+    ties = places(np.array([7, 3, 3, 2**31 - 1, 0], np.int64), np.arange(5))
+    assert np.argsort(ties).tolist() == [4, 1, 2, 0, 3]  # 1 and 2 have one key: by ordinal
+    largest = places(np.array([2**31 - 1]), np.array([2**32 - 1]))
+    assert largest.tolist() == [2**63 - 1]
 
 
 def test_candidates_are_numbered_in_the_order_of_ties() -> None:
-    ties = np.array([7, 3, 3, 9, 1], np.uint64)
+    ties = places(np.array([7, 3, 3, 2**31 - 1, 0], np.int64), np.arange(5))
     legs = [candidates({3: 9.0, 0: 8.0, 2: 1.0}, floor=0.0), candidates({1: 5.0, 0: 4.0})]
     pool = Pool.of(legs, ties)
-    assert pool.ordinals.tolist() == [1, 2, 0, 3]  # 1 and 2 have one key: by ordinal
+    assert pool.ordinals.tolist() == [1, 2, 0, 3]
     assert [leg.ordinals.tolist() for leg in pool.legs] == [[3, 2, 1], [0, 2]]
     assert [leg.scores.tolist() for leg in pool.legs] == [leg.scores.tolist() for leg in legs]
     assert [leg.floor for leg in pool.legs] == [0.0, None]

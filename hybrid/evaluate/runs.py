@@ -17,6 +17,7 @@ import numpy as np
 
 from hybrid.errors import CorpusError, InputError, StorageError
 from hybrid.lifetimes import keys, marks
+from hybrid.order import places
 from hybrid.types import Candidates, Run, Scores
 
 # U+FEFF would be taken for a byte order mark at the head of a file; lone surrogates have no UTF-8.
@@ -140,6 +141,6 @@ def _score(text: str, where: str) -> float:
 def _ranked(hits: dict[str, float]) -> list[tuple[str, float]]:
     documents = sorted((decode(document), score) for document, score in hits.items())
     scores = np.array([score for _, score in documents], np.float32)
-    ties = keys(marks(id for id, _ in documents))
+    ties = places(keys(marks(id for id, _ in documents)), np.arange(len(documents)))
     ranked = Candidates.ranked(np.arange(len(documents)), scores, ties=ties)
     return [documents[place] for place in ranked.ordinals.tolist()]

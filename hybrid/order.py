@@ -1,37 +1,48 @@
-"""The candidates of one query, by number, and what follows them."""
+"""Where documents stand: among equals, and after the candidates of a query."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hybrid.types import Candidates, Mask, Ordinals, Ties
+
+_BITS: Final = 32
+_ORDINAL: Final = 2**_BITS - 1
+
+
+def places(keys: NDArray[np.int64], ordinals: Ordinals) -> Ties:
+    """The place of each ordinal below 2**32 in the order of ties: its key in [0, 2**31) and, among equal
+    keys, the ordinal. So a place is nobody else's, and says whose it is."""
+    return keys << _BITS | ordinals
 
 
 @dataclass(frozen=True)
 class Pool:
     """All candidates of some ``legs``, numbered in the order of ties: ``ordinals`` int64 (n,) by number.
-    ``legs`` are the same lists with numbers for ordinals."""
+    ``legs`` are the same lists with numbers for ordinals, so that "ties by ascending ordinal", all that a
+    fusion or a reranker knows, is the order of ties."""
 
     ordinals: Ordinals
     legs: tuple[Candidates, ...]
 
     @classmethod
     def of(cls, legs: Sequence[Candidates], ties: Ties) -> Self:
-        everyone = np.concatenate([leg.ordinals for leg in legs])
-        order = np.lexsort((everyone, ties[everyone]))
-        ranked = everyone[order]
-        first = firsts(ranked)
+        everyone = np.concatenate([ties[leg.ordinals] for leg in legs])
+        order = everyone.argsort()
+        ascending = everyone[order]
+        first = firsts(ascending)
         numbers = np.empty(len(everyone), np.int64)
         numbers[order] = first.cumsum() - 1
         numbered, start = list[Candidates](), 0
         for leg in legs:
             numbered.append(Candidates(numbers[start : start + len(leg)], leg.scores, leg.floor))
             start += len(leg)
-        return cls(ranked[first], tuple(numbered))
+        return cls(ascending[first] & _ORDINAL, tuple(numbered))
 
     def __len__(self) -> int:
         return len(self.ordinals)
@@ -55,8 +66,8 @@ def beyond(legs: Sequence[Candidates], depths: Sequence[int]) -> Ordinals:
     return everyone[new]
 
 
-def firsts(ordinals: Ordinals) -> Mask:
+def firsts(values: Ordinals) -> Mask:
     """Which, bool (n,), are the first of their kind, where equal ones stand together."""
-    first = np.ones(len(ordinals), np.bool_)
-    np.not_equal(ordinals[1:], ordinals[:-1], out=first[1:])
+    first = np.ones(len(values), np.bool_)
+    np.not_equal(values[1:], values[:-1], out=first[1:])
     return first
