@@ -20,7 +20,7 @@ def merge(legs: Sequence[Candidates], terms: Sequence[Terms], limit: int) -> Can
 
     ``terms[i]`` is float64 (len(legs[i]),), aligned with ``legs[i]``; a document that a list lacks
     gets 0 from it. Sums in float64, then ranks what float32 keeps of the sums: scores that are equal
-    to whoever reads them are ties, and go to the smaller ordinal.
+    to whoever reads them are ties, and go to the smaller ordinal (see ``Candidates``).
     """
     if limit < 0:
         raise QueryError(f"a fused list cannot have {limit} candidates; ask for 0 or more")
@@ -35,6 +35,8 @@ def pooled(legs: Sequence[Candidates]) -> tuple[Ordinals, Places]:
     """The candidates of all lists, ascending, each once; and the place there of each of the lists', one
     list after the other."""
     everyone = np.concatenate([leg.ordinals for leg in legs])
+    if everyone.max(initial=-1) < len(everyone) and (counts := np.bincount(everyone)).all():
+        return np.arange(len(counts)), everyone  # numbered without a gap, as in a search
     order = everyone.argsort()
     ascending = everyone[order]
     fresh = np.ones(len(everyone), np.bool_)

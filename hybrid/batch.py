@@ -6,7 +6,6 @@ is worked out (hnswlib and tantivy let the interpreter go); the documents of a c
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -67,7 +66,6 @@ class Ahead:
         self._places = {id(query): place for place, chunk in enumerate(self._chunks) for query in chunk}
         self._asked: dict[int, Future[_Known]] = {}
         self._how: tuple[int, int] | None = None  # k and ef of first looks
-        self._alone = threading.Lock()  # the graph keeps ef for all that search it
         self._thread = ThreadPoolExecutor(1, "hybrid-ahead")
 
     def __getattr__(self, name: str) -> object:
@@ -78,8 +76,7 @@ class Ahead:
         self._how = self._how or (k, ef)
         place = self._places.pop(id(query), None) if self._how == (k, ef) else None
         if place is None:  # a further look
-            with self._alone:
-                return self._graph.search(query, k, ef)
+            return self._graph.search(query, k, ef)
         return self._looked(place)[id(query)]
 
     def _looked(self, place: int) -> _Known:
@@ -91,8 +88,7 @@ class Ahead:
 
     def _look(self, chunk: Sequence[Scores]) -> _Known:
         assert self._how is not None
-        with self._alone:
-            found = self._graph.search_many(np.stack(chunk), *self._how)
+        found = self._graph.search_many(np.stack(chunk), *self._how)
         return dict(zip(map(id, chunk), found, strict=True))
 
     def __enter__(self) -> Ahead:

@@ -21,9 +21,10 @@ import tantivy
 from hybrid import pruning
 from hybrid.errors import IndexCorrupt
 from hybrid.folder import Folder
-from hybrid.types import Candidates, Mask, Ordinals, Scores
+from hybrid.types import Candidates, Mask, Ordinals, Scores, Ties
 
 _SLACK: Final = 16
+_MANY: Final = 500  # hits, which cost as much to hand over as to find
 _LOOK_UP: Final = 50  # postings, in whose time one ordinal is looked up; see tests/benchmarks/crossover.py
 _MOST_LENGTHS: Final = 10_000
 _TOKENIZER: Final = "terms"
@@ -114,14 +115,24 @@ class LexicalView:
         return self.schema == schema()
 
     def search(
-        self, terms: Sequence[str], k: int, allowed: Mask | None = None, title_boost: float = 0.0
+        self,
+        terms: Sequence[str],
+        k: int,
+        allowed: Mask | None = None,
+        title_boost: float = 0.0,
+        *,
+        depth: int | None = None,
+        ties: Ties | None = None,
     ) -> Candidates:
         """The best ``k`` of those that contain a term (repeats weigh more), among ``allowed``, by BM25 over
-        title and text plus ``title_boost`` times BM25 over titles.
+        title and text plus ``title_boost`` times BM25 over titles; equal scores by ``ties``.
 
         ``allowed`` is bool (n,) over ordinals; ordinals from n on are left out. Few are scored each by
         itself. More, tantivy cannot express, so more and more is fetched until k pass or the list ends.
         Either way a filter costs no recall.
+
+        Each k is the beginning of one list: how the question is put, which decides the last bits of the
+        scores, depends on ``depth`` (None: on k), and what is beyond follows.
         """
         if (query := self._query(terms, title_boost)) is None:
             return Candidates.none()
@@ -129,27 +140,52 @@ class LexicalView:
         if allowed is not None:
             passing = int(np.count_nonzero(allowed))
             if passing * _LOOK_UP <= self._postings(terms):
-                return self._looked_up(terms, k, allowed, title_boost)
+                return self._looked_up(terms, k, allowed, title_boost, ties)
             share = passing / len(allowed)
+        pruned = self._pruned(terms, depth or k, share, allowed, title_boost, ties)
+        if pruned is not None and k <= len(pruned):
+            return pruned.top(k)
+        whole = self._best(query, k, share, allowed, ties)
+        return whole if pruned is None else pruned.then(whole).top(k)
+
+    def _pruned(
+        self,
+        terms: Sequence[str],
+        k: int,
+        share: float,
+        allowed: Mask | None,
+        title_boost: float,
+        ties: Ties | None,
+    ) -> Candidates | None:
+        """The best k, by a question put in two parts; None where that does not pay."""
         plan = self._plan(terms, title_boost)
         essential = plan and plan.first((k + _SLACK) / share)
         while plan and essential:
-            best = self._best(self._parted(plan, essential, title_boost), k, share, allowed)
+            best = self._best(self._parted(plan, essential, title_boost), k, share, allowed, ties)
             last = float(best.scores[-1]) if 0 < k == len(best) else 0.0
             if last > plan.rest(essential):
                 return best
             essential = plan.next(essential, last)
-        return self._best(query, k, share, allowed)
+        return None
 
-    def _looked_up(self, terms: Sequence[str], k: int, allowed: Mask, title_boost: float) -> Candidates:
+    def _looked_up(
+        self, terms: Sequence[str], k: int, allowed: Mask, title_boost: float, ties: Ties | None
+    ) -> Candidates:
         ordinals = np.flatnonzero(allowed)
         scores = self.scores(terms, ordinals.tolist(), title_boost)
         found = scores > 0
-        return Candidates.ranked(ordinals[found], scores[found], k, floor=0.0)
+        return Candidates.ranked(ordinals[found], scores[found], k, 0.0, ties)
 
-    def _best(self, query: tantivy.Query, k: int, share: float, allowed: Mask | None) -> Candidates:
+    def _best(
+        self,
+        query: tantivy.Query,
+        k: int,
+        share: float,
+        allowed: Mask | None,
+        ties: Ties | None = None,
+    ) -> Candidates:
         most = max(self.searcher.num_docs, 1)
-        limit = int(min(most, (k + _SLACK) / share))
+        limit = int(min(most, (k + max(_SLACK, k // 8)) / share))  # further down more documents tie
         while True:
             ordinals, scores = self._fetch(query, limit)
             last = scores[-1] if len(scores) else 0.0
@@ -157,10 +193,13 @@ class LexicalView:
             if allowed is not None:
                 passing = _pass(ordinals, allowed)
                 ordinals, scores = ordinals[passing], scores[passing]
-            # Ties at the cut go to the smaller ordinal, so everything that ties must have been seen.
+            # Equal scores at the cut stand by their keys, so everything that ties must have been seen.
             if complete or (len(scores) > k and last < scores[k - 1]):
-                return Candidates.ranked(ordinals, scores, k, floor=0.0)
-            limit = min(most, limit * 4)
+                if len(scores) > k:
+                    tied = np.count_nonzero(scores >= scores[k - 1])
+                    ordinals, scores = ordinals[:tied], scores[:tied]
+                return Candidates.ranked(ordinals, scores, k, 0.0, ties)
+            limit = min(most, limit * (4 if limit < _MANY else 2))
 
     def scores(self, terms: Sequence[str], ordinals: Sequence[int], title_boost: float = 0.0) -> Scores:
         """What ``search`` would score each of a few ``ordinals``, float32 (n,): 0 without a term."""

@@ -15,6 +15,7 @@ from hybrid.forward import han_share, hashes
 from hybrid.fusion import Evidence
 from hybrid.fusion.signals import OF_LISTS
 from hybrid.generation import Snapshot
+from hybrid.order import Pool
 from hybrid.rerank import METADATA, Features, features
 from hybrid.rerank.matching import Asked, matching
 from hybrid.types import Candidates, Matrix, Ordinals
@@ -30,13 +31,13 @@ def columns(
     text: str | None,
     terms: Sequence[str],
     fused: Candidates,
-    legs: Sequence[Candidates],
+    pool: Pool,
     evidence: Evidence,
     wanted: Sequence[str],
 ) -> Features:
-    """(n,) each, aligned with ``fused``, NaN where nothing is known: at least those ``wanted`` that there
-    are. ``BASIC``, "text", "vector" and "metadata.PATH" are described in ``hybrid.rerank``; any other name
-    brings, float32 all of them, `matching` and
+    """(n,) each, aligned with ``fused``, some of ``pool`` by number, NaN where nothing is known: at least
+    those ``wanted`` that there are. ``BASIC``, "text", "vector" and "metadata.PATH" are described in
+    ``hybrid.rerank``; any other name brings, float32 all of them, `matching` and
 
     similarity        the vector leg's score, also of those that it did not rank
     lexical_share     the lexical score by the best one
@@ -44,16 +45,16 @@ def columns(
     query_*           the same for all candidates: distinct terms, mean and largest idf, share of Chinese,
                       best score of each leg, and the signals of `hybrid.fusion.signals` about the lists
     """
-    found = features(fused, legs)
+    found, ordinals = features(fused, pool.legs), pool.ordinals[fused.ordinals]
     fields = [name for name in wanted if name.startswith(METADATA)]
     if set(wanted) - BASIC - _CONTENT - set(fields):
-        found |= _learned(snapshot, text, terms, fused, legs, evidence, found)
+        found |= _learned(snapshot, text, terms, fused, pool, evidence, found)
     if fields:
-        found |= _numbers(snapshot, fused.ordinals, fields)
+        found |= _numbers(snapshot, ordinals, fields)
     if "text" in wanted:
-        found["text"] = _texts(snapshot, fused.ordinals)
+        found["text"] = _texts(snapshot, ordinals)
     if "vector" in wanted:
-        found["vector"] = _vectors(snapshot, fused.ordinals, evidence if len(legs[1]) else None)
+        found["vector"] = _vectors(snapshot, fused.ordinals, evidence if len(pool.legs[1]) else None)
     return found
 
 
@@ -69,12 +70,12 @@ def _texts(snapshot: Snapshot, ordinals: Ordinals) -> NDArray[Any]:
     return made
 
 
-def _vectors(snapshot: Snapshot, ordinals: Ordinals, evidence: Evidence | None) -> Matrix:
+def _vectors(snapshot: Snapshot, numbers: Ordinals, evidence: Evidence | None) -> Matrix:
     """float32 (n, dim); NaN throughout without ``evidence``."""
     if evidence is None:
-        return np.full((len(ordinals), snapshot.vectors.rows.vectors.shape[1]), np.nan, np.float32)
-    vectors = evidence.vectors(ordinals).copy()
-    vectors[np.isnan(evidence.scores(ordinals))] = np.nan
+        return np.full((len(numbers), snapshot.vectors.rows.vectors.shape[1]), np.nan, np.float32)
+    vectors = evidence.vectors(numbers).copy()
+    vectors[np.isnan(evidence.scores(numbers))] = np.nan
     return vectors
 
 
@@ -83,12 +84,13 @@ def _learned(
     text: str | None,
     terms: Sequence[str],
     fused: Candidates,
-    legs: Sequence[Candidates],
+    pool: Pool,
     evidence: Evidence,
     basic: Features,
 ) -> Features:
     """What only learned ranking asks for."""
-    n, (lexical, vector) = len(fused), legs
+    n, legs = len(fused), pool.legs
+    lexical, vector = legs
     similar = evidence.scores(fused.ordinals) if len(vector) else np.full(n, np.nan, np.float32)
     best = {"lexical": _first(lexical), "vector": _first(vector)}
     asked = _asked(snapshot.lexical, text or "", terms)
@@ -106,7 +108,7 @@ def _learned(
         "similarity": similar,
         "lexical_share": basic["lexical_score"] / best["lexical"],
         "vector_gap": best["vector"] - similar,
-        **matching(asked, snapshot.generation.texts(fused.ordinals.tolist())),
+        **matching(asked, snapshot.generation.texts(pool.ordinals[fused.ordinals].tolist())),
         **{f"query_{name}": column for name, column in zip(of_query, same, strict=True)},
     }
 

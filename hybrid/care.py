@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from hybrid import copying
-from hybrid.checking import disagreements
+from hybrid.checking import disagreements, unsearchable
 from hybrid.embedding import Progress
 from hybrid.serving import Serving
 from hybrid.stats import stats
@@ -34,9 +34,10 @@ class Care(Serving):
         copying.backup(self._store, to, progress)
 
     def verify(self) -> list[str]:
-        """Check ledger, legs and vectors against one another: a line for each thing wrong. Reads all."""
+        """Check ledger, legs and vectors against one another: a line for each thing wrong, and for what no
+        search finds. Reads all."""
         with self._store.reading() as snapshot:
-            return list(disagreements(snapshot.generation))
+            return [*disagreements(snapshot.generation), *unsearchable(snapshot)]
 
     def repair(self) -> None:
         """Build the lexical leg and the graph again from the ledger."""

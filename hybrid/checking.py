@@ -10,9 +10,11 @@ import numpy as np
 from hybrid.bm25 import FIELDS, Field, LexicalView
 from hybrid.errors import IndexCorrupt
 from hybrid.generation import Generation, Snapshot
+from hybrid.limits import MAX_LENGTH, shown
 from hybrid.types import Ordinals
 
 _STEP: Final = 1000  # documents a step
+_NAMED: Final = 10
 
 
 def disagreements(generation: Generation) -> Iterator[str]:
@@ -31,6 +33,19 @@ def disagreements(generation: Generation) -> Iterator[str]:
     if strangers.any():
         yield f"vectors: {int(strangers.sum())} rows belong to no document"
     yield from generation.vector.disagreements(rows)
+
+
+def unsearchable(snapshot: Snapshot) -> Iterator[str]:
+    """What is as it was written, and no search finds: one line each, with the way out."""
+    rows, long = snapshot.vectors.rows, snapshot.vectors.long
+    owners = np.unique(rows.ordinals[long])
+    if len(living := owners[snapshot.live[owners]]):
+        first = snapshot.generation.ledger.ids(living[:_NAMED].tolist())
+        named = ", ".join(map(shown, first)) + (", …" if len(living) > _NAMED else "")
+        yield (
+            f"vectors: {len(living)} documents have vectors too long for float32, which no search finds: "
+            f"{named}; add them again with vectors of at most {MAX_LENGTH:.3g}, or delete them, and compact"
+        )
 
 
 def _excess(snapshot: Snapshot, dead: Ordinals) -> Ordinals:

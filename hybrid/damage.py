@@ -11,7 +11,7 @@ import numpy as np
 
 from hybrid import database
 from hybrid.arrays import RowFiles, Rows
-from hybrid.checking import disagreements
+from hybrid.checking import disagreements, unsearchable
 from hybrid.directory import Directory, Place
 from hybrid.embedding import with_rows
 from hybrid.errors import CommitsLost, HybridError, IndexCorrupt
@@ -26,12 +26,14 @@ _SLICE = 100  # ordinals asked for at once; one by one where that fails
 
 def examine(path: str | os.PathLike[str]) -> list[str]:
     """A line for each thing wrong, and what can be done; none if all is well. Reads everything."""
+    unfound: list[str] = []
     try:
         with closing(Store.open(path, read_only=True)) as store, store.reading() as snapshot:
             damage = list(disagreements(snapshot.generation))
+            unfound += unsearchable(snapshot)
     except IndexCorrupt as error:
         damage = [str(error)]
-    return [*damage, _way_out(path)] if damage else []
+    return unfound + ([*damage, _way_out(path)] if damage else [])
 
 
 def _way_out(path: str | os.PathLike[str]) -> str:

@@ -14,11 +14,12 @@ import numpy as np
 import regex
 from numpy.typing import NDArray
 
-from hybrid.errors import DocumentError, HybridError, InputError, QueryError
+from hybrid.errors import DocumentError, EncoderFailed, HybridError, InputError, QueryError
 from hybrid.limits import (
     MAX_DIM,
     MAX_ID,
     MAX_INTEGER_BITS,
+    MAX_LENGTH,
     MAX_METADATA,
     MAX_METADATA_DEPTH,
     MAX_METADATA_VALUES,
@@ -27,7 +28,7 @@ from hybrid.limits import (
     MAX_TITLE,
     shown,
 )
-from hybrid.types import Document, Matrix, Metric, Scores
+from hybrid.types import Document, Mask, Matrix, Metric, Scores
 
 _EPS: Final = float(np.finfo(np.float32).eps)
 _BAD_IN_ID: Final = regex.compile(r"[\p{Cc}\p{Cs}]")
@@ -256,6 +257,8 @@ def check_vector(value: Any, metric: Metric, dim: int | None, where: str, query:
         raise error(
             f'{where}: the vector is zero, and a zero vector has no direction under metric "cosine"'
         )
+    if complaint := _too_long(vector[None, :], metric):
+        raise error(f"{where}: the vector is {complaint}")
     return unit(vector[None, :])[0] if metric == "cosine" else vector
 
 
@@ -283,7 +286,35 @@ def check_alike(values: Sequence[Any], metric: Metric, dim: int | None) -> Matri
         rows = np.stack(values).astype(np.float32)
     if not np.isfinite(rows).all() or (metric == "cosine" and not rows.any(axis=1).all()):
         return None
+    if _too_long(rows, metric):
+        return None
     return unit(rows) if metric == "cosine" else rows
+
+
+def check_encoded(rows: Matrix, metric: Metric) -> Matrix:
+    """Finite rows (n, dim) from an encoder as the metric wants them; of unit length under "cosine".
+    EncoderFailed for one that is too long."""
+    if complaint := _too_long(rows, metric):
+        raise EncoderFailed(f"the encoder made a vector that is {complaint}")
+    return unit(rows) if metric == "cosine" else rows
+
+
+def _too_long(rows: Matrix, metric: Metric) -> str | None:
+    """How long the first of some finite rows is that is longer than ``MAX_LENGTH``, and what to do. Under
+    "cosine" none is."""
+    if metric == "cosine" or (fit := bounded(rows)).all():
+        return None
+    long = float(np.linalg.norm(rows[int(np.argmin(fit))].astype(np.float64)))
+    return (
+        f'{long:.3g} long; under metric "{metric}" float32 holds products and distances of vectors up to '
+        f"{MAX_LENGTH:.3g}: scale all of them down"
+    )
+
+
+def bounded(rows: Matrix) -> Mask:
+    """Which rows, bool (n,), are no longer than ``MAX_LENGTH``; not what holds NaN."""
+    wide = rows.astype(np.float64)
+    return np.asarray(np.vecdot(wide, wide) <= MAX_LENGTH**2)
 
 
 def _numbers(value: Any, where: str, error: type[InputError]) -> Matrix:

@@ -10,7 +10,7 @@ import numpy as np
 
 from hybrid import encoders
 from hybrid.arrays import Rows
-from hybrid.documents import check_alike, check_passages, check_vectors, unit
+from hybrid.documents import check_alike, check_encoded, check_passages, check_vectors
 from hybrid.errors import DocumentError, IndexMismatch
 from hybrid.limits import shown
 from hybrid.types import Document, Encoder, Matrix, Metric, Ordinals, Passage
@@ -28,7 +28,8 @@ def embed(
 ) -> Rows:
     """The rows of a batch, ordinals counted from 0 within it. ``dim`` is the index's, 0 while unknown.
 
-    DocumentError for vectors or passages that do not fit; IndexMismatch for an encoder that does not.
+    DocumentError for vectors or passages that do not fit; IndexMismatch for an encoder that does not,
+    EncoderFailed for one whose vectors are too long.
     """
     plain = _plain(documents, metric, dim)
     brought = [plain] if plain else list(_brought(documents, metric, dim))
@@ -87,9 +88,9 @@ def _made(
     owners = np.array([i for i, _ in windows], np.int64)
     spans = np.array([passage for _, passage in windows], np.int64).reshape(-1, 2)
     if metric != "cosine":
-        return Rows(vectors, owners, spans)
+        return Rows(check_encoded(vectors, metric), owners, spans)
     directed = vectors.any(axis=1)  # an encoder may answer zeros (to an empty text, say): no row then
-    return Rows(unit(vectors[directed]), owners[directed], spans[directed])
+    return Rows(check_encoded(vectors[directed], metric), owners[directed], spans[directed])
 
 
 def _windows(documents: Sequence[Document], encoder: Encoder) -> list[tuple[int, Passage]]:

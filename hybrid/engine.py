@@ -224,10 +224,12 @@ class Index(Care):
         the query's meaning). Without either leg's input ("hybrid" over an index without encoder, or a
         vector alone) the other leg answers. Raises QueryError, FilterError, EncoderError.
 
-        k=10: how many hits. mode="hybrid": or "lexical", "vector". filter=None: a condition on metadata
-        such as {"price": {"lt": 100}}. fusion=None: a value such as RRF(k=60), instead of the index's
-        serving profile. depth=None: candidates of each leg, at least k. reranker=None: orders the fused.
-        min_score=None: of these k, only hits whose relevance is at least this, if the index is calibrated.
+        k=10: how many hits. offset=0: from which place on, for pages; neither changes the ranking.
+        mode="hybrid": or "lexical", "vector". filter=None: a condition on metadata such as
+        {"price": {"lt": 100}}. fusion=None: a value such as RRF(k=60), instead of the index's serving
+        profile. depth=None: how many candidates of each leg are ranked together. reranker=None: orders the
+        fused. min_score=None: of these k, only hits whose relevance is at least this, if the index is
+        calibrated. `hybrid.request.Options` has the details.
         """
         start = time.perf_counter()
         with self._store.reading() as snapshot:
@@ -236,8 +238,8 @@ class Index(Care):
             return replace(results, took=time.perf_counter() - start)
 
     def explain(self, query: str, id: str, **options: Unpack[Options]) -> Explanation:
-        """Why the document ``id`` stands where ``search`` with the same arguments has it, or why it is not
-        there."""
+        """Why the document ``id`` stands where ``search`` with the same arguments has it, on whichever
+        page, or why it is not there."""
         with self._store.reading() as snapshot:
             request = self._asker(snapshot).one(query, None, options)
             return explain(snapshot, self._encoded(snapshot, [request])[0], self._lanes, check_lookup(id))

@@ -33,7 +33,7 @@ from hybrid.rerank.matching import Texts
 from hybrid.settings import Profiles, Settings
 from hybrid.shelf import Shelf
 from hybrid.threads import inside
-from hybrid.types import Analyzer, Document, Mask, Ordinals, Wait
+from hybrid.types import Analyzer, Document, Mask, Ordinals, Ties, Wait
 from hybrid.vector import VectorLeg, VectorView
 
 _log = logging.getLogger(__name__)
@@ -60,6 +60,11 @@ class Snapshot:
     @cached_property
     def live(self) -> Mask:
         return self.generation.ledger.lifetimes.live(self.count, self.seq)
+
+    @property
+    def ties(self) -> Ties:
+        """The place of each ordinal in the order of ties."""
+        return self.generation.ledger.lifetimes.ties
 
     @cached_property
     def size(self) -> int:

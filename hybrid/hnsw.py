@@ -84,22 +84,20 @@ class Full:
         self._index.add_items(vectors, np.arange(first, first + len(vectors)), num_threads=1)
 
     def search(self, query: Scores, k: int, ef: int) -> Found | None:
-        """hnswlib keeps ``ef`` with the index, not the search: of two searches at the same time that want
-        different ones, one may look as far as the other wanted, and be less sure or slower for once."""
-        self._index.set_ef(ef)
-        try:
-            labels, distances = self._index.knn_query(query, k, num_threads=1)
-        except RuntimeError:  # it reaches fewer, and cannot return what it has
-            return None
-        return labels[0].view(np.int64), distances[0]
+        found = self.search_many(query[None], k, ef)
+        return found[0]
 
     def search_many(self, queries: Matrix, k: int, ef: int) -> list[Found | None]:
-        self._index.set_ef(ef)
+        """hnswlib keeps its ef with the index, and two searches at a time would set each other's. But it
+        looks at least as far as it is asked for rows; so that is how it is told, and its own ef stays."""
+        reach = min(max(k, ef), self._index.get_current_count())
         try:
-            labels, distances = self._index.knn_query(queries, k, num_threads=1)
-        except RuntimeError:  # for one of them
+            labels, distances = self._index.knn_query(queries, reach, num_threads=1)
+        except RuntimeError:  # it reaches fewer, for one of them, and cannot return what it has
+            if len(queries) == 1:
+                return [None]
             return [self.search(query, k, ef) for query in queries]
-        return list(zip(labels.view(np.int64), distances, strict=True))
+        return list(zip(labels[:, :k].view(np.int64), distances[:, :k], strict=True))
 
     def save(self, path: Path) -> None:
         self._index.save_index(str(path))

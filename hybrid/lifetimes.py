@@ -9,7 +9,8 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid.types import Mask, Ordinals
+from hybrid.order import places
+from hybrid.types import Mask, Ordinals, Ties
 
 NEVER: Final = np.iinfo(np.int64).max
 """The death of what lives."""
@@ -19,7 +20,8 @@ Marks = NDArray[np.uint32]
 
 
 class Lifetimes:
-    """int64 arrays that grow under their readers, and ``marks``: the checksum of each document's id.
+    """int64 arrays that grow under their readers, ``marks``, the checksum of each document's id, and
+    ``ties``, its place in the order of ties.
 
     A reader takes views of the first n; a later death changes a cell in place, from NEVER to a sequence
     number above any that an older snapshot asks about, so what that snapshot sees does not change.
@@ -33,6 +35,7 @@ class Lifetimes:
         self._born = np.empty(0, np.int64)
         self._dead = np.empty(0, np.int64)
         self._marks = np.empty(0, np.uint32)
+        self._ties = np.empty(0, np.int64)
         self.count = 0
         self.deaths = 0
         self.digest = 0
@@ -55,6 +58,10 @@ class Lifetimes:
     def marks(self) -> Marks:
         return self._marks[: self.count]
 
+    @property
+    def ties(self) -> Ties:
+        return self._ties[: self.count]
+
     def append(self, born: Ordinals, dead: Ordinals, marks: Marks) -> None:
         end = self.count + len(born)
         if end > len(self._born):
@@ -62,10 +69,13 @@ class Lifetimes:
             self._born = np.concatenate([self.born, np.zeros(room, np.int64)])
             self._dead = np.concatenate([self.dead, np.full(room, NEVER)])
             self._marks = np.concatenate([self.marks, np.zeros(room, np.uint32)])
+            self._ties = np.concatenate([self.ties, np.zeros(room, np.int64)])
         self._born[self.count : end] = born
         self._dead[self.count : end] = dead
         self._marks[self.count : end] = marks
-        self._add(np.arange(self.count, end))
+        new = np.arange(self.count, end)
+        self._ties[self.count : end] = places(keys(marks), new)
+        self._add(new)
         self.deaths += int(np.count_nonzero(dead != NEVER))
         self.count = end
 
@@ -94,8 +104,14 @@ class Lifetimes:
 
 
 def marks(ids: Iterable[str]) -> Marks:
-    """The checksum (CRC-32) of each id."""
-    return np.fromiter((zlib.crc32(id.encode()) for id in ids), np.uint32)
+    """The checksum (CRC-32) of each id; in a run's file there may be one with lone surrogates."""
+    return np.fromiter((zlib.crc32(id.encode("utf-8", "surrogatepass")) for id in ids), np.uint32)
+
+
+def keys(of: Marks) -> NDArray[np.int64]:
+    """What equals stand by, in [0, 2**31). Mixed: a CRC alone would be the ids' own pattern, since ids that
+    differ alike have checksums that differ alike."""
+    return (_mixed(of.astype(np.uint64)) >> np.uint64(33)).astype(np.int64)
 
 
 def pairs(ordinals: Ordinals, of: Marks) -> int:

@@ -17,7 +17,7 @@ MAX_QUERY: Final = 100_000
 """Characters of a query: 50,000 distinct words take 1 s in the lexical leg, an encoder 1 s at most."""
 
 MAX_HITS: Final = 100_000
-"""k and depth: so many hits take 2 s; no measure looks deeper."""
+"""offset + k, and depth: so many hits take 2 s; no measure looks deeper."""
 
 # --- filters
 
@@ -58,6 +58,10 @@ MAX_INTEGER_BITS: Final = 1_024
 
 MAX_DIM: Final = 65_536
 """Numbers of a vector: five times those of the largest models."""
+
+MAX_LENGTH: Final = 2.0**62
+"""Euclidean length of a vector under "ip" and "l2", documents' and queries': no product of any two, and no
+squared distance (at most 2**126), is beyond float32."""
 
 # --- files
 

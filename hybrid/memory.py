@@ -2,7 +2,7 @@
 against, and a stand-in for it in the tests of programs that search.
 
 BM25 comes from rank-bm25, neighbours from one matrix product, filters from plain Python. Every search
-looks at every document; nothing is stored.
+looks at every document, whose ordinal is its place in the order of ties; nothing is stored.
 """
 
 from __future__ import annotations
@@ -27,9 +27,12 @@ from hybrid.encoders import EncoderSpec
 from hybrid.errors import QueryError
 from hybrid.fusion import QueryTerms
 from hybrid.generation import check_wait
+from hybrid.lifetimes import keys, marks
 from hybrid.loading import batches
+from hybrid.order import beyond
 from hybrid.request import Asker, Options, Request, check_queries
 from hybrid.rerank import features, rerank
+from hybrid.rerank.ordering import continued
 from hybrid.settings import Profile, check_metric
 from hybrid.types import (
     Analyzer,
@@ -37,6 +40,7 @@ from hybrid.types import (
     Document,
     Hit,
     Lacking,
+    Mask,
     Matrix,
     Metric,
     Ordinals,
@@ -85,6 +89,15 @@ class LuceneBM25(BM25):  # type: ignore[misc]
         return scores
 
 
+class _Entry(NamedTuple):
+    """A document, its key in the order of ties, its terms and its vectors."""
+
+    key: int
+    document: Document
+    terms: Terms
+    rows: Rows
+
+
 class _Nearest(NamedTuple):
     """A document's window nearest to the query."""
 
@@ -126,8 +139,7 @@ class MemoryIndex:
         self._encoder = None if encoder is None else encoders.load(encoder)
         self._analyzer = analyzers.load(analyzer)
         self._metric: Metric = metric
-        self._documents: dict[str, tuple[int, Document, Terms, Rows]] = {}
-        self._next = 0
+        self._documents: dict[str, _Entry] = {}
         self._dim = 0
         self._seq = 0
 
@@ -143,17 +155,13 @@ class MemoryIndex:
         batch = check_batch(documents)
         rows = embed(batch, self._encoder, self._metric, self._dim, progress)
         self._dim = rows.vectors.shape[1] if len(rows) else self._dim
+        ties = keys(marks(document.id for document in batch)).tolist()
         for i, document in enumerate(batch):
             terms = Terms(self._analyzer.terms(document.title), self._analyzer.terms(document.text))
             mine = slice(*np.searchsorted(rows.ordinals, [i, i + 1]).tolist())
             self._documents.pop(document.id, None)
-            self._documents[document.id] = (
-                self._next,
-                replace(document, vector=None, passages=None),
-                terms,
-                rows[mine],
-            )
-            self._next += 1
+            plain = replace(document, vector=None, passages=None)
+            self._documents[document.id] = _Entry(ties[i], plain, terms, rows[mine])
         self._seq += bool(batch)
         return len(batch)
 
@@ -173,12 +181,12 @@ class MemoryIndex:
 
     def get(self, id: str) -> Document | None:
         found = self._documents.get(check_lookup(id))
-        return None if found is None else found[1]
+        return None if found is None else found.document
 
     def documents(self) -> Iterator[Document]:
         """As ``Index.documents``."""
-        for _, document, _, rows in list(self._documents.values()):
-            yield with_rows(document, rows)
+        for entry in list(self._documents.values()):
+            yield with_rows(entry.document, entry.rows)
 
     def absent(self, ids: Iterable[str]) -> set[str]:
         """As ``Index.absent``."""
@@ -224,76 +232,77 @@ class MemoryIndex:
 
     def _answer(self, request: Request) -> Results:
         start = time.perf_counter()
-        passing = {
-            id
-            for id, entry in self._documents.items()
-            if not request.where or request.where.matches(entry[1].metadata, id)
-        }.difference(request.lacking)
-        lexical, matching = self._lexical(request, passing)
-        vector, nearest = self._vector(request, passing)
-        legs = (lexical, vector)
-        if request.mode == "hybrid":
-            ranked = request.fuse(legs, _Evidence(nearest, self._dim, self._terms(request)))
-        else:
-            ranked = legs[request.mode == "vector"]
-        if request.reranker is not None:
-            head = ranked.top(request.depth)
-            ranked = rerank(request.reranker, request.text, head, features(head, legs))
-        total = matching if request.mode == "lexical" else len(passing)
-        hits = self._hits(ranked.top(request.k), nearest)
+        entries = sorted(self._documents.values(), key=lambda entry: (entry.key, entry.document.id))
+        passing = np.array([_passes(request, entry.document) for entry in entries], np.bool_)
+        lexical = self._lexical(request, entries, passing)
+        vector, nearest = self._vector(request, entries, passing)
+        evidence = _Evidence(nearest, self._dim, self._terms(request))
+        ranked = self._ranked(request, (lexical, vector), evidence)
+        total = len(lexical) if request.mode == "lexical" else int(passing.sum())
+        hits = self._hits(request, ranked[request.offset : request.end], entries, nearest)
         return Results(hits, self._seq, time.perf_counter() - start, lambda: total)
 
-    def _hits(self, ranked: Candidates, nearest: dict[int, _Nearest]) -> tuple[Hit, ...]:
-        by_ordinal = {ordinal: document for ordinal, document, _, _ in self._documents.values()}
-        found = (
-            (int(o), by_ordinal[int(o)], float(s))
-            for o, s in zip(ranked.ordinals, ranked.scores, strict=True)
-        )
+    def _ranked(
+        self, request: Request, legs: tuple[Candidates, Candidates], evidence: _Evidence
+    ) -> Candidates:
+        if request.alone:
+            return legs[request.mode == "vector"]
+        ranked = request.fuse(legs, evidence)
+        if request.reranker is not None:
+            head = ranked.top(request.depth)
+            best = rerank(request.reranker, request.text, head, features(head, request.heads(legs)))
+            ranked = continued(best, ranked.ordinals[len(head) :])
+        return continued(ranked, beyond(legs, request.depths))
+
+    def _hits(
+        self,
+        request: Request,
+        ranked: Candidates,
+        entries: Sequence[_Entry],
+        nearest: Mapping[int, _Nearest],
+    ) -> tuple[Hit, ...]:
+        found = zip(ranked.ordinals.tolist(), ranked.scores.tolist(), strict=True)
         return tuple(
-            Hit(d.id, s, rank, d, nearest[o].passage if o in nearest else None)
-            for rank, (o, d, s) in enumerate(found, 1)
+            Hit(entries[o].document.id, score, rank, entries[o].document, _passage(nearest.get(o)))
+            for rank, (o, score) in enumerate(found, request.offset + 1)
         )
 
     def _terms(self, request: Request) -> QueryTerms:
         terms = self._analyzer.terms(request.text or "")
-        documents = [set(known.of("terms")) for _, _, known, _ in self._documents.values()]
+        documents = [set(entry.terms.of("terms")) for entry in self._documents.values()]
         frequencies = [sum(term in known for known in documents) for term in terms]
         return QueryTerms(terms, frequencies, len(documents))
 
-    def _lexical(self, request: Request, passing: set[str]) -> tuple[Candidates, int]:
-        if not request.asks_words or request.text is None or not self._documents:
-            return Candidates.none(), 0
+    def _lexical(self, request: Request, entries: Sequence[_Entry], passing: Mask) -> Candidates:
+        if not request.asks_words or request.text is None or not entries:
+            return Candidates.none()
         terms = self._analyzer.terms(request.text)
-        entries = self._documents.values()
-        documents = [known.of("terms") for _, _, known, _ in entries]
+        documents = [entry.terms.of("terms") for entry in entries]
         scores = LuceneBM25(documents).get_scores(terms)
         if request.title_boost:
-            titles = LuceneBM25([known.title for _, _, known, _ in entries])
+            titles = LuceneBM25([entry.terms.title for entry in entries])
             scores += request.title_boost * titles.get_scores(terms)
-        has = [
-            not set(terms).isdisjoint(known) and entry[1].id in passing
-            for known, entry in zip(documents, entries, strict=True)
-        ]
-        ordinals = np.array([ordinal for ordinal, *_ in entries])[has]
-        return Candidates.ranked(ordinals, scores[has].astype(np.float32), floor=0.0), len(ordinals)
+        has = passing & np.array([not set(terms).isdisjoint(known) for known in documents])
+        return Candidates.ranked(np.flatnonzero(has), scores[has].astype(np.float32), floor=0.0)
 
-    def _vector(self, request: Request, passing: set[str]) -> tuple[Candidates, dict[int, _Nearest]]:
+    def _vector(
+        self, request: Request, entries: Sequence[_Entry], passing: Mask
+    ) -> tuple[Candidates, dict[int, _Nearest]]:
         query = self._query_vector(request)
         if query is None:
             return Candidates.none(), {}
         best: dict[int, _Nearest] = {}
-        for ordinal, _, _, rows in self._documents.values():
+        for ordinal, (*_, rows) in enumerate(entries):
             if len(rows):
                 similar = [self._similarity(row, query) for row in rows.vectors]
                 top = int(np.argmax(similar))
                 best[ordinal] = _Nearest(
                     similar[top], Passage(*rows.spans[top].tolist()), rows.vectors[top]
                 )
-        admitted = [self._documents[id][0] for id in passing if self._documents[id][0] in best]
-        scores = np.array([best[ordinal].score for ordinal in admitted], np.float32)
+        admitted = np.array([ordinal for ordinal in best if passing[ordinal]], np.int64)
+        scores = np.array([best[ordinal].score for ordinal in admitted.tolist()], np.float32)
         floor = -1.0 if self._metric == "cosine" else None
-        ranked = Candidates.ranked(np.array(admitted, np.int64), scores, floor=floor)
-        return ranked, best
+        return Candidates.ranked(admitted, scores, floor=floor), best
 
     def _similarity(self, row: Scores, query: Scores) -> float:
         a, b = row.astype(np.float64), query.astype(np.float64)
@@ -309,6 +318,17 @@ class MemoryIndex:
         if request.vector is not None or self._encoder is None or not self._dim:
             return request.vector
         return self._asker().unit(self._encoder.queries([request.text or ""])[0])
+
+
+def _passes(request: Request, document: Document) -> bool:
+    where = request.where
+    return document.id not in request.lacking and (
+        where is None or where.matches(document.metadata, document.id)
+    )
+
+
+def _passage(nearest: _Nearest | None) -> Passage | None:
+    return None if nearest is None else nearest.passage
 
 
 __all__ = ["LuceneBM25", "MemoryIndex"]

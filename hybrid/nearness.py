@@ -21,7 +21,7 @@ def among(snapshot: Snapshot, request: Request, ids: Iterable[str]) -> list[Hit]
         return []
     scores, _ = vectors.nearest(request.vector, ordinals)
     has = ~np.isnan(scores)
-    ranked = Candidates.ranked(ordinals[has], scores[has])
+    ranked = Candidates.ranked(ordinals[has], scores[has], ties=snapshot.ties)
     passages = vectors.rows.spans[vectors.best_rows(request.vector, ranked.ordinals)].tolist()
     documents = snapshot.documents(ranked.ordinals.tolist())
     found = zip(documents, ranked.scores.tolist(), passages, strict=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from hybrid.fusion import Evidence
+from hybrid.fusion import QueryTerms
 from hybrid.generation import Snapshot
 from hybrid.request import Request
 from hybrid.rerank.calibration import VERSION, Calibration, Columns, signals
@@ -45,14 +45,15 @@ def _ground(settings: Settings, profile: Profile) -> dict[str, Any]:
 
 
 def known(
-    snapshot: Snapshot, request: Request, legs: Sequence[Candidates], evidence: Evidence, hits: Ordinals
+    snapshot: Snapshot, request: Request, legs: Sequence[Candidates], terms: QueryTerms, hits: Ordinals
 ) -> Columns:
     """The `signals` of ``hits``, int64 (n,), which a query's ``legs`` answered; float32 (n,) each. They do
     not depend on k, nor on how the legs are fused: a hit is held against the first two of each leg."""
-    asked = evidence.terms()
-    nearest = evidence.scores(hits) if len(legs[1]) else np.full(len(hits), np.nan, np.float32)
-    bm25 = _bm25(snapshot, request, legs[0], asked.terms, hits)
-    return signals(hits, nearest, bm25, legs, asked.frequencies, asked.documents)
+    nearest = np.full(len(hits), np.nan, np.float32)
+    if len(legs[1]) and request.vector is not None:
+        nearest, _ = snapshot.vectors.nearest(request.vector, hits)
+    bm25 = _bm25(snapshot, request, legs[0], terms.terms, hits)
+    return signals(hits, nearest, bm25, legs, terms.frequencies, terms.documents)
 
 
 def _bm25(

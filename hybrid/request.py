@@ -9,10 +9,8 @@ from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any, Final, TypedDict, get_args
 
-import numpy as np
-
 from hybrid import filters
-from hybrid.documents import check_alike, check_vector, clean, unit
+from hybrid.documents import check_alike, check_encoded, check_vector, clean
 from hybrid.errors import QueryError
 from hybrid.filters import Filter
 from hybrid.fusion import Evidence
@@ -27,16 +25,25 @@ MODES: Final[tuple[Mode, ...]] = get_args(Mode)
 class Options(TypedDict, total=False):
     """The keyword arguments that every way to search takes.
 
-    k: how many hits (10). mode: "hybrid", "lexical" or "vector". filter: see ``hybrid.filters``.
-    fusion: instead of the index's serving profile and its learned model. depth: how many candidates each
-    leg gives to the fusion, instead of the profile's; at least k. reranker: puts the fused candidates into
-    a better order. min_score: show only those of the first k hits whose ``relevance`` is at least this,
-    from 0 to 1, and no others in their place; an empty answer says that there is no good one. QueryError
-    where the index has no calibration (``hybrid calibrate``).
-    The largest k and depth, and how large a query and a filter may be: see ``hybrid.limits``.
+    k: how many hits (10). offset: how many of the first to pass over (0): of one ``Results.snapshot`` the
+    answers for offset=0, 10, 20, … and k=10 are what one for k=30, … is, cut into pages. mode: "hybrid",
+    "lexical" or "vector". filter: see ``hybrid.filters``. fusion: instead of the index's serving profile
+    and its learned model. depth: how many candidates each leg gives to the fusion, instead of the
+    profile's. reranker: puts the fused candidates into a better order. min_score: show only those of the k
+    hits whose ``relevance`` is at least this, from 0 to 1, and no others in their place; an empty answer
+    says that there is no good one. QueryError where the index has no calibration (``hybrid calibrate``).
+
+    The ranking does not depend on k and offset. Its head is what is fused and reranked of the legs' first
+    ``depth``. What the legs have further down follows by turns, the lexical leg's next, the vector leg's
+    next, and at last what the graph must look further for, by scores that say no more than that. In mode
+    "lexical" and "vector" without a reranker it is the leg's own list. ``rank`` counts what is shown: with
+    min_score the pages before count by what they show.
+
+    The largest offset + k and depth, and how large a query and a filter may be: see ``hybrid.limits``.
     """
 
     k: int
+    offset: int
     mode: Mode
     filter: Mapping[str, Any] | None
     fusion: Fusion | None
@@ -61,8 +68,19 @@ class Request:
     reranker: Reranker | None
     calibration: Calibration | None = None
     min_score: float | None = None
+    offset: int = 0
     lacking: tuple[str, ...] = ()
     """Documents, by id, that are to be passed over as if the index lacked them."""
+
+    @property
+    def end(self) -> int:
+        """How many documents the ranking must have for all hits to be there."""
+        return self.offset + self.k
+
+    @property
+    def alone(self) -> bool:
+        """Whether the answer is one leg's list as it is."""
+        return self.mode != "hybrid" and self.reranker is None
 
     @property
     def depth(self) -> int:
@@ -71,12 +89,15 @@ class Request:
 
     @property
     def reach(self) -> tuple[int, int]:
-        """How many candidates each leg is asked for: k, unless something ranks its answer anew. (For a
-        calibration two, since it holds the first against the second.)"""
-        alone = self.mode != "hybrid" and self.reranker is None
-        least = self.k if self.calibration is None else max(self.k, 2)
-        lexical, vector = (least if alone else max(least, depth) for depth in self.depths)
+        """How many candidates each leg is asked for. (For a calibration two, since it holds the first
+        against the second.)"""
+        least = self.end if self.calibration is None else max(self.end, 2)
+        lexical, vector = (least if self.alone else max(least, depth) for depth in self.depths)
         return lexical, vector
+
+    def heads(self, legs: Sequence[Candidates]) -> list[Candidates]:
+        """Of the legs' answers the candidates that are ranked together."""
+        return [leg.top(depth) for leg, depth in zip(legs, self.depths, strict=True)]
 
     def under(self, profile: Profile, reranker: Reranker | None) -> Request:
         """The same, ranked as ``profile`` says, whose model is ``reranker``."""
@@ -90,19 +111,10 @@ class Request:
         )
 
     def fuse(self, legs: Sequence[Candidates], evidence: Evidence) -> Candidates:
-        """The legs' answers as one list: of their first ``depth`` each, then, where more hits are wanted,
-        of the rest. So asking for more never reorders the first ones."""
-        legs = [leg.top(reach) for leg, reach in zip(legs, self.reach, strict=True)]
-        tops = [leg.top(depth) for leg, depth in zip(legs, self.depths, strict=True)]
-        head = self._fused(tops, evidence)
-        if self.k <= len(head) or sum(map(len, tops)) == sum(map(len, legs)):
-            return head
-        everyone = self._fused(legs, evidence)
-        rest = ~np.isin(everyone.ordinals, head.ordinals)
-        scores = np.minimum(everyone.scores[rest], head.scores[-1])
-        return Candidates(np.r_[head.ordinals, everyone.ordinals[rest]], np.r_[head.scores, scores])
-
-    def _fused(self, legs: Sequence[Candidates], evidence: Evidence) -> Candidates:
+        """The ``heads`` of the legs' answers as one list."""
+        legs = self.heads(legs)
+        if self.mode != "hybrid":
+            return legs[self.mode == "vector"]
         everyone = sum(map(len, legs))
         # Not by isinstance: a protocol that is looked up at run time costs as much as a small fusion.
         informed = getattr(self.fusion, "informed", None)
@@ -158,8 +170,9 @@ class Asker:
         return [Request(text, vector, **plan) for text, vector in zip(texts, ready, strict=True)]
 
     def unit(self, encoded: Scores) -> Scores:
-        """A vector from the encoder, brought to the index's metric."""
-        return unit(encoded[None, :])[0] if self._metric == "cosine" else encoded
+        """A vector from the encoder, brought to the index's metric. Raises EncoderFailed."""
+        made: Scores = check_encoded(encoded[None, :], self._metric)[0]
+        return made
 
     def _vectors(self, given: list[Any]) -> Sequence[Scores]:
         alike = check_alike(given, self._metric, self._dim) if len(given) > 1 else None
@@ -171,6 +184,7 @@ class Asker:
     def _plan(
         self,
         k: int = 10,
+        offset: int = 0,
         mode: Mode = "hybrid",
         filter: Mapping[str, Any] | None = None,
         fusion: Fusion | None = None,
@@ -180,7 +194,11 @@ class Asker:
     ) -> dict[str, Any]:
         if not isinstance(mode, str) or mode not in MODES:
             raise QueryError(f"mode {shown(mode)} is not known; it is one of {', '.join(map(repr, MODES))}")
-        k, served = _count("k", k), mode == "hybrid"
+        k, offset, served = _count("k", k), _count("offset", offset, 0), mode == "hybrid"
+        if offset + k > MAX_HITS:
+            raise QueryError(
+                f"offset {offset:,} and k {k:,} reach beyond {MAX_HITS:,} hits; ask for what lies before"
+            )
         for name, value in (("fusion", fusion), ("reranker", reranker)):
             if value is not None and (not callable(value) or isinstance(value, type)):
                 raise QueryError(
@@ -188,10 +206,11 @@ class Asker:
                 )
         return {
             "k": k,
+            "offset": offset,
             "mode": mode,
             "where": None if filter is None else filters.parse(filter),
             "fusion": fusion or self._profile.fuse(),
-            "depths": self._profile.depths if depth is None else (max(k, _count("depth", depth)),) * 2,
+            "depths": self._profile.depths if depth is None else (_count("depth", depth),) * 2,
             "title_boost": self._profile.title_boost,
             "ef": self._profile.ef,
             "reranker": self._reranker if reranker is None and fusion is None and served else reranker,
@@ -236,11 +255,13 @@ def _text(query: Any) -> str:
     return text
 
 
-def _count(name: str, value: Any) -> int:
+def _count(name: str, value: Any, least: int = 1) -> int:
     try:
-        count = 0 if isinstance(value, bool) else int.__index__(operator.index(value))
+        count = -1 if isinstance(value, bool) else int.__index__(operator.index(value))
     except TypeError:
-        count = 0
-    if not 1 <= count <= MAX_HITS:
-        raise QueryError(f"{name} is {shown(value)}; it must be a whole number from 1 to {MAX_HITS:,}")
+        count = -1
+    if not least <= count <= MAX_HITS:
+        raise QueryError(
+            f"{name} is {shown(value)}; it must be a whole number from {least} to {MAX_HITS:,}"
+        )
     return count

@@ -20,6 +20,8 @@ Ordinals: TypeAlias = NDArray[np.int64]
 Scores: TypeAlias = NDArray[np.float32]
 Matrix: TypeAlias = NDArray[np.float32]
 Mask: TypeAlias = NDArray[np.bool_]
+Ties: TypeAlias = NDArray[np.int64]
+"""The place of each ordinal in the order of ties: see ``Candidates``."""
 
 Leg: TypeAlias = Literal["lexical", "vector"]
 Mode: TypeAlias = Literal["hybrid", "lexical", "vector"]
@@ -61,10 +63,11 @@ class Passage(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One document of an answer. ``rank`` counts from 1; ``passage`` is the window of the text
-    whose vector is nearest to the query, where the vector leg had a part in the answer. ``relevance``:
-    the probability, 0 to 1, that the document is relevant, where the index has a calibration (``hybrid
-    calibrate``); unlike ``score`` it may be compared across queries, pages and ways to rank."""
+    """One document of an answer. ``rank`` counts from 1, on from page to page; ``passage`` is the window
+    of the text whose vector is nearest to the query, where the vector leg had a part in the answer.
+    ``relevance``: the probability, 0 to 1, that the document is relevant, where the index has a
+    calibration (``hybrid calibrate``); unlike ``score`` it may be compared across queries, pages and ways
+    to rank."""
 
     id: str
     score: float
@@ -102,8 +105,15 @@ class Results:
 class Candidates:
     """One ranked list inside the engine, best first: ``ordinals`` int64 (n,), ``scores`` float32 (n,).
 
-    Equal scores stand in ascending order of ordinal. ``floor`` is the lowest score that the leg could
-    ever give (0 for BM25, -1 for a cosine), or None where theory knows none.
+    Equal scores stand in ascending order of ordinal. What fusions and rerankers are given, users' own too,
+    has numbers for ordinals: the candidates of the query are numbered in *the order of ties*, so their
+    ties need no further thought. That order is the same in a search, an evaluation and a ``MemoryIndex``:
+    by a hash of the document's id (``hybrid.lifetimes.keys``), so it has nothing to do with when, or how
+    often, a document was added. One pair of ids in two thousand million has one hash; these stand by
+    ordinal, and by id where there are no ordinals.
+
+    ``floor`` is the lowest score that the leg could ever give (0 for BM25, -1 for a cosine), or None where
+    theory knows none.
     """
 
     ordinals: Ordinals
@@ -113,15 +123,32 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.ordinals)
 
+    def __getitem__(self, part: slice | Mask | NDArray[np.int64]) -> Candidates:
+        return Candidates(self.ordinals[part], self.scores[part], self.floor)
+
     def top(self, k: int) -> Candidates:
-        return Candidates(self.ordinals[:k], self.scores[:k], self.floor)
+        return self if k >= len(self.ordinals) else self[:k]
+
+    def then(self, more: Candidates) -> Candidates:
+        """These, and then what of ``more`` is not among them, by no score above the last of these."""
+        if not len(self):
+            return more
+        new = ~np.isin(more.ordinals, self.ordinals, assume_unique=True)
+        scores = np.minimum(more.scores[new], self.scores[-1])
+        return Candidates(np.r_[self.ordinals, more.ordinals[new]], np.r_[self.scores, scores], self.floor)
 
     @classmethod
     def ranked(
-        cls, ordinals: Ordinals, scores: Scores, k: int | None = None, floor: float | None = None
+        cls,
+        ordinals: Ordinals,
+        scores: Scores,
+        k: int | None = None,
+        floor: float | None = None,
+        ties: Ties | None = None,
     ) -> Candidates:
-        """Sort by descending score, ties by ascending ordinal, and keep the first ``k``."""
-        order = np.lexsort((ordinals, -scores))[:k]
+        """Sort by descending score and keep the first ``k``; equal scores by place, where ``ties`` has the
+        places, or else by ascending ordinal."""
+        order = np.lexsort((ordinals if ties is None else ties[ordinals], -scores))[:k]
         return cls(ordinals[order], scores[order], floor)
 
     @classmethod
@@ -179,7 +206,8 @@ class Windowed(Protocol):
 
 
 class Fusion(Protocol):
-    """Ranked lists to one list. A value: frozen, comparable, readable as text (``RRF(k=60)``)."""
+    """Ranked lists to one list. A value: frozen, comparable, readable as text (``RRF(k=60)``). The lists
+    have numbers for ordinals, see ``Candidates``: ties by ascending ordinal are all that it needs."""
 
     def __call__(self, legs: Sequence[Candidates], limit: int) -> Candidates:
         """Fuse ``legs`` (lexical, vector) and keep the best ``limit``."""

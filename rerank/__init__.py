@@ -17,8 +17,10 @@ and what it names in an attribute ``features``, if it has one, of what an index 
     and what learned ranking knows, see ``hybrid.candidates``
 
 It gives back ``Candidates`` made of those it got: in another order, with its own finite scores, and
-fewer if it likes, best first with ties by ascending ordinal (``Candidates.ranked`` does that). It may
-not add documents nor change the arrays it was given.
+fewer if it likes, best first with ties by ascending ordinal (``Candidates.ranked`` does that; an ordinal
+is the candidate's number in the order of ties). It may not add documents nor change the arrays it was
+given. It gets the same candidates however many hits are asked for, and what it leaves out is in no
+page; where it leaves out all, nothing follows.
 """
 
 from hybrid.rerank.boost import Popularity, Recency

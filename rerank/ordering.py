@@ -26,9 +26,11 @@ def standard(scores: NDArray[Any]) -> Values:
 
 
 def continued(head: Candidates, rest: Ordinals) -> Candidates:
-    """``head``, and then ``rest`` in the order given, by scores that say no more than that."""
+    """``head``, and then ``rest`` in the order given, by scores that say no more than that. Nothing follows
+    where the head is empty."""
     if not len(head) or not len(rest):
         return head
     # In steps, not by their own scores: added to the head's, float32 could make equals of them.
-    lower = float(head.scores[-1]) - _STEP * np.arange(1.0, len(rest) + 1)
+    step = max(_STEP, 4 * float(np.spacing(np.abs(head.scores[-1]))))
+    lower = float(head.scores[-1]) - step * np.arange(1.0, len(rest) + 1)
     return Candidates(np.r_[head.ordinals, rest], np.r_[head.scores, lower.astype(np.float32)])

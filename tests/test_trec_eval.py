@@ -18,6 +18,7 @@ from hybrid import Document, MemoryIndex, corpora
 from hybrid.encoders import HashEncoder
 from hybrid.evaluate import evaluate, parse, read_run, run_modes, write_run
 from hybrid.types import Qrels, Run
+from tests.ties import by_ties
 
 TREC = {
     "nDCG@10": "ndcg_cut_10",
@@ -100,21 +101,30 @@ def test_a_run_of_ours(tmp_path: Path, seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_foreign_run_whose_ties_are_trec_evals_to_break(tmp_path: Path, seed: int) -> None:
+def test_a_foreign_run_but_for_its_ties(tmp_path: Path, seed: int) -> None:
+    """These have our order; written down again trec_eval measures the same."""
     run, qrels = judged_and_answered(seed)
     lines = [f"{query} Q0 {d} 0 {s} t\n" for query, hits in run.items() for d, s in hits]
     random.Random(seed).shuffle(lines)
     (tmp_path / "run").write_text("".join(lines))
-    files = tmp_path / "run", write_qrels(floored(qrels), tmp_path / "qrels")
+    judged = write_qrels(floored(qrels), tmp_path / "qrels")
     foreign = read_run(tmp_path / "run")
-    assert any(foreign[query] != hits for query, hits in run.items())  # or there were no ties to break
-    check(foreign, qrels, files)
+    assert any(foreign[query] != hits for query, hits in run.items())
+    write_run(foreign, tmp_path / "again", "t")
+    check(foreign, qrels, (tmp_path / "again", judged))
+    untied: Run = {
+        query: [(d, s + i / 1000) for i, (d, s) in enumerate(reversed(hits))] for query, hits in run.items()
+    }
+    lines = [f"{query} Q0 {d} 0 {s} t\n" for query, hits in untied.items() for d, s in hits]
+    (tmp_path / "untied").write_text("".join(lines))
+    check(read_run(tmp_path / "untied"), qrels, (tmp_path / "untied", judged))
 
 
-def test_scores_that_only_float64_tells_apart_tie_for_trec_eval(tmp_path: Path) -> None:
-    (tmp_path / "run").write_text("q Q0 a 1 1.00000000001 t\nq Q0 b 2 1.0 t\n")
-    files = tmp_path / "run", write_qrels({"q": {"a": 1, "b": 0}}, tmp_path / "qrels")
-    check(read_run(tmp_path / "run"), {"q": {"a": 1, "b": 0}}, files)
+def test_scores_that_only_float64_tells_apart_tie(tmp_path: Path) -> None:
+    ids = by_ties(["a", "b"])
+    for first, second in ((1.00000000001, 1.0), (1.0, 1.00000000001)):
+        (tmp_path / "run").write_text(f"q Q0 {ids[0]} 1 {first} t\nq Q0 {ids[1]} 2 {second} t\n")
+        assert [id for id, _ in read_run(tmp_path / "run")["q"]] == ids
 
 
 def test_an_index(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from hybrid import vector
 from hybrid.arrays import Rows
 from hybrid.folder import Folder
 from hybrid.graph import Graph
-from hybrid.types import Candidates, Mask, Metric
+from hybrid.types import Candidates, Mask, Metric, Ties
 from hybrid.vector import VectorLeg, VectorView
 
 METRICS: list[Metric] = ["cosine", "ip", "l2"]
@@ -131,10 +131,10 @@ class TestFilters:
         exact = VectorView._exact
 
         def counted(
-            view: VectorView, query: NDArray[np.float32], k: int, passing: Mask | None
+            view: VectorView, query: NDArray[np.float32], k: int, passing: Mask | None, ties: Ties | None
         ) -> Candidates:
             seen.append(k)
-            return exact(view, query, k, passing)
+            return exact(view, query, k, passing, ties)
 
         monkeypatch.setattr(VectorView, "_exact", counted)
         return seen

@@ -134,8 +134,6 @@ def evaluate(
         require("--report", "jinja2", "matplotlib", extra="report")  # rather now than after all searches
     options = (fusion or [], run or [], ignore_identical_ids, encoding)
     with _task(directory, queries, qrels, mode, *options) as task:
-        directory, queries, qrels, mode, fusion or [], run or [], ignore_identical_ids, encoding
-    ) as task:
         for line in task.lacking:
             complain(line)
         if baseline is not None:

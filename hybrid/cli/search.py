@@ -24,6 +24,7 @@ def search(
     directory: Annotated[Path, typer.Argument(metavar="DIR")],
     query: Annotated[str, typer.Argument(metavar="QUERY")],
     k: Annotated[int, typer.Option("-k", help="How many hits.")] = 10,
+    offset: Annotated[int, typer.Option(help="How many of the first to pass over.")] = 0,
     mode: Annotated[str, typer.Option(help="hybrid, lexical or vector.")] = "hybrid",
     filter: Annotated[
         str | None, typer.Option(help='A condition on metadata, JSON: {"price": {"lt": 100}}.')
@@ -38,7 +39,13 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Search an index. How relevant the hits are is known once it is calibrated: hybrid calibrate."""
-    options: Options = {"k": k, "mode": cast(Mode, mode), "filter": _filter(filter), "min_score": min_score}
+    options: Options = {
+        "k": k,
+        "offset": offset,
+        "mode": cast(Mode, mode),
+        "filter": _filter(filter),
+        "min_score": min_score,
+    }
     with Index.open(directory, read_only=True) as index:
         results = index.search(query, **options)
         why = None if explain is None else index.explain(query, explain, **options)
@@ -48,7 +55,7 @@ def search(
             _show(results)
             if why is not None:
                 _explain(why)
-            if min_score is not None and not results.hits:
+            if min_score is not None and not results.hits and not offset:
                 out.print("no good answer")
 
 

@@ -74,7 +74,7 @@ def _phrase(document: Document, random: np.random.Generator) -> str | None:
 
 def _vector(snapshot: Snapshot, ordinal: int, random: np.random.Generator) -> Scores | None:
     rows = snapshot.vectors.rows
-    own = rows.of(np.array([ordinal])) if len(rows) else ()
+    own = np.setdiff1d(rows.of(np.array([ordinal])), snapshot.vectors.long) if len(rows) else ()
     return rows.vectors[random.choice(own)].copy() if len(own) else None
 
 

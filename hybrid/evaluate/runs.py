@@ -19,7 +19,9 @@ from hybrid.corpora import Assuming
 from hybrid.corpora.encodings import text_lines
 from hybrid.corpora.files import as_path, named
 from hybrid.errors import CorpusError, InputError, StorageError
-from hybrid.types import Run, Scores
+from hybrid.lifetimes import keys, marks
+from hybrid.order import places
+from hybrid.types import Candidates, Run, Scores
 
 # U+FEFF would be taken for a byte order mark at the head of a file; lone surrogates have no UTF-8.
 _UNSAFE = re.compile(r"[\s%\x00-\x1f\x7f-\x9f\ufeff\ud800-\udfff]")
@@ -54,9 +56,11 @@ def write_whole(path: str | Path, lines: Iterable[str]) -> None:
 
 
 def read_run(path: str | Path, *, encoding: str | None = None, assuming: Assuming | None = None) -> Run:
-    """A run from a TREC file of ours or another tool's, packed (``.gz``) or not, ranked as trec_eval ranks
-    it: by score as float32, ties by descending document id; the rank column does not count. ``encoding``
-    and ``assuming`` are those of `hybrid.corpora.read_documents`."""
+    """A run from a TREC file of ours or another tool's, packed (``.gz``) or not, ranked by score as
+    float32, as trec_eval does, and equal scores in the order of ties of a search
+    (`hybrid.types.Candidates`), so that no system has an order of its own; trec_eval takes these by
+    descending document id. The rank column does not count. ``encoding`` and ``assuming`` are those of
+    `hybrid.corpora.read_documents`."""
     path = as_path(path)
     found: dict[str, dict[str, float]] = {}
     for number, line in text_lines(path, encoding, assuming):
@@ -135,7 +139,8 @@ def _score(text: str, where: str) -> float:
 
 
 def _ranked(hits: dict[str, float]) -> list[tuple[str, float]]:
-    documents = sorted(hits, reverse=True)
-    scores = np.array([hits[document] for document in documents], dtype=np.float32)
-    order = [documents[place] for place in np.argsort(-scores, kind="stable")]
-    return [(decode(document), hits[document]) for document in order]
+    documents = sorted((decode(document), score) for document, score in hits.items())
+    scores = np.array([score for _, score in documents], np.float32)
+    ties = places(keys(marks(id for id, _ in documents)), np.arange(len(documents)))
+    ranked = Candidates.ranked(np.arange(len(documents)), scores, ties=ties)
+    return [documents[place] for place in ranked.ordinals.tolist()]

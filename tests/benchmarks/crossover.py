@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hybrid import Index, scan
 from hybrid.bm25 import LexicalView
 from hybrid.graph import EF_SEARCH, Graph
-from hybrid.types import Candidates, Mask, Matrix
+from hybrid.types import Mask, Matrix
 from hybrid.vector import VectorView
 from tests.benchmarks.corpus import CATEGORIES, SHARDS
 from tests.benchmarks.house import House, stack
@@ -67,7 +67,7 @@ def _looks(house: House, view: LexicalView, table: Table) -> None:
 
 
 def _looked_up(view: LexicalView, asked: list[list[str]], mask: Mask, i: int) -> object:
-    return view._looked_up(asked[i], 100, mask, 0.0)
+    return view._looked_up(asked[i], 100, mask, 0.0, None)
 
 
 def _fetched(view: LexicalView, asked: list[list[str]], mask: Mask, i: int) -> object:
@@ -172,7 +172,7 @@ def _ways(
     ways: dict[str, Find] = {
         "list": partial(_listed, graph, queries, k, EF_SEARCH, masks=masks),
         "callback": partial(_called_back, graph, queries, k, masks=masks),
-        "scan": lambda i: view._exact(queries[i], k, masks[i]).ordinals,
+        "scan": lambda i: view._exact(queries[i], k, masks[i], None).ordinals,
         "leg": lambda i: view.search(queries[i], k, masks[i]).ordinals,
     }
     found = interleave(ways, len(queries), rounds=2)
@@ -182,12 +182,8 @@ def _ways(
         cells[f"{way} ms"] = found[way].cpu
         if way != "scan":
             cells[f"{way} recall"] = recall([find(i).tolist() for i in range(len(queries))], exact)
-    scanned = [_asked(view, queries[i], k, masks[i]) is None for i in range(len(queries))]
+    scanned = [not any(view._looks(queries[i], k, masks[i], None)) for i in range(len(queries))]
     table.add(filter=name, **cells, scanned=float(np.mean(scanned)))
-
-
-def _asked(view: VectorView, query: NDArray[np.float32], k: int, mask: Mask) -> Candidates | None:
-    return view._asked(query, k, mask, None)
 
 
 def _listed(

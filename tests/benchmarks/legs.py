@@ -11,7 +11,8 @@ from typing import Any, Final
 import numpy as np
 
 from hybrid import RRF, Index, Rocchio
-from hybrid.query import _Evidence, _hits, _lexical, _terms, _vector
+from hybrid.query import _Found, _fused, _hits, _lexical, _near, _Page, _terms, _vector
+from hybrid.request import Request
 from hybrid.rerank.lambdamart import LambdaMART
 from hybrid.rerank.matching import FEATURES
 from hybrid.types import Candidates, Fusion
@@ -103,27 +104,33 @@ def _parts(house: House, index: Index, kind: str) -> dict[str, Timing]:
         asker = index._asker(snapshot)
         requests = [asker.one(q.text, q.vector, {"depth": DEPTH}) for q in queries]
         terms = [_terms(snapshot, request) for request in requests]
+
+        def vector_leg(request: Request) -> Candidates:
+            return _vector(_near(snapshot, request, None), request)
+
         legs = [
-            (_lexical(snapshot, request, some, None), _vector(snapshot, request, None))
+            (_lexical(snapshot, request, some, None), vector_leg(request))
             for request, some in zip(requests, terms, strict=True)
         ]
         best = [RRF()(both, 10) for both in legs]
 
         def fused(fusion: Fusion) -> Callable[[int], Candidates]:
             asked = [replace(request, fusion=fusion) for request in requests]
-            return lambda i: asked[i].fuse(legs[i], _Evidence(snapshot, requests[i], terms[i], legs[i]))
+            return lambda i: _fused(
+                _Found(snapshot, asked[i], terms[i], lambda _: (legs[i], None)), asked[i]
+            )
 
         contestants: dict[str, Ask] = {
             "request checked": lambda i: asker.one(queries[i].text, queries[i].vector, {"depth": DEPTH}),
             "query analysed": lambda i: _terms(snapshot, requests[i]),
             "lexical leg, 100": lambda i: _lexical(snapshot, requests[i], terms[i], None),
-            "vector leg, 100": lambda i: _vector(snapshot, requests[i], None),
+            "vector leg, 100": lambda i: vector_leg(requests[i]),
             "fusion of 2 x 100, RRF": fused(RRF()),
             "fusion of 2 x 100, default": fused(Rocchio()),
             "ten documents fetched": lambda i: _hits(
                 snapshot,
                 requests[i],
-                (best[i], [None] * 10),
+                _Page(best[i], 1, [None] * 10),
                 iter(snapshot.documents(best[i].ordinals.tolist())),
             ),
         }

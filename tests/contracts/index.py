@@ -14,6 +14,7 @@ import hybrid
 from hybrid import Document
 from hybrid.errors import DocumentError, FilterError, InputError, QueryError
 from hybrid.types import Candidates, Mode
+from tests.ties import by_ties
 
 PRODUCTS = [
     Document(
@@ -160,12 +161,25 @@ class IndexContract:
             q: [(h.id, h.score) for h in index.search(t, k=2)] for q, t in (("a", "kettle"), ("b", "耳机"))
         }
 
-    def test_asking_for_more_never_reorders_the_first(self, index: Any) -> None:
+    @pytest.mark.parametrize("options", [{}, {"depth": 9}, {"mode": "lexical"}, {"mode": "vector"}])
+    def test_asking_for_more_never_reorders_the_first(self, index: Any, options: Any) -> None:
         index.add([Document(f"n{i}", f"kettle number {i} " + "steel " * (i % 7)) for i in range(150)])
-        short, long = index.search("steel kettle", k=5), index.search("steel kettle", k=150)
+        long = index.search("steel kettle", k=150, **options)
         assert len(long) == 150
-        assert self.ids(long)[:5] == self.ids(short)
         assert [hit.score for hit in long] == sorted((hit.score for hit in long), reverse=True)
+        for k in (1, 5, 40, 149):
+            assert index.search("steel kettle", k=k, **options).hits == long.hits[:k]
+        pages = [index.search("steel kettle", k=50, offset=start, **options) for start in (0, 50, 100)]
+        assert [hit for page in pages for hit in page] == list(long)
+        assert [hit.rank for hit in pages[2]] == list(range(101, 151))
+
+    @pytest.mark.parametrize("mode", ["hybrid", "lexical", "vector"])
+    def test_equals_stand_in_the_order_of_ties(self, index: Any, mode: Mode) -> None:
+        ids = [f"e{i}" for i in range(30)]
+        index.add([Document(id, "teapot") for id in ids])
+        index.add([Document(id, "teapot") for id in ids[20:25]])
+        assert self.ids(index.search("teapot", k=30, mode=mode)) == by_ties(ids)
+        assert self.ids(index.search("teapot", k=7, mode=mode, depth=7)) == by_ties(ids)[:7]
 
     def test_fusion_is_a_value(self, index: Any) -> None:
         lexical = index.search("kettle steel", mode="lexical", k=4)
@@ -190,6 +204,7 @@ class IndexContract:
             ("x", {"k": 0}, QueryError, "k is 0"),
             ("x", {"k": True}, QueryError, "k is True"),
             ("x", {"depth": -1}, QueryError, "depth is -1"),
+            ("x", {"offset": -1}, QueryError, "offset is -1"),
             ("x", {"fusion": "rrf"}, QueryError, "fusion='rrf'"),
             ("x", {"filter": {"price": {"about": 1}}}, FilterError, "about"),
             (None, {}, QueryError, "nothing to search for"),

@@ -33,6 +33,7 @@ OPTIONS = st.fixed_dictionaries(
     {},
     optional={
         "k": COUNTS,
+        "offset": COUNTS,
         "depth": COUNTS | st.none(),
         "mode": MODES | VALUES,
         "filter": FILTERS | VALUES,
@@ -40,7 +41,7 @@ OPTIONS = st.fixed_dictionaries(
         "reranker": NO_CODE,
     },
 )
-MILD = st.fixed_dictionaries({}, optional={"k": COUNTS, "mode": MODES, "filter": FILTERS})
+MILD = st.fixed_dictionaries({}, optional={"k": COUNTS, "offset": COUNTS, "mode": MODES, "filter": FILTERS})
 QUERIES = st.none() | WORDS | TEXTS
 READY = st.none() | VECTORS | VECTORS.map(np.array)
 
