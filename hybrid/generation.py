@@ -16,7 +16,7 @@ import numpy as np
 
 from hybrid import analyzers, forward
 from hybrid.arrays import Rows
-from hybrid.bm25 import LexicalView, Terms
+from hybrid.bm25 import LexicalView
 from hybrid.embedding import with_rows
 from hybrid.errors import CommitsLost, IndexCorrupt, IndexMismatch, InputError
 from hybrid.extras import Extras
@@ -28,6 +28,7 @@ from hybrid.owed import Debt, Owed
 from hybrid.rerank.matching import Texts
 from hybrid.settings import Profiles, Settings
 from hybrid.shelf import Shelf
+from hybrid.terms import Terms, of_document
 from hybrid.types import Analyzer, Document, Mask, Ordinals, Wait
 from hybrid.vector import VectorLeg, VectorView
 
@@ -295,7 +296,7 @@ class Generation:
 
     def terms(self, document: Document) -> Terms:
         """What the lexical leg knows a document by."""
-        return Terms(self.analyzer.terms(document.title), self.analyzer.terms(document.text))
+        return of_document(self.analyzer, document.title, document.text)
 
     def _catch_up(self) -> None:
         """Bring the lexical leg up to the ledger, after a crash or a failure between the two."""

@@ -25,11 +25,12 @@ from typing import Any, Final
 import tantivy
 
 from hybrid import bm25, manifest, segments
-from hybrid.bm25 import LexicalView, Terms
+from hybrid.bm25 import LexicalView
 from hybrid.errors import IndexCorrupt, StorageError
 from hybrid.failpoints import reach
 from hybrid.files import sync, sync_tree
 from hybrid.pins import Pins
+from hybrid.terms import Terms
 
 _HEAP_BYTES: Final = 64_000_000  # of one writer thread; below 15 MB tantivy refuses
 _FOLDER: Final = re.compile(r"lexical-[0-9]+")
@@ -193,7 +194,7 @@ class LexicalLeg:
             top = first - 1
             for top, terms in enumerate(documents, first):
                 writer.add_document(bm25.document(top, terms))
-                self.pending += 1 + len(terms.title) + len(terms.text)
+                self.pending += 1 + len(terms.title) + len(terms.text) + len(terms.stop_words)
             for ordinal in deaths:
                 if ordinal != top:
                     writer.delete_documents_by_term("ordinal", int(ordinal))

@@ -19,7 +19,6 @@ from rank_bm25 import BM25
 
 from hybrid import analyzers, encoders
 from hybrid.arrays import Rows
-from hybrid.bm25 import Terms
 from hybrid.documents import check_batch, check_lookup, check_lookups, unit
 from hybrid.embedding import Progress, embed, with_rows
 from hybrid.encoders import EncoderSpec
@@ -30,6 +29,7 @@ from hybrid.loading import batches
 from hybrid.request import Asker, Options, Request, check_queries
 from hybrid.rerank import features, rerank
 from hybrid.settings import Profile, check_metric
+from hybrid.terms import Terms, field_of, of_document, of_query
 from hybrid.types import (
     Analyzer,
     Candidates,
@@ -142,7 +142,7 @@ class MemoryIndex:
         rows = embed(batch, self._encoder, self._metric, self._dim, progress)
         self._dim = rows.vectors.shape[1] if len(rows) else self._dim
         for i, document in enumerate(batch):
-            terms = Terms(self._analyzer.terms(document.title), self._analyzer.terms(document.text))
+            terms = of_document(self._analyzer, document.title, document.text)
             mine = slice(*np.searchsorted(rows.ordinals, [i, i + 1]).tolist())
             self._documents.pop(document.id, None)
             self._documents[document.id] = (
@@ -239,19 +239,20 @@ class MemoryIndex:
         )
 
     def _terms(self, request: Request) -> QueryTerms:
-        terms = self._analyzer.terms(request.text or "")
-        documents = [set(known.of("terms")) for _, _, known, _ in self._documents.values()]
+        terms = of_query(self._analyzer, request.text or "")
+        field = field_of(terms)
+        documents = [set(known.of(field)) for _, _, known, _ in self._documents.values()]
         frequencies = [sum(term in known for known in documents) for term in terms]
         return QueryTerms(terms, frequencies, len(documents))
 
     def _lexical(self, request: Request, passing: set[str]) -> tuple[Candidates, int]:
         if not request.asks_words or request.text is None or not self._documents:
             return Candidates.none(), 0
-        terms = self._analyzer.terms(request.text)
-        entries = self._documents.values()
-        documents = [known.of("terms") for _, _, known, _ in entries]
+        terms = of_query(self._analyzer, request.text)
+        entries, field = self._documents.values(), field_of(terms)
+        documents = [known.of(field) for _, _, known, _ in entries]
         scores = LuceneBM25(documents).get_scores(terms)
-        if request.title_boost:
+        if request.title_boost and field == "terms":
             titles = LuceneBM25([known.title for _, _, known, _ in entries])
             scores += request.title_boost * titles.get_scores(terms)
         has = [

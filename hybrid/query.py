@@ -22,6 +22,7 @@ from hybrid.request import Request
 from hybrid.rerank import Features, rerank
 from hybrid.rerank.calibration import Columns
 from hybrid.settings import Profile
+from hybrid.terms import of_query
 from hybrid.types import (
     Candidates,
     Document,
@@ -351,7 +352,7 @@ def _both(
 def _terms(snapshot: Snapshot, request: Request) -> list[str]:
     if not request.asks_words or request.text is None:
         return []
-    return snapshot.generation.analyzer.terms(request.text)
+    return of_query(snapshot.generation.analyzer, request.text)
 
 
 def _lexical(snapshot: Snapshot, request: Request, terms: list[str], allowed: Mask | None) -> Candidates:
@@ -394,5 +395,5 @@ def _passages(snapshot: Snapshot, request: Request, shown: Candidates) -> list[P
 
 def _count(snapshot: Snapshot, request: Request, allowed: Mask | None) -> int:
     if request.mode == "lexical" and request.text is not None:
-        return snapshot.lexical.count(snapshot.generation.analyzer.terms(request.text), allowed)
+        return snapshot.lexical.count(of_query(snapshot.generation.analyzer, request.text), allowed)
     return snapshot.size if allowed is None else int(np.count_nonzero(allowed))

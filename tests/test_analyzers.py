@@ -45,9 +45,9 @@ class TestMixedWithUserWords(AnalyzerContract):
 ENGLISH = {
     "The running dogs were QUICKLY": "run dog were quick",
     "Jane's dogs' James’s": "jane dog jame",
-    "don't O'Brien l’Oréal": "dont obrien brien loreal oreal",
+    "O'Brien l’Oréal": "obrien brien loreal oreal",
     "C++ C# F# .NET C": "c++ c# f# .net c",
-    "c++17 Notepad++ ASP.NET": "c++ 17 notepad++ notepad asp.net asp .net",
+    "c++17 Notepad++ ASP.NET": "c++ 17 notepad++ notepad aspnet asp .net",
     "3.5mm 1,000 v2.1": "3.5mm 3.5 mm 1000 v2.1 v 2.1",
     "1,000,000.50 2015,2016 192.168.0.1": "1000000.50 2015 2016 192.168.0.1",
     "WH-1000XM5": "wh1000xm5 wh 1000xm5 1000 xm 5",
@@ -59,7 +59,7 @@ ENGLISH = {
     "snake_case": "snakecas snake case",
     "U.S.A. e.g. AT&T R&D": "usa eg at&t t r&d r d",
     "jane.doe@example.com": "jane.doe@example.com jane doe exampl com",
-    "https://example.com/a-b?x=1&y=2": "https example.com exampl com ab b x 1 y 2",
+    "https://example.com/a-b?x=1&y=2": "https examplecom exampl com ab b x 1 y 2",
     "b08n5wrwnw 978-3-16": "b08n5wrwnw 978316 978 3 16",
     "ＦＵＬＬ　ｗｉｄｔｈ ﬁnance 5㎏": "full width financ 5kg 5 kg",
     "Café cafe\u0301 Straße Łódź Smørrebrød": "cafe cafe strass lodz smorrebrod",
@@ -185,7 +185,7 @@ def test_characters_that_fold_by_themselves_are_no_neighbours() -> None:
 @pytest.mark.parametrize("name", ["english", "chinese", "mixed"])
 def test_ids_name_the_version(name: str) -> None:
     analyzer = by_name(name)
-    assert analyzer.id == f"{name}-1"
+    assert analyzer.id == f"{name}-2"
     assert repr(analyzer).lower().startswith(name)
 
 
@@ -202,7 +202,7 @@ def test_english_takes_no_user_dictionary() -> None:
 def test_a_user_dictionary_changes_terms_and_id() -> None:
     plain, own = by_name("mixed"), by_name("mixed", USER_WORDS)
     assert own == Mixed(USER_WORDS) != plain
-    assert own.id.startswith("mixed-1+")
+    assert own.id.startswith("mixed-2+")
     assert own.id != by_name("mixed", USER_WORDS[:1]).id
     assert own.terms("降噪耳机壳")[:2] == ["降噪耳机壳", "降噪"]
     assert own.terms("卡拉OK的T恤") == ["卡拉ok", "卡拉", "ok", "t恤", "t", "恤"]

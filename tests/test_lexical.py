@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid import bm25
-from hybrid.bm25 import Terms
 from hybrid.lexical import LexicalLeg
 from hybrid.memory import LENGTHS, LuceneBM25
+from hybrid.terms import Terms
 
 WORDS = [f"w{i}" for i in range(12)]
 
