@@ -6,6 +6,7 @@ An analyzer is a value: frozen, comparable, hashable, picklable. Equal ``id``s g
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from hybrid.analyzers.chinese import Chinese
 from hybrid.analyzers.dictionary import as_user_words, read_user_dictionary
@@ -16,7 +17,17 @@ from hybrid.errors import SettingsError
 from hybrid.limits import shown
 from hybrid.types import Analyzer
 
-__all__ = ["Chinese", "English", "Mixed", "by_name", "load", "read_stop_words", "read_user_dictionary"]
+__all__ = [
+    "Chinese",
+    "English",
+    "Mixed",
+    "by_name",
+    "former_id",
+    "load",
+    "options",
+    "read_stop_words",
+    "read_user_dictionary",
+]
 
 _WITH_DICTIONARY: dict[str, type[Chinese]] = {"chinese": Chinese, "mixed": Mixed}
 
@@ -43,3 +54,16 @@ def by_name(name: str, user_words: Iterable[str] = (), stop_words: StopWords = D
     if words:
         raise SettingsError("analyzer 'english' takes no user dictionary; use 'mixed' or 'chinese'")
     return English(stop_words)
+
+
+def options(analyzer: Analyzer) -> dict[str, Any]:
+    """What `by_name` needs beside the name to make an analyzer of this package again."""
+    if not isinstance(analyzer, (Chinese, English)):
+        return {}
+    user_words = analyzer.user_words if isinstance(analyzer, Chinese) else ()
+    return {"user_words": user_words, "stop_words": analyzer.stop_words or ()}
+
+
+def former_id(analyzer: Analyzer) -> str | None:
+    """The id that an analyzer of this package had in the version before; None where there was none."""
+    return analyzer.former_id if isinstance(analyzer, (Chinese, English)) else None

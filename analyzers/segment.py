@@ -44,7 +44,8 @@ _runs = re.compile(
 _MAX_TERM_BYTES = 255
 _capitalized = re.compile("[A-Z][a-z]+")
 _hashtag = re.compile("(?<=#)(?:[A-Z][a-z]+){2,}(?![A-Za-z0-9_])")
-_NEAR = 4  # characters of a neighbour and the space before it
+_NEAR = 4  # characters: a neighbour and what is between
+_BETWEEN = " ()[]\"'“”/-"
 
 # Letters of English text: Latin, and Greek as in "the β subunit".
 _LATIN = "a-z\u00aa-\u02af\u0370-\u03ff\u1d00-\u1dbf\u1e00-\u1fff\u2c60-\u2c7f\ua720-\ua7ff\uab30-\uab6f"
@@ -112,7 +113,7 @@ class ScriptAnalyzer(ABC):
         neighbours their pair (to_be), which says more than either."""
         folded = fold(text).text
         terms, stopped = self._terms(folded)
-        if self.whole(folded) or _hashtag.search(text):
+        if self.whole(folded) or ("#" in text and _hashtag.search(text)):
             terms = [term for term, _, _ in self.spans(text)]
         return terms, stopped
 
@@ -173,14 +174,14 @@ class ScriptAnalyzer(ABC):
 
 def _among_others(text: str, word: re.Match[str]) -> bool:
     """Whether a word belongs to text in another script than Latin, as in 维生素A, "IT 行业" and 《A》: it
-    touches such a letter, or with only space between stands beside one, or beside Chinese punctuation,
-    and beside no Latin letter."""
+    touches such a letter; or it stands beside one or beside Chinese punctuation, with no more than space,
+    brackets and quotes between, and beside no Latin letter."""
     if word.lastgroup != "word":
         return False
     before, after = text[max(0, word.start() - _NEAR) : word.start()], text[word.end() : word.end() + _NEAR]
     if _other_letter.match(before[-1:]) or _other_letter.match(after):
         return True
-    beside = before.rstrip(" ")[-1:] + after.lstrip(" ")[:1]
+    beside = before.rstrip(_BETWEEN)[-1:] + after.lstrip(_BETWEEN)[:1]
     return _other_script.search(beside) is not None and not _latin.search(beside)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import chain, pairwise
+from itertools import chain
 
 from hybrid.analyzers.dictionary import Literals, UserWord, parse_user_word
 from hybrid.analyzers.lexicon import Lexicon
@@ -46,11 +46,21 @@ class Segmenter:
 
     def terms(self, run: str) -> Found:
         """The terms of a run of Chinese characters, folded before, and the stop words in it."""
-        words, stop = self._lexicon.cut(run), self._stop_words
-        stopped = [word for word in words if word in stop]
-        if len(stopped) > 1:
-            stopped += [pair(a, b) for a, b in pairwise(words) if a in stop and b in stop]
+        words = self._lexicon.cut(run)
+        stopped = () if self._stop_words.isdisjoint(words) else self._stopped(words)
         return [*chain.from_iterable(map(self._word_terms, words))], stopped
+
+    def _stopped(self, words: Sequence[str]) -> list[str]:
+        """The stop words among ``words``, and pairs of neighbours between the two."""
+        stopped: list[str] = []
+        last = ""
+        for word in words:
+            if word in self._stop_words:
+                stopped += (pair(last, word), word) if last else (word,)
+                last = word
+            else:
+                last = ""
+        return stopped
 
     def parts(self, run: str) -> list[Span]:
         """``terms``, and where in the run they stand."""

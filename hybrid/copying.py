@@ -42,6 +42,6 @@ def _copy(source: Generation, progress: Progress | None, folder: Path) -> str:
     source.lexical.copy(folder)
     source.vector.copy(folder)
     source.ledger.copy(folder, None if progress is None else lambda share: progress(share * size))
-    made = Generation(folder, source.analyzer)
+    made = Generation(folder, source.given)
     made.close(finish=False)
     return made.ledger.uuid

@@ -35,7 +35,7 @@ class Terms(NamedTuple):
 
     title: list[str]
     text: list[str]
-    stop_words: list[str] = []  # noqa: RUF012 - never changed
+    stop_words: Sequence[str] = ()
 
     def of(self, field: Field) -> list[str]:
         if field == "stop_words":
@@ -45,7 +45,7 @@ class Terms(NamedTuple):
     def _stop_words(self) -> list[str]:
         """Filled up to the length of title and text: BM25 then finds a word nearer to a short document."""
         others = len(self.title) + len(self.text) if self.stop_words else 0
-        return self.stop_words + [_OTHER] * others
+        return [*self.stop_words, *[_OTHER] * others]
 
 
 def of_document(analyzer: Analyzer, title: str, text: str) -> Terms:
