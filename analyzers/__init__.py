@@ -6,18 +6,30 @@ An analyzer is a value: frozen, comparable, hashable, picklable. Equal ``id``s g
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from hybrid.analyzers.chinese import Chinese
 from hybrid.analyzers.dictionary import as_user_words, read_user_dictionary
 from hybrid.analyzers.english import English
 from hybrid.analyzers.mixed import Mixed
+from hybrid.analyzers.stopwords import DEFAULT, StopWords, read_stop_words
 from hybrid.errors import SettingsError
 from hybrid.limits import shown
 from hybrid.types import Analyzer
 
-__all__ = ["Chinese", "English", "Mixed", "by_name", "load", "read_user_dictionary"]
+__all__ = [
+    "Chinese",
+    "English",
+    "Mixed",
+    "by_name",
+    "former_id",
+    "load",
+    "options",
+    "read_stop_words",
+    "read_user_dictionary",
+]
 
-_WITH_DICTIONARY: dict[str, type[Chinese] | type[Mixed]] = {"chinese": Chinese, "mixed": Mixed}
+_WITH_DICTIONARY: dict[str, type[Chinese]] = {"chinese": Chinese, "mixed": Mixed}
 
 
 def load(spec: str | Analyzer) -> Analyzer:
@@ -31,14 +43,27 @@ def load(spec: str | Analyzer) -> Analyzer:
     return spec
 
 
-def by_name(name: str, user_words: Iterable[str] = ()) -> Analyzer:
-    """The analyzer called "english", "chinese" or "mixed". Raises SettingsError for any other name,
-    for a user word that does not parse and for user words with "english", which takes none."""
+def by_name(name: str, user_words: Iterable[str] = (), stop_words: StopWords = DEFAULT) -> Analyzer:
+    """The analyzer called "english", "chinese" or "mixed". Raises SettingsError for any other name, for a
+    user word or stop word that does not parse and for user words with "english", which takes none."""
     words = as_user_words(user_words)
     if not isinstance(name, str) or name not in ("english", *_WITH_DICTIONARY):
         raise SettingsError(f"unknown analyzer {shown(name)}; choose english, chinese or mixed")
     if name in _WITH_DICTIONARY:
-        return _WITH_DICTIONARY[name](words)
+        return _WITH_DICTIONARY[name](words, stop_words)
     if words:
         raise SettingsError("analyzer 'english' takes no user dictionary; use 'mixed' or 'chinese'")
-    return English()
+    return English(stop_words)
+
+
+def options(analyzer: Analyzer) -> dict[str, Any]:
+    """What `by_name` needs beside the name to make an analyzer of this package again."""
+    if not isinstance(analyzer, (Chinese, English)):
+        return {}
+    user_words = analyzer.user_words if isinstance(analyzer, Chinese) else ()
+    return {"user_words": user_words, "stop_words": analyzer.stop_words or ()}
+
+
+def former_id(analyzer: Analyzer) -> str | None:
+    """The id that an analyzer of this package had in the version before; None where there was none."""
+    return analyzer.former_id if isinstance(analyzer, (Chinese, English)) else None

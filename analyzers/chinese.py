@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from typing import Any
+from functools import cached_property
 
-from hybrid.analyzers.compounds import LONGEST_WORD, parts
-from hybrid.analyzers.dictionary import check_user_words, versioned
+from hybrid.analyzers.dictionary import check_user_words, folded_words
+from hybrid.analyzers.identity import former_identity, identity
 from hybrid.analyzers.normalize import Span
-from hybrid.analyzers.segment import ScriptAnalyzer, clip
+from hybrid.analyzers.segment import ScriptAnalyzer
 from hybrid.analyzers.segmenter import Segmenter, segmenter
+from hybrid.analyzers.stopwords import DEFAULT, StopWords, check_stop_words, chosen
+from hybrid.analyzers.words import Words
 
 
 @dataclass(frozen=True)
@@ -19,39 +20,34 @@ class Chinese(ScriptAnalyzer):
     """Chinese text. English words in it are folded and taken apart, but not stemmed: see ``Mixed``.
 
     ``user_words`` are lines of a dictionary in jieba's format, as ``read_user_dictionary`` returns
-    them. Raises SettingsError for a line that is none.
+    them; ``stop_words`` other words than the built-in list in its place, or None for none. A user word is
+    no stop word. Raises SettingsError for a line that is none.
     """
 
     user_words: tuple[str, ...] = ()
+    stop_words: StopWords = DEFAULT
 
     def __post_init__(self) -> None:
         check_user_words(self.user_words)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.user_words,)  # without the segmenter
+        check_stop_words(self.stop_words)
 
     @property
     def id(self) -> str:
-        return versioned("chinese-1", self.user_words)
+        return identity("chinese", self.user_words, self.stop_words)
 
-    def word(self, run: str) -> Sequence[Span]:
-        return plain_word(run[:LONGEST_WORD])
-
-    def han(self, run: str) -> Sequence[Span]:
-        return self._segmenter.parts(run)
-
-    def han_terms(self, run: str) -> Iterable[str]:
-        return self._segmenter.terms(run)
-
-    def whole(self, text: str) -> Sequence[Span]:
-        return self._segmenter.literals.parts(text) if self.user_words else ()
+    @property
+    def former_id(self) -> str | None:
+        return former_identity("chinese", self.user_words, self.stop_words)
 
     @cached_property
-    def _segmenter(self) -> Segmenter:
-        return segmenter(self.user_words)
+    def words(self) -> Words:
+        own = () if self.stop_words == DEFAULT else self.stop_words
+        return Words(chosen(own, "zh", folded_words(self.user_words)))
 
+    @cached_property
+    def han(self) -> Segmenter:
+        stop_words = chosen(self.stop_words, "zh", folded_words(self.user_words))
+        return segmenter(self.user_words, stop_words)
 
-@lru_cache(maxsize=1 << 14)
-def plain_word(run: str) -> tuple[Span, ...]:
-    """The forms of a word or compound as they are."""
-    return tuple((clip(term), start, end) for term, start, end in parts(run))
+    def whole(self, text: str) -> Sequence[Span]:
+        return self.han.literals.parts(text) if self.user_words else ()

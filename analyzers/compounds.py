@@ -2,7 +2,8 @@
 
 "WH-1000XM5" is also written wh1000xm5, WH 1000XM5 and wh-1000xm5; "iPhone15" is also iPhone 15. So a
 compound gives its joined whole, its segments (between hyphens, dots, @ and &), and their stretches of
-letters and of digits, each where it stands.
+letters and of digits, each where it stands. O'Brien is also Brien, rock'n'roll also rock and roll; but
+a contraction of function words is one word.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
+from typing import Final
 
 from hybrid.analyzers.normalize import Span
 from hybrid.analyzers.segment import LETTER, MARK
@@ -18,12 +20,28 @@ LONGEST_WORD = 1024  # characters; what goes on beyond (base64, a wall of letter
 _MAX_SEGMENTS = 6  # a longer chain (a slug, a path) has no name as a whole
 _MAX_STRETCHES = 4  # a longer alternation (a hash) has no parts that mean anything
 
+_SUBJECTS = (
+    *("i", "you", "he", "she", "it", "we", "they", "who", "what", "which", "that", "this", "there", "here"),
+    *("where", "when", "why", "how", "let"),
+)
+_MODALS = ("could", "would", "should", "might", "must")
+_AUXILIARIES = (
+    *("is", "are", "was", "were", "do", "does", "did", "have", "has", "had", "need", "ought", "dare"),
+    *("ai", "ca", "wo", "sha"),  # ain't, can't, won't, shan't
+)
+CONTRACTIONS: Final = frozenset(
+    [f"{subject}'{ending}" for subject in _SUBJECTS for ending in ("m", "re", "ve", "ll", "d", "s")]
+    + [f"{verb}n't" for verb in (*_MODALS, *_AUXILIARIES)]
+    + [f"{verb}'ve" for verb in _MODALS]
+)
+
 _NUMBER = r"\d++(?:[.,]\d++)*+"  # 3.5, 2.1.3; commas have been checked to stand between thousands
 _WORD = rf"(?:(?!\d){LETTER}[{MARK}]*+)++(?:'(?:(?!\d){LETTER}[{MARK}]*+)++)*+"
 _initials = re.compile(r"[^\W\d_](?:\.[^\W\d_])+")
-_possessive = re.compile(r"'s?$")
+_ending = re.compile(r"'(?:s|re|ve|ll|d)?$")  # Jane's, dogs', Jane'll
 _elision = re.compile(r"[^\W\d_]'(?=\w)")
-_joiners = str.maketrans("", "", "-_,'")
+_point = re.compile(r"\.(?!\d)|(?<!\d)\.")  # not that of a number
+_joiners = str.maketrans("", "", "-_,'\r\n\t ")
 
 
 @cache
@@ -42,6 +60,8 @@ def parts(run: str) -> list[Span]:
         return [(run, 0, len(run))]
     if _initials.fullmatch(run):  # u.s.a, e.g
         return [(run.replace(".", ""), 0, len(run))]
+    if "'" in run:
+        run = run.replace("'n'", "-n-")  # rock'n'roll
     found = {(start, -end): (term, start, end) for term, start, end in _forms(run) if term}
     return [found[place] for place in sorted(found)]
 
@@ -49,12 +69,22 @@ def parts(run: str) -> list[Span]:
 def _forms(run: str) -> Iterator[Span]:
     segments = list(_segment().finditer(run))
     if 1 < len(segments) <= _MAX_SEGMENTS:
-        yield (_possessive.sub("", run).translate(_joiners), 0, len(run))
+        yield (_joined(run), 0, len(run))
     for match in segments:
-        yield from _segment_forms(_possessive.sub("", match.group()), match.start())
+        yield from _segment_forms(match.group(), match.start())
 
 
-def _segment_forms(segment: str, offset: int) -> Iterator[Span]:
+def _joined(run: str) -> str:
+    """wh1000xm5, nodejs, phd; jane.doe@example.com stays as it is, and so does the point of v2.1."""
+    whole = _ending.sub("", run)
+    return (whole if "@" in whole else _point.sub("", whole)).translate(_joiners)
+
+
+def _segment_forms(word: str, offset: int) -> Iterator[Span]:
+    if word in CONTRACTIONS:
+        yield (word, offset, offset + len(word))
+        return
+    segment = _ending.sub("", word)
     yield (segment.translate(_joiners), offset, offset + len(segment))
     if elision := _elision.match(segment):  # l'oreal, o'brien
         yield (segment[elision.end() :].translate(_joiners), offset + elision.end(), offset + len(segment))

@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from hashlib import sha256
 from os import PathLike
-from pathlib import Path
 from typing import NamedTuple
 
+from hybrid.analyzers.lists import read_lines
 from hybrid.analyzers.normalize import Span, fold
 from hybrid.analyzers.segment import LETTER, clip
-from hybrid.errors import CorpusError, SettingsError
-from hybrid.limits import MAX_DICTIONARY_BYTES, MAX_USER_WORD, MAX_USER_WORDS, shown
+from hybrid.errors import SettingsError
+from hybrid.limits import MAX_USER_WORD, MAX_USER_WORDS, shown
 
 _entry = re.compile(r"(?P<word>\S+)(?:[ \t]+(?P<frequency>[0-9]{1,12}))?(?:[ \t]+(?P<tag>[A-Za-z]+))?")
 
@@ -30,43 +29,7 @@ def read_user_dictionary(path: str | PathLike[str]) -> tuple[str, ...]:
 
     Empty lines and lines that begin with ``#`` are left out. Raises CorpusError, naming file and line.
     """
-    name = str(path) if str(path).isprintable() else shown(str(path))
-    lines = enumerate(_content(path, name).splitlines(), 1)
-    entries = tuple(entry for number, line in lines if (entry := _line(name, number, line)))
-    if len(entries) > MAX_USER_WORDS:
-        raise CorpusError(
-            f"{name}: {len(entries):,} words; the limit is {MAX_USER_WORDS:,}: keep those of use"
-        )
-    return entries
-
-
-def _content(path: str | PathLike[str], name: str) -> bytes:
-    try:
-        if Path(path).exists() and not Path(path).is_file():  # to open a named pipe would wait for ever
-            raise CorpusError(f"user dictionary {name}: not a file, but a folder, pipe or device")
-        with Path(path).open("rb") as file:
-            content = file.read(MAX_DICTIONARY_BYTES + 1)
-    except (OSError, TypeError, ValueError) as error:
-        what = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise CorpusError(f"user dictionary {name}: {what}") from error
-    if len(content) > MAX_DICTIONARY_BYTES:
-        raise CorpusError(
-            f"user dictionary {name}: larger than {MAX_DICTIONARY_BYTES:,} bytes; is this the right file?"
-        )
-    return content
-
-
-def _line(path: str, number: int, raw: bytes) -> str:
-    try:
-        line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-        if line and not line.startswith("#"):
-            parse_user_word(line)
-            return line
-    except UnicodeDecodeError as error:
-        raise CorpusError(f"{path}:{number}: not UTF-8; save the user dictionary as UTF-8") from error
-    except SettingsError as error:
-        raise CorpusError(f"{path}:{number}: {error}") from error
-    return ""
+    return read_lines(path, "user dictionary", parse_user_word)
 
 
 def as_user_words(entries: Iterable[str]) -> tuple[str, ...]:
@@ -109,6 +72,11 @@ def _is_text(entry: object) -> bool:
     return isinstance(entry, str) and not any("\ud800" <= c <= "\udfff" for c in entry)
 
 
+def folded_words(entries: Iterable[str]) -> list[str]:
+    """The words of a dictionary's lines."""
+    return [parse_user_word(entry).word for entry in entries]
+
+
 class Literals:
     """User words that are not all Chinese characters (T恤, 卡拉OK): found as they stand, beside what
     the runs of each script give; of two that begin at one place, the longer. As fast with 100,000 words
@@ -147,10 +115,3 @@ class Literals:
 @cache
 def _inside_word() -> re.Pattern[str]:
     return re.compile(rf"(?<={LETTER})(?={LETTER})")
-
-
-def versioned(name: str, user_words: tuple[str, ...]) -> str:
-    """The analyzer's id: its name and version, and a short hash of the user words if there are any."""
-    if not user_words:
-        return name
-    return f"{name}+{sha256(chr(10).join(user_words).encode('utf-8', 'replace')).hexdigest()[:8]}"

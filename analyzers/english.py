@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
-from hybrid.analyzers.compounds import LONGEST_WORD, parts
-from hybrid.analyzers.normalize import Span
-from hybrid.analyzers.segment import ScriptAnalyzer, bigrams, clip
-from hybrid.analyzers.stopwords import stop_words
+from hybrid.analyzers.identity import former_identity, identity
+from hybrid.analyzers.segment import Bigrams, ScriptAnalyzer
+from hybrid.analyzers.stopwords import DEFAULT, StopWords, check_stop_words, chosen
+from hybrid.analyzers.words import Words
 
 if TYPE_CHECKING:
     from Stemmer import Stemmer
@@ -19,33 +18,42 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class English(ScriptAnalyzer):
-    """English text. Chinese is taken as pairs of characters: use ``Mixed`` where there is any."""
+    """English text. Chinese is taken as pairs of characters: use ``Mixed`` where there is any.
+
+    ``stop_words``: other words than Lucene's in place of those, a tuple of str; None: no stop words.
+    Raises SettingsError for what is no word.
+    """
+
+    stop_words: StopWords = DEFAULT
+
+    def __post_init__(self) -> None:
+        check_stop_words(self.stop_words)
 
     @property
     def id(self) -> str:
-        return "english-1"
+        return identity("english", (), self.stop_words)
 
-    def word(self, run: str) -> Sequence[Span]:
-        return english_word(run[:LONGEST_WORD])
+    @property
+    def former_id(self) -> str | None:
+        return former_identity("english", (), self.stop_words)
 
-    def word_terms(self, run: str) -> Sequence[str]:
-        return english_terms(run[:LONGEST_WORD])
+    @cached_property
+    def words(self) -> Words:
+        return english_words(chosen(self.stop_words, "en"))
 
-    def han(self, run: str) -> Sequence[Span]:
-        return bigrams(run)
+    @cached_property
+    def foreign(self) -> Words | None:
+        return english_words(frozenset()) if self.stop_words == DEFAULT else None
+
+    @cached_property
+    def han(self) -> Bigrams:
+        return Bigrams()
 
 
-@lru_cache(maxsize=1 << 16)
-def english_word(run: str) -> tuple[Span, ...]:
-    """The forms of a word or compound, stop words left out, words stemmed."""
-    stop = stop_words("en")
-    return tuple((clip(stem(term)), start, end) for term, start, end in parts(run) if term not in stop)
-
-
-@lru_cache(maxsize=1 << 16)
-def english_terms(run: str) -> tuple[str, ...]:
-    """The terms of ``english_word``."""
-    return tuple(term for term, _, _ in english_word(run))
+@lru_cache(maxsize=16)
+def english_words(stop_words: frozenset[str]) -> Words:
+    """The shared ones for these ``stop_words``."""
+    return Words(stop_words, stem)
 
 
 def stem(word: str) -> str:
@@ -60,5 +68,5 @@ def _stemmer() -> Stemmer:
     if not hasattr(_local, "stemmer"):
         from Stemmer import Stemmer
 
-        _local.stemmer = Stemmer("english", 0)  # english_word remembers
+        _local.stemmer = Stemmer("english", 0)  # Words remembers
     return _local.stemmer

@@ -2,50 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from hybrid.analyzers.chinese import Chinese
-from hybrid.analyzers.dictionary import check_user_words, versioned
-from hybrid.analyzers.english import English
-from hybrid.analyzers.normalize import Span
-from hybrid.analyzers.segment import ScriptAnalyzer
-
-_ENGLISH = English()
+from hybrid.analyzers.dictionary import folded_words
+from hybrid.analyzers.english import english_words
+from hybrid.analyzers.identity import former_identity, identity
+from hybrid.analyzers.stopwords import DEFAULT, chosen
+from hybrid.analyzers.words import Words
 
 
 @dataclass(frozen=True)
-class Mixed(ScriptAnalyzer):
+class Mixed(Chinese):
     """Chinese characters as ``Chinese`` has them, all other words as ``English`` has them.
 
-    ``user_words`` as for ``Chinese``.
+    ``user_words`` as for ``Chinese``; ``stop_words`` as well, in place of both built-in lists.
     """
-
-    user_words: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        check_user_words(self.user_words)
 
     @property
     def id(self) -> str:
-        return versioned("mixed-1", self.user_words)
+        return identity("mixed", self.user_words, self.stop_words)
 
-    def word(self, run: str) -> Sequence[Span]:
-        return _ENGLISH.word(run)
-
-    def word_terms(self, run: str) -> Sequence[str]:
-        return _ENGLISH.word_terms(run)
-
-    def han_terms(self, run: str) -> Iterable[str]:
-        return self._chinese.han_terms(run)
-
-    def han(self, run: str) -> Sequence[Span]:
-        return self._chinese.han(run)
-
-    def whole(self, text: str) -> Sequence[Span]:
-        return self._chinese.whole(text)
+    @property
+    def former_id(self) -> str | None:
+        return former_identity("mixed", self.user_words, self.stop_words)
 
     @cached_property
-    def _chinese(self) -> Chinese:
-        return Chinese(self.user_words)
+    def words(self) -> Words:
+        return english_words(chosen(self.stop_words, "en", folded_words(self.user_words)))
+
+    @cached_property
+    def foreign(self) -> Words | None:
+        return english_words(frozenset()) if self.stop_words == DEFAULT else None

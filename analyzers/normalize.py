@@ -1,8 +1,14 @@
 """Text to the form in which it is compared: one spelling for what a searcher takes to be the same.
 
-NFKC (full and half width, ligatures, unit signs), case folding, accents off Latin and Greek letters,
-vowel points off Hebrew and Arabic, Traditional to Simplified Chinese. Marks that make another letter
-are kept: kana voicing, Indic vowel signs, Cyrillic й. Every folded character knows where it came from.
+NFKC (full and half width, ligatures, unit signs), radicals and strokes as the characters that they look
+like, case folding, accents off Latin and Greek letters, vowel points off Hebrew and Arabic, Traditional to
+Simplified Chinese. Marks that make another letter are kept: kana voicing, Indic vowel signs, Cyrillic й.
+What Unicode calls ignorable goes: variation selectors, joiners, zero-width spaces (Thai and Khmer are cut
+without them), soft hyphens but for one at a line's end. Every folded character knows where it came from.
+
+These letters give no term by themselves: apostrophes (``_APOSTROPHES``), the Hangul fillers, and Arabic's
+tatweel and vowel points in their presentation forms. Nor do ⺀ and the strokes that Unicode equates with
+no character.
 """
 
 from __future__ import annotations
@@ -13,6 +19,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from importlib.resources import files
 from typing import TYPE_CHECKING, TypeAlias
 
 import regex
@@ -49,10 +56,13 @@ _accents = regex.compile(
     r"|[\u0591-\u05BD\u05BF\u05C1\u05C2\u05C4\u05C5\u05C7]"  # Hebrew points
     r"|[\u0640\u064B-\u0652\u0670]"  # Arabic vowels, tatweel
 )
+_APOSTROPHES = "\u2018\u2019\u201b\u2032\u02bb\u02bc\u02bd\u02be\u02bf"  # also Hawaiʻi, Qurʾān
+_soft_break = re.compile("\u00ad\r?\n")
 # NFKC would glue the sign to its word ("sonytm"), and spell the ellipsis with three characters.
-_BEFORE_NFKC = str.maketrans(dict.fromkeys("™℠…‥", " "))
+_BEFORE_NFKC = str.maketrans("™℠…‥´", "    '")
 _AFTER_NFKC: dict[int, str | int] = {
-    **str.maketrans("\u2018\u2019\u201b\u02bc\u2032\u2010", "'''''-"),
+    **{ord(apostrophe): "'" for apostrophe in _APOSTROPHES},
+    ord("\u2010"): "-",
     **str.maketrans("øđðħıłŧ", "oddhilt"),
     ord("æ"): "ae",
     ord("œ"): "oe",
@@ -107,6 +117,8 @@ def _fold_by_cluster(text: str) -> Folded:
         piece = _fold_cluster(text[start : min(end, start + _MAX_CLUSTER)])
         if _raised_after_digit.match(text, start):  # "2015²" is 2015 and a note, not 20152
             piece = " " + piece
+        if _soft_break.match(text, start):
+            piece = "-"
         pieces.append(edits.record(piece, start, end))
         done = end
     pieces += _fold_plain(text, done, len(text), edits)
@@ -163,7 +175,7 @@ class _Characters(dict[int, str]):
 
 @lru_cache(maxsize=1 << 14)
 def _fold_cluster(cluster: str) -> str:
-    text = _surrogates.sub("\ufffd", cluster.translate(_BEFORE_NFKC))
+    text = _surrogates.sub("\ufffd", cluster.translate(_BEFORE_NFKC)).translate(_look_alikes())
     if unicodedata.decomposition(text[0]).startswith("<fraction>"):
         text = " " + text  # "6½" is not 61/2
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
@@ -173,6 +185,14 @@ def _fold_cluster(cluster: str) -> str:
 
 
 _characters = _Characters()
+
+
+@cache
+def _look_alikes() -> dict[int, int]:
+    """What radicals and strokes stand for: Unicode's Equivalent_Unified_Ideograph, where NFKC leaves them
+    as they are."""
+    lines = files("hybrid.analyzers").joinpath("lookalikes.txt").read_text("utf-8").splitlines()
+    return str.maketrans(*(line for line in lines if not line.startswith("#")))
 
 
 @cache

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
+from functools import cached_property
 from itertools import chain
+from typing import Any, Protocol, TypeAlias
 
 from hybrid.analyzers.normalize import Span, fold
 
@@ -26,99 +29,192 @@ MARK = "".join(c for c in map(chr, _MARKED) if unicodedata.category(c)[0] == "M"
 LETTER = rf"[^\W_{HAN}{UNSPACED}]"
 LETTERS = rf"(?:{LETTER}++[{MARK}]*+)++"
 
+BROKEN = r"(?<=[^\W\d])-\r?\n[ \t]*+(?=[^\W\d])"  # a hyphen at a line's end: a word, or a compound, goes on
+
 # "word" takes whole compounds: wh-1000xm5, at&t, jane@example.com, 1,000.5, c++, c#, .net
 _runs = re.compile(
     rf"(?P<word>(?:{LETTERS}|\.net\b)"
-    rf"(?:(?=[-_.'@&,+#])(?:(?:[-_.'@]|(?<=[^\W\d])&(?=[^\W\d])|(?<=\d),(?=\d\d\d(?!\d))){LETTERS}){{0,8}}+"
+    rf"(?:(?=[-_.'@&,+#])(?:(?:{BROKEN}|[-_.'@]|(?<=[^\W\d])&(?=[^\W\d])|(?<=\d),(?=\d\d\d(?!\d)))"
+    rf"{LETTERS}){{0,8}}+"
     rf"(?:\+\+(?!\+)|(?<![\w.'@&-].)\#)?)?)"
     rf"|(?P<han>[{HAN}]{{1,256}})"
     rf"|(?P<unspaced>[{UNSPACED}]+)"
     rf"|(?P<emoji>[\U0001f1e6-\U0001f1ff]{{2}}|[{EMOJI}])"
 )
 _MAX_TERM_BYTES = 255
+_capitalized = re.compile("[A-Z][a-z]+")
+_hashtag = re.compile("(?<=#)(?:[A-Z][a-z]+){2,}(?![A-Za-z0-9_])")
+_NEAR = 4  # characters: a neighbour and what is between
+_BETWEEN = " ()[]\"'“”/-"
+
+# Letters of English text: Latin, and Greek as in "the β subunit".
+_LATIN = "a-z\u00aa-\u02af\u0370-\u03ff\u1d00-\u1dbf\u1e00-\u1fff\u2c60-\u2c7f\ua720-\ua7ff\uab30-\uab6f"
+_CJK_PUNCTUATION = "\u3001-\u3003\u3008-\u3011\u3014-\u301f"
 
 _all_han = re.compile(f"[{HAN}]+")
 _unit = re.compile(rf".[{MARK}]*")
+_latin = re.compile(f"[{_LATIN}]")
+_other_letter = re.compile(rf"[{UNSPACED}]|[^\W\d_{_LATIN}]")
+_other_script = re.compile(rf"[{UNSPACED}{_CJK_PUNCTUATION}]|[^\W\d_{_LATIN}]")
+
+
+Found: TypeAlias = tuple[Sequence[str], Sequence[str]]
+"""The terms of a run, and the stop words that stand in it."""
+
+
+class Part(Protocol):
+    """What turns a run of one script into terms. They may overlap (a compound and its parts): they come by
+    start, then the longer first."""
+
+    def parts(self, run: str) -> Sequence[Span]:
+        """The terms and where they stand in the run."""
+        ...
+
+    def terms(self, run: str) -> Found:
+        """The terms alone, and the stop words that are not among them."""
+        ...
 
 
 class ScriptAnalyzer(ABC):
-    """Folds a text, cuts it into runs by script and lets a subclass turn each run into terms.
+    """Folds a text, cuts it into runs by script and lets a part for each script turn them into terms.
 
-    Terms may overlap (a compound and its parts): they come by start, then the longer first.
+    Subclasses are dataclasses, whose fields are what they are made with.
     """
 
+    @property
     @abstractmethod
-    def word(self, run: str) -> Sequence[Span]:
-        """The terms of a word or compound of a script that is written with spaces."""
+    def words(self) -> Part:
+        """For words and compounds of scripts that are written with spaces."""
 
+    @property
     @abstractmethod
-    def han(self, run: str) -> Sequence[Span]:
-        """The terms of a run of Chinese characters."""
+    def han(self) -> Part:
+        """For runs of Chinese characters."""
 
-    def word_terms(self, run: str) -> Iterable[str]:
-        """``word`` without the places."""
-        return [term for term, _, _ in self.word(run)]
-
-    def han_terms(self, run: str) -> Iterable[str]:
-        """``han`` without the places."""
-        return [term for term, _, _ in self.han(run)]
+    @property
+    def foreign(self) -> Part | None:
+        """For a stop word that stands among letters of another script than Latin; None: as elsewhere."""
+        return None
 
     def whole(self, text: str) -> Sequence[Span]:  # noqa: ARG002
         """Terms that runs by script would break."""
         return ()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        made_with = (getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]
+        return type(self), tuple(made_with)  # without what was built from it
+
     def terms(self, text: str) -> list[str]:
         """The terms of ``text`` in order, repeats included."""
+        return self.with_stop_words(text)[0]
+
+    def with_stop_words(self, text: str) -> tuple[list[str], list[str]]:
+        """``terms``, and the stop words of ``text``, also those that are terms there; beside two that are
+        neighbours their pair (to_be), which says more than either."""
         folded = fold(text).text
-        if whole := self.whole(folded):
-            return [term for term, _, _ in self._merged(folded, whole)]
-        analyse = {"word": self.word_terms, "han": self.han_terms, "unspaced": _pairs, "emoji": _itself}
-        terms: list[str] = []
-        for match in _runs.finditer(folded):
-            terms += analyse[match.lastgroup or ""](match.group())
-        return terms
+        terms, stopped = self._terms(folded)
+        if self.whole(folded) or ("#" in text and _hashtag.search(text)):
+            terms = [term for term, _, _ in self.spans(text)]
+        return terms, stopped
 
     def spans(self, text: str) -> list[Span]:
         """``terms`` with the characters that each came from: ``text[start:end]``."""
         folded = fold(text)
-        if whole := self.whole(folded.text):
-            return folded.originals(self._merged(folded.text, whole))
-        return folded.originals(list(self._spans(folded.text)))
+        spans = folded.originals(list(self._spans(folded.text)))
+        if more := [*folded.originals([*self.whole(folded.text)]), *self._tagged(text)]:
+            return sorted({*spans, *more}, key=lambda span: (span[1], -span[2]))
+        return spans
 
-    def _merged(self, text: str, whole: Sequence[Span]) -> list[Span]:
-        return sorted({*self._spans(text), *whole}, key=lambda span: (span[1], -span[2]))
+    def _tagged(self, text: str) -> Iterator[Span]:
+        """The words of hashtags: #MachineLearning is also machine learning."""
+        for tag in _hashtag.finditer(text):
+            for word in _capitalized.finditer(tag.group()):
+                at = tag.start() + word.start()
+                for term, start, end in self.words.parts(word.group().lower()):
+                    yield term, at + start, at + end
+
+    def _terms(self, text: str) -> tuple[list[str], list[str]]:
+        analyse, foreign = self._analyse, self._foreign(text)
+        terms: list[str] = []
+        stopped: list[str] = []
+        last, before = "", -1  # the last stop word, and how many terms came before it
+        for match in _runs.finditer(text):
+            kept, stops = analyse[match.lastgroup](match.group())
+            if stops:
+                if before == len(terms):
+                    stopped.append(pair(last, stops[0]))
+                last, before = stops[-1], len(terms)
+                stopped += stops
+                if not kept and foreign and _among_others(text, match):
+                    kept, _ = foreign.terms(match.group())
+            terms += kept
+        return terms, stopped
 
     def _spans(self, text: str) -> Iterator[Span]:
-        analyse: dict[str, Callable[[str], Sequence[Span]]]
-        analyse = {"word": self.word, "han": self.han, "unspaced": bigrams, "emoji": single}
+        foreign = self._foreign(text)
         for match in _runs.finditer(text):
-            at = match.start()
-            for term, start, end in analyse[match.lastgroup or ""](match.group()):
+            at, run = match.start(), match.group()
+            found = self._parts[match.lastgroup].parts(run)
+            if not found and foreign and _among_others(text, match):
+                found = foreign.parts(run)
+            for term, start, end in found:
                 yield term, at + start, at + end
 
+    def _foreign(self, text: str) -> Part | None:
+        return None if text.isascii() or not _other_script.search(text) else self.foreign
 
-def bigrams(run: str) -> list[Span]:
+    @cached_property
+    def _parts(self) -> dict[str | None, Part]:
+        return {"word": self.words, "han": self.han, "unspaced": Bigrams(), "emoji": Whole()}
+
+    @cached_property
+    def _analyse(self) -> dict[str | None, Callable[[str], Found]]:
+        return {kind: part.terms for kind, part in self._parts.items()}
+
+
+def _among_others(text: str, word: re.Match[str]) -> bool:
+    """Whether a word belongs to text in another script than Latin, as in 维生素A, "IT 行业" and 《A》: it
+    touches such a letter; or it stands beside one or beside Chinese punctuation, with no more than space,
+    brackets and quotes between, and beside no Latin letter."""
+    if word.lastgroup != "word":
+        return False
+    before, after = text[max(0, word.start() - _NEAR) : word.start()], text[word.end() : word.end() + _NEAR]
+    if _other_letter.match(before[-1:]) or _other_letter.match(after):
+        return True
+    beside = before.rstrip(_BETWEEN)[-1:] + after.lstrip(_BETWEEN)[:1]
+    return _other_script.search(beside) is not None and not _latin.search(beside)
+
+
+def pair(first: str, second: str) -> str:
+    """Two stop words side by side, as one."""
+    return f"{first}_{second}"
+
+
+class Bigrams:
     """Overlapping pairs of characters with their marks; a lone one is a term of its own."""
-    units = [match.span() for match in _unit.finditer(run)]
-    pairs = zip(units, units[1:] or units, strict=False)
-    return [(clip(run[start:end]), start, end) for (start, _), (_, end) in pairs]
+
+    def parts(self, run: str) -> list[Span]:
+        units = [match.span() for match in _unit.finditer(run)]
+        pairs = zip(units, units[1:] or units, strict=False)
+        return [(clip(run[start:end]), start, end) for (start, _), (_, end) in pairs]
+
+    def terms(self, run: str) -> Found:
+        return [term for term, _, _ in self.parts(run)], ()
 
 
-def _pairs(run: str) -> list[str]:
-    return [term for term, _, _ in bigrams(run)]
+class Whole:
+    """The run as it is."""
 
+    def parts(self, run: str) -> list[Span]:
+        return [(run, 0, len(run))]
 
-def _itself(run: str) -> list[str]:
-    return [run]
+    def terms(self, run: str) -> Found:
+        return (run,), ()
 
 
 def is_han(text: str) -> bool:
     """Whether ``text`` is Chinese characters only."""
     return _all_han.fullmatch(text) is not None
-
-
-def single(run: str) -> list[Span]:
-    return [(run, 0, len(run))]
 
 
 def clip(term: str) -> str:

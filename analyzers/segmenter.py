@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import chain
 
 from hybrid.analyzers.dictionary import Literals, UserWord, parse_user_word
 from hybrid.analyzers.lexicon import Lexicon
 from hybrid.analyzers.normalize import Span
-from hybrid.analyzers.segment import clip, is_han
-from hybrid.analyzers.stopwords import stop_words
+from hybrid.analyzers.segment import Found, clip, is_han, pair
 
 _loading = threading.Lock()
 
 
-def segmenter(user_words: tuple[str, ...] = ()) -> Segmenter:
-    """The shared one for these ``user_words``."""
+def segmenter(user_words: tuple[str, ...], stop_words: frozenset[str]) -> Segmenter:
+    """The shared one for these ``user_words`` and ``stop_words``."""
     with _loading:
-        return _segmenter(user_words)
+        return _segmenter(user_words, stop_words)
 
 
 @lru_cache(maxsize=8)
-def _segmenter(user_words: tuple[str, ...]) -> Segmenter:
-    return Segmenter([parse_user_word(entry) for entry in user_words])
+def _segmenter(user_words: tuple[str, ...], stop_words: frozenset[str]) -> Segmenter:
+    return Segmenter([parse_user_word(entry) for entry in user_words], stop_words)
 
 
 class Segmenter:
@@ -35,19 +34,33 @@ class Segmenter:
     .006 nDCG@10 or more on each of three judged collections. Unknown words become single characters.
     """
 
-    def __init__(self, user_words: Sequence[UserWord]) -> None:
+    def __init__(self, user_words: Sequence[UserWord], stop_words: frozenset[str]) -> None:
         self.literals = Literals([user.word for user in user_words if not is_han(user.word)])
         self._lexicon = Lexicon()
         for word, frequency in user_words:
             if is_han(word):
                 self._lexicon.add(word, frequency)
-        self._stop_words = stop_words("zh")
+        self._stop_words = stop_words
         self._word_parts = lru_cache(maxsize=1 << 16)(self._parts_of_word)
         self._word_terms = lru_cache(maxsize=1 << 16)(self._terms_of_word)
 
-    def terms(self, run: str) -> Iterator[str]:
-        """The terms of a run of Chinese characters, folded before."""
-        return chain.from_iterable(map(self._word_terms, self._lexicon.cut(run)))
+    def terms(self, run: str) -> Found:
+        """The terms of a run of Chinese characters, folded before, and the stop words in it."""
+        words = self._lexicon.cut(run)
+        stopped = () if self._stop_words.isdisjoint(words) else self._stopped(words)
+        return [*chain.from_iterable(map(self._word_terms, words))], stopped
+
+    def _stopped(self, words: Sequence[str]) -> list[str]:
+        """The stop words among ``words``, and pairs of neighbours between the two."""
+        stopped: list[str] = []
+        last = ""
+        for word in words:
+            if word in self._stop_words:
+                stopped += (pair(last, word), word) if last else (word,)
+                last = word
+            else:
+                last = ""
+        return stopped
 
     def parts(self, run: str) -> list[Span]:
         """``terms``, and where in the run they stand."""

@@ -1,13 +1,71 @@
-"""The lists of words too common to search for: ``stopwords_en.txt`` and ``stopwords_zh.txt``."""
+"""Words too common to search for: ``stopwords_en.txt``, ``stopwords_zh.txt``, or the user's own list."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
-from typing import Literal
+from os import PathLike
+from typing import Final, Literal, TypeAlias
+
+from hybrid.analyzers.compounds import CONTRACTIONS, parts
+from hybrid.analyzers.lists import read_lines
+from hybrid.analyzers.normalize import fold
+from hybrid.errors import SettingsError
+from hybrid.limits import MAX_USER_WORD, MAX_USER_WORDS, shown
+
+Language: TypeAlias = Literal["en", "zh"]
+
+StopWords: TypeAlias = tuple[str, ...] | Literal["default"] | None
+"""Which words are stop words: the built-in lists ("default"), these in their place, or none (None, ())."""
+
+DEFAULT: Final = "default"
 
 
 @cache
-def stop_words(language: Literal["en", "zh"]) -> frozenset[str]:
+def stop_words(language: Language) -> frozenset[str]:
+    """The built-in list."""
     lines = files("hybrid.analyzers").joinpath(f"stopwords_{language}.txt").read_text("utf-8").splitlines()
-    return frozenset(word for line in lines if not line.startswith("#") for word in line.split())
+    listed = frozenset(word for line in lines if not line.startswith("#") for word in line.split())
+    return listed | CONTRACTIONS if language == "en" else listed
+
+
+def chosen(given: StopWords, language: Language, spared: Iterable[str] = ()) -> frozenset[str]:
+    """The stop words among a language's words, in the form in which words are compared; never those that
+    are ``spared``."""
+    listed = stop_words(language) if given == DEFAULT else frozenset(map(_form, given or ()))
+    return listed.difference(spared)
+
+
+def _form(word: str) -> str:
+    """As a text that consists of the word has it: "e-mail" is email."""
+    folded = fold(word).text
+    return next((term for term, _, _ in parts(folded)), folded)
+
+
+def check_stop_words(given: StopWords) -> None:
+    """Raises SettingsError for what is no list of words."""
+    if given is None or given == DEFAULT:
+        return
+    if not isinstance(given, tuple):
+        raise SettingsError(
+            f"stop words are a tuple of str, None for none, or 'default', not {shown(given)}"
+        )
+    if len(given) > MAX_USER_WORDS:
+        raise SettingsError(f"{len(given):,} stop words; the limit is {MAX_USER_WORDS:,}")
+    for word in given:
+        _check(word)
+
+
+def read_stop_words(path: str | PathLike[str]) -> tuple[str, ...]:
+    """The words of a file, one a line, UTF-8; empty lines and lines that begin with ``#`` are left out.
+    Raises CorpusError, naming file and line."""
+    return read_lines(path, "list of stop words", _check)
+
+
+def _check(word: str) -> None:
+    """Raises SettingsError unless ``word`` is one word."""
+    if not isinstance(word, str) or word.split() != [word] or any("\ud800" <= c <= "\udfff" for c in word):
+        raise SettingsError(f"{shown(word)} is no stop word; write one word")
+    if len(word) > MAX_USER_WORD:
+        raise SettingsError(f"{shown(word)}: a stop word has at most {MAX_USER_WORD} characters")

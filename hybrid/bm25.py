@@ -1,7 +1,6 @@
 """BM25 over one commit of a tantivy index.
 
-The field "terms" holds the terms of title and text, joined by spaces, "titles" those of the title once
-more, for who lets them weigh more. k1 = 1.2 and b = 0.75 are tantivy's own, and
+Each field of `hybrid.terms` holds its terms joined by spaces. k1 = 1.2 and b = 0.75 are tantivy's own, and
 it keeps lengths in one byte. Statistics count dead documents until their segment is merged, so scores are
 exact again after compaction.
 """
@@ -12,8 +11,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final
 
 import numpy as np
 import tantivy
@@ -21,6 +21,7 @@ import tantivy
 from hybrid import pruning
 from hybrid.errors import IndexCorrupt
 from hybrid.folder import Folder
+from hybrid.terms import FIELDS, Field, Terms, field_of
 from hybrid.types import Candidates, Mask, Ordinals, Scores, Ties
 
 _SLACK: Final = 16
@@ -28,9 +29,6 @@ _MANY: Final = 500  # hits, which cost as much to hand over as to find
 _LOOK_UP: Final = 50  # postings, in whose time one ordinal is looked up; see tests/benchmarks/crossover.py
 _MOST_LENGTHS: Final = 10_000
 _TOKENIZER: Final = "terms"
-
-Field: TypeAlias = Literal["terms", "titles"]
-FIELDS: Final[tuple[Field, ...]] = ("terms", "titles")
 
 
 @contextmanager
@@ -53,18 +51,8 @@ def of_tantivy(cause: BaseException) -> bool:
     return isinstance(cause, Exception) or type(cause).__name__ == "PanicException"
 
 
-class Terms(NamedTuple):
-    """The terms of one document."""
-
-    title: list[str]
-    text: list[str]
-
-    def of(self, field: Field) -> list[str]:
-        return self.title if field == "titles" else self.title + self.text
-
-
 def open_index(folder: Path) -> tantivy.Index:
-    """The index in ``folder``, made if absent; an earlier version's lacks ``titles``. Raises ValueError."""
+    """The index in ``folder``, made if absent; an earlier version's lacks fields. Raises ValueError."""
     there = (folder / "meta.json").exists()
     index = tantivy.Index.open(str(folder)) if there else tantivy.Index(schema(), str(folder))
     index.register_tokenizer(
@@ -74,11 +62,11 @@ def open_index(folder: Path) -> tantivy.Index:
     return index
 
 
-def schema() -> tantivy.Schema:
+def schema(fields: Sequence[Field] = FIELDS) -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
     # Signed on purpose: deleting by term on an unsigned field silently deletes nothing.
     builder.add_integer_field("ordinal", indexed=True, fast=True)
-    for name in FIELDS:
+    for name in fields:
         builder.add_text_field(name, tokenizer_name=_TOKENIZER, index_option="freq")
     return builder.build()
 
@@ -109,10 +97,11 @@ class LexicalView:
         top = searcher.search(tantivy.Query.all_query(), 1, count=False, order_by_field="ordinal").hits
         return cls(searcher, index.schema, int(top[0][0]) + 1 if top else 0)
 
-    @property
-    def titled(self) -> bool:
-        """Whether titles can weigh more."""
-        return self.schema == schema()
+    @cached_property
+    def fields(self) -> tuple[Field, ...]:
+        """The fields that it has: all but those that are newer than the version that wrote it."""
+        known = (FIELDS[:n] for n in range(len(FIELDS), 1, -1))
+        return next((fields for fields in known if schema(fields) == self.schema), FIELDS[:1])
 
     def search(
         self,
@@ -224,7 +213,8 @@ class LexicalView:
 
     def frequencies(self, terms: Sequence[str]) -> list[int]:
         """In how many documents each term occurs, the dead that wait for a merge included."""
-        return [self._length("terms", term) for term in terms]
+        field = field_of(terms)
+        return [self._length(field, term) for term in terms]
 
     def _postings(self, terms: Sequence[str]) -> int:
         """How long the lists of the terms are together."""
@@ -232,6 +222,8 @@ class LexicalView:
 
     def _length(self, field: Field, term: str) -> int:
         """How many documents have ``term`` in ``field``. It takes a look into every segment, so kept."""
+        if field not in self.fields:
+            return 0
         if (length := self._lengths.get((field, term))) is None:
             if len(self._lengths) >= _MOST_LENGTHS:
                 self._lengths.clear()
@@ -259,7 +251,7 @@ class LexicalView:
         return pruning.Plan([self._weighed(*one, title_boost) for one in Counter(terms).items()])
 
     def _weighed(self, term: str, count: int, title_boost: float) -> pruning.Term:
-        weights = self._weights(title_boost)
+        weights = self._weights(term, title_boost)
         lengths = [self._length(field, term) for field, _ in weights]
         # tantivy's own count of documents includes some of the dead. No ordinal is there twice.
         idfs = [pruning.idf(length, self.reflects) for length in lengths]
@@ -280,13 +272,16 @@ class LexicalView:
     def _clauses(self, counts: Iterable[tuple[str, int]], title_boost: float) -> list[tantivy.Query]:
         return [
             self._clause(field, term, weight * count)
-            for field, weight in self._weights(title_boost)
             for term, count in counts
+            for field, weight in self._weights(term, title_boost)
         ]
 
-    def _weights(self, title_boost: float) -> list[tuple[Field, float]]:
-        both = title_boost and self.titled
-        return [("terms", 1.0), ("titles", title_boost)] if both else [("terms", 1.0)]
+    def _weights(self, term: str, title_boost: float) -> list[tuple[Field, float]]:
+        """Where to look for a term, and how much each place counts."""
+        field = field_of([term])
+        boosted = title_boost and field == "terms"
+        weights: list[tuple[Field, float]] = [(field, 1.0), ("titles", title_boost if boosted else 0.0)]
+        return [(field, weight) for field, weight in weights if weight and field in self.fields]
 
     def _clause(self, field: Field, term: str, weight: float) -> tantivy.Query:
         query = tantivy.Query.term_query(self.schema, field, term, "freq")

@@ -7,10 +7,11 @@ from typing import Final
 
 import numpy as np
 
-from hybrid.bm25 import FIELDS, Field, LexicalView
+from hybrid.bm25 import LexicalView
 from hybrid.errors import IndexCorrupt
 from hybrid.generation import Generation, Snapshot
 from hybrid.limits import MAX_LENGTH, shown
+from hybrid.terms import Field
 from hybrid.types import Ordinals
 
 _STEP: Final = 1000  # documents a step
@@ -26,7 +27,7 @@ def disagreements(generation: Generation) -> Iterator[str]:
         yield f"lexical leg: lacks {len(missing)} documents, the first with ordinal {missing[0]}"
     if len(excess := _excess(snapshot, np.setdiff1d(held, expected))):
         yield f"lexical leg: holds {len(excess)} documents too many, the first with ordinal {excess[0]}"
-    for field in FIELDS if snapshot.lexical.titled else FIELDS[:1]:
+    for field in snapshot.lexical.fields:
         yield from _vocabulary(generation, snapshot.lexical, field, held)
     rows = ledger.rows  # before the count, which may grow meanwhile
     strangers = rows.ordinals >= ledger.lifetimes.count

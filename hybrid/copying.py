@@ -36,6 +36,6 @@ def _copy(source: Generation, progress: Progress | None, folder: Folder) -> str:
     """Fill the empty ``folder`` with ``source`` as of now or a little later; returns the UUID."""
     size = source.snapshot.size
     source.copy(folder, None if progress is None else lambda share: progress(share * size))
-    made = Generation(folder.folder("."), source.analyzer)
+    made = Generation(folder.folder("."), source.given)
     made.close(finish=False)
     return made.ledger.uuid

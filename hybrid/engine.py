@@ -421,9 +421,12 @@ def reindex(
     neither encoder nor analyzer given, today's analyzer of the same name. Returns the new ``stats``."""
     with Index(Store.open(path), None) as index:
         reference = index._store.generation.settings.analyzer
-        same = analyzers.by_name(reference.name, reference.user_words)
-        words = analyzer or same
-        index.reindex(encoder=encoder, analyzer=words, graph_precision=graph_precision, progress=progress)
+        words = analyzer or reference.make()
+        asked = (encoder, analyzer, graph_precision) != (None, None, None)
+        if asked or not index._store.generation.reanalysed:
+            index.reindex(
+                encoder=encoder, analyzer=words, graph_precision=graph_precision, progress=progress
+            )
         return index.stats()
 
 

@@ -49,6 +49,11 @@ class Extras:
         """Have the table, and ``rows`` in it, by ordinal."""
         self._ledger.change(_writes("forward", rows.items()))
 
+    def forget_forward(self, connection: sqlite3.Connection) -> None:
+        """In a transaction of the ledger's: drop all rows, which another analyzer made."""
+        if "forward" in database.extras(connection):
+            connection.execute("DELETE FROM forward")
+
     def keeps(self, rows: Callable[[], Mapping[int, bytes]]) -> Callable[[sqlite3.Connection], None]:
         """What a commit of documents does as well: their ``rows``, where there is the table."""
         return _writes("forward", rows().items()) if self.has("forward") else lambda _: None

@@ -13,8 +13,8 @@ from typing import Final, TypeAlias
 import numpy as np
 import regex
 
-from hybrid.bm25 import Terms
 from hybrid.rerank.matching import Hashes, Texts
+from hybrid.terms import Terms
 
 Row: TypeAlias = tuple[bytes, bytes]
 """A row's head, and its hashes."""

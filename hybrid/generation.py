@@ -16,10 +16,10 @@ import numpy as np
 
 from hybrid import analyzers, forward
 from hybrid.arrays import Rows
-from hybrid.bm25 import LexicalView, Terms
+from hybrid.bm25 import LexicalView
 from hybrid.columns import Columns
 from hybrid.embedding import with_rows
-from hybrid.errors import CommitsLost, IndexCorrupt, IndexMismatch, InputError
+from hybrid.errors import CommitsLost, IndexCorrupt, IndexMismatch, InputError, SettingsError
 from hybrid.extras import Extras
 from hybrid.failpoints import reach
 from hybrid.filters import Filter, asks_metadata
@@ -30,8 +30,9 @@ from hybrid.lexical_reader import LexicalReader
 from hybrid.limits import shown
 from hybrid.owed import Debt, Owed
 from hybrid.rerank.matching import Texts
-from hybrid.settings import Profiles, Settings
+from hybrid.settings import AnalyzerRef, Profiles, Settings
 from hybrid.shelf import Shelf
+from hybrid.terms import Terms, of_document
 from hybrid.threads import inside
 from hybrid.types import Analyzer, Document, Mask, Ordinals, Ties, Wait
 from hybrid.vector import VectorLeg, VectorView
@@ -113,7 +114,7 @@ class Generation:
     ) -> None:
         self.folder = folder
         self.read_only = read_only
-        self._given = analyzer
+        self.given = analyzer
         self._look_lock = threading.Lock()
         self._held_by = 0
         self.in_place_of: Generation | None = None
@@ -122,6 +123,8 @@ class Generation:
         self._retired = self._finish = False
         self._projecting = threading.RLock()  # taken after the right to commit, if both
         self.failed = False  # a commit or its projection: what is owed is no longer known
+        self.reanalysed = False
+        """Opening has analysed all documents again."""
         with ExitStack() as opened:
             opened.callback(folder.close)
             self.ledger = Ledger(folder, read_only=read_only)
@@ -141,6 +144,7 @@ class Generation:
             self.vector = VectorLeg(folder, self.ledger.uuid, *kind, read_only=read_only)
             opened.callback(self.vector.close, finish=False)
             if not read_only:
+                self._upgrade()
                 self._catch_up()
             self.snapshot = self._look()
             opened.pop_all()
@@ -180,13 +184,38 @@ class Generation:
     @cached_property
     def analyzer(self) -> Analyzer:
         reference = self.settings.analyzer
-        analyzer = self._given or analyzers.by_name(reference.name, reference.user_words)
+        analyzer = self.given or reference.make()
         if analyzer.id != reference.id:
             raise IndexMismatch(
                 f"{self.home}: built with analyzer {reference.id!r}, opened with {analyzer.id!r}; "
                 f"run: hybrid reindex {self.home}"
             )
         return analyzer
+
+    def _upgrade(self) -> None:
+        """Analyse the documents again where the index's analyzer is the one before today's of its name.
+        Nothing is encoded. The ledger names the new one last: what is interrupted begins anew."""
+        old = self.settings.analyzer
+        if (analyzer := self._successor()) is None:
+            return
+        count = self.ledger.lifetimes.count - self.ledger.lifetimes.deaths
+        change = f"analysed again: {analyzer.id} has taken the place of analyzer {old.id}"
+        _log.warning("%s: %s documents are %s", self.home, f"{count:,}", change)
+        self.settings = self.settings.model_copy(update={"analyzer": AnalyzerRef.of(analyzer)})
+        self.lexical.renew()
+        self._catch_up()
+        profiles = self.ledger.profiles.with_default(change)
+        self.ledger.reanalysed(self.settings, profiles, self.extras.forget_forward)
+        self.reanalysed = True
+
+    def _successor(self) -> Analyzer | None:
+        """What takes the place of the index's analyzer."""
+        reference = self.settings.analyzer
+        try:
+            analyzer = self.given or reference.make()
+        except SettingsError:  # the program's own, which was not given
+            return None
+        return analyzer if analyzers.former_id(analyzer) == reference.id else None
 
     def _look(self) -> Snapshot:
         """A snapshot of the newest state that ledger and lexical leg both reflect.
@@ -336,7 +365,7 @@ class Generation:
 
     def terms(self, document: Document) -> Terms:
         """What the lexical leg knows a document by."""
-        return Terms(self.analyzer.terms(document.title), self.analyzer.terms(document.text))
+        return of_document(self.analyzer, document.title, document.text)
 
     def _catch_up(self) -> None:
         """Bring the lexical leg up to the ledger, after a crash or a failure between the two."""

@@ -313,10 +313,25 @@ class Ledger:
 
     def install(self, profiles: Profiles) -> None:
         """Serve with another profile; no commit of documents, so the sequence number stays."""
-        meta = records.sealed({**self._meta, "profiles": profiles.model_dump_json()})
+        self._rewrite({"profiles": profiles.model_dump_json()})
+        self.profiles = profiles
+
+    def reanalysed(self, settings: Settings, profiles: Profiles, also: Action) -> None:
+        """The lexical leg is another analyzer's now: that of ``settings``. ``also`` is done with it."""
+        changed = {"settings": settings.model_dump_json(), "profiles": profiles.model_dump_json()}
+        self._rewrite(changed, also)
+        self.settings, self.profiles = settings, profiles
+
+    def _rewrite(self, changed: Mapping[str, str], also: Action = lambda _: None) -> None:
+        meta = records.sealed({**self._meta, **changed})
         version, self._version = self._version, -1
-        self.change(lambda db: db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", meta.items()))
-        self._meta, self.profiles, self._version = meta, profiles, version
+
+        def write(connection: sqlite3.Connection) -> None:
+            also(connection)
+            connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", meta.items())
+
+        self.change(write)
+        self._meta, self._version = meta, version
 
     def change(self, action: Action) -> None:
         """Do something to the tables, durably."""

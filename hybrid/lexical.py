@@ -26,13 +26,14 @@ from uuid import uuid4
 import tantivy
 
 from hybrid import bm25, threads
-from hybrid.bm25 import LexicalView, Terms
+from hybrid.bm25 import LexicalView
 from hybrid.errors import IndexCorrupt, StorageError
 from hybrid.failpoints import reach
 from hybrid.folder import Folder
 from hybrid.pins import Pins
 from hybrid.published import Published, State
 from hybrid.segments import META, Commit
+from hybrid.terms import Terms
 
 _HEAP_BYTES: Final = 64_000_000  # of one writer thread; below 15 MB tantivy refuses
 _WORK: Final = "terms-"
@@ -174,7 +175,7 @@ class LexicalLeg:
             top = first - 1
             for top, terms in enumerate(documents, first):
                 writer.add_document(bm25.document(top, terms))
-                self.pending += 1 + len(terms.title) + len(terms.text)
+                self.pending += 1 + len(terms.title) + len(terms.text) + len(terms.stop_words)
             for ordinal in deaths:
                 if ordinal != top:
                     writer.delete_documents_by_term("ordinal", int(ordinal))

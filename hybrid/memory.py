@@ -20,7 +20,6 @@ from rank_bm25 import BM25
 
 from hybrid import analyzers, encoders
 from hybrid.arrays import Rows
-from hybrid.bm25 import Terms
 from hybrid.documents import check_batch, check_lookup, check_lookups, unit
 from hybrid.embedding import Progress, embed, with_rows
 from hybrid.encoders import EncoderSpec
@@ -34,6 +33,7 @@ from hybrid.request import Asker, Options, Request, check_queries
 from hybrid.rerank import features, rerank
 from hybrid.rerank.ordering import continued
 from hybrid.settings import Profile, check_metric
+from hybrid.terms import Terms, field_of, of_document, of_query
 from hybrid.types import (
     Analyzer,
     Candidates,
@@ -157,7 +157,7 @@ class MemoryIndex:
         self._dim = rows.vectors.shape[1] if len(rows) else self._dim
         ties = keys(marks(document.id for document in batch)).tolist()
         for i, document in enumerate(batch):
-            terms = Terms(self._analyzer.terms(document.title), self._analyzer.terms(document.text))
+            terms = of_document(self._analyzer, document.title, document.text)
             mine = slice(*np.searchsorted(rows.ordinals, [i, i + 1]).tolist())
             self._documents.pop(document.id, None)
             plain = replace(document, vector=None, passages=None)
@@ -268,18 +268,20 @@ class MemoryIndex:
         )
 
     def _terms(self, request: Request) -> QueryTerms:
-        terms = self._analyzer.terms(request.text or "")
-        documents = [set(entry.terms.of("terms")) for entry in self._documents.values()]
+        terms = of_query(self._analyzer, request.text or "")
+        field = field_of(terms)
+        documents = [set(entry.terms.of(field)) for entry in self._documents.values()]
         frequencies = [sum(term in known for known in documents) for term in terms]
         return QueryTerms(terms, frequencies, len(documents))
 
     def _lexical(self, request: Request, entries: Sequence[_Entry], passing: Mask) -> Candidates:
         if not request.asks_words or request.text is None or not entries:
             return Candidates.none()
-        terms = self._analyzer.terms(request.text)
-        documents = [entry.terms.of("terms") for entry in entries]
+        terms = of_query(self._analyzer, request.text)
+        field = field_of(terms)
+        documents = [entry.terms.of(field) for entry in entries]
         scores = LuceneBM25(documents).get_scores(terms)
-        if request.title_boost:
+        if request.title_boost and field == "terms":
             titles = LuceneBM25([entry.terms.title for entry in entries])
             scores += request.title_boost * titles.get_scores(terms)
         has = passing & np.array([not set(terms).isdisjoint(known) for known in documents])

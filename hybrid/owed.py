@@ -6,8 +6,8 @@ from collections import deque
 from dataclasses import dataclass
 
 from hybrid.arrays import Rows
-from hybrid.bm25 import Terms
 from hybrid.lexical import LexicalLeg
+from hybrid.terms import Terms
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from hybrid.rerank import Features, rerank
 from hybrid.rerank.calibration import Columns
 from hybrid.rerank.ordering import continued
 from hybrid.settings import Profile
+from hybrid.terms import of_query
 from hybrid.threads import submit
 from hybrid.types import (
     Candidates,
@@ -300,7 +301,7 @@ def _legs(
 def _terms(snapshot: Snapshot, request: Request) -> list[str]:
     if not request.asks_words or request.text is None:
         return []
-    return snapshot.generation.analyzer.terms(request.text)
+    return of_query(snapshot.generation.analyzer, request.text)
 
 
 def _lexical(snapshot: Snapshot, request: Request, terms: list[str], allowed: Mask | None) -> Candidates:
@@ -439,5 +440,5 @@ def _passages(snapshot: Snapshot, request: Request, shown: Candidates) -> list[P
 
 def _count(snapshot: Snapshot, request: Request, allowed: Mask | None) -> int:
     if request.mode == "lexical" and request.text is not None:
-        return snapshot.lexical.count(snapshot.generation.analyzer.terms(request.text), allowed)
+        return snapshot.lexical.count(of_query(snapshot.generation.analyzer, request.text), allowed)
     return snapshot.size if allowed is None else int(np.count_nonzero(allowed))

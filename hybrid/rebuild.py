@@ -16,7 +16,7 @@ from hybrid.embedding import Progress
 from hybrid.failpoints import reach
 from hybrid.folder import Folder
 from hybrid.generation import Generation, Snapshot
-from hybrid.settings import Profile, Profiles, Settings
+from hybrid.settings import Profiles, Settings
 from hybrid.types import Analyzer, Document, Ordinals
 
 _BATCH: Final = 1000
@@ -64,11 +64,8 @@ class Rebuild:
             self._target.ledger.install(self._source.ledger.profiles)
 
     def _profiles(self) -> Profiles:
-        """What was found best for one encoder and analyzer says nothing of others."""
         known = self._source.ledger.profiles
-        if self._same or known.serving == Profile():
-            return known
-        return known.with_new(Profile(), {"reason": "re-indexed with another encoder or analyzer"})
+        return known if self._same else known.with_default("re-indexed with another encoder or analyzer")
 
     def _copy(self, snapshot: Snapshot, ordinals: Ordinals, progress: Progress | None) -> None:
         documents = snapshot.documents(ordinals.tolist())

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from hybrid import fusion
+from hybrid import analyzers, fusion
 from hybrid.errors import SettingsError
 from hybrid.limits import MAX_HITS, shown
 from hybrid.types import Analyzer, Fusion, Metric
@@ -54,17 +54,21 @@ class EncoderRef(_Frozen):
 
 
 class AnalyzerRef(_Frozen):
-    """Which analyzer an index was built with: its versioned ``id``, the ``name`` that makes it, and
-    the lines of the user dictionary."""
+    """Which analyzer an index was built with: its versioned ``id``, the ``name`` that makes it, the lines
+    of the user dictionary, and the stop words where they are not the built-in ones."""
 
     id: str
     name: str
     user_words: tuple[str, ...] = ()
+    stop_words: tuple[str, ...] | Literal["default"] = "default"
 
     @classmethod
     def of(cls, analyzer: Analyzer) -> Self:
-        words = tuple(getattr(analyzer, "user_words", ()))
-        return cls(id=analyzer.id, name=analyzer.id.partition("-")[0], user_words=words)
+        return cls(id=analyzer.id, name=analyzer.id.partition("-")[0], **analyzers.options(analyzer))
+
+    def make(self) -> Analyzer:
+        """The analyzer of this name and these options, in its version of today. Raises SettingsError."""
+        return analyzers.by_name(self.name, self.user_words, self.stop_words)
 
 
 class Settings(_Frozen):
@@ -170,6 +174,13 @@ class Profiles(_Frozen):
         """These and one more, which serves."""
         number = len(self.history) + 1
         return Profiles(serves=number, history=(*self.history, _installed(number, profile, evidence)))
+
+    def with_default(self, reason: str) -> Profiles:
+        """These, and the default one serves: what was found best for one encoder and analyzer says nothing
+        of others."""
+        if self.serving == Profile():
+            return self
+        return self.with_new(Profile(), {"reason": reason})
 
     def using(self, number: int) -> Profiles:
         return Profiles(serves=self[number].number, history=self.history)

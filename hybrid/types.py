@@ -157,8 +157,12 @@ class Candidates:
 
 
 class Analyzer(Protocol):
-    """Text to terms. ``id`` names it and its version (``"mixed-1"``) and changes whenever its terms
-    do. A term is not empty, holds no white space and is at most 255 bytes of UTF-8."""
+    """Text to terms. ``id`` names it and its version (``"mixed-2"``) and changes whenever its terms
+    do. A term is not empty, holds no white space and is at most 255 bytes of UTF-8.
+
+    One that leaves stop words out may offer ``with_stop_words(text)``, which returns ``terms(text)`` and
+    the words left out: they then answer a query of nothing else.
+    """
 
     @property
     def id(self) -> str: ...

@@ -19,8 +19,10 @@ from hybrid.settings import Profile
 from hybrid.types import Mode
 
 WORDS = ["kettle", "steel", "headphones", "iPhone15", "降噪", "耳机", "水壶", "手机壳", "c++", "running"]
+STOP_WORDS = ["the", "it", "of", "你好", "不是", "IT行业"]
 IDS = st.sampled_from([f"d{i}" for i in range(12)])
-TEXTS = st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join)
+TEXTS = st.lists(st.sampled_from(WORDS + STOP_WORDS), max_size=12).map(" ".join)
+QUERIES = TEXTS | st.lists(st.sampled_from(STOP_WORDS), max_size=4).map(" ".join)
 METADATA = st.fixed_dictionaries(
     {}, optional={"n": st.integers(0, 3), "tags": st.lists(st.sampled_from("ab"))}
 )
@@ -73,7 +75,7 @@ class Agreement(RuleBasedStateMachine):
         self.index.compact()
         self.exact = True
 
-    @rule(query=TEXTS, where=FILTERS, k=st.integers(1, 15))
+    @rule(query=QUERIES, where=FILTERS, k=st.integers(1, 15))
     def search_words(self, query: str, where: dict[str, Any] | None, k: int) -> None:
         mine, its = self.both(query, filter=where, k=20, mode="lexical")
         assert {hit.id for hit in mine} == {hit.id for hit in its}
@@ -89,7 +91,7 @@ class Agreement(RuleBasedStateMachine):
         assert mine.total == its.total
 
     @precondition(lambda self: self.exact)
-    @rule(query=TEXTS, vector=VECTORS.filter(bool), where=FILTERS, k=st.integers(1, 15))
+    @rule(query=QUERIES, vector=VECTORS.filter(bool), where=FILTERS, k=st.integers(1, 15))
     def search_both(self, query: str, vector: list[int], where: dict[str, Any] | None, k: int) -> None:
         mine, its = self.both(query, vector=vector, filter=where, k=k, mode="hybrid", fusion=RRF())
         assert np.allclose([hit.score for hit in mine], [hit.score for hit in its], atol=2e-3)

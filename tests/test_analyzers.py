@@ -7,6 +7,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -45,9 +46,15 @@ class TestMixedWithUserWords(AnalyzerContract):
 ENGLISH = {
     "The running dogs were QUICKLY": "run dog were quick",
     "Jane's dogs' James’s": "jane dog jame",
-    "don't O'Brien l’Oréal": "dont obrien brien loreal oreal",
+    "O'Brien l’Oréal o'clock van't Hoff": "obrien brien loreal oreal oclock clock vant hoff",
+    "I'm we'll THEY’RE don't can´t it's": "",
+    "Jane'll rock’n’roll rock 'n' roll": "jane rocknrol rock n roll rock n roll",
+    "Hawaiʻi Hawai'i Qurʾān": "hawaii hawaii quran",
+    "node.js nodejs Ph.D. PhD": "nodej node js nodej phd ph d phd",
+    "#MachineLearning #fun C#Sharp": "machinelearn machin learn fun c# sharp",
+    "infor-\nmation in\u00ad\r\n  side A-\n\nB 3-\n4": "inform infor mation insid side b 3 4",
     "C++ C# F# .NET C": "c++ c# f# .net c",
-    "c++17 Notepad++ ASP.NET": "c++ 17 notepad++ notepad asp.net asp .net",
+    "c++17 Notepad++ ASP.NET": "c++ 17 notepad++ notepad aspnet asp .net",
     "3.5mm 1,000 v2.1": "3.5mm 3.5 mm 1000 v2.1 v 2.1",
     "1,000,000.50 2015,2016 192.168.0.1": "1000000.50 2015 2016 192.168.0.1",
     "WH-1000XM5": "wh1000xm5 wh 1000xm5 1000 xm 5",
@@ -59,7 +66,7 @@ ENGLISH = {
     "snake_case": "snakecas snake case",
     "U.S.A. e.g. AT&T R&D": "usa eg at&t t r&d r d",
     "jane.doe@example.com": "jane.doe@example.com jane doe exampl com",
-    "https://example.com/a-b?x=1&y=2": "https example.com exampl com ab b x 1 y 2",
+    "https://example.com/a-b?x=1&y=2": "https examplecom exampl com ab b x 1 y 2",
     "b08n5wrwnw 978-3-16": "b08n5wrwnw 978316 978 3 16",
     "ＦＵＬＬ　ｗｉｄｔｈ ﬁnance 5㎏": "full width financ 5kg 5 kg",
     "Café cafe\u0301 Straße Łódź Smørrebrød": "cafe cafe strass lodz smorrebrod",
@@ -84,6 +91,8 @@ CHINESE = {
     "Running shoes 跑步鞋": "running shoes 跑步 鞋",
     "㍿ ⼀丁": "株式会社 会社 一丁",
     "𠮷野家": "𠮷 野 家",
+    "⻩河 ⺠族": "黄河 民族",
+    "维生素A the": "维生素 维生 a the",
 }
 
 MIXED = {
@@ -95,6 +104,13 @@ MIXED = {
     "索尼WH-1000XM5耳機": "索尼 wh1000xm5 wh 1000xm5 1000 xm 5 耳机",
     "日本の首都": "日本 の 首都",
     "約翰·史密斯": "约翰 史密斯 密斯",
+    "维生素A 维生素 A 维生素Ａ 维生素(A)": "维生素 维生 a 维生素 维生 a 维生素 维生 a 维生素 维生 a",
+    "A股 IT行业 B超 甲型H1N1": "a 股 it 行业 b 超 甲型 h1n1 h 1 n 1",
+    "《A》 A、B两型": "a a b 两 型",
+    "プランA 비타민 A гепатит A": "プラ ラン a 비타민 a гепатит a",
+    "Python for循环 不用 IT": "python for 循环 不用 it",
+    "The Who乐队 read in the 北京 hotel": "who 乐队 read 北京 hotel",
+    "The β subunit of A and 3 in 1": "β subunit 3 1",
 }
 
 
@@ -185,8 +201,73 @@ def test_characters_that_fold_by_themselves_are_no_neighbours() -> None:
 @pytest.mark.parametrize("name", ["english", "chinese", "mixed"])
 def test_ids_name_the_version(name: str) -> None:
     analyzer = by_name(name)
-    assert analyzer.id == f"{name}-1"
+    assert analyzer.id == f"{name}-2"
     assert repr(analyzer).lower().startswith(name)
+
+
+def test_english_alone_keeps_latin_words_among_chinese_too() -> None:
+    assert English().terms("维生素A of it") == ["维生", "生素", "a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "stop_words"),
+    [
+        ("To be, or not to be", "to to_be be be_or or or_not not not_to to to_be be"),
+        ("The The", "the the_the the"),
+        ("I'm it", "i'm i'm_it it"),
+        ("the cat, it", "the it"),
+        ("IT行业", "it"),
+        ("你好", "你好"),
+        ("是不是 这个", "是不是 是不是_这个 这个"),
+        ("不知道是你的错", "不 是 是_你 你 你_的 的"),
+    ],
+)
+def test_stop_words_stand_apart_with_the_pairs_of_neighbours(text: str, stop_words: str) -> None:
+    terms, stopped = Mixed().with_stop_words(text)
+    assert stopped == stop_words.split()
+    assert terms == Mixed().terms(text)
+
+
+@pytest.mark.parametrize("none", [(), None])
+def test_stop_words_can_be_switched_off(none: tuple[str, ...] | None) -> None:
+    assert Mixed(stop_words=none).with_stop_words("I'm the 你好") == (["i'm", "the", "你好"], [])
+    assert English(none).terms("to be") == ["to", "be"]
+    assert Chinese(stop_words=none).terms("是不是 the") == ["是不是", "不是", "the"]
+
+
+def test_stop_words_can_be_replaced() -> None:
+    own = Mixed(stop_words=("Kettle", "水壺", "don't", "e-mail"))
+    text = "the kettle 水壶 是 don't do email app的"
+    assert own.with_stop_words(text) == (
+        ["the", "是", "do", "app", "的"],
+        ["kettle", "kettle_水壶", "水壶", "don't", "email"],
+    )
+    assert Mixed(stop_words=("app",)).terms("打开app") == ["打开"]  # the user's list is the user's
+    assert Chinese(stop_words=("the",)).terms("the 是") == ["是"]
+
+
+def test_stop_words_are_part_of_the_id() -> None:
+    choices: list[tuple[str, ...] | None] = [(), ("the",), ("the", "a")]
+    ids = {by_name("mixed", words, chosen).id for words in ((), ("the",)) for chosen in choices}
+    assert len(ids) == 6
+    assert not ids & {Mixed().id, Mixed(("the",)).id}
+    assert Mixed(stop_words=None).id == Mixed(stop_words=()).id
+
+
+@pytest.mark.parametrize(
+    "bad", ["none", ["the"], ("two words",), ("",), (5,), ("x" * 101,), ("\ud800",), 5]
+)
+def test_what_is_no_list_of_stop_words(bad: Any) -> None:
+    for make in (Mixed, Chinese, English):
+        with pytest.raises(SettingsError, match="stop word"):
+            make(stop_words=bad)
+
+
+def test_a_users_word_is_no_stop_word() -> None:
+    own = Mixed(("你好", "IT", "一个"))
+    assert own.with_stop_words("你好, it 您好") == (["你好", "it"], ["您好"])
+    assert own.terms("一个") == ["一个"]
+    assert Mixed(("的",), ("的", "了")).terms("的了") == ["的"]
 
 
 def test_unknown_names_are_refused_with_the_known_ones() -> None:
@@ -202,7 +283,7 @@ def test_english_takes_no_user_dictionary() -> None:
 def test_a_user_dictionary_changes_terms_and_id() -> None:
     plain, own = by_name("mixed"), by_name("mixed", USER_WORDS)
     assert own == Mixed(USER_WORDS) != plain
-    assert own.id.startswith("mixed-1+")
+    assert own.id.startswith("mixed-2+")
     assert own.id != by_name("mixed", USER_WORDS[:1]).id
     assert own.terms("降噪耳机壳")[:2] == ["降噪耳机壳", "降噪"]
     assert own.terms("卡拉OK的T恤") == ["卡拉ok", "卡拉", "ok", "t恤", "t", "恤"]

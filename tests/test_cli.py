@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from hybrid import Document, Index
+from hybrid.analyzers import Mixed
 from tests.commands import answer, refusal, run
 
 HYBRID = [sys.executable, "-c", "from hybrid.cli import main; main()"]
@@ -111,12 +112,30 @@ def test_an_index_grows_shrinks_and_stays_sound(tmp_path: Path) -> None:
     assert answer("index", table, "--to", idx) == {"indexed": 1, "skipped": 0, "documents": 4}
     assert answer("search", idx, "lamp")["hits"][0]["metadata"] == {"price": 20}
     assert answer("delete", idx, "7", "nobody") == {"deleted": 1, "documents": 3}
-    assert answer("reindex", idx, "--analyzer", "chinese")["analyzer"] == "chinese-1"
+    assert answer("reindex", idx, "--analyzer", "chinese")["analyzer"] == "chinese-2"
     assert answer("verify", idx) == {"sound": True, "problems": []}
     assert "sound" in run("verify", idx).out
     stats = answer("stats", idx)
-    assert (stats["documents"], stats["analyzer"], stats["encoder"]) == (3, "chinese-1", None)
-    assert "chinese-1" in run("stats", idx).out
+    assert (stats["documents"], stats["analyzer"], stats["encoder"]) == (3, "chinese-2", None)
+    assert "chinese-2" in run("stats", idx).out
+
+
+def test_stop_words_are_chosen_when_an_index_is_made(tmp_path: Path) -> None:
+    idx, words, own = tmp_path / "idx", tmp_path / "stop.txt", tmp_path / "own.txt"
+    words.write_text("# own\nkettle\n\n水壶\n")
+    own.write_text("电热水\n")
+    corpus = write(tmp_path / "a.jsonl", *CORPUS)
+    answer("index", corpus, "--to", idx, "--encoder", "none", "--stop-words", words, "--user-dict", own)
+    assert [hit["id"] for hit in answer("search", idx, "a kettle of steel")["hits"]] == ["3"]
+    assert answer("search", idx, "kettle")["hits"][0]["id"] == "3"  # nothing else is asked
+    before = answer("stats", idx)["analyzer"]
+    assert "'mixed-2" in refusal("index", corpus, "--to", idx, "--stop-words", "none", status=1)
+    changed = answer("reindex", idx, "--stop-words", "none")["analyzer"]
+    assert len({before, changed, "mixed-2"}) == 3
+    with Index.open(idx, analyzer=Mixed(("电热水",), ())) as index:  # the user dictionary is kept
+        assert index.verify() == []
+    assert answer("reindex", idx, "--analyzer", "english")["analyzer"].startswith("english-2+")
+    assert "stop.tx: " in refusal("reindex", idx, "--stop-words", tmp_path / "stop.tx")
 
 
 def test_a_folder_of_texts(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from hybrid import Document, Index, forward
-from hybrid.bm25 import Terms
+from hybrid.terms import Terms
 
 DOCUMENTS = [
     Document("a", "Stainless steel kettle", "Kettle"),

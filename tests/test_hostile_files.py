@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hybrid import limits
-from hybrid.analyzers import read_user_dictionary
+from hybrid.analyzers import read_stop_words, read_user_dictionary
 from hybrid.corpora import encodings, jsonl, read_documents, read_qrels, read_queries, tables
 from hybrid.errors import CorpusError
 from tests.conftest import Write
@@ -106,7 +106,7 @@ def test_the_last_of_two_equal_keys_counts(write: Write) -> None:
 def test_nothing_waits_for_a_pipe(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     os.mkfifo(path)
-    for read in (read_documents, read_queries, read_qrels, read_user_dictionary):
+    for read in (read_documents, read_queries, read_qrels, read_user_dictionary, read_stop_words):
         with says(CorpusError, "not a file, but a folder, pipe or device"):
             list(read(path))
 
@@ -131,7 +131,7 @@ def test_a_folder_that_cannot_be_read_is_said(write: Write, monkeypatch: pytest.
 
 @pytest.mark.parametrize("bad", ["x" * 5000, 5, b"c.jsonl", None, "a\0b.jsonl"])
 def test_what_is_no_path(bad: Any) -> None:
-    for read in (read_documents, read_queries, read_qrels, read_user_dictionary):
+    for read in (read_documents, read_queries, read_qrels, read_user_dictionary, read_stop_words):
         with says(CorpusError, "."):
             list(read(bad))
 

@@ -8,15 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tantivy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid import bm25
-from hybrid.bm25 import Terms
+from hybrid.bm25 import LexicalView
 from hybrid.folder import Folder
 from hybrid.lexical import LexicalLeg
 from hybrid.lexical_reader import LexicalReader
 from hybrid.memory import LENGTHS, LuceneBM25
+from hybrid.terms import FIELDS, StopWord, Terms
 
 WORDS = [f"w{i}" for i in range(12)]
 
@@ -57,6 +59,36 @@ def test_titles_weigh_more_by_a_second_bm25_over_titles_alone(leg: LexicalLeg) -
     assert np.allclose(found.scores, expected[found.ordinals], rtol=1e-5)
     assert len(found) == leg.view().count(query) == np.count_nonzero(expected)
     leg.close()
+
+
+def test_stop_words_are_looked_for_among_stop_words(leg: LexicalLeg) -> None:
+    titles, bodies, stopped = corpus(2, 200, 8), corpus(3, 200, 60), corpus(4, 200, 90)
+    documents = list(map(Terms, titles, bodies, stopped))
+    leg.apply(0, documents, [])
+    view, query = leg.view(), [StopWord(word) for word in ("w1", "w2", "w2")]
+    expected = LuceneBM25([one.of("stop_words") for one in documents]).get_scores(query)
+    for boost in (0.0, 0.7):  # a stop word of a title is none of its terms
+        found = view.search(query, 200, title_boost=boost)
+        assert np.allclose(found.scores, expected[found.ordinals], rtol=1e-5)
+    assert np.allclose(view.scores(query, range(200)), expected, rtol=1e-5)
+    assert len(found) == view.count(query) == np.count_nonzero(expected)
+    assert view.frequencies(query) == [sum(word in one.stop_words for one in documents) for word in query]
+    assert view.frequencies(["w1"]) == [sum("w1" in one.of("terms") for one in documents)]
+    leg.close()
+
+
+def test_an_earlier_versions_index_answers_without_stop_words(tmp_path: Path) -> None:
+    index = tantivy.Index(bm25.schema(FIELDS[:2]), str(tmp_path))
+    index = bm25.open_index(tmp_path)
+    made = tantivy.Document(ordinal=0, terms="a b", titles="a")
+    writer = index.writer(15_000_000, 1)
+    writer.add_document(made)
+    writer.commit()
+    view = LexicalView.of(index)
+    assert view.fields == ("terms", "titles")
+    assert view.search(["a"], 5, title_boost=1.0).scores > view.search(["a"], 5).scores
+    stop_words = [StopWord("a")]
+    assert len(view.search(stop_words, 5)) == view.count(stop_words) == view.frequencies(stop_words)[0] == 0
 
 
 def test_one_byte_says_forty_lengths_exactly_and_then_ever_coarser_ones() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hybrid import RRF, Document, MemoryIndex, limits
-from hybrid.analyzers import Mixed, by_name, read_user_dictionary
+from hybrid.analyzers import Mixed, by_name, read_stop_words, read_user_dictionary
 from hybrid.columns import Columns
 from hybrid.documents import check_batch, check_lookups
 from hybrid.errors import CorpusError, DocumentError, FilterError, InputError, QueryError, SettingsError
@@ -229,6 +229,16 @@ def test_the_size_of_a_user_dictionary(write: Write, monkeypatch: pytest.MonkeyP
     for long in ("字" * 101, "㍿" * 26):
         with says(SettingsError, "at most 100 characters"):
             by_name("chinese", [long])
+
+
+def test_the_size_of_a_list_of_stop_words(write: Write) -> None:
+    assert Mixed(stop_words=("字" * 100,) * 1000).terms("cup") == ["cup"]
+    with says(SettingsError, "100,001 stop words; the limit is 100,000"):
+        Mixed(stop_words=("字",) * 100_001)
+    with says(CorpusError, "words.txt: 100,001 words; the limit is 100,000"):
+        read_stop_words(write("words.txt", "字\n" * 100_001))
+    with says(CorpusError, "words.txt:2: .*one word"):
+        read_stop_words(write("words.txt", "the\nof the\n"))
 
 
 @pytest.mark.parametrize("words", ["降噪", 5, None, [5], [b"x"], ["\ud800"], [["a"]]])

@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hybrid import bm25, pruning
-from hybrid.bm25 import LexicalView, Terms
+from hybrid.bm25 import LexicalView
 from hybrid.folder import Folder
 from hybrid.lexical import LexicalLeg
 from hybrid.pruning import Plan, Term
+from hybrid.terms import Terms
 from hybrid.types import Candidates, Mask
 
 N = 600

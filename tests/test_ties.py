@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from hybrid import RRF, Adaptive, CombSUM, Document, Index, Linear, MemoryIndex, Rocchio, pruning, vector
 from hybrid.arrays import Rows
-from hybrid.bm25 import Terms
 from hybrid.evaluate import evaluate, parse, read_run
 from hybrid.folder import Folder
 from hybrid.graph import Graph
@@ -23,6 +22,7 @@ from hybrid.lexical import LexicalLeg
 from hybrid.lifetimes import keys, marks
 from hybrid.order import Pool, beyond, places
 from hybrid.rerank import MMR, Popularity, Recency
+from hybrid.terms import Terms
 from hybrid.types import Candidates, Metric
 from hybrid.vector import VectorView
 from tests.contracts.fusion import candidates

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -19,6 +20,7 @@ from hybrid.documents import check_batch
 from hybrid.engine import DEFAULT_ENCODER, Index
 from hybrid.errors import CorpusError, IndexMismatch, InputError
 from hybrid.settings import METRICS, PRECISIONS, Precision
+from hybrid.store import Store
 from hybrid.types import Analyzer, Document, Metric
 
 Encoder = Annotated[
@@ -35,6 +37,14 @@ Dictionary = Annotated[
     Path | None,
     typer.Option(
         "--user-dict", help="Words that Chinese segmentation must know: word [freq] [tag] a line."
+    ),
+]
+StopList = Annotated[
+    str | None,
+    typer.Option(
+        "--stop-words",
+        metavar="FILE|none",
+        help="Words to leave out, one a line. [built-in lists]",
     ),
 ]
 Distance = Annotated[
@@ -56,6 +66,7 @@ def index(
     encoder: Encoder = None,
     analyzer: Analysis = None,
     user_dict: Dictionary = None,
+    stop_words: StopList = None,
     metric: Distance = None,
     graph_precision: GraphPrecision = None,
     encoding: Encoding = None,
@@ -78,7 +89,7 @@ def index(
     source = _Source(inputs, encoding, _types(types or [], inputs))
     found = _check(source, skip_bad)
     skip: Callable[[CorpusError], None] | None = (lambda _: None) if skip_bad else None
-    words = _analyzer(analyzer, user_dict)
+    words = _analyzer(analyzer, user_dict, stop_words)
     with (
         _open(to, encoder, words, metric, graph_precision) as target,
         bar("indexing", found.total) as progress,
@@ -127,12 +138,16 @@ def reindex(
     encoder: Encoder = None,
     analyzer: Analysis = None,
     user_dict: Dictionary = None,
+    stop_words: StopList = None,
     graph_precision: GraphPrecision = None,
     as_json: AsJson = False,
 ) -> None:
-    """Build an index again from its own documents, with another encoder, analyzer or graph."""
+    """Build an index again from its own documents, with another encoder, analyzer or graph.
+
+    An index whose analyzer this version no longer has is analysed again by the one of its name.
+    """
+    words = _changed(directory, analyzer, user_dict, stop_words)
     with bar("re-indexing", None) as progress:
-        words = _analyzer(analyzer, user_dict)
         stats = engine.reindex(
             directory,
             encoder=encoder,
@@ -180,11 +195,32 @@ def _difference(to: Path, built: dict[str, Any], metric: str | None, precision: 
     return None
 
 
-def _analyzer(name: str | None, user_dict: Path | None) -> Analyzer | None:
-    if name is None and user_dict is None:
+def _analyzer(name: str | None, user_dict: Path | None, stop_words: str | None) -> Analyzer | None:
+    given = _given(name, user_dict, stop_words)
+    return analyzers.by_name(**{"name": "mixed", **given}) if given else None
+
+
+def _changed(
+    directory: Path, name: str | None, user_dict: Path | None, stop_words: str | None
+) -> Analyzer | None:
+    """The index's analyzer, but for what is given; an "english" one has no user words."""
+    given = _given(name, user_dict, stop_words)
+    if not given:
         return None
-    words = analyzers.read_user_dictionary(user_dict) if user_dict else ()
-    return analyzers.by_name(name or "mixed", words)
+    with closing(Store.open(directory, read_only=True)) as store:
+        built = store.generation.settings.analyzer
+    dropped: dict[str, Any] = {"user_words": ()} if name == "english" else {}
+    return built.model_copy(update=dropped | given).make()
+
+
+def _given(name: str | None, user_dict: Path | None, stop_words: str | None) -> dict[str, Any]:
+    """The options of `analyzers.by_name` that the command line has."""
+    given: dict[str, Any] = {} if name is None else {"name": name}
+    if user_dict is not None:
+        given["user_words"] = analyzers.read_user_dictionary(user_dict)
+    if stop_words is not None:
+        given["stop_words"] = () if stop_words == "none" else analyzers.read_stop_words(stop_words)
+    return given
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ import tantivy
 from numpy.typing import NDArray
 
 from hybrid import Index, analyzers
-from hybrid.bm25 import Terms, document, open_index
+from hybrid.bm25 import document, open_index
 from hybrid.graph import EF_CONSTRUCTION, M
+from hybrid.terms import Terms
 from hybrid.types import Document, Mask, Matrix
 from tests.benchmarks.corpus import Corpus, Query, Recipe
 

@@ -65,6 +65,36 @@ class IndexContract:
         assert self.ids(index.search("wh1000xm5", mode="lexical")) == ["1"]
         assert self.ids(index.search("電熱水壺", mode="lexical"))[0] == "4"
 
+    def test_a_latin_letter_beside_chinese_is_a_word(self, index: Any) -> None:
+        texts = "维生素C缺乏", "维生素B12缺乏", "维生素A缺乏引起夜盲", "a kettle and a cup"
+        index.add(Document(f"v{i}", text) for i, text in enumerate(texts))
+        for query in ("维生素A缺乏", "维生素 Ａ 缺乏"):
+            assert self.ids(index.search(query, mode="lexical"))[0] == "v2"
+
+    def test_a_query_of_stop_words_alone_is_answered(self, index: Any) -> None:
+        band = Document("band", "The The are an English band", "The The")
+        text = "The cat and the dog are on the mat, as in the song of the mat"
+        index.add([band, Document("hamlet", "To be, or not to be"), Document("mat", text)])
+        index.add([Document("it", "IT行业,不是我的"), Document("hello", "你好,世界")])
+        expected = {
+            "The The": "band",
+            "to be or not to be": "hamlet",
+            "IT": "it",
+            "你好": "hello",
+            "不是": "it",
+            "the": "band",
+            "or": "hamlet",
+            "are as": "mat",
+        }
+        for query, first in expected.items():
+            results = index.search(query, mode="lexical", k=2)
+            assert results.hits[0].id == first, query
+            assert results.total >= 1
+            assert self.ids(index.search(query, k=2))  # beside vectors, too
+        assert index.search("the", mode="lexical").total == 2
+        assert self.ids(index.search("the band", mode="lexical")) == ["band"]  # something else remains
+        assert index.search("with", mode="lexical").total == 0
+
     @pytest.mark.parametrize("mode", ["hybrid", "lexical", "vector"])
     def test_an_answer_is_ranked_and_complete(self, index: Any, mode: Mode) -> None:
         results = index.search("kettle of steel", mode=mode, k=3)

@@ -49,10 +49,9 @@ def _check(_: World, batch: Any) -> None:
 
 
 def _terms(_: World, text: str) -> None:
-    for name in ("mixed", "english", "chinese"):
-        analyzer = analyzers.by_name(name)
+    for analyzer in (analyzers.Mixed(), analyzers.English(), analyzers.Chinese()):
         spans = analyzer.spans(text)
-        assert analyzer.terms(text) == [term for term, _, _ in spans]
+        assert analyzer.with_stop_words(text)[0] == [term for term, _, _ in spans] == analyzer.terms(text)
         for term, start, end in spans:
             assert term.split() == [term]
             assert 0 < len(term.encode()) <= 255
@@ -76,6 +75,16 @@ def _dictionary(world: World, content: bytes) -> None:
         _user_words(world, words)
 
 
+def _stop_words(_: World, words: Any) -> None:
+    for name in ("mixed", "english", "chinese"):
+        kind, analyzer = outcome(partial(analyzers.by_name, name, (), words))
+        if kind == "answer":
+            text = "the 你好 don't " + " ".join(words or ())
+            spans = analyzer.spans(text)
+            assert analyzer.terms(text) == [term for term, _, _ in spans]
+            assert analyzer.id.encode()
+
+
 def _name(_: World, name: Any) -> None:
     outcome(lambda: analyzers.by_name(name))
 
@@ -96,5 +105,6 @@ TARGETS = [
     Target(
         "user dictionaries", st.binary(max_size=60) | mutated(_DICTIONARIES, [b"#", b" 0\n"]), _dictionary
     ),
+    Target("stop words", _ENTRIES.map(tuple) | VALUES, _stop_words),
     Target("analyzers.by_name", TEXTS | VALUES, _name),
 ]

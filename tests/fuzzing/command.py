@@ -23,8 +23,8 @@ _COMMANDS = [
     "export", "x",
 ]  # fmt: skip
 _OPTIONS = [
-    "--json", "--to", "-k", "--mode", "--filter", "--analyzer", "--user-dict", "--skip-bad", "--queries",
-    "--qrels", "--measures", "--run-out", "--repair", "--help", "--no-such", "--", "-",
+    "--json", "--to", "-k", "--mode", "--filter", "--analyzer", "--user-dict", "--stop-words", "--skip-bad",
+    "--queries", "--qrels", "--measures", "--run-out", "--repair", "--help", "--no-such", "--", "-",
 ]  # fmt: skip
 _FILES = ["c.jsonl", "c.csv", "q.tsv", "qrels.tsv", "none"]
 _PATHS = ["{idx}", "{new}", "{data}", *(f"{{data}}/{name}" for name in _FILES)]

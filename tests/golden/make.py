@@ -2,7 +2,7 @@
 
     python -m tests.golden.make
 
-writes ``format-N.tar.gz`` for the format of today, if it is not there.
+writes ``format-N-ANALYZER.tar.gz`` for the format and the analyzer of today, if it is not there.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from hybrid import Document, Index
+from hybrid.analyzers import Mixed
 from hybrid.settings import FORMAT
 
 FOLDER: Final = Path(__file__).parent
@@ -25,6 +26,7 @@ BATCH: Final = (
     Document("5", "two windows", vector=[[0.1, 0.2, 0.3], [0.3, 0.2, -0.1]], passages=[(0, 3), (4, 11)]),
 )
 DELETED: Final = "gone"
+TODAY: Final = f"format-{FORMAT}-{Mixed().id}"
 
 
 def make(path: Path) -> None:
@@ -36,7 +38,7 @@ def make(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    archive = FOLDER / f"format-{FORMAT}.tar.gz"
+    archive = FOLDER / f"{TODAY}.tar.gz"
     if not archive.exists():
         with tempfile.TemporaryDirectory() as folder, tarfile.open(archive, "w:gz") as tar:
             make(Path(folder, "idx"))

@@ -1,0 +1,65 @@
+"""What the lexical leg knows a document by, and what a query asks of it.
+
+Stop words are not among a text's terms, so they cost ordinary queries nothing. They are kept apart, in a
+field of their own, for the queries that consist of nothing else ("to be or not to be", 你好): in the field
+of the other terms their lists would be the longest, and they would change the length of every document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from hybrid.types import Analyzer
+
+Field: TypeAlias = Literal["terms", "titles", "stop_words"]
+FIELDS: Final[tuple[Field, ...]] = ("terms", "titles", "stop_words")
+"""Terms of title and text; those of the title once more, for who lets them weigh more; stop words."""
+
+_OTHER: Final = "_"
+
+
+class StopWord(str):
+    """A term of a query that consists of stop words alone: looked for among the stop words."""
+
+    __slots__ = ()
+
+
+def field_of(terms: Sequence[str]) -> Field:
+    """Where to look for the terms of a query, which are all stop words or none."""
+    return "stop_words" if terms and isinstance(terms[0], StopWord) else "terms"
+
+
+class Terms(NamedTuple):
+    """The terms of one document, and its stop words."""
+
+    title: list[str]
+    text: list[str]
+    stop_words: Sequence[str] = ()
+
+    def of(self, field: Field) -> list[str]:
+        if field == "stop_words":
+            return self._stop_words()
+        return self.title if field == "titles" else self.title + self.text
+
+    def _stop_words(self) -> list[str]:
+        """Filled up to the length of title and text: BM25 then finds a word nearer to a short document."""
+        others = len(self.title) + len(self.text) if self.stop_words else 0
+        return [*self.stop_words, *[_OTHER] * others]
+
+
+def of_document(analyzer: Analyzer, title: str, text: str) -> Terms:
+    """What the lexical leg knows a document by."""
+    (of_title, stopped), (of_text, more) = _analysed(analyzer, title), _analysed(analyzer, text)
+    return Terms(of_title, of_text, stopped + more)
+
+
+def of_query(analyzer: Analyzer, text: str) -> list[str]:
+    """The terms to look for; where there are none, its stop words."""
+    terms, stopped = _analysed(analyzer, text)
+    return terms or [StopWord(word) for word in stopped]
+
+
+def _analysed(analyzer: Analyzer, text: str) -> tuple[list[str], list[str]]:
+    apart = getattr(analyzer, "with_stop_words", None)
+    return (analyzer.terms(text), []) if apart is None else apart(text)
