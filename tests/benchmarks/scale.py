@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import hnswlib
+import tantivy
 
-from hybrid import Index
+from hybrid import Index, manifest
 from hybrid.bm25 import open_index
+from hybrid.folder import Folder
 from hybrid.graph import EF_SEARCH
+from hybrid.published import FILE
+from hybrid.segments import META
 from tests.benchmarks.corpus import BLOCK, Query
 from tests.benchmarks.house import House, Plan, bare_search, kept, numbers, stack
 from tests.benchmarks.measure import Ask, Timing, cpu_seconds, growth, interleave, recall, resident
@@ -139,8 +145,7 @@ def _search(plan: Plan, kind: str) -> list[dict[str, Any]]:
     vectors = stack(queries)
     terms = [house.analyzer.terms(query.text) for query in queries]
     with Index.open(path, read_only=True) as index:
-        lexical = open_index(next(path.rglob("lexical-*")))
-        lexical.reload()
+        lexical = _bare_lexical(path)
         searcher = lexical.searcher()
         graph = _bare_graph(path, vectors.shape[1])
 
@@ -160,6 +165,18 @@ def _search(plan: Plan, kind: str) -> list[dict[str, Any]]:
         with index._store.reading() as snapshot:
             exact = [scores.argsort()[:10].tolist() for scores in -(some @ snapshot.vectors.rows.vectors.T)]
     return _cells(found, recall(answers, exact))
+
+
+def _bare_lexical(path: Path) -> tantivy.Index:
+    """The engine's own files, by the bare library: what tantivy looks for is laid beside links to them."""
+    files = next(path.rglob("lexical-*"))
+    with closing(Folder.open(files.parent)) as generation, tempfile.TemporaryDirectory() as mirror:
+        for file in files.iterdir():
+            (Path(mirror) / file.name).symlink_to(file.resolve())
+        (Path(mirror) / META).write_text(manifest.read(generation, FILE)["commit"])
+        index = open_index(Path(mirror))
+        index.reload()
+        return index
 
 
 def _bare_graph(path: Path, dim: int) -> Any:

@@ -82,6 +82,8 @@ _SITES: Final = (
     (r"[^/]+/[^/]+/lexical[^/.]*", "lexical folder"),
     (r"[^/]+/[^/]+/lexical[^/.]*/.+", "lexical files"),
     (r"[^/]+/[^/]+/lexical\..+", "lexical manifest"),
+    (r"[^/]+/[^/]+/terms-[^/]*", "terms folder"),
+    (r"[^/]+/[^/]+/terms-[^/]*/.+", "terms files"),
     (r"[^/]+/[^/]+/graph-.+", "graph file"),
     (r"[^/]+/[^/]+/graph\..+", "graph manifest"),
     (r"[^/]+/[^/]+/(columns|lives)\..+", r"\1"),

@@ -175,11 +175,14 @@ class Disk:
             folder.change(Entry(at, name, Folder()))
         elif event.action == "unlink":
             folder.change(Entry(at, name, None))
-        elif event.action in ("rename", "link"):
+        elif event.action == "link":
+            target, new = self._place(event.target)
+            target.change(Entry(at, new, folder.now[name]))
+        elif event.action == "rename":
             target, new = self._place(event.target)
             if target is not folder:
-                raise Unsupported(f"{event.action} to another folder: {event.path} {event.target}")
-            folder.change(Entry(at, new, folder.now[name], name if event.action == "rename" else None))
+                raise Unsupported(f"rename to another folder: {event.path} {event.target}")
+            folder.change(Entry(at, new, folder.now[name], name))
 
     def _place(self, path: str) -> tuple[Folder, str]:
         parent, _, name = path.rpartition("/")

@@ -37,7 +37,7 @@ _BY_NAME: Final[dict[str, Action | None]] = {
     "creat": None,
 }
 _MARK: Final = "//marks"
-_LINE: Final = re.compile(r"(\d+) +(\w+)\((.*)\) += (-?\d+)", re.DOTALL)
+_LINE: Final = re.compile(r"(\d+) +(\w+)\((.*)\) += (-?\d+)(?:<((?:\\x[0-9a-f]{2})*)>)?", re.DOTALL)
 _UNFINISHED: Final = re.compile(r"(\d+) +(.*) <unfinished \.\.\.>")
 _RESUMED: Final = re.compile(r"(\d+) +<\.\.\. \w+ resumed>(.*)", re.DOTALL)
 _STRING: Final = re.compile(r'"((?:\\x[0-9a-f]{2})*)"(\.\.\.)?')
@@ -91,6 +91,8 @@ class _Call:
     name: str
     arguments: str
     result: int
+    file: bytes
+    """The path of the descriptor that the call returned, whatever links led there."""
     began: int
 
     @property
@@ -139,7 +141,7 @@ class _Reader:
                 start, began = waiting.pop(found[1])
                 line = f"{found[1]} {start}{found[2]}"
             if (found := _LINE.match(line)) and int(found[4]) >= 0:
-                yield _Call(found[2], found[3], int(found[4]), began)
+                yield _Call(found[2], found[3], int(found[4]), _plain(found[5] or ""), began)
 
     def _understood(self, call: _Call) -> Iterator[Event]:
         if call.name in _BY_NAME:
@@ -166,7 +168,7 @@ class _Reader:
         return [self._below(os.path.join(_plain(base), _plain(path))) for base, path in found]
 
     def _opened(self, call: _Call) -> Iterator[Event]:
-        path = self._paths(call)[0]
+        path = self._below(call.file)
         if path is None:
             return
         self._open[call.result] = _Open(append="O_APPEND" in call.arguments)
