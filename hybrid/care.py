@@ -7,9 +7,9 @@ from typing import Any
 
 from hybrid import copying
 from hybrid.checking import disagreements, unsearchable
-from hybrid.embedding import Progress
 from hybrid.serving import Serving
 from hybrid.stats import stats
+from hybrid.types import Progress
 
 
 class Care(Serving):

@@ -7,11 +7,11 @@ from functools import partial
 from typing import Final
 
 from hybrid.directory import Directory
-from hybrid.embedding import Progress
 from hybrid.errors import IndexExists, StorageError
 from hybrid.folder import Folder
 from hybrid.generation import Generation
 from hybrid.store import Store
+from hybrid.types import Progress
 
 _RETRIES: Final = 5  # compactions in the middle of one copy
 

@@ -10,10 +10,9 @@ from contextlib import closing, contextmanager
 import numpy as np
 
 from hybrid import database
-from hybrid.arrays import RowFiles, Rows
+from hybrid.arrays import RowFiles, Rows, with_rows
 from hybrid.checking import disagreements, unsearchable
 from hybrid.directory import Directory, Place
-from hybrid.embedding import with_rows
 from hybrid.errors import CommitsLost, HybridError, IndexCorrupt
 from hybrid.folder import Folder
 from hybrid.ledger import Ledger

@@ -28,9 +28,10 @@ from hybrid.limits import (
     MAX_TITLE,
     shown,
 )
-from hybrid.types import Document, Mask, Matrix, Metric, Scores
+from hybrid.norms import bounded, unit
+from hybrid.texts import clean, exact
+from hybrid.types import Document, Matrix, Metric, Scores
 
-_EPS: Final = float(np.finfo(np.float32).eps)
 _BAD_IN_ID: Final = regex.compile(r"[\p{Cc}\p{Cs}]")
 
 
@@ -79,7 +80,7 @@ def _check_id(value: object, where: str) -> str:
     """An id is a non-empty str without control characters and surrogates."""
     if not isinstance(value, str):
         raise DocumentError(f"{where}: the id is a {type(value).__name__}, not a str: {shown(value)}")
-    id = _exact(value)
+    id = exact(value)
     if not id:
         raise DocumentError(f"{where}: the id is empty")
     if len(id) > MAX_ID:
@@ -100,41 +101,6 @@ def _text(value: object, where: str, limit: int, way_out: str) -> str:
     if len(text) > limit:
         raise DocumentError(f"{where} has {len(text):,} characters; the limit is {limit:,}: {way_out}")
     return text
-
-
-def check_lookup(id: object) -> str:
-    """An id to look up: the empty one, which nobody has, for a str that no document could have.
-    DocumentError for what is no str."""
-    if not isinstance(id, str):
-        raise DocumentError(f"an id is a str, not a {type(id).__name__}: {shown(id)}")
-    exact = _exact(id)
-    return exact if exact == clean(exact) else ""
-
-
-def check_lookups(ids: Iterable[str]) -> list[str]:
-    """Ids to look up; DocumentError for what is no list of them."""
-    try:
-        wanted = None if isinstance(ids, (str, bytes)) else list(ids)
-    except TypeError:  # a number, an array without dimensions
-        wanted = None
-    if wanted is None:
-        raise DocumentError(f"delete takes a list of ids; write [{shown(ids)}]")
-    return [check_lookup(id) for id in wanted]
-
-
-def clean(text: str) -> str:
-    """``text`` with every lone surrogate as U+FFFD (a pair becomes its character)."""
-    text = _exact(text)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
-def _exact(text: str) -> str:
-    """A subclass's characters, none of its methods."""
-    return str.__str__(text)
 
 
 class _Refused(Exception):
@@ -311,12 +277,6 @@ def _too_long(rows: Matrix, metric: Metric) -> str | None:
     )
 
 
-def bounded(rows: Matrix) -> Mask:
-    """Which rows, bool (n,), are no longer than ``MAX_LENGTH``; not what holds NaN."""
-    wide = rows.astype(np.float64)
-    return np.asarray(np.vecdot(wide, wide) <= MAX_LENGTH**2)
-
-
 def _numbers(value: Any, where: str, error: type[InputError]) -> Matrix:
     """As float32, of whatever shape."""
     try:
@@ -353,16 +313,3 @@ def check_passages(value: Any, count: int, text: str, where: str) -> NDArray[np.
 def _line(cause: Exception) -> str:
     """What another's error says, in one line."""
     return " ".join(str(cause).split())[:160]
-
-
-def unit(rows: Matrix) -> Matrix:
-    """Rows (n, dim) scaled to length one. Rows of zeros stay, and so do those of length one as nearly as
-    float32 can say, to the bit: ``unit(unit(rows))`` is ``unit(rows)``."""
-    wide = rows.astype(np.float64)  # in which no float32 has a square that vanishes or overflows
-    norms = np.sqrt(np.vecdot(wide, wide))
-    # Rounding each number to float32 moves the length by no more than half of eps.
-    done = np.abs(norms - 1) <= _EPS
-    if done.all():
-        return rows.astype(np.float32, copy=False)
-    norms = np.where(done | (norms == 0), 1, norms)
-    return np.where(done[:, None], rows, wide / norms[:, None]).astype(np.float32)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from typing import TypeAlias
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -13,10 +11,7 @@ from hybrid.arrays import Rows
 from hybrid.documents import check_alike, check_encoded, check_passages, check_vectors
 from hybrid.errors import DocumentError, IndexMismatch
 from hybrid.limits import shown
-from hybrid.types import Document, Encoder, Matrix, Metric, Ordinals, Passage
-
-Progress: TypeAlias = Callable[[float], None]
-"""Told how many more documents are done; a document of many windows comes in fractions."""
+from hybrid.types import Document, Encoder, Matrix, Metric, Ordinals, Passage, Progress
 
 
 def embed(
@@ -41,15 +36,6 @@ def embed(
         )
     parts = [part for part in (*brought, made) if len(part)]
     return _in_order(parts) if parts else Rows.none(dim)
-
-
-def with_rows(document: Document, rows: Rows) -> Document:
-    """``document`` with its ``rows`` as ready-made vectors (n, dim), None where it has none: what ``embed``
-    takes back to the bit."""
-    if not len(rows):
-        return replace(document, vector=None, passages=None)
-    passages = [Passage(start, end) for start, end in rows.spans.tolist()]
-    return replace(document, vector=rows.vectors, passages=passages)
 
 
 def _plain(documents: Sequence[Document], metric: Metric, dim: int) -> Rows | None:

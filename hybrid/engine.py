@@ -16,12 +16,12 @@ from hybrid import analyzers, copying, encoders
 from hybrid.batch import answer_all
 from hybrid.care import Care
 from hybrid.directory import Directory
-from hybrid.documents import check_batch, check_lookup, check_lookups
-from hybrid.embedding import Progress, embed
+from hybrid.documents import check_batch
+from hybrid.embedding import embed
 from hybrid.encoders import EncoderSpec
 from hybrid.errors import IndexCorrupt, QueryError
 from hybrid.explanation import Explanation, explain
-from hybrid.generation import Generation, Snapshot, check_wait
+from hybrid.generation import Generation, Snapshot
 from hybrid.hnsw import check_precision
 from hybrid.legs import Legs, legs
 from hybrid.loading import Prepared, load
@@ -31,9 +31,22 @@ from hybrid.query import Lanes, answer, candidates, first_hits, ranking, ranking
 from hybrid.request import Asker, Options, Request, check_queries
 from hybrid.rerank import Features
 from hybrid.rerank.calibration import Columns
-from hybrid.settings import AnalyzerRef, Precision, Profile, Profiles, Settings, check_metric
+from hybrid.settings import AnalyzerRef, Precision, Profile, Profiles, Settings, check_metric, check_wait
 from hybrid.store import Store
-from hybrid.types import Analyzer, Document, Encoder, Hit, Lacking, Metric, Mode, Results, Run, Wait
+from hybrid.texts import check_lookup, check_lookups
+from hybrid.types import (
+    Analyzer,
+    Document,
+    Encoder,
+    Hit,
+    Lacking,
+    Metric,
+    Mode,
+    Progress,
+    Results,
+    Run,
+    Wait,
+)
 
 DEFAULT_ENCODER: Final = "multilingual-e5-small"
 

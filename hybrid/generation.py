@@ -15,11 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from hybrid import analyzers, forward
-from hybrid.arrays import Rows
+from hybrid.arrays import Rows, with_rows
 from hybrid.bm25 import LexicalView
 from hybrid.columns import Columns
-from hybrid.embedding import with_rows
-from hybrid.errors import CommitsLost, IndexCorrupt, IndexMismatch, InputError, SettingsError
+from hybrid.errors import CommitsLost, IndexCorrupt, IndexMismatch, SettingsError
 from hybrid.extras import Extras
 from hybrid.failpoints import reach
 from hybrid.filters import Filter, asks_metadata
@@ -27,7 +26,6 @@ from hybrid.folder import Folder
 from hybrid.ledger import Commit, Ledger
 from hybrid.lexical import LexicalLeg
 from hybrid.lexical_reader import LexicalReader
-from hybrid.limits import shown
 from hybrid.owed import Debt, Owed
 from hybrid.rerank.matching import Texts
 from hybrid.settings import AnalyzerRef, Profiles, Settings
@@ -93,11 +91,6 @@ class Snapshot:
             part = live[start : start + _STEP]
             for ordinal, document in zip(part, self.documents(part.tolist()), strict=True):
                 yield with_rows(document, rows[rows.of(np.array([ordinal]))])
-
-
-def check_wait(wait: Wait) -> None:
-    if wait not in ("searchable", "durable"):
-        raise InputError(f"wait={shown(wait)} is not known; one of 'searchable', 'durable'")
 
 
 class Generation:

@@ -26,7 +26,6 @@ import numpy as np
 from hybrid import database, lifetimes, records
 from hybrid.arrays import RowFiles, Rows
 from hybrid.database import Action
-from hybrid.documents import check_lookup
 from hybrid.errors import CommitsLost, HybridError, IndexCorrupt, StorageError
 from hybrid.failpoints import reach
 from hybrid.folder import Folder
@@ -35,6 +34,7 @@ from hybrid.lifetimes import NEVER, Lifetimes
 from hybrid.roster import Roster
 from hybrid.rowlog import RowLog
 from hybrid.settings import Installed, Profile, Profiles, Settings
+from hybrid.texts import check_lookup
 from hybrid.types import Document, Ordinals
 
 _T = TypeVar("_T")

@@ -19,21 +19,22 @@ from numpy.typing import ArrayLike, NDArray
 from rank_bm25 import BM25
 
 from hybrid import analyzers, encoders
-from hybrid.arrays import Rows
-from hybrid.documents import check_batch, check_lookup, check_lookups, unit
-from hybrid.embedding import Progress, embed, with_rows
+from hybrid.arrays import Rows, with_rows
+from hybrid.documents import check_batch
+from hybrid.embedding import embed
 from hybrid.encoders import EncoderSpec
 from hybrid.errors import QueryError
 from hybrid.fusion import QueryTerms
-from hybrid.generation import check_wait
 from hybrid.lifetimes import keys, marks
 from hybrid.loading import batches
+from hybrid.norms import unit
 from hybrid.order import beyond
 from hybrid.request import Asker, Options, Request, check_queries
 from hybrid.rerank import features, rerank
 from hybrid.rerank.ordering import continued
-from hybrid.settings import Profile, check_metric
+from hybrid.settings import Profile, check_metric, check_wait
 from hybrid.terms import Terms, field_of, of_document, of_query
+from hybrid.texts import check_lookup, check_lookups
 from hybrid.types import (
     Analyzer,
     Candidates,
@@ -45,6 +46,7 @@ from hybrid.types import (
     Metric,
     Ordinals,
     Passage,
+    Progress,
     Results,
     Run,
     Scores,

@@ -12,12 +12,11 @@ from typing import Final, Self
 import numpy as np
 
 from hybrid.arrays import Rows
-from hybrid.embedding import Progress
 from hybrid.failpoints import reach
 from hybrid.folder import Folder
 from hybrid.generation import Generation, Snapshot
 from hybrid.settings import Profiles, Settings
-from hybrid.types import Analyzer, Document, Ordinals
+from hybrid.types import Analyzer, Document, Ordinals, Progress
 
 _BATCH: Final = 1000
 

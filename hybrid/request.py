@@ -10,13 +10,14 @@ from numbers import Real
 from typing import Any, Final, TypedDict, get_args
 
 from hybrid import filters
-from hybrid.documents import check_alike, check_encoded, check_vector, clean
+from hybrid.documents import check_alike, check_encoded, check_vector
 from hybrid.errors import QueryError
 from hybrid.filters import Filter
 from hybrid.fusion import Evidence
 from hybrid.limits import MAX_HITS, MAX_QUERY, shown
 from hybrid.rerank.calibration import Calibration
 from hybrid.settings import Profile
+from hybrid.texts import clean
 from hybrid.types import Candidates, Fusion, Metric, Mode, Reranker, Scores
 
 MODES: Final[tuple[Mode, ...]] = get_args(Mode)

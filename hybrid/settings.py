@@ -15,9 +15,9 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hybrid import analyzers, fusion
-from hybrid.errors import SettingsError
+from hybrid.errors import InputError, SettingsError
 from hybrid.limits import MAX_HITS, shown
-from hybrid.types import Analyzer, Fusion, Metric
+from hybrid.types import Analyzer, Fusion, Metric, Wait
 
 FORMAT: Final = 1
 """The version of the layout on disk. Raised when an older engine could misread a newer index."""
@@ -28,6 +28,11 @@ METRICS: Final[tuple[Metric, ...]] = ("cosine", "ip", "l2")
 
 Precision: TypeAlias = Literal["float32", "float16", "int8"]
 PRECISIONS: Final[tuple[Precision, ...]] = ("float32", "float16", "int8")
+
+
+def check_wait(wait: Wait) -> None:
+    if wait not in ("searchable", "durable"):
+        raise InputError(f"wait={shown(wait)} is not known; one of 'searchable', 'durable'")
 
 
 def check_metric(metric: object) -> None:

@@ -12,14 +12,13 @@ from typing import Final
 
 from hybrid import threads
 from hybrid.directory import Directory
-from hybrid.embedding import Progress
 from hybrid.errors import HybridError, IndexClosed, IndexCorrupt, IndexReadOnly, StorageError
 from hybrid.failpoints import reach
 from hybrid.following import Follower
 from hybrid.generation import Generation, Snapshot
 from hybrid.rebuild import Embed, Rebuild
 from hybrid.settings import Settings
-from hybrid.types import Analyzer
+from hybrid.types import Analyzer, Progress
 
 DEAD_SHARE: Final = 1 / 3
 LEAST_DEAD: Final = 1000

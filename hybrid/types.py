@@ -24,6 +24,9 @@ Ties: TypeAlias = NDArray[np.int64]
 """The place of each ordinal in the order of ties: see ``Candidates``."""
 
 Leg: TypeAlias = Literal["lexical", "vector"]
+Progress: TypeAlias = Callable[[float], None]
+"""Told how many more documents are done; a document of many windows comes in fractions."""
+
 Mode: TypeAlias = Literal["hybrid", "lexical", "vector"]
 Wait: TypeAlias = Literal["searchable", "durable"]
 Metric: TypeAlias = Literal["cosine", "ip", "l2"]

@@ -26,11 +26,11 @@ from numpy.typing import NDArray
 
 from hybrid import threads
 from hybrid.arrays import Rows
-from hybrid.documents import bounded, unit
 from hybrid.errors import IndexCorrupt
 from hybrid.folder import Folder
 from hybrid.graph import EF_SEARCH, MANIFEST, Graph, checked, graph_file, identity
 from hybrid.limits import MAX_LENGTH
+from hybrid.norms import bounded, unit
 from hybrid.order import firsts
 from hybrid.scan import GATHERED, gathered, scan, similarities
 from hybrid.settings import Precision

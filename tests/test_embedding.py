@@ -12,10 +12,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from hybrid.documents import bounded, check_alike, check_passages, check_vector, check_vectors, unit
-from hybrid.embedding import embed, with_rows
+from hybrid.arrays import with_rows
+from hybrid.documents import check_alike, check_passages, check_vector, check_vectors
+from hybrid.embedding import embed
 from hybrid.encoders import HashEncoder
 from hybrid.errors import DocumentError, QueryError
+from hybrid.norms import bounded, unit
 from hybrid.types import Document, Matrix
 
 BITS = arrays.arrays(np.uint32, st.tuples(st.integers(1, 3), st.integers(1, 20)))

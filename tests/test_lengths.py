@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from hybrid import Document, Index, MemoryIndex, damage, documents, vector
 from hybrid.arrays import Rows
-from hybrid.documents import bounded
 from hybrid.errors import DocumentError, EncoderFailed, QueryError
 from hybrid.limits import MAX_DIM, MAX_LENGTH
+from hybrid.norms import bounded
 from hybrid.scan import similarities
 from hybrid.types import Metric
 from hybrid.vector import VectorView, too_long
