@@ -14,10 +14,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hybrid.damage import salvage
-    from hybrid.engine import DEFAULT_ENCODER, Index, restore
+    from hybrid.backends.memory import MemoryIndex
     from hybrid.errors import HybridError
-    from hybrid.explanation import Explanation
     from hybrid.fusion import (
         RRF,
         Adaptive,
@@ -30,8 +28,12 @@ if TYPE_CHECKING:
         TheoreticalMinMax,
         ZScore,
     )
-    from hybrid.impressions import Impression
-    from hybrid.memory import MemoryIndex
+    from hybrid.index import DEFAULT_ENCODER, Index
+    from hybrid.ledger.impressions import Impression
+    from hybrid.search.explain import Explanation
+    from hybrid.settings import Profile
+    from hybrid.store.backup import restore
+    from hybrid.store.salvage import salvage
     from hybrid.types import Candidates, Document, Hit, Passage, Qrels, Results, Run
 
 import_module(f"{__name__}.threads")  # now, so that a program's own exit handlers run before those in there
@@ -55,6 +57,7 @@ __all__ = [
     "MemoryIndex",
     "MinMax",
     "Passage",
+    "Profile",
     "Qrels",
     "Results",
     "Rocchio",
@@ -70,17 +73,25 @@ __all__ = [
 # Where each name comes from. The modules load when a name is first asked for: a program that imports
 # this package and does not search yet waits a hundredth of a second for it, not half of one.
 _HOMES = {
-    "hybrid.damage": "salvage",
-    "hybrid.engine": "DEFAULT_ENCODER Index restore",
+    "hybrid.store.salvage": "salvage",
+    "hybrid.index": "DEFAULT_ENCODER Index",
+    "hybrid.settings": "Profile",
+    "hybrid.store.backup": "restore",
     "hybrid.errors": "HybridError",
-    "hybrid.explanation": "Explanation",
+    "hybrid.search.explain": "Explanation",
     "hybrid.fusion": "RRF Adaptive CombSUM Distribution Linear MinMax Rocchio Softplus "
     "TheoreticalMinMax ZScore",
-    "hybrid.impressions": "Impression",
-    "hybrid.memory": "MemoryIndex",
+    "hybrid.ledger.impressions": "Impression",
+    "hybrid.backends.memory": "MemoryIndex",
     "hybrid.types": "Candidates Document Hit Passage Qrels Results Run",
 }
-_PARTS = {"analyzers", "corpora", "encoders", "errors", "evaluate", "fusion", "rerank", "types"}
+_PARTS = {
+    **{
+        name: name for name in ("analyzers", "corpora", "encoders", "errors", "evaluate", "fusion", "learn")
+    },
+    **{name: name for name in ("limits", "rerank", "settings", "types")},
+    "filters": "metadata.filters",
+}
 
 if not TYPE_CHECKING:  # with it a type checker would take any name for one of ours
 
@@ -91,7 +102,7 @@ if not TYPE_CHECKING:  # with it a type checker would take any name for one of o
                 globals()[name] = value
                 return value
         if name in _PARTS:
-            return import_module(f"{__name__}.{name}")
+            return import_module(f"{__name__}.{_PARTS[name]}")
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from hybrid import copying
-from hybrid.checking import disagreements, unsearchable
 from hybrid.serving import Serving
-from hybrid.stats import stats
+from hybrid.store import backup
+from hybrid.store.stats import stats
+from hybrid.store.verify import disagreements, unsearchable
 from hybrid.types import Progress
 
 
@@ -31,7 +31,7 @@ class Care(Serving):
     def backup(self, to: str | os.PathLike[str], *, progress: Progress | None = None) -> None:
         """Copy the index as of now to the new directory ``to``, also while a writer is at work: whole or
         not at all. The copy is an index like any other. Raises IndexExists, StorageError."""
-        copying.backup(self._store, to, progress)
+        backup.copy(self._store, to, progress)
 
     def verify(self) -> list[str]:
         """Check ledger, legs and vectors against one another: a line for each thing wrong, and for what no

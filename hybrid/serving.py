@@ -7,15 +7,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from hybrid import relevance
-from hybrid.generation import Snapshot
-from hybrid.impressions import Impression
+from hybrid.ledger.impressions import Impression
 from hybrid.rerank import stored
 from hybrid.rerank.calibration import Calibration
 from hybrid.rerank.lambdamart import LambdaMART
 from hybrid.rerank.stored import Storable
+from hybrid.search import relevance
 from hybrid.settings import Profile, Profiles, Settings
-from hybrid.store import Store
+from hybrid.store.generation import Snapshot
+from hybrid.store.store import Store
 
 
 class Serving:
@@ -70,7 +70,7 @@ class Serving:
     ) -> None:
         """Log that ``query`` was shown the documents ``shown``, by id, from rank ``first`` on, and which of
         them were clicked; with the profile that serves and the time. It lies in the ledger, durably. Raises
-        InputError for what cannot be; see `hybrid.impressions`."""
+        InputError for what cannot be; see `hybrid.ledger.impressions`."""
         with self._store.writing() as generation:
             profile = generation.ledger.profiles.serves
             made = Impression(query, tuple(shown), frozenset(clicked), profile, time.time(), first)

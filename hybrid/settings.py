@@ -99,8 +99,8 @@ class Profile(_Frozen):
     depth: Depth | tuple[Depth, Depth] = 100
     title_boost: float = Field(default=0.0, ge=0, le=MAX_BOOST)
     ef: Depth | None = None
-    """How far the graph looks around: more costs more and finds more. None: as many as `hybrid.vector` has
-    measured that the depth needs. ``hybrid bench`` measures it on the index itself."""
+    """How far the graph looks around: more costs more and finds more. None: as many as `hybrid.vector.leg`
+    has measured that the depth needs. ``hybrid bench`` measures it on the index itself."""
     reranker: str | None = None
     """What orders the fused candidates anew: a stored reranker's id in the ledger's table ``models``."""
     calibration: str | None = None

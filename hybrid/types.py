@@ -111,8 +111,8 @@ class Candidates:
     Equal scores stand in ascending order of ordinal. What fusions and rerankers are given, users' own too,
     has numbers for ordinals: the candidates of the query are numbered in *the order of ties*, so their
     ties need no further thought. That order is the same in a search, an evaluation and a ``MemoryIndex``:
-    by a hash of the document's id (``hybrid.lifetimes.keys``), so it has nothing to do with when, or how
-    often, a document was added. One pair of ids in two thousand million has one hash; these stand by
+    by a hash of the document's id (``hybrid.ledger.lifetimes.keys``), so it has nothing to do with when, or
+    how often, a document was added. One pair of ids in two thousand million has one hash; these stand by
     ordinal, and by id where there are no ordinals.
 
     ``floor`` is the lowest score that the leg could ever give (0 for BM25, -1 for a cosine), or None where

@@ -14,7 +14,7 @@ and what it names in an attribute ``features``, if it has one, of what an index 
     vector          the document's vector that is nearest to the query's, of unit length: float32
                     (len(candidates), dim), a row of NaN where the document, or the query, has none
     metadata.PATH   the number, truth or instant (seconds since 1970) under this path; NaN without one
-    and what learned ranking knows, see ``hybrid.candidates``
+    and what learned ranking knows, see ``hybrid.search.features``
 
 It gives back ``Candidates`` made of those it got: in another order, with its own finite scores, and
 fewer if it likes, best first with ties by ascending ordinal (``Candidates.ranked`` does that; an ordinal

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.errors import InputError
-from hybrid.evaluate.abstention import Bin, Point, abstention, reliability
+from hybrid.learn.reliability import Bin, Point, abstention, reliability
 
 RIGHT_OR_WRONG = st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=1, max_size=30)
 

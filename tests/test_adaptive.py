@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hybrid import Document, Index
+from hybrid.backends.memory import MemoryIndex
 from hybrid.errors import QueryError, SettingsError
 from hybrid.fusion import Adaptive, Evidence, Linear, QueryTerms, Rocchio, Softplus, ZScore, dump, load
 from hybrid.fusion.signals import OF_LISTS, OF_QUERY, entropy, gap, han, length, overlap, rarity
-from hybrid.memory import MemoryIndex
 from hybrid.types import Candidates
 from tests.contracts.fusion import FusionContract, Known, candidates
 from tests.contracts.index import letters

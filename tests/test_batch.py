@@ -11,11 +11,13 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from hybrid import RRF, Document, Index, Linear, batch, graph, vector
-from hybrid.batch import Ahead
+from hybrid import RRF, Document, Index, Linear
 from hybrid.errors import StorageError
 from hybrid.rerank import MMR
+from hybrid.search import batch
+from hybrid.search.batch import Ahead
 from hybrid.types import Results
+from hybrid.vector import graph, leg
 
 DIM = 8
 WORDS = ("apple", "pear", "quince", "plum", "fig", "date", "lime")
@@ -26,8 +28,8 @@ RANDOM = np.random.default_rng(4)
 def patched() -> Iterator[None]:
     """Graphs from some dozens of rows on, and small chunks."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(vector, "SEAL_AT", 32)
-        patch.setattr(vector, "EXACT_ROWS", 40)
+        patch.setattr(leg, "SEAL_AT", 32)
+        patch.setattr(leg, "EXACT_ROWS", 40)
         patch.setattr(batch, "CHUNK", 4)
         yield
 

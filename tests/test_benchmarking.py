@@ -14,18 +14,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hybrid import Document, Index, vector
+from hybrid import Document, Index
 from hybrid.encoders import HashEncoder
 from hybrid.errors import InputError, QueryError, StorageError
-from hybrid.evaluate.benchmark import Benchmark, Cut, Mean, Rung, Values
-from hybrid.evaluate.benchmarking import bench
+from hybrid.evaluate.bench.measuring import bench
+from hybrid.evaluate.bench.probes import made
+from hybrid.evaluate.bench.report import Benchmark, Cut, Mean, Rung, Values
 from hybrid.evaluate.latency import Latency
-from hybrid.evaluate.probes import made
 from hybrid.fusion import RRF, dump
 from hybrid.rerank import Popularity
 from hybrid.settings import Profile
 from hybrid.types import Candidates, Mask, Scores
-from hybrid.vector import VectorView
+from hybrid.vector import leg
+from hybrid.vector.leg import VectorView
 
 ROWS = 1000
 WORDS = [f"w{i}" for i in range(60)]
@@ -50,7 +51,7 @@ def graphed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An index of two legs, whose graph holds nearly all rows."""
     path = tmp_path_factory.mktemp("graphed") / "idx"
     with pytest.MonkeyPatch.context() as patched, Index.create(path, encoder=None) as index:
-        patched.setattr(vector, "SEAL_AT", 64)
+        patched.setattr(leg, "SEAL_AT", 64)
         index.add(documents())
     return path
 
@@ -58,8 +59,8 @@ def graphed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def index(graphed: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """It, where a graph pays from the first row on."""
-    monkeypatch.setattr(vector, "SEAL_AT", 64)
-    monkeypatch.setattr(vector, "EXACT_ROWS", 1)
+    monkeypatch.setattr(leg, "SEAL_AT", 64)
+    monkeypatch.setattr(leg, "EXACT_ROWS", 1)
     with Index.open(graphed, read_only=True) as opened:
         yield opened
 

@@ -11,7 +11,7 @@ import pytest
 
 from hybrid import Document, Index
 from hybrid.errors import InputError
-from hybrid.evaluate.calibrating import FEWEST, PRECISIONS, Calibrated, calibrate
+from hybrid.learn.calibrating import FEWEST, PRECISIONS, Calibrated, calibrate
 from hybrid.rerank.calibration import SIGNALS, Columns
 from hybrid.types import Mode, Qrels
 from tests.test_relevance import WORDS, letters

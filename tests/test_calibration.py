@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from hybrid.errors import InputError, SettingsError
-from hybrid.evaluate.abstention import reliability
+from hybrid.learn.reliability import reliability
 from hybrid.rerank.calibration import (
     FEWEST,
     FOLDS,

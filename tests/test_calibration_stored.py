@@ -10,12 +10,7 @@ import numpy as np
 import pytest
 
 from hybrid.errors import FormatTooNew, SettingsError
-from hybrid.rerank.calibration import (
-    VERSION,
-    Calibration,
-    Logistic,
-    fit,
-)
+from hybrid.rerank.calibration import VERSION, Calibration, Logistic, fit
 from tests.test_calibration import judged
 
 

@@ -11,10 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from hybrid import Document, Index
-from hybrid.candidates import BASIC
-from hybrid.query import candidates
 from hybrid.rerank import Features
 from hybrid.rerank.matching import FEATURES
+from hybrid.search.features import BASIC
+from hybrid.search.search import candidates
 from hybrid.types import Candidates
 
 DOCUMENTS = [
@@ -134,6 +134,6 @@ def test_an_index_without_vectors_gives_rows_without_numbers(tmp_path: Path) -> 
 def test_what_costs_is_not_worked_out_for_who_does_not_ask(
     index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hybrid.candidates.matching", None)
+    monkeypatch.setattr("hybrid.search.features.matching", None)
     found = columns_for(index, "steel kettle", [1, 0], "metadata.likes", "vector", "text", "vector_rank")
     assert set(found) == BASIC | {"metadata.likes", "vector", "text"}

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hybrid.errors import MissingExtra
-from hybrid.evaluate.charts import SLOTS, Charts
 from hybrid.evaluate.page.calibration import DEPTH, bins
+from hybrid.evaluate.page.charts import SLOTS, Charts
 from hybrid.types import Run
 
 

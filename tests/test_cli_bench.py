@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hybrid import Document, Index, vector
-from hybrid.evaluate.benchmark import LADDER
+from hybrid import Document, Index
+from hybrid.evaluate.bench.report import LADDER
 from hybrid.settings import Profile
+from hybrid.vector import leg
 from tests.commands import Files, answer, contents, refusal, run
 
 
@@ -28,7 +29,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     random = np.random.default_rng(0)
     rows = random.normal(size=(600, 16)).astype(np.float32)
     with pytest.MonkeyPatch.context() as patched, Index.create(folder, encoder=None) as index:
-        patched.setattr(vector, "SEAL_AT", 64)
+        patched.setattr(leg, "SEAL_AT", 64)
         index.add(
             Document(f"d{i}", f"word{i % 7} word{i % 11}", metadata={"half": i % 2}, vector=row)
             for i, row in enumerate(rows)
@@ -39,8 +40,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def folder(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """It, to write to, where a graph pays from the first row on."""
-    monkeypatch.setattr(vector, "SEAL_AT", 64)
-    monkeypatch.setattr(vector, "EXACT_ROWS", 1)
+    monkeypatch.setattr(leg, "SEAL_AT", 64)
+    monkeypatch.setattr(leg, "EXACT_ROWS", 1)
     shutil.copytree(built, tmp_path / "graphed")
     return tmp_path / "graphed"
 
@@ -122,8 +123,8 @@ def test_a_small_index_says_that_it_is_exact(files: Files) -> None:
 
 
 def test_users_queries_are_told_in_the_evidence(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vector, "SEAL_AT", 8)
-    monkeypatch.setattr(vector, "EXACT_ROWS", 1)
+    monkeypatch.setattr(leg, "SEAL_AT", 8)
+    monkeypatch.setattr(leg, "EXACT_ROWS", 1)
     asked = ("--queries", files.queries, "--recall", 0.5, "--sample", 30)
     told = answer("bench", files.folder, *asked, "--apply")
     evidence = answer("profile", files.folder)["evidence"]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hybrid import Document, Index, corpora
-from hybrid.evaluate.clicks import judgments
+from hybrid.learn.clicks.judgments import judgments
 from hybrid.settings import Profile
 from tests.click_model import INVERSE, served_log
 from tests.commands import answer, refusal, run

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hybrid import Document, Index
-from hybrid.evaluate import mining
+from hybrid.learn import mining
 from tests.commands import answer, refusal, run
 from tests.conftest import lines
 from tests.encoder_models import LETTERS, bundle_of_letters

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from hybrid import Document, Index, Linear, Qrels, Run
-from hybrid.evaluate import Impression, Judgments, evaluate, judgments, paired, parse
+from hybrid.evaluate import evaluate, paired, parse
 from hybrid.fusion import dump
+from hybrid.learn import Impression, Judgments, judgments
 from hybrid.settings import Profile
 from hybrid.types import Matrix
 from tests.click_model import DEPTH, INVERSE, Floats, position_based

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from hybrid.errors import InputError
 from hybrid.evaluate import evaluate, paired, parse
-from hybrid.evaluate.clicks import Impression, Judgments, Propensities, judgments, propensities
-from hybrid.evaluate.exposures import count
-from hybrid.evaluate.split import split
-from hybrid.impressions import MAX_RANK
+from hybrid.learn.clicks.exposures import count
+from hybrid.learn.clicks.judgments import Impression, Judgments, Propensities, judgments, propensities
+from hybrid.learn.split import split
+from hybrid.ledger.impressions import MAX_RANK
 from hybrid.types import Qrels, Run
 from tests.click_model import (
     DEPTH,

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import hybrid.columns
-from hybrid.columns import Columns
-from hybrid.filters import Filter, parse
+import hybrid.metadata.columns
+from hybrid.metadata.columns import Columns
+from hybrid.metadata.filters import Filter, parse
 from tests.test_filters import FAILS, PASSES
 
 BIG = 2**53
@@ -208,7 +208,7 @@ def at_every_line(run: Callable[[], Any], look: Callable[[], None]) -> Any:
     """Run, and before every line of columns.py let another look, as a thread might."""
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
-        if frame.f_code.co_filename != hybrid.columns.__file__:
+        if frame.f_code.co_filename != hybrid.metadata.columns.__file__:
             return None
         if event == "line":
             look()

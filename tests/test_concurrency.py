@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from hybrid import Document, Hit, Index, Results, failpoints, store, vector
-from hybrid.failpoints import FailPoint
-from hybrid.generation import Snapshot
-from hybrid.ledger import Ledger
+from hybrid import Document, Hit, Index, Results
+from hybrid.disk import failpoints
+from hybrid.disk.failpoints import FailPoint
+from hybrid.ledger.ledger import Ledger
+from hybrid.store import store
+from hybrid.store.generation import Snapshot
 from hybrid.types import Mask
+from hybrid.vector import leg
 from tests.durability import soak
 from tests.durability.history import History, Version
 from tests.durability.load import Load, fill
@@ -43,8 +46,8 @@ def index(tmp_path: Path, history: History) -> Iterator[Index]:
 @pytest.fixture
 def early_graph(monkeypatch: pytest.MonkeyPatch) -> None:
     """A graph over some hundred rows instead of some thousand."""
-    monkeypatch.setattr(vector, "SEAL_AT", 150)
-    monkeypatch.setattr(vector, "EXACT_ROWS", 200)
+    monkeypatch.setattr(leg, "SEAL_AT", 150)
+    monkeypatch.setattr(leg, "EXACT_ROWS", 200)
 
 
 def test_every_answer_is_of_one_state(tmp_path: Path, index: Index, history: History) -> None:
@@ -185,7 +188,7 @@ def test_a_soak_in_miniature(tmp_path: Path) -> None:
 
 def test_a_writer_lets_searches_go_first(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     breaks: list[float] = []
-    monkeypatch.setattr("hybrid.generation.time.sleep", breaks.append)
+    monkeypatch.setattr("hybrid.store.generation.time.sleep", breaks.append)
     some = [Document(f"b{i}", "word", vector=[1.0] * 16) for i in range(5)]
     index.add(some)
     assert breaks == []

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 
-from hybrid.evaluate.contest import Contest, hold, silent
-from hybrid.evaluate.split import Sample
-from hybrid.legs import Legs
+from hybrid.learn.contest import Contest, hold, silent
+from hybrid.learn.split import Sample
 from hybrid.rerank import MMR, Features
+from hybrid.search.legs import Legs
 from hybrid.settings import Profile, Profiles
 from hybrid.types import Lacking, Reranker, Run
 

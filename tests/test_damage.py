@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 import hybrid
-from hybrid import Document, Index, damage, manifest
+from hybrid import Document, Index
+from hybrid.disk import manifest
+from hybrid.disk.folder import Folder
 from hybrid.errors import CommitsLost, IndexCorrupt
-from hybrid.folder import Folder
+from hybrid.store import salvage
 from tests.durability.damage import DAMAGES, Range, kind
 
 
@@ -36,7 +38,7 @@ def test_no_damage_is_answered_wrongly(tmp_path: Path) -> None:
 
 def test_the_harness_sees_a_wrong_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the checks of the segments off, a flipped byte of an index file changes answers or kills."""
-    monkeypatch.setattr("hybrid.segments.check", lambda *_: None)
+    monkeypatch.setattr("hybrid.lexical.segments.check", lambda *_: None)
     shelf = Range(tmp_path)
     ends = ("idx", "term", "fast", "del")
     cases = [case for case in shelf.cases(1200, seed=1) if case.file.endswith(ends)]
@@ -54,7 +56,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_a_sound_index_has_nothing_to_say(path: Path) -> None:
-    assert damage.examine(path) == []
+    assert salvage.examine(path) == []
 
 
 def test_a_lost_pointer_and_lost_legs_are_built_again(path: Path) -> None:
@@ -62,9 +64,9 @@ def test_a_lost_pointer_and_lost_legs_are_built_again(path: Path) -> None:
         (path / name).unlink()
     with pytest.raises(IndexCorrupt, match="run: hybrid verify"):
         Index.open(path)
-    assert "all 39 documents are sound" in damage.examine(path)[-1]
-    damage.repair(path)
-    assert damage.examine(path) == []
+    assert "all 39 documents are sound" in salvage.examine(path)[-1]
+    salvage.repair(path)
+    assert salvage.examine(path) == []
     with Index.open(path, read_only=True) as index:
         assert index.search("word7", mode="lexical").hits[0].id == "d7"
 
@@ -77,8 +79,8 @@ def test_what_can_still_be_read_is_saved(path: Path, tmp_path: Path) -> None:
     with pytest.raises(IndexCorrupt, match="births and deaths"):
         Index.open(path)
     with pytest.raises(IndexCorrupt):
-        damage.repair(path)
-    assert "38 documents of 39 can be read" in damage.examine(path)[-1]
+        salvage.repair(path)
+    assert "38 documents of 39 can be read" in salvage.examine(path)[-1]
     saved = [document for document in hybrid.salvage(path) if document is not None]
     assert len(saved) == 38
     with Index.create(tmp_path / "new", encoder=None) as index:
@@ -98,20 +100,20 @@ def test_damaged_vectors_cost_only_the_vectors(path: Path) -> None:
 
 def test_nothing_can_be_read_of_what_is_no_database(path: Path) -> None:
     (path / "g1" / "ledger.db").write_bytes(b"no database" * 1000)
-    assert "nothing can be read" in damage.examine(path)[-1]
+    assert "nothing can be read" in salvage.examine(path)[-1]
     (path / "g1" / "ledger.db").unlink()
-    assert "nothing can be read" in damage.examine(path)[-1]
+    assert "nothing can be read" in salvage.examine(path)[-1]
 
 
 def test_lost_commits_are_refused_until_they_are_given_up(path: Path) -> None:
     head = path / "g1" / "head"
-    later = hybrid.head.Head(Folder.open(path / "g1"), head.read_text().split()[1])
+    later = hybrid.ledger.head.Head(Folder.open(path / "g1"), head.read_text().split()[1])
     later.write(9)
     for read_only in (False, True):
         with pytest.raises(CommitsLost, match="commits 3 to 9 are lost"):
             Index.open(path, read_only=read_only)
-    damage.repair(path)
-    assert damage.examine(path) == []
+    salvage.repair(path)
+    assert salvage.examine(path) == []
 
 
 def test_a_ledger_behind_its_lexical_leg_is_refused(path: Path, tmp_path: Path) -> None:
@@ -124,7 +126,7 @@ def test_a_ledger_behind_its_lexical_leg_is_refused(path: Path, tmp_path: Path) 
     assert old.exists()
     with pytest.raises(CommitsLost, match="1 documents are lost that the lexical leg has"):
         Index.open(path)
-    damage.repair(path)
+    salvage.repair(path)
     with Index.open(path) as index:
         assert index.get("late") is None
         assert index.verify() == []

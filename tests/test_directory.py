@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from hybrid import manifest
-from hybrid.directory import Directory, Place
+from hybrid.disk import manifest
+from hybrid.disk.folder import Folder
 from hybrid.errors import FormatTooNew, IndexCorrupt, IndexExists, IndexLocked, IndexNotFound
-from hybrid.folder import Folder
+from hybrid.store.directory import Directory, Place
 
 
 def fill(folder: Folder) -> str:

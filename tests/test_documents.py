@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybrid.documents import check_batch, check_vector
 from hybrid.errors import DocumentError, QueryError
+from hybrid.intake.documents import check_batch, check_vector
 from hybrid.norms import unit
 from hybrid.texts import clean
 from hybrid.types import Document

@@ -17,11 +17,13 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from hybrid import Document, Index, failpoints, following, rowlog
+from hybrid import Document, Index
+from hybrid.disk import failpoints
+from hybrid.disk.failpoints import FailPoint
+from hybrid.disk.folder import Folder
 from hybrid.errors import IndexCorrupt, InputError, StorageError
-from hybrid.failpoints import FailPoint
-from hybrid.folder import Folder
-from hybrid.ledger import Ledger
+from hybrid.ledger.ledger import Ledger
+from hybrid.store import follower
 from hybrid.types import Wait
 from tests.durability import child
 
@@ -43,7 +45,7 @@ def index(path: Path) -> Iterator[Index]:
 @pytest.fixture
 def asleep(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing becomes searchable by itself."""
-    monkeypatch.setattr(following.Follower, "wake", lambda _: None)
+    monkeypatch.setattr(follower.Follower, "wake", lambda _: None)
 
 
 def document(number: int, text: str = "apple", id: str | None = None) -> Document:
@@ -159,8 +161,8 @@ def test_the_order_of_writes_to_one_id(index: Index) -> None:
 
 
 def test_too_much_owed_is_waited_for(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hybrid.generation._OWED", 10)
-    monkeypatch.setattr(following.Follower, "wake", lambda _: None)
+    monkeypatch.setattr("hybrid.store.generation._OWED", 10)
+    monkeypatch.setattr(follower.Follower, "wake", lambda _: None)
     for n in range(11):
         index.add([document(n)], wait="durable")
     assert len(index) == 11
@@ -195,7 +197,7 @@ def test_several_threads(index: Index) -> None:
 def test_a_failure_in_the_background_is_raised_and_mended(
     index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "RETRY", 0.05)
+    monkeypatch.setattr(follower, "RETRY", 0.05)
     index.add([document(0)])
     failpoints.arm("lexical.added", fail)
     index.add([document(1)], wait="durable")
@@ -219,7 +221,7 @@ def test_a_failure_in_the_background_is_raised_and_mended(
 def test_a_failure_that_the_next_look_mends(
     index: Index, point: FailPoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "RETRY", 0.05)
+    monkeypatch.setattr(follower, "RETRY", 0.05)
     failpoints.arm(point, fail)
     for n in range(3):
         index.add([document(n)], wait="durable")
@@ -355,7 +357,7 @@ def pending(path: Path) -> int:
 @pytest.mark.usefixtures("asleep")
 def test_the_arrays_are_synced_in_time(index: Index, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """36 bytes a row: after each third one, and when the index is closed."""
-    monkeypatch.setattr(rowlog, "MOST", 100)
+    monkeypatch.setattr("hybrid.ledger.pending.MOST", 100)
     counts = []
     for n in range(7):
         index.add([document(n)], wait="durable")
@@ -369,7 +371,7 @@ def test_the_arrays_are_synced_in_time(index: Index, path: Path, monkeypatch: py
 def test_a_failed_fsync_keeps_the_rows_in_the_ledger(
     index: Index, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rowlog, "MOST", 100)
+    monkeypatch.setattr("hybrid.ledger.pending.MOST", 100)
     index.add([document(0)], wait="durable")
     index.add([document(1)], wait="durable")
     with monkeypatch.context() as patch:

@@ -12,11 +12,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from hybrid.arrays import with_rows
-from hybrid.documents import check_alike, check_passages, check_vector, check_vectors
-from hybrid.embedding import embed
 from hybrid.encoders import HashEncoder
 from hybrid.errors import DocumentError, QueryError
+from hybrid.intake.documents import check_alike, check_passages, check_vector, check_vectors
+from hybrid.intake.embedding import embed
+from hybrid.ledger.rows import with_rows
 from hybrid.norms import bounded, unit
 from hybrid.types import Document, Matrix
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybrid.arrays import Rows
-from hybrid.evaluate import exactness
-from hybrid.evaluate.exactness import best_scores, recall
+from hybrid.evaluate.bench import exactness
+from hybrid.evaluate.bench.exactness import best_scores, recall
+from hybrid.ledger.rows import Rows
 from hybrid.types import Candidates, Metric
-from hybrid.vector import VectorView
+from hybrid.vector.leg import VectorView
 
 METRICS: list[Metric] = ["cosine", "ip", "l2"]
 

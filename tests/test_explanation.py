@@ -10,10 +10,10 @@ import pytest
 
 from hybrid import Candidates, Document, Index
 from hybrid.errors import QueryError
-from hybrid.explanation import Standing
+from hybrid.learn.lambdamart import Choice, Judged, train
 from hybrid.rerank.calibration import SIGNALS, Calibration, Logistic
 from hybrid.rerank.lambdamart import Columns
-from hybrid.rerank.training import Choice, Judged, train
+from hybrid.search.explain import Standing
 from hybrid.settings import Profile
 
 NAMES = ("fused_score", "coverage")

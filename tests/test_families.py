@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybrid.evaluate.families import by_document, by_text
+from hybrid.learn.families import by_document, by_text
 from hybrid.types import Qrels
 
 

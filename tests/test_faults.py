@@ -17,8 +17,9 @@ from typing import Any, Final
 
 import pytest
 
-from hybrid import Index, failpoints
-from hybrid.failpoints import POINTS, FailPoint
+from hybrid import Index
+from hybrid.disk import failpoints
+from hybrid.disk.failpoints import POINTS, FailPoint
 from tests.durability import child
 from tests.durability.footprint import open_files
 from tests.durability.history import History

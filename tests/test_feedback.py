@@ -10,7 +10,7 @@ import pytest
 
 from hybrid import Document, Index, restore
 from hybrid.errors import IndexReadOnly, InputError
-from hybrid.impressions import Impression
+from hybrid.ledger.impressions import Impression
 from hybrid.settings import Profile
 
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hybrid.errors import FilterError
-from hybrid.filters import And, In, Not, Or, Point, Range, distance, parse, typed
 from hybrid.limits import MAX_FILTER_DEPTH
+from hybrid.metadata.filters import And, In, Not, Or, Point, Range, distance, parse, typed
 
 BIG = 2**53
 ALICE = {"author": {"name": "Alice", "born": "1980-02-29"}}

@@ -8,8 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hybrid import following
-from hybrid.following import Follower
+from hybrid.store.follower import Follower
 
 
 def eventually(condition: Callable[[], bool]) -> bool:
@@ -41,7 +40,7 @@ def test_what_piles_up_is_done_in_one_go() -> None:
 def test_what_fails_is_tried_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(following, "RETRY", 0.01)
+    monkeypatch.setattr("hybrid.store.follower.RETRY", 0.01)
     calls: list[int] = []
 
     def work() -> bool:

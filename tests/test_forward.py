@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hybrid import Document, Index, forward
-from hybrid.terms import Terms
+from hybrid import Document, Index
+from hybrid.lexical import forward
+from hybrid.lexical.terms import Terms
 
 DOCUMENTS = [
     Document("a", "Stainless steel kettle", "Kettle"),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hybrid.errors import InputError
 from hybrid.evaluate.comparison import ALPHA
-from hybrid.evaluate.gate import Verdict, fewest, judge
+from hybrid.learn.gate import Verdict, fewest, judge
 
 Values = NDArray[np.float64]
 QUERIES = 120

@@ -14,15 +14,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hybrid import Document, Index, errors, graph, hnsw, manifest, vector
-from hybrid.arrays import Rows
+from hybrid import Document, Index, errors
+from hybrid.disk import manifest
+from hybrid.disk.folder import Folder
 from hybrid.errors import MissingExtra, SettingsError
-from hybrid.folder import Folder
-from hybrid.graph import MANIFEST, Graph
-from hybrid.hnsw import check_precision
+from hybrid.ledger.rows import Rows
 from hybrid.settings import PRECISIONS, AnalyzerRef, Precision, Settings
 from hybrid.types import Matrix, Metric
-from hybrid.vector import VectorLeg, VectorView
+from hybrid.vector import graph, hnsw
+from hybrid.vector.graph import MANIFEST, Graph
+from hybrid.vector.hnsw import check_precision
+from hybrid.vector.leg import VectorLeg, VectorView
 
 DIM = 48
 KINDS: list[tuple[Metric, Precision]] = [
@@ -73,7 +75,7 @@ def recall(view: VectorView, queries: Matrix, k: int) -> float:
 
 @pytest.fixture(autouse=True)
 def _ask_the_graph(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vector, "EXACT_ROWS", 100)
+    monkeypatch.setattr("hybrid.vector.leg.EXACT_ROWS", 100)
 
 
 class TestRecall:
@@ -303,7 +305,7 @@ class TestSettings:
         assert Settings.model_validate(stored).graph_precision == "float32"
 
     def test_an_index_keeps_it(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(vector, "SEAL_AT", 200)
+        monkeypatch.setattr("hybrid.vector.leg.SEAL_AT", 200)
         vectors = clustered(400)
         with Index.create(tmp_path / "i", encoder=None, graph_precision="int8") as index:
             index.add([Document(str(i), f"word{i}", vector=vectors[i]) for i in range(400)])
@@ -348,7 +350,7 @@ class TestWithoutTheExtra:
         monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        monkeypatch.setattr(vector, "SEAL_AT", 200)
+        monkeypatch.setattr("hybrid.vector.leg.SEAL_AT", 200)
         some = of(clustered(900))
         leg = VectorLeg(Folder.open(tmp_path), "u", "cosine", "int8")
         leg.view(some[:600])
@@ -373,7 +375,7 @@ class TestWithoutTheExtra:
 def test_a_damaged_one_is_built_again(
     tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vector, "SEAL_AT", 200)
+    monkeypatch.setattr("hybrid.vector.leg.SEAL_AT", 200)
     some = of(clustered(600))
     leg = VectorLeg(Folder.open(tmp_path), "u", "cosine", "int8")
     leg.view(some)

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from hybrid import Document, Index, MemoryIndex
-from hybrid.evaluate import Mined, Miner, calibrate, evaluate, parse, run_modes, tune
-from hybrid.evaluate.contest import measured, silent
-from hybrid.evaluate.learning import _gathered
-from hybrid.evaluate.split import split
+from hybrid.evaluate import evaluate, parse, run_modes
+from hybrid.learn import Mined, Miner, calibrate, tune
+from hybrid.learn.contest import measured, silent
+from hybrid.learn.split import split
+from hybrid.learn.training import _gathered
 from hybrid.rerank.calibration import Columns
 from hybrid.settings import Profile
 from hybrid.types import Lacking, Mode, Qrels, Run

@@ -12,7 +12,7 @@ import pytest
 
 from hybrid import Document, Index
 from hybrid.errors import FilterError
-from hybrid.ledger import Ledger
+from hybrid.ledger.ledger import Ledger
 from hybrid.types import Mode
 
 ALIKE = ("plumless", "buckeroo")  # one CRC-32, which is what memory holds of an id

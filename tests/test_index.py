@@ -18,7 +18,7 @@ import pytest
 from numpy.typing import NDArray
 
 import hybrid
-from hybrid import Document, Index, engine
+from hybrid import Document, Index
 from hybrid.analyzers import Mixed
 from hybrid.encoders import HashEncoder
 from hybrid.errors import (
@@ -33,7 +33,8 @@ from hybrid.errors import (
     ModelNotFound,
     SettingsError,
 )
-from hybrid.terms import Terms
+from hybrid.index import reindex
+from hybrid.lexical.terms import Terms
 from tests.contracts.index import PRODUCTS, IndexContract, letters
 
 
@@ -244,7 +245,7 @@ def test_compaction_drops_the_dead_and_keeps_the_rest(index: Index, path: Path) 
 
 
 def test_reindexing_with_another_encoder_and_analyzer(path: Path) -> None:
-    stats = engine.reindex(path, encoder=HashEncoder(48), analyzer="chinese")
+    stats = reindex(path, encoder=HashEncoder(48), analyzer="chinese")
     assert (stats["dimension"], stats["analyzer"], stats["documents"]) == (48, "chinese-2", 4)
     with Index.open(path, encoder=HashEncoder(48)) as index:
         assert ids(index.search("水壶", k=1)) == ["4"]

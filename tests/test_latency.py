@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from hybrid.backends.memory import MemoryIndex
 from hybrid.encoders import HashEncoder
 from hybrid.evaluate import Latency, System, Timings, by_mode, time_searches
 from hybrid.evaluate.latency import sample
 from hybrid.fusion import RRF
-from hybrid.memory import MemoryIndex
 from hybrid.types import Document, Fusion, Mode
 
 COST = {"lexical": 1.0, "vector": 2.0, "hybrid": 4.0}

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from hybrid import Document, Index
 from hybrid.errors import IndexCorrupt, InputError
-from hybrid.evaluate import Learning, evaluate, learn, parse
+from hybrid.evaluate import evaluate, parse
 from hybrid.fusion import Linear, dump
+from hybrid.learn import Learning, learn
 from hybrid.settings import Profile
 from hybrid.types import Qrels
 

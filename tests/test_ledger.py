@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hybrid.arrays import Rows
+from hybrid.disk.folder import Folder
 from hybrid.errors import IndexCorrupt, StorageError
-from hybrid.folder import Folder
-from hybrid.ledger import Ledger
-from hybrid.lifetimes import NEVER, Lifetimes, marks
+from hybrid.ledger.ledger import Ledger
+from hybrid.ledger.lifetimes import NEVER, Lifetimes, marks
+from hybrid.ledger.rows import Rows
 from hybrid.settings import AnalyzerRef, Profile, Profiles, Settings
 from hybrid.types import Document
 

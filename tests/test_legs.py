@@ -12,9 +12,10 @@ import pytest
 
 from hybrid import Document, Index
 from hybrid.errors import InputError
-from hybrid.evaluate import answering, learn, tune
+from hybrid.evaluate import answering
 from hybrid.fusion import RRF, Linear, Rocchio, dump
-from hybrid.legs import Legs
+from hybrid.learn import learn, tune
+from hybrid.search.legs import Legs
 from hybrid.settings import Profile
 from hybrid.types import Fusion, Qrels
 from tests.commands import Files, answer, judged_files, refusal, run

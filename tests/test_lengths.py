@@ -12,14 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybrid import Document, Index, MemoryIndex, damage, documents, vector
-from hybrid.arrays import Rows
+from hybrid import Document, Index, MemoryIndex
 from hybrid.errors import DocumentError, EncoderFailed, QueryError
+from hybrid.intake import documents
+from hybrid.ledger.rows import Rows
 from hybrid.limits import MAX_DIM, MAX_LENGTH
 from hybrid.norms import bounded
-from hybrid.scan import similarities
+from hybrid.store import salvage
 from hybrid.types import Metric
-from hybrid.vector import VectorView, too_long
+from hybrid.vector import leg
+from hybrid.vector.leg import VectorView, too_long
+from hybrid.vector.scan import similarities
 from tests.commands import run
 
 LARGEST = float(np.finfo(np.float32).max)
@@ -143,7 +146,7 @@ def old(tmp_path: Path, metric: Metric, monkeypatch: pytest.MonkeyPatch) -> Path
         Index.create(tmp_path / "old", encoder=None, metric=metric) as index,
     ):
         patch.setattr(documents, "_too_long", lambda *_: None)
-        patch.setattr(vector, "SEAL_AT", 10)
+        patch.setattr(leg, "SEAL_AT", 10)
         index.add([Document(f"d{i}", f"word{i % 9}", vector=near[i]) for i in range(300)])
         index.add(
             [Document("d5", "word5", vector=[1e30, -1e30, 0, 0]), Document("gone", vector=[1e30] * 4)]
@@ -156,8 +159,8 @@ def old(tmp_path: Path, metric: Metric, monkeypatch: pytest.MonkeyPatch) -> Path
 def test_what_is_stored_never_answers_and_never_poisons(
     old: Path, metric: Metric, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(vector, "SEAL_AT", 10)
-    monkeypatch.setattr(vector, "EXACT_ROWS", 1)
+    monkeypatch.setattr(leg, "SEAL_AT", 10)
+    monkeypatch.setattr(leg, "EXACT_ROWS", 1)
     with Index.open(old) as index:
         assert "3 vectors are too long for float32" in caplog.text
         memory = MemoryIndex(metric=metric)
@@ -186,7 +189,7 @@ def test_verify_names_it_and_how_to_be_rid_of_it(old: Path) -> None:
     assert len(said) == 1
     assert said[0].startswith("vectors: 2 documents have vectors too long for float32")
     assert "'d5', 'd6'; add them again" in said[0]
-    assert damage.examine(old) == said
+    assert salvage.examine(old) == said
     with Index.open(old) as index:
         assert index.verify() == said
         index.add([Document("d5", "word5", vector=[1.0, 2, 3, 4])])
@@ -198,7 +201,7 @@ def test_verify_names_it_and_how_to_be_rid_of_it(old: Path) -> None:
 
 
 def test_without_them_the_graph_is_back(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vector, "SEAL_AT", 10)
+    monkeypatch.setattr(leg, "SEAL_AT", 10)
     with Index.open(old) as index:
         assert index._store.generation.snapshot.vectors.graph is None
         index.delete(["d5", "d6"])

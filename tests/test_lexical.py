@@ -12,13 +12,13 @@ import tantivy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybrid import bm25
-from hybrid.bm25 import LexicalView
-from hybrid.folder import Folder
-from hybrid.lexical import LexicalLeg
-from hybrid.lexical_reader import LexicalReader
-from hybrid.memory import LENGTHS, LuceneBM25
-from hybrid.terms import FIELDS, StopWord, Terms
+from hybrid.backends.memory import LENGTHS, LuceneBM25
+from hybrid.disk.folder import Folder
+from hybrid.lexical import bm25
+from hybrid.lexical.bm25 import LexicalView
+from hybrid.lexical.reader import LexicalReader
+from hybrid.lexical.terms import FIELDS, StopWord, Terms
+from hybrid.lexical.writer import LexicalLeg
 
 WORDS = [f"w{i}" for i in range(12)]
 

@@ -9,11 +9,11 @@ import pytest
 
 from hybrid import RRF, Document, MemoryIndex, limits
 from hybrid.analyzers import Mixed, by_name, read_stop_words, read_user_dictionary
-from hybrid.columns import Columns
-from hybrid.documents import check_batch
 from hybrid.errors import CorpusError, DocumentError, FilterError, InputError, QueryError, SettingsError
-from hybrid.filters import parse
+from hybrid.intake.documents import check_batch
 from hybrid.limits import shown
+from hybrid.metadata.columns import Columns
+from hybrid.metadata.filters import parse
 from hybrid.texts import check_lookups
 from tests.conftest import Write
 from tests.fuzzing.inputs import BrokenMapping, EndlessMapping, laughing_dict, laughing_list

@@ -13,9 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybrid import Document, Index, failpoints, loading
+from hybrid import Document, Index
+from hybrid.disk import failpoints
 from hybrid.errors import DocumentError, StorageError
-from hybrid.loading import batches, load
+from hybrid.intake import loading
+from hybrid.intake.loading import batches, load
 from tests.durability import child
 
 
@@ -27,7 +29,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def index(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
     monkeypatch.setattr(loading, "BATCH", 10)
-    monkeypatch.setattr("hybrid.rebuild._BATCH", 10)
+    monkeypatch.setattr("hybrid.store.rebuild._BATCH", 10)
     with Index.create(path, encoder=None, analyzer="english") as index:
         yield index
     failpoints.disarm()
@@ -116,7 +118,7 @@ def test_a_load_ends_in_one_segment_and_so_does_a_compaction(index: Index) -> No
 
 
 def test_much_is_found_before_the_end(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hybrid.generation._PENDING", 50)
+    monkeypatch.setattr("hybrid.store.generation._PENDING", 50)
     seen: list[int] = []
 
     def stream() -> Iterator[Document]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hybrid.memory import LuceneBM25, MemoryIndex
+from hybrid.backends.memory import LuceneBM25, MemoryIndex
 from tests.contracts.index import IndexContract
 
 

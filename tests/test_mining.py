@@ -12,8 +12,8 @@ import pytest
 
 from hybrid import Document, Hit, Index, Passage
 from hybrid.errors import QueryError
-from hybrid.evaluate import Mined, Miner
-from hybrid.evaluate.mining import Tuple
+from hybrid.learn import Mined, Miner
+from hybrid.learn.mining import Tuple
 from hybrid.types import Lacking, Mode, Qrels, Run
 from tests.encoder_models import bundle_of_letters, letters_model
 

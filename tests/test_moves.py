@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hybrid import Document, Index, database
+from hybrid import Document, Index
+from hybrid.disk.folder import Folder
 from hybrid.errors import IndexLocked, IndexNotFound, StorageError
-from hybrid.folder import Folder
+from hybrid.ledger import database
 from tests.durability import moves
 from tests.durability.trial import early_graph
 

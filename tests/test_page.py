@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from hybrid import __version__
 from hybrid.errors import MissingExtra
 from hybrid.evaluate import evaluate, parse
-from hybrid.evaluate.charts import SLOTS
 from hybrid.evaluate.comparison import compare
 from hybrid.evaluate.latency import Latency
 from hybrid.evaluate.page import page
+from hybrid.evaluate.page.charts import SLOTS
 from hybrid.evaluate.page.curves import over_cutoffs
 from hybrid.evaluate.page.rankings import BEST, WORST, Cases, brief
 from hybrid.types import Document, Qrels, Run
@@ -396,7 +396,7 @@ def test_without_the_extra_it_says_which(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_importing_loads_neither_jinja2_nor_matplotlib(tmp_path: Path) -> None:
     code = (
-        "import sys, hybrid.cli, hybrid.evaluate.page, hybrid.evaluate.charts;"
+        "import sys, hybrid.cli, hybrid.evaluate.page, hybrid.evaluate.page.charts;"
         "assert not {'jinja2', 'matplotlib', 'PIL', 'pytrec_eval'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, timeout=300)

@@ -12,14 +12,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hybrid import RRF, Adaptive, CombSUM, Document, Hit, Index, Linear, MemoryIndex, Rocchio, vector
+from hybrid import RRF, Adaptive, CombSUM, Document, Hit, Index, Linear, MemoryIndex, Rocchio
 from hybrid.errors import QueryError
+from hybrid.lexical.pruning import Plan
 from hybrid.limits import MAX_HITS
-from hybrid.pruning import Plan
 from hybrid.rerank import MMR, Popularity, Recency
 from hybrid.rerank.calibration import SIGNALS, Calibration, Logistic
 from hybrid.settings import Profile
 from hybrid.types import Candidates
+from hybrid.vector import leg
 from tests.commands import answer, run
 
 DIM = 8
@@ -71,11 +72,11 @@ def index(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[In
     kind, _, metric = request.param.partition(", ")
     with pytest.MonkeyPatch.context() as patch:
         if kind == "graph":
-            patch.setattr(vector, "SEAL_AT", 32)
-            patch.setattr(vector, "EXACT_ROWS", 20)
-            patch.setattr(vector, "EF_SEARCH", 24)
-        patch.setattr("hybrid.pruning.LEAST_POSTINGS", 0)
-        patch.setattr("hybrid.pruning._WORTH", np.inf)
+            patch.setattr(leg, "SEAL_AT", 32)
+            patch.setattr(leg, "EXACT_ROWS", 20)
+            patch.setattr(leg, "EF_SEARCH", 24)
+        patch.setattr("hybrid.lexical.pruning.LEAST_POSTINGS", 0)
+        patch.setattr("hybrid.lexical.pruning._WORTH", np.inf)
         with Index.create(folder, encoder=None, metric=metric or "cosine") as index:
             index.add(map(document, range(N)))
             index.delete([f"d{n}" for n in range(0, N, 11)])
@@ -147,7 +148,7 @@ def test_the_graph_and_the_plan_had_their_part(
     """Or the tests above would prove little."""
     kind = request.node.callspec.params["index"]
     scans, firsts = list[int](), list[int | None]()
-    exact, first = vector.VectorView._exact, Plan.first
+    exact, first = leg.VectorView._exact, Plan.first
 
     def counted(*asked: Any) -> Candidates:
         scans.append(asked[2])
@@ -157,7 +158,7 @@ def test_the_graph_and_the_plan_had_their_part(
         firsts.append(first(plan, wanted))
         return firsts[-1]
 
-    monkeypatch.setattr(vector.VectorView, "_exact", counted)
+    monkeypatch.setattr(leg.VectorView, "_exact", counted)
     monkeypatch.setattr(Plan, "first", noted)
     for k in (5, 40, 300):
         index.search(**QUERY, k=k, depth=7)

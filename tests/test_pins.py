@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from hybrid.folder import Folder
-from hybrid.pins import Pins
+from hybrid.disk.folder import Folder
+from hybrid.lexical.pins import Pins
 
 
 class User:

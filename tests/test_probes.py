@@ -12,8 +12,8 @@ import pytest
 
 from hybrid import Document, Index
 from hybrid.encoders import HashEncoder, QueryCache
-from hybrid.evaluate.probes import encoded, made, sieves
-from hybrid.generation import Snapshot
+from hybrid.evaluate.bench.probes import encoded, made, sieves
+from hybrid.store.generation import Snapshot
 
 Make = Callable[[list[Document]], Index]
 

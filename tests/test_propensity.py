@@ -10,10 +10,10 @@ import pytest
 from scipy.optimize import minimize
 
 from hybrid.errors import InputError
-from hybrid.evaluate.clicks import Impression, Propensities, propensities
-from hybrid.evaluate.exposures import Exposures, count
-from hybrid.evaluate.propensity import EXPONENT_SD, LEAST_PROPENSITY, STEP_SD
-from hybrid.impressions import MAX_RANK
+from hybrid.learn.clicks.exposures import Exposures, count
+from hybrid.learn.clicks.judgments import Impression, Propensities, propensities
+from hybrid.learn.clicks.propensity import EXPONENT_SD, LEAST_PROPENSITY, STEP_SD
+from hybrid.ledger.impressions import MAX_RANK
 from tests.click_model import (
     DEPTH,
     INVERSE,

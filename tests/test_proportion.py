@@ -13,12 +13,12 @@ import pytest
 
 from hybrid import Document
 from hybrid.analyzers import Mixed, by_name
-from hybrid.columns import Columns
 from hybrid.corpora import jsonl
 from hybrid.corpora.records import BadRecord
-from hybrid.documents import check_batch
 from hybrid.errors import SettingsError
-from hybrid.filters import parse
+from hybrid.intake.documents import check_batch
+from hybrid.metadata.columns import Columns
+from hybrid.metadata.filters import parse
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hybrid import bm25, pruning
-from hybrid.bm25 import LexicalView
-from hybrid.folder import Folder
-from hybrid.lexical import LexicalLeg
-from hybrid.pruning import Plan, Term
-from hybrid.terms import Terms
+from hybrid.disk.folder import Folder
+from hybrid.lexical import bm25, pruning
+from hybrid.lexical.bm25 import LexicalView
+from hybrid.lexical.pruning import Plan, Term
+from hybrid.lexical.terms import Terms
+from hybrid.lexical.writer import LexicalLeg
 from hybrid.types import Candidates, Mask
 
 N = 600
@@ -187,7 +187,7 @@ def test_short_lists_are_not_even_looked_up(stored: LexicalView, monkeypatch: py
 def test_frequencies_are_those_of_the_index_also_the_second_time(
     stored: LexicalView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hybrid.bm25._MOST_LENGTHS", 4)
+    monkeypatch.setattr("hybrid.lexical.bm25._MOST_LENGTHS", 4)
     fresh, words = replace(stored, _lengths={}), [*WORDS, "unknown"]
     expected = [stored.searcher.doc_freq("terms", word) for word in words]
     assert [fresh.frequencies(words) for _ in range(2)] == [expected] * 2

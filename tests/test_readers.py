@@ -12,9 +12,10 @@ from typing import Any, Final
 
 import pytest
 
-from hybrid import Document, Index, failpoints
+from hybrid import Document, Index
+from hybrid.disk import failpoints
+from hybrid.disk.failpoints import POINTS, FailPoint
 from hybrid.errors import IndexReadOnly, StorageError
-from hybrid.failpoints import POINTS, FailPoint
 from tests.durability import child
 from tests.durability.history import History
 from tests.durability.reader import state_of

@@ -77,7 +77,7 @@ def relevances(hits: Sequence[Hit]) -> dict[str, float]:
 
 
 def test_without_a_calibration_nothing_is_known(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hybrid.query.known", lambda *_: pytest.fail("nobody asked"))
+    monkeypatch.setattr("hybrid.search.search.known", lambda *_: pytest.fail("nobody asked"))
     assert {hit.relevance for hit in index.search(QUERY)} == {None}
     memory = MemoryIndex(encoder=letters)
     memory.add(documents())
@@ -180,7 +180,7 @@ def test_a_lexical_list_that_holds_all_is_not_asked_again(
     index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calibrate(index)
-    monkeypatch.setattr("hybrid.bm25.LexicalView.scores", lambda *_: pytest.fail("all is known"))
+    monkeypatch.setattr("hybrid.lexical.bm25.LexicalView.scores", lambda *_: pytest.fail("all is known"))
     assert len(relevances(index.search(QUERY, k=80, depth=100).hits)) == 80
     assert len(relevances(index.search(QUERY, k=80, mode="lexical").hits)) < 80
     assert len(relevances(index.search(QUERY, k=80, mode="vector").hits)) == 80
@@ -255,7 +255,7 @@ def test_another_meaning_of_the_signals_needs_another_calibration(
     index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calibrate(index)
-    monkeypatch.setattr("hybrid.relevance.VERSION", 2)
+    monkeypatch.setattr("hybrid.search.relevance.VERSION", 2)
     assert {hit.relevance for hit in index.search(QUERY)} == {None}
 
 

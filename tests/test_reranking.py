@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from hybrid import Document, Index
 from hybrid.errors import InputError, ModelNotFound
 from hybrid.evaluate import evaluate, parse
-from hybrid.evaluate.reranking import (
+from hybrid.fusion import Linear, dump
+from hybrid.learn.reranking import (
     Reranking,
     Settable,
     choose,
@@ -25,8 +26,7 @@ from hybrid.evaluate.reranking import (
     popularities,
     recencies,
 )
-from hybrid.evaluate.searchspace import leg
-from hybrid.fusion import Linear, dump
+from hybrid.learn.searchspace import leg
 from hybrid.rerank import MMR, CrossEncoder, Popularity, Recency
 from hybrid.settings import Profile
 from hybrid.types import Qrels

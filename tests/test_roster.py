@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hybrid import Document, Index, archive, database, roster
+from hybrid import Document, Index
+from hybrid.disk import cache
+from hybrid.disk.folder import Folder
 from hybrid.errors import IndexCorrupt
-from hybrid.folder import Folder
-from hybrid.lifetimes import NEVER
+from hybrid.ledger import database, roster
+from hybrid.ledger.lifetimes import NEVER
 
 
 @pytest.fixture
@@ -80,7 +82,7 @@ def test_what_was_never_written_is_not_believed(connection: sqlite3.Connection, 
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(archive, "KEEP_AT", 10)
+    monkeypatch.setattr(cache, "KEEP_AT", 10)
     with Index.create(tmp_path / "idx", encoder=None) as index:
         index.add([Document(f"d{i}", f"word {i}") for i in range(30)])
         index.delete(["d3"])

@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from hybrid import RRF, Document, Index, Linear
-from hybrid.evaluate.searchspace import METHODS, RRF_60, STAGES, Method, first_look, leg, method_of
 from hybrid.fusion import Adaptive, Rocchio, dump
-from hybrid.legs import Legs
+from hybrid.learn.searchspace import METHODS, RRF_60, STAGES, Method, first_look, leg, method_of
+from hybrid.search.legs import Legs
 from hybrid.settings import Profile
 from hybrid.types import Fusion
 

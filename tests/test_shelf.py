@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybrid import Document, Index, archive, shelf
-from hybrid.columns import Columns
-from hybrid.filters import parse
-from hybrid.ledger import Ledger
+from hybrid import Document, Index
+from hybrid.disk import cache
+from hybrid.ledger.ledger import Ledger
+from hybrid.metadata import kept
+from hybrid.metadata.columns import Columns
+from hybrid.metadata.filters import parse
 from tests.test_columns import METADATA
 
 KEEP_AT = 50
@@ -24,7 +26,7 @@ CHEAP = {"price": {"lt": 5}}
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive, "KEEP_AT", KEEP_AT)
+    monkeypatch.setattr(cache, "KEEP_AT", KEEP_AT)
 
 
 def documents(first: int, end: int) -> list[Document]:
@@ -182,7 +184,7 @@ def test_what_took_other_strings_for_dates_is_read_anew(
 ) -> None:
     idx = tmp_path / "idx"
     with monkeypatch.context() as earlier:
-        earlier.setattr(shelf, "_TYPED", 1)
+        earlier.setattr(kept, "_TYPED", 1)
         with Index.create(idx, encoder=None) as index:
             index.add(documents(0, 60))
             assert found(index) == cheap(60)

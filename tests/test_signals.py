@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 
-from hybrid import Document, Index, database
-from hybrid.arrays import Rows
-from hybrid.vector import VectorLeg
+from hybrid import Document, Index
+from hybrid.ledger import database
+from hybrid.ledger.rows import Rows
+from hybrid.vector.leg import VectorLeg
 from tests.conftest import lines
 from tests.durability import child
 from tests.durability.history import History

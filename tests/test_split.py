@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hybrid.errors import InputError
-from hybrid.evaluate.split import into_folds, split
+from hybrid.learn.split import into_folds, split
 from hybrid.types import Qrels
 
 QUERIES = {f"q{i}": f"text {i}" for i in range(60)}

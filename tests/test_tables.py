@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hybrid.corpora import TYPES, Assumed, AssumedText, read_documents, tables
 from hybrid.corpora.cells import Column, value
 from hybrid.errors import CorpusError, InputError
-from hybrid.filters import parse
+from hybrid.metadata.filters import parse
 from hybrid.types import Document
 from tests.conftest import Write
 

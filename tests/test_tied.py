@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hybrid.evaluate.ties import MOST, mean, tied
+from hybrid.learn.ties import MOST, mean, tied
 from hybrid.types import Run
 
 

@@ -13,18 +13,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybrid import RRF, Adaptive, CombSUM, Document, Index, Linear, MemoryIndex, Rocchio, pruning, vector
-from hybrid.arrays import Rows
+from hybrid import RRF, Adaptive, CombSUM, Document, Index, Linear, MemoryIndex, Rocchio
+from hybrid.disk.folder import Folder
 from hybrid.evaluate import evaluate, parse, read_run
-from hybrid.folder import Folder
-from hybrid.graph import Graph
-from hybrid.lexical import LexicalLeg
-from hybrid.lifetimes import keys, marks
+from hybrid.ledger.lifetimes import keys, marks
+from hybrid.ledger.rows import Rows
+from hybrid.lexical import pruning
+from hybrid.lexical.terms import Terms
+from hybrid.lexical.writer import LexicalLeg
 from hybrid.order import Pool, beyond, places
 from hybrid.rerank import MMR, Popularity, Recency
-from hybrid.terms import Terms
 from hybrid.types import Candidates, Metric
-from hybrid.vector import VectorView
+from hybrid.vector import leg
+from hybrid.vector.graph import Graph
+from hybrid.vector.leg import VectorView
 from tests.contracts.fusion import candidates
 from tests.ties import by_ties, key
 
@@ -185,7 +187,7 @@ def test_all_equal_documents_are_seen_before_the_lexical_list_is_cut(
 def test_all_equal_rows_are_seen_before_the_vector_list_is_cut(
     windows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vector, "EXACT_ROWS", 50)  # so that the graph is asked
+    monkeypatch.setattr(leg, "EXACT_ROWS", 50)  # so that the graph is asked
     n = 4000
     vectors = np.tile(np.array([[0.6, 0.8, 0, 0]], np.float32), (n, 1))
     vectors[:9] = [0, 0.8, 0.6, 0]

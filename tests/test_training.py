@@ -11,10 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from hybrid.errors import InputError, SettingsError
-from hybrid.rerank import training
+from hybrid.learn import lambdamart
+from hybrid.learn.lambdamart import Choice, Judged, Trained, cross_validated, mean_ndcg, ndcg, train
 from hybrid.rerank.lambdamart import LambdaMART, dump, load
 from hybrid.rerank.ordering import standard
-from hybrid.rerank.training import Choice, Judged, Trained, cross_validated, mean_ndcg, ndcg, train
 from hybrid.types import Candidates
 
 NAMES = ("fused_score", "useful", "noise")
@@ -194,7 +194,7 @@ def test_lightgbms_own_example_comes_out_as_by_lightgbm() -> None:
 
 
 def test_no_query_brings_lightgbm_more_rows_than_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "_ROUNDS", 10)
+    monkeypatch.setattr(lambdamart, "_ROUNDS", 10)
     random = np.random.default_rng(0)
     queries = []
     for _ in range(10):
@@ -210,7 +210,7 @@ def test_no_query_brings_lightgbm_more_rows_than_it_takes(monkeypatch: pytest.Mo
 
 
 def test_thousands_of_levels_of_grades_are_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "_ROUNDS", 10)
+    monkeypatch.setattr(lambdamart, "_ROUNDS", 10)
     random = np.random.default_rng(0)
     queries = []
     for _ in range(10):

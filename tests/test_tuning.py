@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from hybrid import Document, Index
 from hybrid.errors import HybridError, InputError, MeasureError
-from hybrid.evaluate import tune
-from hybrid.evaluate.tuning import Tuning
-from hybrid.legs import Legs
+from hybrid.learn import tune
+from hybrid.learn.tuning import Tuning
+from hybrid.search.legs import Legs
 from hybrid.settings import Profile, Profiles
 from hybrid.types import Lacking, Qrels, Run
 

@@ -11,8 +11,8 @@ import pytest
 
 from hybrid import RRF, Document, Index, restore
 from hybrid.analyzers import Mixed
+from hybrid.disk.failpoints import FailPoint, arm, disarm
 from hybrid.errors import IndexMismatch
-from hybrid.failpoints import FailPoint, arm, disarm
 from hybrid.fusion import dump
 from hybrid.settings import AnalyzerRef, Profile
 from tests.commands import answer, refusal

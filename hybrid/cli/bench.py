@@ -16,10 +16,10 @@ from hybrid.cli import reading
 from hybrid.cli.judging import identities, tell_way_back, unless_overtaken
 from hybrid.cli.output import AsJson, Directory, complain, out, print_json, stages, table
 from hybrid.cli.reading import Encoding
-from hybrid.engine import Index
-from hybrid.evaluate.benchmark import BY, DEPTHS, LADDER, TOP, Benchmark, Mean
-from hybrid.evaluate.benchmarking import bench as measure
+from hybrid.evaluate.bench.measuring import bench as measure
+from hybrid.evaluate.bench.report import BY, DEPTHS, LADDER, TOP, Benchmark, Mean
 from hybrid.evaluate.latency import Latency
+from hybrid.index import Index
 from hybrid.settings import Profile
 
 _WIDTH: Final = 24  # of the longest bar

@@ -20,11 +20,11 @@ from hybrid.cli.judging import (
 )
 from hybrid.cli.output import AsJson, Directory, bar, out, print_json, table
 from hybrid.cli.reading import Encoding
-from hybrid.engine import Index
-from hybrid.evaluate.abstention import Point
 from hybrid.evaluate.asking import answering
-from hybrid.evaluate.calibrating import PRECISIONS, Calibrated
-from hybrid.evaluate.calibrating import calibrate as fitted
+from hybrid.index import Index
+from hybrid.learn.calibrating import PRECISIONS, Calibrated
+from hybrid.learn.calibrating import calibrate as fitted
+from hybrid.learn.reliability import Point
 from hybrid.settings import Profile
 
 

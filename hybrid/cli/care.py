@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import typer
 from rich.filesize import decimal
 
-from hybrid import damage
 from hybrid.cli.output import AsJson, Directory, bar, counted, out, print_json, size, table
-from hybrid.engine import Index
+from hybrid.index import Index
 from hybrid.settings import Profile
+from hybrid.store import salvage
 
 
 def verify(
@@ -23,8 +23,8 @@ def verify(
     """Check ledger, legs and vectors against one another, and say what can be saved; exit status 1 if
     something is wrong."""
     if repair:
-        damage.repair(directory)
-    problems = damage.examine(directory)
+        salvage.repair(directory)
+    problems = salvage.examine(directory)
     if as_json:
         print_json({"sound": not problems, "problems": problems})
     else:

@@ -17,9 +17,9 @@ from rich.filesize import decimal
 
 import hybrid
 from hybrid.cli.output import AsJson, bar, complain, counted, out, print_json, size
-from hybrid.engine import Index
+from hybrid.disk.folder import Folder
 from hybrid.errors import InputError, StorageError
-from hybrid.folder import Folder
+from hybrid.index import Index
 from hybrid.types import Document
 
 _STDOUT: Final = Path("-")

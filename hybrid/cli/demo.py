@@ -15,9 +15,9 @@ from hybrid import corpora
 from hybrid.cli.comparing import scores
 from hybrid.cli.evaluate import MEASURES, answers
 from hybrid.cli.output import AsJson, bar, out, print_json, table
-from hybrid.engine import Index
 from hybrid.evaluate import by_mode, depth_of, parse
 from hybrid.evaluate import evaluate as measure
+from hybrid.index import Index
 from hybrid.types import Document, Mode, Results
 
 _MODES: Final[list[Mode]] = ["lexical", "vector", "hybrid"]

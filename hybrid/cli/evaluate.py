@@ -16,7 +16,6 @@ from hybrid.cli.judging import IgnoreIdenticalIds
 from hybrid.cli.naming import foreign_runs, named_systems
 from hybrid.cli.output import AsJson, Bar, bar, complain, out, print_json
 from hybrid.cli.reading import Encoding
-from hybrid.engine import Index
 from hybrid.errors import InputError, require
 from hybrid.evaluate import (
     Comparison,
@@ -39,7 +38,8 @@ from hybrid.evaluate.comparison import others_than
 from hybrid.evaluate.identical import not_answered, not_judged
 from hybrid.evaluate.latency import sample
 from hybrid.evaluate.runs import write_whole
-from hybrid.legs import Legs
+from hybrid.index import Index
+from hybrid.search.legs import Legs
 from hybrid.types import Qrels, Run
 
 if TYPE_CHECKING:

@@ -12,15 +12,16 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from hybrid import analyzers, corpora, engine
+import hybrid.index
+from hybrid import analyzers, corpora
 from hybrid.cli.output import AsJson, bar, complain, counted, out, print_json
 from hybrid.cli.reading import Encoding
 from hybrid.corpora import Assumed, Assuming, Skipped, Type
-from hybrid.documents import check_batch
-from hybrid.engine import DEFAULT_ENCODER, Index
 from hybrid.errors import CorpusError, IndexMismatch, InputError
+from hybrid.index import DEFAULT_ENCODER, Index
+from hybrid.intake.documents import check_batch
 from hybrid.settings import METRICS, PRECISIONS, Precision
-from hybrid.store import Store
+from hybrid.store.store import Store
 from hybrid.types import Analyzer, Document, Metric
 
 Encoder = Annotated[
@@ -148,7 +149,7 @@ def reindex(
     """
     words = _changed(directory, analyzer, user_dict, stop_words)
     with bar("re-indexing", None) as progress:
-        stats = engine.reindex(
+        stats = hybrid.index.reindex(
             directory,
             encoder=encoder,
             analyzer=words,

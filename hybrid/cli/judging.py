@@ -15,11 +15,11 @@ from rich.table import Table
 import hybrid
 from hybrid.cli import reading
 from hybrid.cli.output import complain, identity, out, print_json, stages, table
-from hybrid.engine import Index
 from hybrid.errors import StorageError
 from hybrid.evaluate import coverage
 from hybrid.evaluate.comparison import Paired
-from hybrid.evaluate.gate import Verdict
+from hybrid.index import Index
+from hybrid.learn.gate import Verdict
 from hybrid.rerank.stored import Storable
 from hybrid.settings import Profile
 from hybrid.types import Qrels

@@ -13,10 +13,10 @@ from hybrid.cli import reading
 from hybrid.cli.judging import IgnoreIdenticalIds, QueriesFile
 from hybrid.cli.output import AsJson, Directory, bar, complain, out, print_json
 from hybrid.cli.reading import Encoding
-from hybrid.engine import Index
 from hybrid.errors import InputError
-from hybrid.evaluate.mining import MARGIN, NEGATIVES, RANKS, Mined, Miner
 from hybrid.evaluate.runs import write_whole
+from hybrid.index import Index
+from hybrid.learn.mining import MARGIN, NEGATIVES, RANKS, Mined, Miner
 from hybrid.limits import MAX_HITS
 from hybrid.types import Mode, Qrels
 

@@ -11,11 +11,11 @@ from typing import Any, Final, cast
 from hybrid import fusion
 from hybrid.cli import reading
 from hybrid.corpora.files import plain_name
-from hybrid.engine import Index
 from hybrid.errors import InputError, QueryError
 from hybrid.evaluate import System, answering, by_mode
-from hybrid.legs import Legs
-from hybrid.request import MODES
+from hybrid.index import Index
+from hybrid.search.legs import Legs
+from hybrid.search.request import MODES
 from hybrid.types import Fusion, Mode, Run
 
 _NAMED: Final = re.compile(r"([^={}/\\\s]+)=(.+)", re.DOTALL)

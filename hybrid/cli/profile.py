@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from hybrid.cli.output import AsJson, Directory, nested, out, print_json, table
-from hybrid.engine import Index
 from hybrid.errors import QueryError
+from hybrid.index import Index
 from hybrid.settings import Installed, Profiles
 
 

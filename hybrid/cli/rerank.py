@@ -20,8 +20,8 @@ from hybrid.cli.judging import (
 from hybrid.cli.output import AsJson, Directory, out
 from hybrid.cli.reading import Encoding
 from hybrid.errors import InputError
-from hybrid.evaluate.contest import MEASURE
-from hybrid.evaluate.reranking import (
+from hybrid.learn.contest import MEASURE
+from hybrid.learn.reranking import (
     Reranking,
     Settable,
     choose,
@@ -30,7 +30,7 @@ from hybrid.evaluate.reranking import (
     popularities,
     recencies,
 )
-from hybrid.evaluate.split import MAX_TRAIN
+from hybrid.learn.split import MAX_TRAIN
 
 
 def rerank(

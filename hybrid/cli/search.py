@@ -11,10 +11,10 @@ import typer
 from rich.text import Text
 
 from hybrid.cli.output import AsJson, out, print_json, table
-from hybrid.engine import Index
 from hybrid.errors import FilterError
-from hybrid.explanation import Explanation
-from hybrid.request import Options
+from hybrid.index import Index
+from hybrid.search.explain import Explanation
+from hybrid.search.request import Options
 from hybrid.types import Hit, Mode, Results
 
 _SNIPPET = 160  # characters

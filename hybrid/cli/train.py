@@ -19,9 +19,9 @@ from hybrid.cli.judging import (
 )
 from hybrid.cli.output import AsJson, Directory, out, table
 from hybrid.cli.reading import Encoding
-from hybrid.evaluate.contest import MEASURE
-from hybrid.evaluate.learning import LEARNED, Learning, learn
-from hybrid.evaluate.split import MAX_TRAIN
+from hybrid.learn.contest import MEASURE
+from hybrid.learn.split import MAX_TRAIN
+from hybrid.learn.training import LEARNED, Learning, learn
 
 _TOLD = 15  # features
 

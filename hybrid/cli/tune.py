@@ -18,9 +18,9 @@ from hybrid.cli.judging import (
 )
 from hybrid.cli.output import AsJson, Directory, out
 from hybrid.cli.reading import Encoding
-from hybrid.evaluate.split import MAX_TRAIN
-from hybrid.evaluate.tuning import MEASURE, Tuning
-from hybrid.evaluate.tuning import tune as search
+from hybrid.learn.split import MAX_TRAIN
+from hybrid.learn.tuning import MEASURE, Tuning
+from hybrid.learn.tuning import tune as search
 
 
 def tune(

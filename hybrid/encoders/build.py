@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from hybrid.folder import Folder
+from hybrid.disk.folder import Folder
 
 
 def brief(error: Exception) -> str:

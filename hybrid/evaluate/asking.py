@@ -8,7 +8,7 @@ from typing import Protocol
 
 from hybrid.errors import InputError
 from hybrid.evaluate.identical import own
-from hybrid.legs import Legs
+from hybrid.search.legs import Legs
 from hybrid.types import Fusion, Lacking, Mode, Qrels, Run
 
 _BATCH = 32

@@ -19,7 +19,7 @@ from hybrid.corpora import Assuming
 from hybrid.corpora.encodings import text_lines
 from hybrid.corpora.files import as_path, named
 from hybrid.errors import CorpusError, InputError, StorageError
-from hybrid.lifetimes import keys, marks
+from hybrid.ledger.lifetimes import keys, marks
 from hybrid.order import places
 from hybrid.types import Candidates, Run, Scores
 

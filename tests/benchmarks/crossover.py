@@ -1,5 +1,5 @@
-"""Where one way becomes cheaper, or surer, than another: what the constants in hybrid/vector.py and
-``_LOOK_UP`` in hybrid/bm25.py come from."""
+"""Where one way becomes cheaper, or surer, than another: what the constants in hybrid/vector/leg.py and
+``_LOOK_UP`` in hybrid/lexical/bm25.py come from."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any, Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid import Index, scan
-from hybrid.bm25 import LexicalView
-from hybrid.graph import EF_SEARCH, Graph
+from hybrid import Index
+from hybrid.lexical.bm25 import LexicalView
 from hybrid.types import Mask, Matrix
-from hybrid.vector import VectorView
+from hybrid.vector import scan
+from hybrid.vector.graph import EF_SEARCH, Graph
+from hybrid.vector.leg import VectorView
 from tests.benchmarks.corpus import CATEGORIES, SHARDS
 from tests.benchmarks.house import House, stack
 from tests.benchmarks.measure import interleave, recall

@@ -16,10 +16,10 @@ import tantivy
 from numpy.typing import NDArray
 
 from hybrid import Index, analyzers
-from hybrid.bm25 import document, open_index
-from hybrid.graph import EF_CONSTRUCTION, M
-from hybrid.terms import Terms
+from hybrid.lexical.bm25 import document, open_index
+from hybrid.lexical.terms import Terms
 from hybrid.types import Document, Mask, Matrix
+from hybrid.vector.graph import EF_CONSTRUCTION, M
 from tests.benchmarks.corpus import Corpus, Query, Recipe
 
 BATCH: Final = 1_000

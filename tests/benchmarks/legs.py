@@ -11,10 +11,10 @@ from typing import Any, Final
 import numpy as np
 
 from hybrid import RRF, Index, Rocchio
-from hybrid.query import _Found, _fused, _hits, _lexical, _near, _Page, _terms, _vector
-from hybrid.request import Request
 from hybrid.rerank.lambdamart import LambdaMART
 from hybrid.rerank.matching import FEATURES
+from hybrid.search.request import Request
+from hybrid.search.search import _Found, _fused, _hits, _lexical, _near, _Page, _terms, _vector
 from hybrid.types import Candidates, Fusion
 from tests.benchmarks.corpus import Query
 from tests.benchmarks.house import House

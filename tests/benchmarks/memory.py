@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from hybrid.arrays import Rows
-from hybrid.folder import Folder
-from hybrid.graph import EF_SEARCH, Graph
+from hybrid.disk.folder import Folder
+from hybrid.ledger.rows import Rows
 from hybrid.settings import PRECISIONS, Precision
 from hybrid.types import Matrix
-from hybrid.vector import VectorView
+from hybrid.vector.graph import EF_SEARCH, Graph
+from hybrid.vector.leg import VectorView
 from tests.benchmarks.house import House, kept, stack
 from tests.benchmarks.measure import Ask, interleave, recall, resident
 from tests.benchmarks.report import Report, Row

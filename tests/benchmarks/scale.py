@@ -16,12 +16,13 @@ from typing import Any, Final
 import hnswlib
 import tantivy
 
-from hybrid import Index, manifest
-from hybrid.bm25 import open_index
-from hybrid.folder import Folder
-from hybrid.graph import EF_SEARCH
-from hybrid.published import FILE
-from hybrid.segments import META
+from hybrid import Index
+from hybrid.disk import manifest
+from hybrid.disk.folder import Folder
+from hybrid.lexical.bm25 import open_index
+from hybrid.lexical.published import FILE
+from hybrid.lexical.segments import META
+from hybrid.vector.graph import EF_SEARCH
 from tests.benchmarks.corpus import BLOCK, Query
 from tests.benchmarks.house import House, Plan, bare_search, kept, numbers, stack
 from tests.benchmarks.measure import Ask, Timing, cpu_seconds, growth, interleave, recall, resident

@@ -25,7 +25,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from hybrid import Index, MemoryIndex
-from hybrid.failpoints import POINTS, arm
+from hybrid.disk.failpoints import POINTS, arm
 from tests.durability.compare import Judge
 from tests.durability.forks import Child, RebuildReports, Report, die
 from tests.durability.program import Life, Program, queries, shrink, warm_up

@@ -30,8 +30,8 @@ from rich.progress import track
 from rich.table import Table
 
 import hybrid
-import hybrid.archive
-import hybrid.vector
+import hybrid.disk.cache
+import hybrid.vector.leg
 from hybrid import Document, HybridError, Index, analyzers
 from tests.durability.forks import Report, Work, side_by_side
 
@@ -45,7 +45,7 @@ Damage = Callable[[Path, Path, random.Random], None]
 
 def build(folder: Path, seed: int, *, crash: bool) -> None:
     """An index with several segments, deaths, a graph, and (``crash``) a log that was not folded in."""
-    vars(hybrid.vector)["SEAL_AT"] = vars(hybrid.archive)["KEEP_AT"] = SEAL_AT
+    vars(hybrid.vector.leg)["SEAL_AT"] = vars(hybrid.disk.cache)["KEEP_AT"] = SEAL_AT
     draw = np.random.default_rng(seed)
     index = Index.create(folder, encoder=None)
     for batch in range(6):
@@ -66,7 +66,7 @@ def _document(id: str, draw: np.random.Generator) -> Document:
 
 def answers(folder: Path, read_only: bool) -> Answers:
     """Everything that an index says. Raises HybridError where it refuses."""
-    vars(hybrid.vector)["SEAL_AT"] = vars(hybrid.archive)["KEEP_AT"] = SEAL_AT
+    vars(hybrid.vector.leg)["SEAL_AT"] = vars(hybrid.disk.cache)["KEEP_AT"] = SEAL_AT
     with Index.open(folder, read_only=read_only) as index:
         said: Answers = {"size": len(index)}
         said["documents"] = [(d.id, d.text, d.metadata, _bytes(d.vector)) for d in index.documents()]

@@ -31,8 +31,9 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from hybrid import Document, HybridError, Index, failpoints
-from hybrid.failpoints import POINTS
+from hybrid import Document, HybridError, Index
+from hybrid.disk import failpoints
+from hybrid.disk.failpoints import POINTS
 from tests.durability.program import DIM, shrink
 
 NAMES: Final = ("one", "two", "three")

@@ -16,8 +16,11 @@ from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
-from hybrid import Document, Index, MemoryIndex, archive, rowlog, vector
+from hybrid import Document, Index, MemoryIndex
+from hybrid.disk import cache
+from hybrid.ledger import pending
 from hybrid.types import Wait
+from hybrid.vector import leg
 
 Kind: TypeAlias = Literal["create", "add", "delete", "compact", "reopen"]
 
@@ -41,9 +44,9 @@ _WEIGHTS: Final[dict[Kind, int]] = {"add": 60, "delete": 20, "reopen": 11, "comp
 def shrink() -> None:
     """Make this process seal rows into the graph, and search it, from some dozens of rows on; and sync the
     arrays after some commits, not some hundred."""
-    rowlog.MOST = 700  # type: ignore[misc]
-    vector.SEAL_AT, vector.EXACT_ROWS = 16, 24  # type: ignore[misc]
-    archive.KEEP_AT = 16  # type: ignore[misc]
+    pending.MOST = 700  # type: ignore[misc]
+    leg.SEAL_AT, leg.EXACT_ROWS = 16, 24  # type: ignore[misc]
+    cache.KEEP_AT = 16  # type: ignore[misc]
 
 
 def warm_up() -> None:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Literal, TypeAlias, get_args
 
 from hybrid import Index
-from hybrid.generation import Generation
+from hybrid.store.generation import Generation
 
 Part: TypeAlias = Literal["replay", "commit"]
 _PARTS: Final[tuple[Part, ...]] = get_args(Part)

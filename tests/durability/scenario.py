@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from hybrid import Index
-from hybrid.failpoints import FailPoint, arm
+from hybrid.disk.failpoints import FailPoint, arm
 from tests.durability.compare import Judge
 from tests.durability.forks import Child, Report, die
 from tests.durability.program import Kind, Life, Program, shrink

@@ -7,17 +7,19 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from hybrid import Index, archive, vector
+from hybrid import Index
+from hybrid.disk import cache
 from hybrid.errors import StorageError
+from hybrid.vector import leg
 from tests.durability.history import History
 from tests.durability.reader import state_of
 
 
 def early_graph(set: Callable[[object, str, int], None] = setattr) -> None:
     """A graph over some dozens of rows instead of some thousand; as few documents are worth keeping."""
-    set(vector, "SEAL_AT", 40)
-    set(archive, "KEEP_AT", 40)
-    set(vector, "EXACT_ROWS", 50)
+    set(leg, "SEAL_AT", 40)
+    set(cache, "KEEP_AT", 40)
+    set(leg, "EXACT_ROWS", 50)
 
 
 class Trial:

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from hybrid import Document, analyzers
-from hybrid.documents import check_batch
+from hybrid.intake.documents import check_batch
 from tests.fuzzing.inputs import JSON, TEXTS, VALUES, WORDS, mutated
 from tests.fuzzing.target import Target, World, outcome
 

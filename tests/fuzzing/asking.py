@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from hybrid import RRF, Linear, MinMax, fusion
-from hybrid.filters import parse
+from hybrid.metadata.filters import parse
 from hybrid.types import Candidates
 from tests.fuzzing.inputs import JSON, ODD, TEXTS, VALUES, WORDS, Huge, laughing_dict
 from tests.fuzzing.target import Target, World, outcome

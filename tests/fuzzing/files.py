@@ -14,9 +14,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from hybrid.corpora import read_documents, read_qrels, read_queries
-from hybrid.documents import check_batch
 from hybrid.errors import CorpusError
 from hybrid.evaluate import read_run
+from hybrid.intake.documents import check_batch
 from tests.fuzzing.inputs import mutated
 from tests.fuzzing.target import UNREADABLE, Target, World, outcome
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hybrid.evaluate import evaluate, parse
 from hybrid.evaluate.native import plain
 from hybrid.evaluate.page.curves import over_cutoffs
-from hybrid.rerank import training
+from hybrid.learn import lambdamart
 from tests.fuzzing.inputs import TEXTS
 from tests.fuzzing.target import Target, World, outcome
 
@@ -81,7 +81,7 @@ _FEW_ROUNDS = 10
 
 def learn(input: list[list[tuple[int, float, float, bool]]]) -> None:
     """A model, or one of our errors."""
-    training._ROUNDS = _FEW_ROUNDS  # type: ignore[misc]
+    lambdamart._ROUNDS = _FEW_ROUNDS  # type: ignore[misc]
     outcome(lambda: _trained(input))
 
 
@@ -93,8 +93,8 @@ def _trained(queries: list[list[tuple[int, float, float, bool]]]) -> None:
         columns = {"fused_score": np.nan_to_num(parts[:, 0], posinf=1, neginf=0), "other": parts[:, 1]}
         trains = np.array([trains for *_, trains in query], np.bool_)
         own = np.array(grades, np.float64)
-        made.append(training.Judged.of(columns, own, grades, trains, str(number % 7)))
-    training.train(made, ("fused_score", "other"), choices=(training.Choice(4, 1, 1.0),))
+        made.append(lambdamart.Judged.of(columns, own, grades, trains, str(number % 7)))
+    lambdamart.train(made, ("fused_score", "other"), choices=(lambdamart.Choice(4, 1, 1.0),))
 
 
 def end(_: object) -> None:

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-import hybrid.vector
-from hybrid import Index, manifest
+import hybrid.vector.leg
+from hybrid import Index
+from hybrid.disk import manifest
+from hybrid.disk.folder import Folder
 from hybrid.encoders import Bundle
 from hybrid.encoders.bundle import Manifest
-from hybrid.folder import Folder
 from tests.contracts.index import letters
 from tests.encoder_models import bundle_of_letters
 from tests.fuzzing.inputs import JSON, json_bytes, mutated, mutated_json
@@ -30,8 +31,8 @@ def _template(world: World) -> Path:
     folder = world.folder / "template"
     if not folder.exists():
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(hybrid.vector, "SEAL_AT", 4)
-            patch.setattr(hybrid.vector, "EXACT_ROWS", 4)
+            patch.setattr(hybrid.vector.leg, "SEAL_AT", 4)
+            patch.setattr(hybrid.vector.leg, "EXACT_ROWS", 4)
             with Index.create(folder, encoder=letters) as index:
                 index.add(DOCUMENTS)
         assert all(list(folder.glob(name)) for name in FILES), sorted(folder.rglob("*"))
@@ -58,8 +59,8 @@ def _replaced(world: World, input: tuple[int, Any, bool]) -> None:
         else:
             path.write_bytes(json_bytes(value))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hybrid.vector, "SEAL_AT", 4)
-        patch.setattr(hybrid.vector, "EXACT_ROWS", 4)
+        patch.setattr(hybrid.vector.leg, "SEAL_AT", 4)
+        patch.setattr(hybrid.vector.leg, "EXACT_ROWS", 4)
         _right_or_refused(folder, read_only=True)
         if _right_or_refused(folder, read_only=False):
             assert _right_or_refused(folder, read_only=True, verify=True)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import groupby
 
-from hybrid.evaluate.charts import Charts
 from hybrid.evaluate.comparison import ALPHA, Comparison
 from hybrid.evaluate.latency import Latency
 from hybrid.evaluate.page.calibration import Bin, bins
+from hybrid.evaluate.page.charts import Charts
 from hybrid.evaluate.page.curves import Curves, over_cutoffs
 from hybrid.evaluate.page.rankings import Case, Cases, TextOf
 from hybrid.evaluate.scoring import Report

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid.graph import EF_CONSTRUCTION, M
 from hybrid.types import Matrix
+from hybrid.vector.graph import EF_CONSTRUCTION, M
 from tests.benchmarks.house import build_graph
 
 

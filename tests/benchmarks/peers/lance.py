@@ -9,8 +9,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from hybrid.graph import EF_CONSTRUCTION, M
 from hybrid.types import Matrix
+from hybrid.vector.graph import EF_CONSTRUCTION, M
 from tests.benchmarks.peers import EF
 
 

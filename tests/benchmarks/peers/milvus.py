@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from numpy.typing import NDArray
 
-from hybrid.graph import EF_CONSTRUCTION, M
 from hybrid.types import Matrix
+from hybrid.vector.graph import EF_CONSTRUCTION, M
 from tests.benchmarks.peers import DEPTH, EF
 
 _BATCH: Final = 1_000

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid.graph import EF_CONSTRUCTION, M
 from hybrid.types import Matrix
+from hybrid.vector.graph import EF_CONSTRUCTION, M
 from tests.benchmarks.peers import EF
 
 

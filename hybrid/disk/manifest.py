@@ -1,0 +1,37 @@
+"""Small JSON files that say what lies beside them, and that notice when they are damaged."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from typing import Any, Final
+
+from hybrid.disk.folder import Folder
+from hybrid.errors import IndexCorrupt
+
+_LARGEST: Final = 64_000_000  # bytes; a manifest has some hundred
+
+
+def write(folder: Folder, name: str, value: Mapping[str, Any]) -> None:
+    """Put ``value`` in place of what ``name`` holds. The folder is the caller's to sync."""
+    with folder.replacing(name) as file:
+        file.write(_sealed(value))
+
+
+def read(folder: Folder, name: str) -> dict[str, Any]:
+    """What was written. Raises FileNotFoundError, IndexCorrupt."""
+    try:
+        text = folder.read(name, _LARGEST)
+        value = json.loads(text)
+        del value["crc"]
+        if _sealed(value) == text:
+            return dict(value)
+    except (ValueError, KeyError, TypeError, RecursionError) as cause:
+        raise IndexCorrupt(f"{folder / name}: damaged: {cause}") from cause
+    raise IndexCorrupt(f"{folder / name}: damaged: its checksum is another")
+
+
+def _sealed(value: Mapping[str, Any]) -> bytes:
+    crc = zlib.crc32(json.dumps(value).encode())
+    return json.dumps({**value, "crc": crc}).encode() + b"\n"

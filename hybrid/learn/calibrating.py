@@ -1,0 +1,223 @@
+"""Learn from judged queries how relevant an index's hits are, and say how far that can be trusted.
+
+What is learned from are the first ten hits of each query in each mode, as the index serves them. A quarter
+of the queries is asked once more as if their relevant documents were not there, since users ask what has
+no answer, too (see `hybrid.rerank.calibration`). Every figure is out of fold: from a calibration that has
+not seen the query that it judges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybrid.errors import InputError
+from hybrid.evaluate.asking import answerable
+from hybrid.evaluate.identical import not_judged, own
+from hybrid.evaluate.native import plain
+from hybrid.learn.reliability import Abstention, Point, Reliability, abstention, reliability
+from hybrid.rerank.calibration import Calibration, Columns, fit, out_of_fold
+from hybrid.types import Lacking, Mode, Qrels
+
+PRECISIONS: Final = (0.5, 0.7, 0.9)
+"""Of the first hits that are shown: what somebody who abstains from the others may want."""
+FEWEST: Final = 30
+"""Judged queries: fewer say nothing of how far a probability is off."""
+_TWINS: Final = 0.25
+_BATCH: Final = 32
+_POINTS: Final = 50  # of a curve in JSON, about
+_FEW: Final = 9.5  # queries: ten, up to rounding
+
+
+class Calibratable(Protocol):
+    """What can be calibrated: an Index."""
+
+    def signals(
+        self, queries: Mapping[str, str], mode: Mode, lacking: Lacking, /
+    ) -> Iterator[tuple[str, list[str], Columns]]: ...
+
+
+@dataclass(frozen=True)
+class Trust:
+    """How far the scores of one mode can be trusted. ``reliability``: of all hits, both of the judged
+    queries and of those asked without their answers; ``asked``: of the judged queries alone.
+    ``abstention``: of the first hits of both. ``operating``: for each of ``PRECISIONS`` the threshold that
+    answers the most queries with it, None if none does for ten queries. ``unanswerable``: the share of the
+    queries without an answer whose first hit still gets .5 or more."""
+
+    reliability: Reliability
+    asked: Reliability
+    abstention: Abstention
+    operating: dict[float, Point | None]
+    unanswerable: float
+
+    def to_json(self) -> dict[str, Any]:
+        points = self.abstention.curve
+        thinned = [asdict(point) for point in (*points[: -1 : -(-len(points) // _POINTS)], points[-1])]
+        return {
+            "reliability": self.reliability.to_json(),
+            "judged queries alone": self.asked.to_json(),
+            "abstention": self.abstention.to_json() | {"curve": thinned},
+            "operating": {f"{p:g}": point and asdict(point) for p, point in self.operating.items()},
+            "unanswerable": self.unanswerable,
+        }
+
+    def evidence(self) -> dict[str, Any]:
+        return {
+            "calibration error": round(self.reliability.ece, 4),
+            "by chance": round(self.reliability.by_chance, 4),
+            "Brier skill": round(self.reliability.skill, 4),
+            "AURC": round(self.abstention.aurc.value, 4),
+            "precision of the first hit": round(self.abstention.precision, 4),
+        }
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """What `calibrate` found: the ``calibration`` of all queries, how many they were and how many of them
+    were asked again without their answers (``twins``), and how far it can be trusted in each mode."""
+
+    calibration: Calibration
+    queries: int
+    twins: int
+    seed: int
+    trust: dict[Mode, Trust]
+
+    @property
+    def refused(self) -> str | None:
+        """Why it should not be installed: in the first mode, which serves, it says no more than the base
+        rate does. In another that is harmless: all its hits get about the base rate."""
+        mode, trust = next(iter(self.trust.items()))
+        if (skill := trust.reliability.skill) > 0:
+            return None
+        return (
+            f"in mode {mode} the scores say no more of a hit than the share of relevant ones does "
+            f"(Brier skill {skill:+.4f}, {self.queries:,} queries); judge more queries"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "queries": self.queries,
+            "asked again without their answers": self.twins,
+            "seed": self.seed,
+            "models": str(self.calibration).splitlines(),
+            "modes": {mode: trust.to_json() for mode, trust in self.trust.items()},
+            "refused": self.refused,
+        }
+
+    def evidence(self) -> dict[str, Any]:
+        """The part that is kept with an installed profile."""
+        return {
+            "queries": self.queries,
+            "seed": self.seed,
+            "modes": {mode: trust.evidence() for mode, trust in self.trust.items()},
+        }
+
+
+def calibrate(
+    index: Calibratable,
+    queries: Mapping[str, str],
+    qrels: Qrels,
+    modes: Sequence[Mode],
+    *,
+    seed: int = 0,
+    ignore_identical_ids: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> Calibrated:
+    """Fit a calibration on what ``index`` answers to the judged queries that have a text, in each of
+    ``modes``, the one that serves first, and report on it. Installs nothing: that is
+    ``index.keep_calibration`` and ``index.install``.
+
+    What nobody judged counts as not relevant. With ``ignore_identical_ids`` the document that has a query's
+    id is passed over. The same ``seed`` gives the same result. ``progress`` is told of each batch how many
+    queries it was. InputError for fewer than `FEWEST` queries.
+    """
+    qrels = plain(not_judged(qrels) if ignore_identical_ids else qrels)
+    asked = answerable(queries, qrels)
+    if len(asked) < FEWEST:
+        raise InputError(f"{len(asked)} judged queries have a text; a calibration needs {FEWEST} or more")
+    drawn = np.random.default_rng(seed).permutation(len(asked))[: round(_TWINS * len(asked))]
+    twins = {asked[row] for row in drawn}
+    texts = {id: queries[id] for id in asked}
+    lacking = own(asked) if ignore_identical_ids else {}
+    lists = list(_lists(index, texts, qrels, modes, twins, lacking, progress))
+    columns = {name: np.concatenate([one.columns[name] for one in lists]) for name in lists[0].columns}
+    labels = np.concatenate([one.labels for one in lists])
+    groups = np.repeat([one.query for one in lists], [len(one.labels) for one in lists])
+    found = out_of_fold(columns, labels, groups, seed=seed)
+    ends = np.cumsum([len(one.labels) for one in lists])[:-1]
+    answers = list(zip(lists, np.split(found, ends), strict=True))
+    return Calibrated(
+        calibration=fit(columns, labels, groups),
+        queries=len(asked),
+        twins=len(twins),
+        seed=seed,
+        trust={mode: _trust([(one, p) for one, p in answers if one.mode == mode], seed) for mode in modes},
+    )
+
+
+@dataclass(frozen=True)
+class _List:
+    """One answer: what is known of its hits, and which are relevant. A ``twin`` lacks all that are."""
+
+    query: int
+    mode: Mode
+    twin: bool
+    columns: Columns
+    labels: NDArray[np.bool_]
+
+
+def _lists(
+    index: Calibratable,
+    texts: Mapping[str, str],
+    qrels: Qrels,
+    modes: Sequence[Mode],
+    twins: set[str],
+    lacking: Lacking,
+    progress: Callable[[int], None] | None,
+) -> Iterator[_List]:
+    ids = list(texts)
+    numbers = {id: number for number, id in enumerate(ids)}
+    for start in range(0, len(ids), _BATCH):
+        batch = {id: texts[id] for id in ids[start : start + _BATCH]}
+        relevant = {id: {d for d, grade in qrels[id].items() if grade > 0} for id in batch}
+        again = {id: text for id, text in batch.items() if id in twins}
+        without = {id: {*relevant[id], *lacking.get(id, ())} for id in again}
+        # The modes inside: an index that remembers query vectors encodes each query once for all.
+        for mode in modes:
+            for asked, gone in ((batch, lacking), (again, without)):
+                for id, hits, columns in index.signals(asked, mode, gone):
+                    labels = np.array([hit in relevant[id] for hit in hits], np.bool_)
+                    yield _List(numbers[id], mode, asked is again, columns, labels)
+        if progress is not None:
+            progress(len(batch))
+
+
+def _trust(answers: Sequence[tuple[_List, NDArray[np.float32]]], seed: int) -> Trust:
+    twin = np.array([one.twin for one, _ in answers])
+    # Where nothing was found nothing is trusted, and nothing is right.
+    first = np.array([p[0] if len(p) else 0.0 for _, p in answers])
+    right = np.array([one.labels[0] if len(p) else False for one, p in answers])
+    abstained = abstention(first, right, wanted=PRECISIONS[-1], seed=seed)
+    return Trust(
+        reliability=_reliability(answers, seed),
+        asked=_reliability([(one, p) for one, p in answers if not one.twin], seed),
+        abstention=abstained,
+        operating={wanted: _operating(abstained, wanted) for wanted in PRECISIONS},
+        unanswerable=float(np.mean(first[twin] >= 0.5)),
+    )
+
+
+def _reliability(answers: Sequence[tuple[_List, NDArray[np.float32]]], seed: int) -> Reliability:
+    found = np.concatenate([p for _, p in answers])
+    return reliability(found, np.concatenate([one.labels for one, _ in answers]), seed=seed)
+
+
+def _operating(found: Abstention, wanted: float) -> Point | None:
+    """The lowest threshold that has the precision; of a few queries it would be luck."""
+    enough = (point for point in reversed(found.curve) if point.precision >= wanted)
+    return next((point for point in enough if point.answered * found.queries >= _FEW), None)

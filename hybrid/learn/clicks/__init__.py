@@ -1,0 +1,1 @@
+"""Impressions and clicks to judgments, corrected for position."""

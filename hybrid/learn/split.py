@@ -1,0 +1,128 @@
+"""Which judged queries choose a profile, and which judge the choice."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from math import ceil
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybrid.errors import InputError
+from hybrid.evaluate.asking import answerable
+from hybrid.evaluate.identical import not_judged, own
+from hybrid.evaluate.native import plain
+from hybrid.learn.clicks.exposures import same
+from hybrid.learn.families import by_text
+from hybrid.learn.gate import fewest
+from hybrid.types import Lacking, Qrels
+
+Rows: TypeAlias = NDArray[np.int64]
+Families: TypeAlias = Callable[[Mapping[str, str], Qrels], Mapping[str, str]]
+"""Texts and judgments to query id -> the name of what it must stay together with."""
+
+FOLDS: Final = 5
+MAX_TRAIN: Final = 1000
+"""More change the choice little and cost much; held out, they cost little and tell more."""
+_TRAIN: Final = 2 / 3
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Judged queries that can be asked: id -> text, and their judgments, as native code may have them."""
+
+    texts: dict[str, str]
+    qrels: Qrels
+    ignore_identical_ids: bool = False
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def only(self, ids: Iterable[str]) -> Sample:
+        chosen = sorted(ids)
+        texts, qrels = {id: self.texts[id] for id in chosen}, {id: self.qrels[id] for id in chosen}
+        return replace(self, texts=texts, qrels=qrels)
+
+    @property
+    def lacking(self) -> Lacking:
+        """What is passed over for each query."""
+        return own(self.texts) if self.ignore_identical_ids else {}
+
+
+def split(
+    queries: Mapping[str, str],
+    qrels: Qrels,
+    test_qrels: Qrels | None,
+    seed: int,
+    max_train: int,
+    families: Families = by_text,
+    ignore_identical_ids: bool = False,
+) -> tuple[Sample, Sample, dict[str, int]]:
+    """Train, held-out, and why how many were left out.
+
+    Without ``test_qrels`` two thirds of the distinct texts train, at most ``max_train``, and no family is
+    parted; the rest is held out. InputError where nothing remains to train on or to hold out, and for what
+    is no grade.
+    """
+    train, left_out = _usable(queries, qrels, ignore_identical_ids)
+    if test_qrels is None:
+        chosen = _drawn(train, min(max_train, ceil(len(_texts(train)) * _TRAIN)), seed, families)
+        held_out, train = train.only(train.texts.keys() - chosen), train.only(chosen)
+    else:
+        held_out, without = _usable(queries, test_qrels, ignore_identical_ids)
+        left_out = {reason: left_out[reason] + without[reason] for reason in left_out}
+        held_out, known = held_out.only(held_out.texts), _texts(held_out)
+        clean = train.only(id for id, text in train.texts.items() if same(text) not in known)
+        left_out["held out, so not to train on"] = len(train) - len(clean)
+        train = clean.only(_drawn(clean, max_train, seed, by_text))
+        left_out[f"more than {max_train:,} to train on"] = len(clean) - len(train)
+    if len(train) < FOLDS or not len(held_out):
+        raise InputError(
+            f"{len(train)} judged queries to train on and {len(held_out)} held out that have a text and a "
+            f"relevant document; tuning takes {fewest(1)} or more held out, and twice as many to train on"
+        )
+    return train, held_out, {reason: number for reason, number in left_out.items() if number}
+
+
+def _usable(
+    queries: Mapping[str, str], qrels: Qrels, ignore_identical_ids: bool
+) -> tuple[Sample, dict[str, int]]:
+    qrels = plain(not_judged(qrels) if ignore_identical_ids else qrels)
+    asked = answerable(queries, qrels)
+    relevant = [id for id in asked if max(qrels[id].values(), default=0) > 0]
+    sample = Sample(
+        {id: queries[id] for id in relevant}, {id: qrels[id] for id in relevant}, ignore_identical_ids
+    )
+    left_out = {"no text": len(qrels) - len(asked), "no relevant document": len(asked) - len(relevant)}
+    return sample, left_out
+
+
+def _drawn(sample: Sample, size: int, seed: int, families: Families) -> set[str]:
+    """The queries of so many distinct texts, in whatever order the files had them; a few less, where no
+    family is small enough to fill it."""
+    members: dict[str, set[str]] = defaultdict(set)
+    for id, name in families(sample.texts, sample.qrels).items():
+        members[name].add(id)
+    names, chosen, room = sorted(members), set[str](), size
+    for row in _shuffled(len(names), seed):
+        family = members[names[row]]
+        texts = len({same(sample.texts[id]) for id in family})
+        if texts <= room:
+            chosen, room = chosen | family, room - texts
+    return chosen
+
+
+def _texts(sample: Sample) -> set[str]:
+    return set(map(same, sample.texts.values()))
+
+
+def _shuffled(size: int, seed: int) -> Rows:
+    return np.random.default_rng(seed).permutation(size)
+
+
+def into_folds(size: int, seed: int) -> list[Rows]:
+    """The rows 0 to ``size``, each in one of the folds."""
+    return [np.sort(fold) for fold in np.array_split(_shuffled(size, seed), FOLDS)]

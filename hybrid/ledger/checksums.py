@@ -1,0 +1,72 @@
+"""What stands in the rows of a ledger's tables, and the checksums by which it can be trusted."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterator, Mapping
+from functools import partial
+from itertools import chain
+from typing import Any, Final
+
+from hybrid.disk.folder import READERS
+from hybrid.errors import IndexCorrupt
+from hybrid.ledger.rows import Rows
+from hybrid.threads import each
+from hybrid.types import Document
+
+BODY: Final = ", ".join(f"CAST({name} AS BLOB)" for name in ("id", "title", "text", "metadata")) + ", crc"
+"""The columns that ``body`` takes: bytes, which the checksum is over."""
+_PART: Final = 64  # blocks that a thread checks at once
+_MANY: Final = 1 << 26  # bytes of rows that are worth several threads
+_parse: Final = json.JSONDecoder().raw_decode  # half of the time of ``json.loads``
+
+
+def sealed(meta: Mapping[str, str]) -> dict[str, str]:
+    """The table ``meta`` with a checksum over the rest of it."""
+    rest = {key: value for key, value in sorted(meta.items()) if key != "crc"}
+    return {**rest, "crc": str(_crc(*(part.encode() for item in rest.items() for part in item)))}
+
+
+def blocks(connection: sqlite3.Connection, rows: Rows, first: int = 0) -> Iterator[tuple[int, int, bool]]:
+    """The blocks in which the rows from ``first`` on were written: start, end, and whether they still are
+    what was written."""
+    query = "SELECT first, rows, crc FROM blocks WHERE first >= ? ORDER BY first"
+    listed = connection.execute(query, (first,)).fetchall()
+    parts = [listed[i : i + _PART] for i in range(0, len(listed), _PART)]
+    # zlib lets go of the interpreter
+    threads = READERS if rows[first:].nbytes >= _MANY else 1
+    yield from chain.from_iterable(each(partial(_looked, rows), parts, threads))
+
+
+def _looked(rows: Rows, listed: list[tuple[int, int, int]]) -> list[tuple[int, int, bool]]:
+    return [(start, start + n, rows[start : start + n].crc() == crc) for start, n, crc in listed]
+
+
+def body(id: bytes, title: bytes, text: bytes, metadata: bytes, crc: int) -> Document:
+    """A document from its row, whose texts are UTF-8, checked. Raises IndexCorrupt."""
+    found = fields(id, title, text, metadata, crc)
+    return Document(id.decode(), text.decode(), title.decode(), found)
+
+
+def fields(id: bytes, title: bytes, text: bytes, metadata: bytes, crc: int) -> dict[str, Any]:
+    """The metadata of a document from its row, checked. Raises IndexCorrupt."""
+    if crc != _crc(id, title, text, metadata):
+        raise IndexCorrupt(f"document {id.decode(errors='replace')!r} is damaged")
+    found: dict[str, Any] = {} if metadata == b"{}" else _parse(metadata.decode())[0]
+    return found
+
+
+def row(ordinal: int, document: Document) -> tuple[int, str, str, str, int]:
+    metadata = json.dumps(document.metadata, ensure_ascii=False, separators=(",", ":"))
+    texts = document.id, document.title, document.text, metadata
+    return ordinal, *texts[1:], _crc(*(text.encode() for text in texts))
+
+
+def _crc(*parts: bytes) -> int:
+    """One checksum over some texts and how long each is."""
+    crc = 0
+    for part in parts:
+        crc = zlib.crc32(part, zlib.crc32(len(part).to_bytes(8, "little"), crc))
+    return crc

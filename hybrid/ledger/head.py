@@ -1,0 +1,52 @@
+"""The number of the last commit, written down once more outside of SQLite.
+
+A byte that flips in SQLite's log makes it forget the commits from there on, in silence. The head is
+written after each commit, so a ledger that is behind it has lost something. It is not synced: after a
+power cut it may be old itself, which only means that it has nothing to say.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import zlib
+from typing import Final
+
+from hybrid.disk.folder import Folder
+
+_log = logging.getLogger(__name__)
+
+
+FILE: Final = "head"
+
+
+class Head:
+    """The file ``head`` in a generation's folder: sequence number, the generation's UUID, CRC."""
+
+    def __init__(self, folder: Folder, uuid: str) -> None:
+        self._folder = folder
+        self._uuid = uuid
+
+    def read(self) -> int | None:
+        """The sequence number; None where the file is missing, damaged or another generation's."""
+        try:
+            text = self._folder.read(FILE)
+            seq = int(text.split()[0])
+        except (OSError, ValueError, IndexError):
+            return None
+        return seq if text == self._record(seq) else None
+
+    def write(self, seq: int) -> None:
+        """Overwrite it in place. A failure costs only what the head is good for, so it is no error."""
+        try:
+            descriptor = self._folder.descriptor(FILE, os.O_WRONLY | os.O_CREAT)
+            try:
+                os.pwrite(descriptor, self._record(seq), 0)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            _log.warning("%s: cannot be written: %s", self._folder / FILE, error)
+
+    def _record(self, seq: int) -> bytes:
+        record = f"{seq:020d} {self._uuid}"
+        return f"{record} {zlib.crc32(record.encode()):08x}\n".encode()

@@ -1,0 +1,86 @@
+"""The lexical leg of a process that only reads it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import tantivy
+
+from hybrid.disk.folder import Folder
+from hybrid.errors import IndexCorrupt
+from hybrid.lexical import bm25
+from hybrid.lexical.bm25 import LexicalView
+from hybrid.lexical.published import Published, State
+from hybrid.lexical.segments import META, Sum
+
+
+class LexicalReader:
+    """What is published of the leg of the generation ``uuid`` in ``folder``.
+
+    tantivy takes a path, and writes a lock file even to read. So it is given a folder of links to the files
+    in the opened folder, which goes once they are mapped.
+    """
+
+    def __init__(self, folder: Folder, uuid: str) -> None:
+        self._folder = folder
+        self._published = Published(folder, uuid)
+        self._known: dict[str, Sum] = {}
+        self._state: State | None = None
+        self._view: LexicalView | None = None
+        self._index: tantivy.Index | None = None
+        self._mirror: Path | None = None
+        self._lock = threading.Lock()
+
+    def view(self) -> LexicalView:
+        """The leg as of the last state that was published. Raises IndexCorrupt."""
+        with self._lock:
+            try:
+                return self._published.settled(self._look)
+            except (FileNotFoundError, PermissionError, IndexCorrupt) as error:
+                raise bm25.corrupt(self._folder, error) from error
+
+    def stamp(self) -> tuple[int, int]:
+        """Changes with every state. Raises OSError."""
+        return self._published.stamp()
+
+    def copy(self, to: Folder) -> None:
+        """Put the leg into ``to``, as a leg of its own."""
+        self._published.copy(to)
+
+    def _look(self) -> LexicalView:
+        state = self._published.read()
+        if self._view is None or state != self._state:
+            self._published.check(state, self._known)
+            self._view, self._state, self._known = self._opened(state), state, state.files
+        return self._view
+
+    def _opened(self, state: State) -> LexicalView:
+        with self._published.opened(state.name) as files, bm25.reading(self._folder):
+            mirror = self._made()
+            try:
+                for name in state.commit.files:
+                    os.symlink(files.native(name), mirror / name)
+                (mirror / META).write_bytes(state.commit.text)
+                self._index = self._index or bm25.open_index(mirror)
+                return LexicalView.of(self._index)
+            finally:
+                self.close()
+
+    def _made(self) -> Path:
+        """An empty folder: the same each time, since tantivy knows by path what it has mapped already."""
+        if self._mirror is not None:
+            with suppress(FileExistsError):  # somebody else's, or what could not be removed
+                os.mkdir(self._mirror, 0o700)
+                return self._mirror
+        self._mirror, self._index = Path(tempfile.mkdtemp(prefix="hybrid-lexical-")), None
+        return self._mirror
+
+    def close(self) -> None:
+        """Remove the links. (tantivy may just write its lock file, and the folder stays until later.)"""
+        if self._mirror is not None:
+            shutil.rmtree(self._mirror, ignore_errors=True)

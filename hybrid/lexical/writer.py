@@ -1,0 +1,303 @@
+"""The lexical leg of the one process that writes it: BM25 over tantivy's inverted index.
+
+Texts are analysed in Python and handed over as terms.
+
+The index says itself how much of the ledger it reflects: every ordinal up to its largest, since ordinals
+are added in order and a tantivy commit is atomic. (A marker document would say it too, but it would count
+in the statistics.) So the largest is kept, even dead, until a larger one comes. Deaths need no mark: every
+answer is filtered by the snapshot's live documents.
+
+tantivy takes a path, and looks it up again for every file. So it works in a folder whose name no other
+index has and which holds nothing that counts; what it has committed is then published
+(`hybrid.lexical.published`) through the opened folder. Where the index was moved, tantivy finds nothing at
+the path that it knows, and writes nothing; it then gets a new folder.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+import tantivy
+
+from hybrid import threads
+from hybrid.disk.failpoints import reach
+from hybrid.disk.folder import Folder
+from hybrid.errors import IndexCorrupt, StorageError
+from hybrid.lexical import bm25
+from hybrid.lexical.bm25 import LexicalView
+from hybrid.lexical.pins import Pins
+from hybrid.lexical.published import Published, State
+from hybrid.lexical.segments import META, Commit
+from hybrid.lexical.terms import Terms
+
+_HEAP_BYTES: Final = 64_000_000  # of one writer thread; below 15 MB tantivy refuses
+_WORK: Final = "terms-"
+_WATCH: Final = 0.3  # seconds between two looks whether a merge has ended
+_log = logging.getLogger(__name__)
+
+
+class LexicalLeg:
+    """The leg of the generation ``uuid`` in ``folder``.
+
+    It is never repaired in place: ``renew`` begins an empty one and ``adopt`` makes it the one that counts,
+    so a reader finds the old one until the new one is whole.
+    """
+
+    def __init__(self, folder: Folder, uuid: str) -> None:
+        self._parent = folder
+        self._published = Published(folder, uuid)
+        self._writer: tantivy.IndexWriter | None = None
+        self.pending = 0  # documents and their terms, written since the last commit
+        self._lock = threading.Lock()
+        self._pins = Pins()
+        self._leaving = threading.Event()
+        self._watcher: threading.Thread | None = None
+        self._work: Folder | None = None  # tantivy's
+        threads.enlist(self)
+        self._sound = False  # what is in tantivy's folder is what was published, and what came since
+        for name in folder.names():
+            if name.startswith(_WORK):  # of a writer that died
+                folder.remove_tree(name)
+        self._settle()
+
+    @classmethod
+    def create(cls, folder: Folder, uuid: str) -> None:
+        """Lay an empty leg down beside an empty ledger."""
+        with closing(cls(folder, uuid)) as leg:
+            leg.adopt()
+
+    def _settle(self) -> None:
+        """Be where the index is now, with tantivy's last commit, or with what is published, or with an
+        empty leg in its place where that is missing or damaged. Does nothing where all is well."""
+        if self._sound and not self.moved:
+            return
+        self._abandon()
+        if self._work is not None:
+            with suppress(FileNotFoundError):
+                self._go_on(self._work)
+                return
+        try:
+            self._open()
+        except FileNotFoundError:
+            self.renew()
+        except IndexCorrupt as error:
+            _log.warning("%s; the lexical leg is built again from the ledger", error)
+            self.renew()
+
+    def _go_on(self, work: Folder) -> None:
+        commit = Commit.read(work)
+        self._enter(work, commit)
+        self._index = self._opened()
+        if self._adopted and commit.crc != self._listed:
+            self._publish()
+        self._sound = True
+
+    def _open(self) -> None:
+        state = self._published.read()
+        self._published.check(state, {})
+        self._published.tidy(state)
+        with self._published.opened(state.name) as files:
+            self._enter(files, state.commit)
+        self._name, self._known, self._adopted = state.name, state.files, True
+        self._listed = state.commit.crc
+        self._index = self._opened()
+        if self._index.schema != bm25.schema():
+            raise IndexCorrupt(f"{self._parent / state.name}: written by an earlier version")
+        self._sound = True
+
+    def _enter(self, source: Folder | None = None, commit: Commit | None = None) -> None:
+        """Give tantivy a new folder, with a ``commit`` whose files are in ``source``."""
+        work = self._parent.make(f"{_WORK}{uuid4().hex}")
+        try:
+            if source is not None and commit is not None:
+                for name in commit.files:
+                    source.link(name, work)
+                with work.writing(META) as file:
+                    file.write(commit.text)
+        except BaseException:
+            self._drop(work)
+            raise
+        self._leave()
+        self._work, self._place = work, work.now()
+
+    def _leave(self) -> None:
+        work, self._work = self._work, None
+        if work is not None:
+            self._drop(work)
+
+    def _drop(self, work: Folder) -> None:
+        work.close()
+        self._parent.remove_tree(work.path.name)
+
+    def _opened(self) -> tantivy.Index:
+        with bm25.reading(self._parent):
+            return bm25.open_index(self._place)
+
+    @property
+    def moved(self) -> bool:
+        """Whether tantivy's folder is no longer where tantivy has found it."""
+        return self._work is not None and not _same(self._work, self._place)
+
+    def view(self) -> LexicalView:
+        """The leg as of its last commit. Raises IndexCorrupt."""
+        self._settle()
+        with self._lock, bm25.reading(self._parent):
+            view = LexicalView.of(self._index)
+            self._pins.hold(view, self._tantivys, self._known)
+            return view
+
+    def stamp(self) -> tuple[int, int]:
+        """Changes with every state that is published. Raises OSError."""
+        return self._published.stamp()
+
+    @property
+    def _tantivys(self) -> Folder:
+        assert self._work is not None
+        return self._work
+
+    # -- writing
+
+    def apply(self, first: int, documents: Iterable[Terms], deaths: Iterable[int]) -> None:
+        """``write``, and a commit of all that was written."""
+        self.write(first, documents, deaths)
+        self.commit()
+
+    def write(self, first: int, documents: Iterable[Terms], deaths: Iterable[int]) -> None:
+        """Hand over the terms of documents ``first``, ``first`` + 1, ... and the ``deaths`` of any, but of
+        the largest ordinal: that one stays until a larger one comes. The next commit makes it count; each
+        commit leaves a segment to look into, so few of them make a fast leg."""
+        with self._writing() as writer:
+            top = first - 1
+            for top, terms in enumerate(documents, first):
+                writer.add_document(bm25.document(top, terms))
+                self.pending += 1 + len(terms.title) + len(terms.text) + len(terms.stop_words)
+            for ordinal in deaths:
+                if ordinal != top:
+                    writer.delete_documents_by_term("ordinal", int(ordinal))
+
+    def commit(self) -> None:
+        """Commit what was written, and publish it."""
+        with self._writing() as writer:
+            reach("lexical.added")
+            writer.commit()
+            self.pending = 0
+            reach("lexical.committed")
+        if self._adopted:
+            with self._lock:
+                self._publish()
+
+    def forget(self) -> None:
+        """Discard everything written since the last commit."""
+        if self.pending:
+            self._abandon()
+
+    @contextmanager
+    def _writing(self) -> Iterator[tantivy.IndexWriter]:
+        """A writer that is thrown away after any failure: one that met a full disk goes on otherwise,
+        and silently lacks a batch. What it missed is replayed from the ledger."""
+        try:
+            if self._writer is None:
+                self._settle()
+                self._writer = self._index.writer(_HEAP_BYTES, 1)
+                self._leaving = threading.Event()
+                self._watcher = threading.Thread(
+                    target=self._watch, args=(self._leaving,), name="hybrid-merges", daemon=True
+                )
+                threads.start(self._watcher)
+            yield self._writer
+        except GeneratorExit:  # interrupted on the way in: nothing was done, and by now others may write
+            raise
+        except BaseException as cause:
+            self._abandon()
+            if isinstance(cause, MemoryError) or not bm25.of_tantivy(cause):
+                raise
+            raise StorageError(
+                f"{self._parent / 'lexical'}: the lexical leg failed: {cause}; the documents are safe"
+            ) from cause
+
+    def _abandon(self) -> None:
+        """Let the writer go for good: as long as anything (a traceback) refers to it, it holds its lock.
+        What it leaves in its folder could be in the way of the next one."""
+        writer, self._writer, self.pending = self._writer, None, 0
+        self._sound = False
+        self._end_watch()
+        if writer is not None:
+            with suppress(BaseException):
+                writer.wait_merging_threads()
+
+    def _end_watch(self) -> None:
+        self._leaving.set()
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None and watcher.is_alive():  # not if Ctrl-C came while it was being started
+            watcher.join()
+
+    def leave(self) -> None:
+        """End the thread; what merges leave is published by the next commit."""
+        self._end_watch()
+
+    def _publish(self) -> None:
+        """Publish the last commit."""
+
+        def publish() -> State:
+            return self._published.publish(self._name, self._tantivys, self._known)
+
+        state = self._published.settled(publish)
+        self._known, self._listed = state.files, state.commit.crc
+        reach("lexical.listed")
+
+    def _watch(self, leaving: threading.Event) -> None:
+        """Merges end when they end, after the commit; publish what they leave, too."""
+        while not leaving.wait(_WATCH):
+            self._pins.release()
+            with self._lock, suppress(Exception):  # the next look tries again
+                if self._adopted and Commit.read(self._tantivys).crc != self._listed:
+                    self._publish()
+
+    def copy(self, to: Folder) -> None:
+        """Put the last commit into ``to``, as a leg of its own."""
+        with self._lock:
+            self._published.copy(to)
+
+    def renew(self) -> None:
+        """Begin again with an empty index, which counts once it is adopted."""
+        self.close()
+        self._name, self._known, self._adopted = self._published.new(), {}, False
+        self._listed = 0
+        self._enter()
+        self._index = self._opened()
+        self._sound = True
+
+    def adopt(self) -> None:
+        """The index that ``renew`` began is whole: from now on it counts."""
+        if self._adopted:
+            return
+        self._publish()
+        self._parent.sync()
+        self._adopted = True
+        self._published.only(self._name)
+
+    def close(self) -> None:
+        """Wait for merges and let the directory go."""
+        self._pins.close()
+        writer, self._writer, self.pending = self._writer, None, 0
+        self._end_watch()
+        if writer is not None:
+            writer.wait_merging_threads()
+            if self._adopted:
+                with suppress(OSError):  # what is published will do, and the folder may be gone
+                    self._publish()
+        self._leave()
+
+
+def _same(folder: Folder, path: Path) -> bool:
+    """Whether this folder lies at ``path``."""
+    with suppress(OSError):
+        here, there = folder.stat("."), path.stat()
+        return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
+    return False

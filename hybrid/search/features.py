@@ -1,0 +1,125 @@
+"""Everything that learned ranking may know of a query's candidates: one named column each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybrid.encoders import compose
+from hybrid.fusion import Evidence
+from hybrid.fusion.signals import OF_LISTS
+from hybrid.lexical.bm25 import LexicalView
+from hybrid.lexical.forward import han_share, hashes
+from hybrid.order import Pool
+from hybrid.rerank import METADATA, Features, features
+from hybrid.rerank.matching import Asked, matching
+from hybrid.store.generation import Snapshot
+from hybrid.types import Candidates, Matrix, Ordinals
+
+BASIC: Final = frozenset(("fused_score", "lexical_score", "lexical_rank", "vector_score", "vector_rank"))
+"""What every reranker gets; the rest only one that has ``features`` which name it."""
+_CONTENT: Final = frozenset(("text", "vector"))
+_digit = re.compile(r"\d")
+
+
+def columns(
+    snapshot: Snapshot,
+    text: str | None,
+    terms: Sequence[str],
+    fused: Candidates,
+    pool: Pool,
+    evidence: Evidence,
+    wanted: Sequence[str],
+) -> Features:
+    """(n,) each, aligned with ``fused``, some of ``pool`` by number, NaN where nothing is known: at least
+    those ``wanted`` that there are. ``BASIC``, "text", "vector" and "metadata.PATH" are described in
+    ``hybrid.rerank``; any other name brings, float32 all of them, `matching` and
+
+    similarity        the vector leg's score, also of those that it did not rank
+    lexical_share     the lexical score by the best one
+    vector_gap        how far the similarity lies below the best one
+    query_*           the same for all candidates: distinct terms, mean and largest idf, share of Chinese,
+                      best score of each leg, and the signals of `hybrid.fusion.signals` about the lists
+    """
+    found, ordinals = features(fused, pool.legs), pool.ordinals[fused.ordinals]
+    fields = [name for name in wanted if name.startswith(METADATA)]
+    if set(wanted) - BASIC - _CONTENT - set(fields):
+        found |= _learned(snapshot, text, terms, fused, pool, evidence, found)
+    if fields:
+        found |= _numbers(snapshot, ordinals, fields)
+    if "text" in wanted:
+        found["text"] = _texts(snapshot, ordinals)
+    if "vector" in wanted:
+        found["vector"] = _vectors(snapshot, fused.ordinals, evidence if len(pool.legs[1]) else None)
+    return found
+
+
+def _numbers(snapshot: Snapshot, ordinals: Ordinals, fields: Sequence[str]) -> Features:
+    known = snapshot.generation.shelf.columns(snapshot.count)
+    with np.errstate(over="ignore"):  # 1e300 is infinity in float32
+        return {name: known.numbers(name.removeprefix(METADATA), ordinals) for name in fields}
+
+
+def _texts(snapshot: Snapshot, ordinals: Ordinals) -> NDArray[Any]:
+    made = np.empty(len(ordinals), np.object_)
+    made[:] = [compose(one.title, one.text) for one in snapshot.documents(ordinals.tolist())]
+    return made
+
+
+def _vectors(snapshot: Snapshot, numbers: Ordinals, evidence: Evidence | None) -> Matrix:
+    """float32 (n, dim); NaN throughout without ``evidence``."""
+    if evidence is None:
+        return np.full((len(numbers), snapshot.vectors.rows.vectors.shape[1]), np.nan, np.float32)
+    vectors = evidence.vectors(numbers).copy()
+    vectors[np.isnan(evidence.scores(numbers))] = np.nan
+    return vectors
+
+
+def _learned(
+    snapshot: Snapshot,
+    text: str | None,
+    terms: Sequence[str],
+    fused: Candidates,
+    pool: Pool,
+    evidence: Evidence,
+    basic: Features,
+) -> Features:
+    """What only learned ranking asks for."""
+    n, legs = len(fused), pool.legs
+    lexical, vector = legs
+    similar = evidence.scores(fused.ordinals) if len(vector) else np.full(n, np.nan, np.float32)
+    best = {"lexical": _first(lexical), "vector": _first(vector)}
+    asked = _asked(snapshot.lexical, text or "", terms)
+    of_query = {
+        "terms": len(set(terms)),
+        "idf_mean": float(asked.idf.mean()) if len(terms) else np.nan,
+        "idf_max": float(asked.idf.max()) if len(terms) else np.nan,
+        "han": asked.han,
+        "lexical_best": best["lexical"],
+        "vector_best": best["vector"],
+        **{name: signal(*legs) if all(map(len, legs)) else np.nan for name, signal in OF_LISTS.items()},
+    }
+    same = np.repeat(np.array([*of_query.values()], np.float32), n).reshape(len(of_query), n)
+    return {
+        "similarity": similar,
+        "lexical_share": basic["lexical_score"] / best["lexical"],
+        "vector_gap": best["vector"] - similar,
+        **matching(asked, snapshot.generation.texts(pool.ordinals[fused.ordinals].tolist())),
+        **{f"query_{name}": column for name, column in zip(of_query, same, strict=True)},
+    }
+
+
+def _first(leg: Candidates) -> float:
+    return float(leg.scores[0]) if len(leg) and leg.scores[0] else np.nan
+
+
+def _asked(view: LexicalView, text: str, terms: Sequence[str]) -> Asked:
+    n = view.searcher.num_docs
+    frequencies = np.array(view.frequencies(terms), np.float64)
+    idf = np.log1p((max(n, 1) - np.minimum(frequencies, n) + 0.5) / (frequencies + 0.5)).astype(np.float32)
+    digits = np.array([bool(_digit.search(term)) for term in terms], np.bool_)
+    return Asked(hashes(terms), idf, digits, han_share(text))

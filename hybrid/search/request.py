@@ -1,0 +1,268 @@
+"""What is asked of an index: one checked value that the query path carries along."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from numbers import Real
+from typing import Any, Final, TypedDict, get_args
+
+from hybrid.errors import QueryError
+from hybrid.fusion import Evidence
+from hybrid.intake.documents import check_alike, check_encoded, check_vector
+from hybrid.limits import MAX_HITS, MAX_QUERY, shown
+from hybrid.metadata import filters
+from hybrid.metadata.filters import Filter
+from hybrid.rerank.calibration import Calibration
+from hybrid.settings import Profile
+from hybrid.texts import clean
+from hybrid.types import Candidates, Fusion, Metric, Mode, Reranker, Scores
+
+MODES: Final[tuple[Mode, ...]] = get_args(Mode)
+
+
+class Options(TypedDict, total=False):
+    """The keyword arguments that every way to search takes.
+
+    k: how many hits (10). offset: how many of the first to pass over (0): of one ``Results.snapshot`` the
+    answers for offset=0, 10, 20, … and k=10 are what one for k=30, … is, cut into pages. mode: "hybrid",
+    "lexical" or "vector". filter: see ``hybrid.metadata.filters``. fusion: instead of the index's serving
+    profile and its learned model. depth: how many candidates each leg gives to the fusion, instead of the
+    profile's. reranker: puts the fused candidates into a better order. min_score: show only those of the k
+    hits whose ``relevance`` is at least this, from 0 to 1, and no others in their place; an empty answer
+    says that there is no good one. QueryError where the index has no calibration (``hybrid calibrate``).
+
+    The ranking does not depend on k and offset. Its head is what is fused and reranked of the legs' first
+    ``depth``. What the legs have further down follows by turns, the lexical leg's next, the vector leg's
+    next, and at last what the graph must look further for, by scores that say no more than that. In mode
+    "lexical" and "vector" without a reranker it is the leg's own list. ``rank`` counts what is shown: with
+    min_score the pages before count by what they show.
+
+    The largest offset + k and depth, and how large a query and a filter may be: see ``hybrid.limits``.
+    """
+
+    k: int
+    offset: int
+    mode: Mode
+    filter: Mapping[str, Any] | None
+    fusion: Fusion | None
+    depth: int | None
+    reranker: Reranker | None
+    min_score: float | None
+
+
+@dataclass(frozen=True)
+class Request:
+    """One query, checked. ``vector`` is ready-made, or filled in by whoever encodes ``text``."""
+
+    text: str | None
+    vector: Scores | None
+    k: int
+    mode: Mode
+    where: Filter | None
+    fusion: Fusion
+    depths: tuple[int, int]
+    title_boost: float
+    ef: int | None
+    reranker: Reranker | None
+    calibration: Calibration | None = None
+    min_score: float | None = None
+    offset: int = 0
+    lacking: tuple[str, ...] = ()
+    """Documents, by id, that are to be passed over as if the index lacked them."""
+
+    @property
+    def end(self) -> int:
+        """How many documents the ranking must have for all hits to be there."""
+        return self.offset + self.k
+
+    @property
+    def alone(self) -> bool:
+        """Whether the answer is one leg's list as it is."""
+        return self.mode != "hybrid" and self.reranker is None
+
+    @property
+    def depth(self) -> int:
+        """How many candidates a reranker is given."""
+        return max(self.depths)
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """How many candidates each leg is asked for. (For a calibration two, since it holds the first
+        against the second.)"""
+        least = self.end if self.calibration is None else max(self.end, 2)
+        lexical, vector = (least if self.alone else max(least, depth) for depth in self.depths)
+        return lexical, vector
+
+    def heads(self, legs: Sequence[Candidates]) -> list[Candidates]:
+        """Of the legs' answers the candidates that are ranked together."""
+        return [leg.top(depth) for leg, depth in zip(legs, self.depths, strict=True)]
+
+    def under(self, profile: Profile, reranker: Reranker | None) -> Request:
+        """The same, ranked as ``profile`` says, whose model is ``reranker``."""
+        return replace(
+            self,
+            fusion=profile.fuse(),
+            depths=profile.depths,
+            title_boost=profile.title_boost,
+            ef=profile.ef,
+            reranker=reranker,
+        )
+
+    def fuse(self, legs: Sequence[Candidates], evidence: Evidence) -> Candidates:
+        """The ``heads`` of the legs' answers as one list."""
+        legs = self.heads(legs)
+        if self.mode != "hybrid":
+            return legs[self.mode == "vector"]
+        everyone = sum(map(len, legs))
+        # Not by isinstance: a protocol that is looked up at run time costs as much as a small fusion.
+        informed = getattr(self.fusion, "informed", None)
+        return self.fusion(legs, everyone) if informed is None else informed(legs, everyone, evidence)
+
+    @property
+    def asks_words(self) -> bool:
+        return self.mode != "vector" and self.text is not None
+
+    @property
+    def asks_meaning(self) -> bool:
+        return self.mode != "lexical"
+
+
+class Asker:
+    """Turns what callers pass into requests, against an index of some metric and dimension."""
+
+    def __init__(
+        self,
+        metric: Metric,
+        dim: int | None,
+        profile: Profile,
+        reranker: Reranker | None = None,
+        calibration: Calibration | None = None,
+    ) -> None:
+        """``reranker`` and ``calibration``: the models that ``profile`` names, where it names any."""
+        self._metric, self._dim, self._profile, self._reranker = metric, dim or None, profile, reranker
+        self._calibration = calibration
+
+    def one(self, query: str | None, vector: Any, options: Options) -> Request:
+        if query is None and vector is None:
+            raise QueryError("nothing to search for: give a query, a vector, or both")
+        return self.many(None if query is None else [query], None if vector is None else [vector], options)[
+            0
+        ]
+
+    def many(self, queries: Sequence[str] | None, vectors: Any, options: Options) -> list[Request]:
+        """One request for each of ``queries`` and ``vectors``, which are as many where both are given."""
+        if queries is None and vectors is None:
+            raise QueryError("nothing to search for: give queries, vectors, or both")
+        if isinstance(queries, (str, Mapping)):
+            raise QueryError("search_many takes a list of queries; use search for one, run for {id: query}")
+        given = None if vectors is None else _list("vectors", vectors)
+        texts = [None] * len(given or ()) if queries is None else [*map(_text, _list("queries", queries))]
+        if given is not None and len(given) != len(texts):
+            raise QueryError(f"{len(texts)} queries but {len(given)} vectors; they go in pairs")
+        ready = [None] * len(texts) if given is None else self._vectors(given)
+        plan = self._plan(**options)
+        if plan["mode"] == "lexical" and queries is None:
+            raise QueryError(
+                'mode "lexical" needs a query text; for a vector alone use mode "vector" or "hybrid"'
+            )
+        return [Request(text, vector, **plan) for text, vector in zip(texts, ready, strict=True)]
+
+    def unit(self, encoded: Scores) -> Scores:
+        """A vector from the encoder, brought to the index's metric. Raises EncoderFailed."""
+        made: Scores = check_encoded(encoded[None, :], self._metric)[0]
+        return made
+
+    def _vectors(self, given: list[Any]) -> Sequence[Scores]:
+        alike = check_alike(given, self._metric, self._dim) if len(given) > 1 else None
+        return [self._vector(vector) for vector in given] if alike is None else list(alike)
+
+    def _vector(self, vector: Any) -> Scores:
+        return check_vector(vector, self._metric, self._dim, "the query", query=True)
+
+    def _plan(
+        self,
+        k: int = 10,
+        offset: int = 0,
+        mode: Mode = "hybrid",
+        filter: Mapping[str, Any] | None = None,
+        fusion: Fusion | None = None,
+        depth: int | None = None,
+        reranker: Reranker | None = None,
+        min_score: float | None = None,
+    ) -> dict[str, Any]:
+        if not isinstance(mode, str) or mode not in MODES:
+            raise QueryError(f"mode {shown(mode)} is not known; it is one of {', '.join(map(repr, MODES))}")
+        k, offset, served = _count("k", k), _count("offset", offset, 0), mode == "hybrid"
+        if offset + k > MAX_HITS:
+            raise QueryError(
+                f"offset {offset:,} and k {k:,} reach beyond {MAX_HITS:,} hits; ask for what lies before"
+            )
+        for name, value in (("fusion", fusion), ("reranker", reranker)):
+            if value is not None and (not callable(value) or isinstance(value, type)):
+                raise QueryError(
+                    f"{name}={shown(value)} is not a value that can be called, such as hybrid.RRF(k=60)"
+                )
+        return {
+            "k": k,
+            "offset": offset,
+            "mode": mode,
+            "where": None if filter is None else filters.parse(filter),
+            "fusion": fusion or self._profile.fuse(),
+            "depths": self._profile.depths if depth is None else (_count("depth", depth),) * 2,
+            "title_boost": self._profile.title_boost,
+            "ef": self._profile.ef,
+            "reranker": self._reranker if reranker is None and fusion is None and served else reranker,
+            "calibration": self._calibration,
+            "min_score": None if min_score is None else self._least(min_score),
+        }
+
+    def _least(self, given: Any) -> float:
+        least = math.nan if isinstance(given, bool) or not isinstance(given, Real) else float(given)
+        if not 0 <= least <= 1:
+            raise QueryError(f"min_score is {shown(given)}; it must be a number from 0 to 1")
+        if self._calibration is None:
+            raise QueryError(
+                "min_score needs a calibration, and this index has none of the way it ranks now; make one "
+                "from judged queries: hybrid calibrate DIR --queries F --qrels F"
+            )
+        return least
+
+
+def _list(name: str, given: Any) -> list[Any]:
+    try:
+        return list(given)
+    except TypeError as cause:
+        raise QueryError(f"{name} is a {type(given).__name__}, not a list") from cause
+
+
+def check_queries(queries: object) -> Mapping[str, str]:
+    """Queries for a run; QueryError for what is no mapping of query id to text."""
+    if not isinstance(queries, Mapping):
+        raise QueryError(f"run takes a mapping of query id to text, not {shown(queries)}")
+    return queries
+
+
+def _text(query: Any) -> str:
+    if not isinstance(query, str):
+        raise QueryError(f"a query is a str, not a {type(query).__name__}: {shown(query)}")
+    text = clean(query)
+    if len(text) > MAX_QUERY:
+        raise QueryError(
+            f"the query has {len(text):,} characters; the limit is {MAX_QUERY:,}: ask a part of it"
+        )
+    return text
+
+
+def _count(name: str, value: Any, least: int = 1) -> int:
+    try:
+        count = -1 if isinstance(value, bool) else int.__index__(operator.index(value))
+    except TypeError:
+        count = -1
+    if not least <= count <= MAX_HITS:
+        raise QueryError(
+            f"{name} is {shown(value)}; it must be a whole number from {least} to {MAX_HITS:,}"
+        )
+    return count

@@ -1,0 +1,101 @@
+"""A new generation from an old one: the living documents, with dense ordinals and nothing of the dead.
+
+Compaction keeps analyzer and encoder and copies the vectors; a re-index changes one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Final, Self
+
+import numpy as np
+
+from hybrid.disk.failpoints import reach
+from hybrid.disk.folder import Folder
+from hybrid.ledger.rows import Rows
+from hybrid.settings import Profiles, Settings
+from hybrid.store.generation import Generation, Snapshot
+from hybrid.types import Analyzer, Document, Ordinals, Progress
+
+_BATCH: Final = 1000
+
+Embed = Callable[[Sequence[Document]], Rows]
+
+
+class Rebuild:
+    """Fills the empty ``folder`` from ``source``. ``embed`` makes new vectors; without it the old ones are
+    copied. A context manager: without ``close`` it is not whole, and of no use."""
+
+    def __init__(
+        self,
+        source: Generation,
+        folder: Folder,
+        settings: Settings,
+        analyzer: Analyzer,
+        embed: Embed | None = None,
+    ) -> None:
+        self.folder = folder
+        self._source, self._embed = source, embed
+        old = source.settings
+        self._same = (settings.encoder, settings.analyzer) == (old.encoder, old.analyzer)
+        self.uuid = Generation.create(folder, settings, self._profiles(), source.ledger.seq)
+        self._target = Generation(folder.folder("."), analyzer)
+        self._target.in_place_of = source
+        source.extras.copy(self._target.extras)
+        self._copied: Ordinals = np.empty(0, np.int64)
+        self._seen = 0
+        self._open = True
+
+    def follow(self, snapshot: Snapshot, progress: Progress | None = None) -> None:
+        """Bring the new generation up to a snapshot of the old one: the first, or a later one."""
+        gone = self._copied[~snapshot.live[self._copied]]
+        if len(gone):
+            self._target.commit([], deleted=self._source.ledger.ids(gone.tolist()), after=snapshot.seq)
+        live = np.flatnonzero(snapshot.live)
+        fresh = live[live >= self._seen]
+        for start in range(0, len(fresh), _BATCH):
+            self._copy(snapshot, fresh[start : start + _BATCH], progress)
+        self._copied, self._seen = live, snapshot.count
+        self._source.extras.copy(self._target.extras)  # what was logged meanwhile
+        self._target.settle()
+        if self._same and self._target.ledger.profiles != self._source.ledger.profiles:
+            self._target.ledger.install(self._source.ledger.profiles)
+
+    def _profiles(self) -> Profiles:
+        known = self._source.ledger.profiles
+        return known if self._same else known.with_default("re-indexed with another encoder or analyzer")
+
+    def _copy(self, snapshot: Snapshot, ordinals: Ordinals, progress: Progress | None) -> None:
+        documents = snapshot.documents(ordinals.tolist())
+        rows = self._embed(documents) if self._embed else _copied(snapshot.vectors.rows, ordinals)
+        self._target.commit(documents, rows, after=snapshot.seq, wait="durable")
+        self._target.stage()
+        if not self._embed and progress is not None:
+            progress(len(documents))
+        reach("rebuild.batch")
+
+    def settle(self, stop: Callable[[], bool] = lambda: False) -> None:
+        """Let the graph grow until it has taken in what was copied, and keep the columns."""
+        self._target.vector.settle(stop)
+        self._target.shelf.keep()
+
+    def close(self) -> None:
+        """The new generation is whole."""
+        self._open = False
+        self._target.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._open:
+            self._target.close(finish=False)
+
+
+def _copied(rows: Rows, ordinals: Ordinals) -> Rows:
+    """The rows of some documents, with ordinals counted from 0."""
+    taken = rows[rows.of(ordinals)]
+    return Rows(taken.vectors, np.searchsorted(ordinals, taken.ordinals), taken.spans)

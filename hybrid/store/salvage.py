@@ -1,0 +1,172 @@
+"""What is wrong with an index that may not open, what of it can be built again, what can be saved."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import numpy as np
+
+from hybrid.disk.folder import Folder
+from hybrid.errors import CommitsLost, HybridError, IndexCorrupt
+from hybrid.ledger import database
+from hybrid.ledger.checksums import BODY, blocks, body, sealed
+from hybrid.ledger.ledger import Ledger
+from hybrid.ledger.rows import RowFiles, Rows, with_rows
+from hybrid.store.directory import Directory, Place
+from hybrid.store.store import Store
+from hybrid.store.verify import disagreements, unsearchable
+from hybrid.types import Document
+
+_SLICE = 100  # ordinals asked for at once; one by one where that fails
+
+
+def examine(path: str | os.PathLike[str]) -> list[str]:
+    """A line for each thing wrong, and what can be done; none if all is well. Reads everything."""
+    unfound: list[str] = []
+    try:
+        with closing(Store.open(path, read_only=True)) as store, store.reading() as snapshot:
+            damage = list(disagreements(snapshot.generation))
+            unfound += unsearchable(snapshot)
+    except IndexCorrupt as error:
+        damage = [str(error)]
+    return unfound + ([*damage, _way_out(path)] if damage else [])
+
+
+def _way_out(path: str | os.PathLike[str]) -> str:
+    try:
+        with _opened(path) as folder, closing(Ledger(folder, read_only=True)) as ledger:
+            sound = not any(ledger.check())
+            count = ledger.lifetimes.count - ledger.lifetimes.deaths
+    except CommitsLost:
+        return f"what is left of the ledger is sound; to keep it: hybrid verify {path} --repair"
+    except HybridError:
+        sound = False
+    if sound:
+        return f"all {count:,} documents are sound; to build the rest again: hybrid verify {path} --repair"
+    try:
+        found = list(salvage(path))
+    except IndexCorrupt:
+        return "nothing can be read; restore a backup"
+    left = sum(document is not None for document in found)
+    return (
+        f"{left:,} documents of {len(found):,} can be read; restore a backup, "
+        f"or save them with: hybrid export {path} SAVED.jsonl --salvage"
+    )
+
+
+def repair(path: str | os.PathLike[str]) -> None:
+    """Build everything but the ledger again: pointer, head, both legs. Commits that the ledger has lost are
+    given up. Raises IndexCorrupt where the ledger itself is damaged."""
+    with closing(Directory.open(path)) as directory:
+        directory.claim()
+        name = _name(directory)
+        with directory.folder.opened(name) as folder:
+            uuid = _uuid(folder)
+            for kept in ("lexical.json", "graph.json", "columns.npz", "lives.npz"):
+                folder.remove(kept)
+        directory.point(Place(name, uuid))
+    Store.open(path).close()
+
+
+def _uuid(folder: Folder) -> str:
+    try:
+        ledger = Ledger(folder, read_only=True)
+    except CommitsLost:
+        folder.remove("head")
+        ledger = Ledger(folder, read_only=True)
+    with closing(ledger):
+        return ledger.uuid
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[Folder]:
+    """The folder of the generation that counts."""
+    with closing(Directory.open(path)) as directory, directory.folder.opened(_name(directory)) as folder:
+        yield folder
+
+
+def _name(directory: Directory) -> str:
+    """The generation that counts, or the newest that is complete where nothing says which does."""
+    try:
+        return directory.current().name
+    except IndexCorrupt:
+        if names := directory.complete():
+            return names[0]
+        raise
+
+
+def salvage(path: str | os.PathLike[str]) -> Iterator[Document | None]:
+    """Every living document of a damaged index that can be read and is what was written, with its vectors
+    where those are; None for each that is lost. Which ones were deleted is as the damage left it."""
+    with _opened(path) as folder:
+        try:
+            reader = database.Reader(folder)
+        except sqlite3.Error as error:
+            raise IndexCorrupt(f"{folder / database.FILE}: {error}; nothing can be read") from error
+        with closing(reader):
+            yield from _readable(folder, reader.connection)
+
+
+def _readable(folder: Folder, connection: sqlite3.Connection) -> Iterator[Document | None]:
+    rows = _sound_rows(folder, connection)
+    for first in range(0, _count(connection), _SLICE):
+        for document in _documents(connection, range(first, first + _SLICE)):
+            if document is None:
+                yield None
+            else:
+                yield with_rows(document[1], rows[rows.of(np.array(document[:1]))])
+
+
+def _count(connection: sqlite3.Connection) -> int:
+    """How many ordinals there may be."""
+    for table in ("documents", "bodies"):
+        try:
+            return int(
+                connection.execute(f"SELECT coalesce(max(ordinal) + 1, 0) FROM {table}").fetchone()[0]
+            )
+        except (sqlite3.Error, TypeError, ValueError):
+            continue
+    return 0
+
+
+def _documents(connection: sqlite3.Connection, part: range) -> Iterator[tuple[int, Document] | None]:
+    query = (
+        f"SELECT ordinal, {BODY} FROM documents LEFT JOIN bodies USING (ordinal) "
+        "WHERE dead IS NULL AND ordinal >= ? AND ordinal < ?"
+    )
+    try:
+        found = connection.execute(query, (part.start, part.stop)).fetchall()
+    except sqlite3.Error:
+        if len(part) == 1:
+            yield None
+            return
+        for ordinal in part:
+            yield from _documents(connection, range(ordinal, ordinal + 1))
+        return
+    for row in found:
+        try:
+            yield int(row[0]), body(*row[1:])
+        except (IndexCorrupt, ValueError, TypeError, AttributeError):
+            yield None
+
+
+def _sound_rows(folder: Folder, connection: sqlite3.Connection) -> Rows:
+    """The rows of all blocks that are what was written."""
+    try:
+        meta = dict(connection.execute("SELECT key, value FROM meta"))
+        if meta != sealed(meta):
+            return Rows.none()
+        rows = RowFiles(folder).map(int(meta["rows"]), int(meta["dim"]))
+        sound = [rows[start:end] for start, end, good in blocks(connection, rows) if good]
+    except (sqlite3.Error, IndexCorrupt, OSError, ValueError, TypeError, KeyError):
+        return Rows.none()
+    if not sound:
+        return Rows.none()
+    return Rows(
+        np.concatenate([part.vectors for part in sound]),
+        np.concatenate([part.ordinals for part in sound]),
+        np.concatenate([part.spans for part in sound]),
+    )

@@ -1,0 +1,55 @@
+"""What is in an index: counts, sizes, identities."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any, Final
+
+from hybrid.disk.folder import Folder
+from hybrid.store.generation import Snapshot
+
+_PARTS: Final = {
+    "ledger": ("ledger.db",),
+    "vectors": ("text.",),
+    "lexical": ("lexical-",),
+    "graph": ("graph",),
+    "kept": ("columns.npz", "lives.npz"),
+}
+"""How the names of the files and folders of each part begin."""
+
+
+def stats(snapshot: Snapshot) -> dict[str, Any]:
+    """Of one snapshot, ready for JSON; sizes in bytes."""
+    generation = snapshot.generation
+    settings, graph = generation.settings, snapshot.vectors.graph
+    return {
+        "documents": snapshot.size,
+        "dead": snapshot.count - snapshot.size,
+        "sequence": snapshot.seq,
+        "generation": generation.folder.path.name,
+        "encoder": settings.encoder and settings.encoder.id,
+        "analyzer": settings.analyzer.id,
+        "metric": settings.metric,
+        "dimension": generation.ledger.dim or None,
+        "vectors": len(snapshot.vectors.rows),
+        "vectors_in_graph": graph.rows if graph else 0,
+        "graph_precision": settings.graph_precision,
+        "segments": snapshot.lexical.searcher.num_segments,
+        "profile": generation.ledger.profiles.serving.model_dump(),
+        "bytes": {part: _size(generation.folder, names) for part, names in _PARTS.items()},
+    }
+
+
+def _size(folder: Folder, beginnings: tuple[str, ...] = ("",)) -> int:
+    """Of the files whose names begin so, and of those in such folders."""
+    total = 0
+    for name in folder.names():
+        if name.startswith(beginnings):
+            with suppress(FileNotFoundError):  # it goes while somebody writes
+                total += _within(folder, name) if folder.is_folder(name) else folder.stat(name).st_size
+    return total
+
+
+def _within(folder: Folder, name: str) -> int:
+    with folder.opened(name) as inner:
+        return _size(inner)

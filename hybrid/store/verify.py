@@ -1,0 +1,73 @@
+"""Whether the parts of a generation agree with one another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from hybrid.errors import IndexCorrupt
+from hybrid.lexical.bm25 import LexicalView
+from hybrid.lexical.terms import Field
+from hybrid.limits import MAX_LENGTH, shown
+from hybrid.store.generation import Generation, Snapshot
+from hybrid.types import Ordinals
+
+_STEP: Final = 1000  # documents a step
+_NAMED: Final = 10
+
+
+def disagreements(generation: Generation) -> Iterator[str]:
+    """Where ledger, legs and vectors contradict one another: one line each. Reads everything."""
+    snapshot, ledger = generation.snapshot, generation.ledger
+    yield from ledger.check()
+    held, expected = snapshot.lexical.ordinals(), np.flatnonzero(snapshot.live)
+    if len(missing := np.setdiff1d(expected, held)):
+        yield f"lexical leg: lacks {len(missing)} documents, the first with ordinal {missing[0]}"
+    if len(excess := _excess(snapshot, np.setdiff1d(held, expected))):
+        yield f"lexical leg: holds {len(excess)} documents too many, the first with ordinal {excess[0]}"
+    for field in snapshot.lexical.fields:
+        yield from _vocabulary(generation, snapshot.lexical, field, held)
+    rows = ledger.rows  # before the count, which may grow meanwhile
+    strangers = rows.ordinals >= ledger.lifetimes.count
+    if strangers.any():
+        yield f"vectors: {int(strangers.sum())} rows belong to no document"
+    yield from generation.vector.disagreements(rows)
+
+
+def unsearchable(snapshot: Snapshot) -> Iterator[str]:
+    """What is as it was written, and no search finds: one line each, with the way out."""
+    rows, long = snapshot.vectors.rows, snapshot.vectors.long
+    owners = np.unique(rows.ordinals[long])
+    if len(living := owners[snapshot.live[owners]]):
+        first = snapshot.generation.ledger.ids(living[:_NAMED].tolist())
+        named = ", ".join(map(shown, first)) + (", …" if len(living) > _NAMED else "")
+        yield (
+            f"vectors: {len(living)} documents have vectors too long for float32, which no search finds: "
+            f"{named}; add them again with vectors of at most {MAX_LENGTH:.3g}, or delete them, and compact"
+        )
+
+
+def _excess(snapshot: Snapshot, dead: Ordinals) -> Ordinals:
+    """Of what the lexical leg holds and does not live: all but the largest ordinal. A reader beside a
+    crashed writer knows that the dead have yet to go."""
+    read_only = snapshot.generation.read_only
+    return dead[dead >= snapshot.count] if read_only else dead[dead != snapshot.count - 1]
+
+
+def _vocabulary(generation: Generation, view: LexicalView, field: Field, held: Ordinals) -> Iterator[str]:
+    """Analyse every document again; each term must have the same document frequency in the leg."""
+    expected: dict[str, int] = {}
+    try:
+        for first in range(0, len(held), _STEP):
+            for document in generation.ledger.documents(held[first : first + _STEP]):
+                for term in set(generation.terms(document).of(field)):
+                    expected[term] = expected.get(term, 0) + 1
+    except IndexCorrupt:
+        return  # the ledger's own complaint says more
+    actual = view.vocabulary(field)
+    if wrong := [
+        term for term in expected.keys() | actual.keys() if expected.get(term) != actual.get(term)
+    ]:
+        yield f"lexical leg: {len(wrong)} {field} disagree with the documents, such as {min(wrong)!r}"
