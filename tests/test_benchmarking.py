@@ -26,7 +26,7 @@ from hybrid.rerank import Popularity
 from hybrid.settings import Profile
 from hybrid.types import Candidates, Mask, Scores
 from hybrid.vector import leg
-from hybrid.vector.leg import VectorView
+from hybrid.vector.leg import Near, VectorView
 
 ROWS = 1000
 WORDS = [f"w{i}" for i in range(60)]
@@ -141,13 +141,15 @@ def test_it_suggests_the_least_ef_and_what_serves_differs_by_it(index: Index) ->
 def test_a_profiles_ef_reaches_the_leg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int | None] = []
 
-    def noted(view: VectorView, query: Scores, k: int, *options: Any, **named: Any) -> Candidates:
-        asked.append((options[1:2] or (named.get("ef"),))[0])
-        return Candidates.none()
+    near = VectorView.near
+
+    def noted(view: VectorView, query: Scores, depth: int, *options: Any) -> Near:
+        asked.append(options[1])
+        return near(view, query, depth, *options)
 
     with Index.create(tmp_path / "idx", encoder=None) as index:
         index.add(documents(n=5))
-        monkeypatch.setattr(VectorView, "search", noted)
+        monkeypatch.setattr(VectorView, "near", noted)
         index.search(vector=np.ones(64))
         index.install(Profile(ef=77))
         index.search(vector=np.ones(64))

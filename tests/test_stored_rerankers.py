@@ -14,6 +14,7 @@ from hybrid.rerank import MMR, CrossEncoder, LambdaMART, Popularity, Recency
 from hybrid.rerank.lambdamart import dump as dump_learned
 from hybrid.rerank.stored import Storable, dump, load
 from hybrid.settings import Profile
+from tests.ties import by_ties
 
 KEPT: list[Storable] = [
     CrossEncoder("somebody/model", 20, 0.5),
@@ -83,5 +84,5 @@ def test_what_is_kept_serves_after_reopening_compaction_and_until_another_is_use
         index.compact()
         assert [hit.id for hit in index.search("kettle", k=2)] == ["d3", "d2"]
         index.use(number - 1)
-        assert [hit.id for hit in index.search("kettle", k=2)] == ["d0", "d1"]
+        assert [hit.id for hit in index.search("kettle", k=2)] == by_ties(f"d{i}" for i in range(4))[:2]
         assert index.verify() == []

@@ -237,7 +237,7 @@ class Eight(_Network):
     def _linear(self, states: str, name: str) -> str:
         scales = self._matrix(name, self._blocks(name).expand().T)
         return self._node(
-            "DynamicQuantizeMatMul", [states, f"{name}.w", scales, "", self._bias(name)], f"{name}.sum"
+            "DynamicQuantizeMatMul", [states, f"{name}.w", scales, "zero", self._bias(name)], f"{name}.sum"
         )
 
     def _inner(self, states: str, layer: str) -> str:
@@ -261,14 +261,15 @@ class Eight(_Network):
         numbers = self._node("QuantizeLinear", [states, each, "zeros"], f"{name}.numbers", axis=1)
         scales = self._matrix(name, matrix)
         product = self._node(
-            "MatMulIntegerToFloat", [numbers, f"{name}.w", "one", scales, "zero"], f"{name}.product"
+            "MatMulIntegerToFloat", [numbers, f"{name}.w", "one", scales, "zero", "zero"], f"{name}.product"
         )
         scaled = self._node("Mul", [product, steps], f"{name}.scaled")
         return self._node("Add", [scaled, self._bias(name)], f"{name}.sum")
 
     def _matrix(self, name: str, matrix: Matrix) -> str:
-        """Adds ``matrix`` (inputs, outputs) as int8; the name of its scales."""
+        """Add ``matrix`` (inputs, outputs) as uint8, 128 for zero; return the name of its scales. (With
+        int8 a processor without VNNI adds pairs of products in 16 bits and cuts off what does not fit.)"""
         scales = np.maximum(np.abs(matrix).max(axis=0), 1e-9) / 127
-        self._constant(f"{name}.w", np.rint(matrix / scales).astype(np.int8))
+        self._constant(f"{name}.w", (np.rint(matrix / scales) + 128).astype(np.uint8))
         self._constant(f"{name}.scales", scales.astype(np.float32))
         return f"{name}.scales"

@@ -212,8 +212,8 @@ def _tried(
 
 def _ranked(settings: Sequence[Settable], query: str, columns: Features) -> list[Candidates]:
     """The places of the candidates as each of ``settings`` orders them."""
-    scores = columns["fused_score"]
-    fused = Candidates(np.arange(len(scores)), scores)
+    fused = Candidates.ranked(np.arange(len(columns["fused_score"])), columns["fused_score"])
+    columns = {name: column[fused.ordinals] for name, column in columns.items()}
     first = settings[0]
     if not isinstance(first, CrossEncoder) or not len(fused):
         return [rerank(one, query, fused, columns) for one in settings]
