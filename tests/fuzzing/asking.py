@@ -13,7 +13,7 @@ from hybrid.metadata.filters import parse
 from hybrid.types import Candidates
 from tests.fuzzing.inputs import JSON, ODD, TEXTS, VALUES, WORDS, Huge, laughing_dict
 from tests.fuzzing.target import Target, World, outcome
-from tests.test_columns import METADATA, columns_of, filters_about
+from tests.metadata.test_columns import METADATA, columns_of, filters_about
 
 VECTORS = st.lists(st.floats(-2, 2, width=32), min_size=32, max_size=32)
 MODES = st.sampled_from(["hybrid", "lexical", "vector"])

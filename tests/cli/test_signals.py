@@ -28,7 +28,7 @@ from tests.durability.trial import Trial
 DOCUMENTS = 10_000
 BATCH = 1_000
 STATUS = {signal.SIGTERM: 143, signal.SIGINT: 130}
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

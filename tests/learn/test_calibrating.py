@@ -14,7 +14,7 @@ from hybrid.errors import InputError
 from hybrid.learn.calibrating import FEWEST, PRECISIONS, Calibrated, calibrate
 from hybrid.rerank.calibration import SIGNALS, Columns
 from hybrid.types import Mode, Qrels
-from tests.test_relevance import WORDS, letters
+from tests.search.test_relevance import WORDS, letters
 
 QUERIES = {f"q{i}": f"text {i}" for i in range(200)}
 QRELS: Qrels = {id: {f"{id}-{rank}": int(rank == 0) for rank in range(3)} for id in QUERIES}

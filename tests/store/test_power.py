@@ -15,7 +15,7 @@ from tests.durability.cuts import EVERYTHING, EXTREMES, NOTHING, Split, Whim, si
 from tests.durability.disk import Disk, Tree
 from tests.durability.strace import Action, Event
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 NAMES = EXTREMES[2]
 
 

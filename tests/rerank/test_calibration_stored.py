@@ -11,7 +11,7 @@ import pytest
 
 from hybrid.errors import FormatTooNew, SettingsError
 from hybrid.rerank.calibration import VERSION, Calibration, Logistic, fit
-from tests.test_calibration import judged
+from tests.rerank.test_calibration import judged
 
 
 def stored() -> dict[str, Any]:

@@ -18,7 +18,7 @@ from hybrid.ledger.ledger import Ledger
 from hybrid.metadata import kept
 from hybrid.metadata.columns import Columns
 from hybrid.metadata.filters import parse
-from tests.test_columns import METADATA
+from tests.metadata.test_columns import METADATA
 
 KEEP_AT = 50
 CHEAP = {"price": {"lt": 5}}

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import hybrid.metadata.columns
 from hybrid.metadata.columns import Columns
 from hybrid.metadata.filters import Filter, parse
-from tests.test_filters import FAILS, PASSES
+from tests.metadata.test_filters import FAILS, PASSES
 
 BIG = 2**53
 SMALL = st.sampled_from([0, 1, 2, 3, 9, 9.0, 2.5, -0.0, 0.1, 5e-324])

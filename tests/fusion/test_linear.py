@@ -27,7 +27,7 @@ from hybrid.fusion import (
 )
 from hybrid.types import Candidates
 from tests.contracts.fusion import FusionContract, candidates
-from tests.test_fusion import LEXICAL, VECTOR, scores
+from tests.fusion.test_fusion import LEXICAL, VECTOR, scores
 
 # --- textbook versions -------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.durability.crash import REACHED
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def crash(*options: str) -> subprocess.CompletedProcess[str]:
