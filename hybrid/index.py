@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from types import MappingProxyType, TracebackType
 from typing import Any, Final, Self, Unpack
@@ -12,35 +14,37 @@ from typing import Any, Final, Self, Unpack
 from numpy.typing import ArrayLike
 
 from hybrid import analyzers, encoders
-from hybrid.care import Care
 from hybrid.encoders import EncoderSpec
 from hybrid.encoders.bound import Model, reference_to
-from hybrid.errors import QueryError
 from hybrid.intake.documents import check_batch
 from hybrid.intake.embedding import embed
 from hybrid.intake.loading import Prepared, load
+from hybrid.ledger.impressions import Impression
 from hybrid.ledger.rows import Rows
-from hybrid.rerank import Features
-from hybrid.rerank.calibration import Columns
-from hybrid.search.batch import answer_all
-from hybrid.search.explain import Explanation, explain
-from hybrid.search.legs import Legs, legs
-from hybrid.search.request import Asker, Options, Request, check_queries
-from hybrid.search.search import Lanes, answer, candidates, first_hits, ranking, rankings
-from hybrid.search.searcher import among
+from hybrid.rerank import stored
+from hybrid.rerank.calibration import Calibration
+from hybrid.rerank.lambdamart import LambdaMART
+from hybrid.rerank.stored import Storable
+from hybrid.search import relevance
+from hybrid.search.explain import Explanation
+from hybrid.search.lanes import Lanes
+from hybrid.search.models import Models
+from hybrid.search.request import Options
+from hybrid.search.searcher import Searcher
 from hybrid.settings import AnalyzerRef, Precision, Profile, Profiles, Settings, check_metric, check_wait
+from hybrid.store import backup
 from hybrid.store.directory import Directory
-from hybrid.store.generation import Generation, Snapshot
+from hybrid.store.generation import Generation
+from hybrid.store.stats import stats
 from hybrid.store.store import Store
-from hybrid.texts import check_lookup, check_lookups
+from hybrid.store.verify import disagreements, unsearchable
+from hybrid.texts import check_lookups
 from hybrid.types import (
     Analyzer,
     Document,
     Encoder,
-    Hit,
     Lacking,
     Metric,
-    Mode,
     Progress,
     Results,
     Run,
@@ -51,7 +55,7 @@ from hybrid.vector.hnsw import check_precision
 DEFAULT_ENCODER: Final = "multilingual-e5-small"
 
 
-class Index(Care):
+class Index:
     """A searchable directory. Make one with ``Index.create`` or open one with ``Index.open``.
 
     One writer at a time, in this process or any other; any number of readers, which see each commit with
@@ -59,10 +63,11 @@ class Index(Care):
     """
 
     def __init__(self, store: Store, encoder: Encoder | None) -> None:
-        super().__init__(store)
+        self._store = store
         self._lanes = Lanes()
         reference = store.generation.settings.encoder
-        self._models = {reference: Model(store.path, reference, encoder)}
+        self._models = Models()
+        self._encoders = {reference: Model(store.path, reference, encoder)}
 
     # -- making and opening
 
@@ -206,27 +211,22 @@ class Index(Care):
 
     def get(self, id: str) -> Document | None:
         """The document of this id, or None."""
-        wanted = check_lookup(id)
-        with self._store.reading() as snapshot:
-            ordinal = snapshot.generation.ledger.find(wanted, snapshot.count, snapshot.seq)
-            return None if ordinal is None else snapshot.documents([ordinal])[0]
+        with self.searcher() as searcher:
+            return searcher.get(id)
 
     def absent(self, ids: Iterable[str]) -> set[str]:
         """Those of ``ids`` that no document has."""
-        exact = {id: check_lookup(id) for id in ids}
-        with self._store.reading() as snapshot:
-            there = snapshot.generation.ledger.living(set(exact.values()))
-        return {id for id, looked_up in exact.items() if looked_up not in there}
+        with self.searcher() as searcher:
+            return searcher.absent(ids)
+
+    def documents(self) -> Iterator[Document]:
+        """All living documents of one snapshot, oldest first, with their vectors (n, dim) and passages."""
+        with self.searcher() as searcher:
+            yield from searcher.documents()
 
     def __len__(self) -> int:
         with self._store.reading() as snapshot:
             return snapshot.size
-
-    @property
-    def legs(self) -> Legs:
-        """Which legs can answer a query of text, and why another cannot."""
-        with self._store.reading() as snapshot:
-            return legs(snapshot)
 
     # -- searching
 
@@ -245,17 +245,15 @@ class Index(Care):
         calibrated. `hybrid.search.request.Options` has the details.
         """
         start = time.perf_counter()
-        with self._store.reading() as snapshot:
-            request = self._asker(snapshot).one(query, vector, options)
-            results = answer(snapshot, self._encoded(snapshot, [request])[0], self._lanes)
+        with self.searcher() as searcher:
+            results = searcher.search(query, vector=vector, **options)
             return replace(results, took=time.perf_counter() - start)
 
     def explain(self, query: str, id: str, **options: Unpack[Options]) -> Explanation:
         """Why the document ``id`` stands where ``search`` with the same arguments has it, on whichever
         page, or why it is not there."""
-        with self._store.reading() as snapshot:
-            request = self._asker(snapshot).one(query, None, options)
-            return explain(snapshot, self._encoded(snapshot, [request])[0], self._lanes, check_lookup(id))
+        with self.searcher() as searcher:
+            return searcher.explain(query, id, **options)
 
     def search_many(
         self,
@@ -266,9 +264,8 @@ class Index(Care):
     ) -> list[Results]:
         """One answer for each of ``queries`` (or ``vectors``, or pairs of both), all from one snapshot; the
         queries are encoded together. Takes the options of ``search``."""
-        with self._store.reading() as snapshot:
-            requests = self._asker(snapshot).many(queries, vectors, options)
-            return answer_all(snapshot, self._encoded(snapshot, requests), self._lanes)
+        with self.searcher() as searcher:
+            return searcher.search_many(queries, vectors=vectors, **options)
 
     def run(
         self,
@@ -280,117 +277,122 @@ class Index(Care):
         """What ``search_many`` answers to ``queries`` (query id -> text), as a run: ids and scores without
         the documents; as if the index lacked the documents that ``lacking`` names for the query. For
         evaluation. Takes the options of ``search``."""
+        with self.searcher() as searcher:
+            return searcher.run(queries, lacking=lacking, **options)
+
+    @contextmanager
+    def searcher(self) -> Iterator[Searcher]:
+        """The index as it is now, to be asked any number of times while it may change, also by judging and
+        learning: ``with index.searcher() as searcher: …``."""
         with self._store.reading() as snapshot:
-            asked = self._requests(snapshot, queries, options, lacking)
-            return {id: ranking(snapshot, request, self._lanes) for id, request in asked}
-
-    def run_profiles(
-        self,
-        queries: Mapping[str, str],
-        profiles: Sequence[Profile],
-        *,
-        k: int,
-        lacking: Lacking = MappingProxyType({}),
-    ) -> list[Run]:
-        """What ``run`` would answer under each of ``profiles``, from one snapshot; the legs are asked once
-        for all that share a title boost. For tuning."""
-        runs: list[Run] = [{} for _ in profiles]
-        with self._store.reading() as snapshot:
-            served = [(profile, self._reranker(snapshot, profile)) for profile in profiles]
-            for id, request in self._requests(snapshot, queries, {"k": k}, lacking):
-                found = rankings(snapshot, request, served, self._lanes)
-                for run, one in zip(runs, found, strict=True):
-                    run[id] = one
-        return runs
-
-    def candidates(
-        self,
-        queries: Mapping[str, str],
-        wanted: Sequence[str],
-        *,
-        lacking: Lacking = MappingProxyType({}),
-    ) -> Iterator[tuple[str, list[str], Features]]:
-        """What a reranker that has ``wanted`` as its features is given for each of ``queries``: the query's
-        id, the candidates' ids, and their features (see `hybrid.search.features`). For training."""
-        with self._store.reading() as snapshot:
-            for id, request in self._requests(snapshot, queries, {}, lacking):
-                head, known = candidates(snapshot, request, self._lanes, wanted)
-                yield id, snapshot.generation.ledger.ids(head.ordinals.tolist()), known
-
-    def among(
-        self, queries: Mapping[str, str], documents: Mapping[str, Iterable[str]]
-    ) -> dict[str, list[Hit]]:
-        """How near the encoder finds some ``documents`` (query id -> their ids) to each of ``queries``
-        (query id -> text), whatever their rank: all that there are and have vectors, nearest first, as
-        mode "vector" scores them. QueryError for an index without encoder."""
-        with self._store.reading() as snapshot:
-            asked = self._requests(snapshot, queries, {"mode": "vector"})
-            return {
-                id: among(snapshot, request, map(check_lookup, documents.get(id, ())))
-                for id, request in asked
-            }
-
-    def signals(
-        self, queries: Mapping[str, str], mode: Mode, lacking: Lacking
-    ) -> Iterator[tuple[str, list[str], Columns]]:
-        """What a calibration knows of the first ten hits of each of ``queries``: the query's id, the hits'
-        ids, and their `hybrid.rerank.calibration.signals`; as if the index lacked the documents that
-        ``lacking`` names for the query. For calibration."""
-        with self._store.reading() as snapshot:
-            for id, request in self._requests(snapshot, queries, {"mode": mode}, lacking):
-                yield id, *first_hits(snapshot, request, self._lanes)
-
-    def _asker(self, snapshot: Snapshot) -> Asker:
-        generation, profile = snapshot.generation, snapshot.generation.ledger.profiles.serving
-        learned = self._reranker(snapshot, profile), self._calibration(snapshot, profile)
-        return Asker(generation.settings.metric, generation.ledger.dim, profile, *learned)
-
-    def _requests(
-        self,
-        snapshot: Snapshot,
-        queries: Mapping[str, str],
-        options: Options,
-        lacking: Lacking = MappingProxyType({}),
-    ) -> Iterator[tuple[str, Request]]:
-        """The queries of a run (query id -> text) as requests, encoded together."""
-        texts = check_queries(queries)
-        requests = self._asker(snapshot).many(list(texts.values()), None, options)
-        for id, request in zip(texts, self._encoded(snapshot, requests), strict=True):
-            yield id, replace(request, lacking=tuple(map(check_lookup, lacking.get(id, ()))))
-
-    def _encoded(self, snapshot: Snapshot, requests: Sequence[Request]) -> list[Request]:
-        """The requests with their query vectors filled in."""
-        texts = [r.text for r in requests if r.asks_meaning and r.vector is None and r.text is not None]
-        if texts and requests[0].mode == "vector" and snapshot.generation.settings.encoder is None:
-            raise QueryError(
-                'mode "vector" needs vector=…: this index has no encoder to make one from the query'
-            )
-        if (
-            not texts
-            or not len(snapshot.vectors.rows)
-            or (cache := self._model(snapshot.generation).queries()) is None
-        ):
-            return list(requests)
-        vectors = iter(cache.vectors(texts))
-        asker = self._asker(snapshot)
-        return [
-            replace(r, vector=asker.unit(next(vectors))) if r.asks_meaning and r.vector is None else r
-            for r in requests
-        ]
+            yield Searcher(snapshot, self._model(snapshot.generation), self._models, self._lanes)
 
     def _model(self, generation: Generation) -> Model:
         """What encodes for this generation. (A reader may find that the writer has re-indexed.)"""
         reference = generation.settings.encoder
-        if reference not in self._models:
-            self._models = {reference: Model(self._store.path, reference)}
-        return self._models[reference]
+        if reference not in self._encoders:
+            self._encoders = {reference: Model(self._store.path, reference)}
+        return self._encoders[reference]
+
+    # -- ranking
+
+    @property
+    def profiles(self) -> Profiles:
+        """The profiles that this index has served with, and the one that serves now."""
+        with self._store.reading() as snapshot:
+            return snapshot.generation.ledger.profiles
+
+    def install(self, profile: Profile, evidence: Mapping[str, Any] | None = None) -> int:
+        """Serve with ``profile`` from the next search on; returns its number. ``evidence``, a JSON object,
+        is kept with it. Raises SettingsError, QueryError where its fusion is none that can be stored."""
+        profile.fuse()
+        return self._serve(lambda known: known.with_new(profile, evidence or {}))
+
+    def use(self, number: int) -> int:
+        """Serve with an earlier profile again. SettingsError for a number that there is not."""
+        return self._serve(lambda known: known.using(number))
+
+    def keep_model(self, model: Storable) -> str:
+        """Store a reranker, so that a profile can name it as its ``reranker``; returns its id. For a
+        LambdaMART the index keeps the terms of all documents at hand from now on. Of a cross-encoder only
+        the model's name is stored: ``pinned`` keeps other weights from serving under it."""
+        body = json.dumps(stored.dump(model))
+        with self._store.writing() as generation:
+            if isinstance(model, LambdaMART):
+                generation.keep_forward()
+            return generation.extras.keep_model(body)
+
+    def keep_calibration(self, calibration: Calibration) -> str:
+        """Store what was fitted on this index as it ranks now, so that a profile can name it as its
+        ``calibration``; returns its id. With another encoder, analyzer or title boost it will not count."""
+        with self._store.writing() as generation:
+            serving = generation.ledger.profiles.serving
+            return generation.extras.keep_model(relevance.dump(calibration, generation.settings, serving))
+
+    def _serve(self, change: Callable[[Profiles], Profiles]) -> int:
+        with self._store.writing() as generation:
+            profiles = change(generation.ledger.profiles)
+            generation.ledger.install(profiles)
+        return profiles.serves
+
+    def feedback(
+        self, query: str, shown: Sequence[str], clicked: Iterable[str] = (), *, first: int = 1
+    ) -> None:
+        """Log that ``query`` was shown the documents ``shown``, by id, from rank ``first`` on, and which of
+        them were clicked; with the profile that serves and the time. It lies in the ledger, durably. Raises
+        InputError for what cannot be; see `hybrid.ledger.impressions`."""
+        with self._store.writing() as generation:
+            profile = generation.ledger.profiles.serves
+            made = Impression(query, tuple(shown), frozenset(clicked), profile, time.time(), first)
+            generation.extras.log([made.to_json()])
+
+    def log(self, impressions: Iterable[Impression]) -> None:
+        """Append what another program recorded, a web server say: all of it or, where the iterable raises,
+        nothing. SettingsError for a profile that there is not."""
+        with self._store.writing() as generation:
+            profiles = generation.ledger.profiles
+            generation.extras.log(_record(one, profiles) for one in impressions)
+
+    def impressions(self) -> Iterator[Impression]:
+        """What ``feedback`` and ``log`` recorded, oldest first."""
+        with self._store.reading() as snapshot:
+            yield from map(Impression.from_json, snapshot.generation.extras.logged())
 
     # -- care
 
-    def documents(self) -> Iterator[Document]:
-        """All living documents of one snapshot, oldest first, with their vectors (n, dim) and passages."""
+    def flush(self) -> None:
+        """Return once every later search finds all that was written so far, also with ``wait="durable"``.
+        Raises StorageError where the disk does not let it; what was written is safe all the same."""
+        with self._store.writing() as generation:
+            generation.settle()
+
+    def compact(self, *, progress: Progress | None = None) -> None:
+        """Write the living documents anew and drop the rest: frees space, leaves no byte of what was
+        deleted, and makes BM25 statistics exact again (they count dead documents until then). Searches go
+        on meanwhile, writes wait. Runs by itself, beside writes, when a third is dead."""
+        generation = self._store.generation
+        self._store.rebuild(generation.settings, generation.analyzer, progress=progress)
+
+    def backup(self, to: str | os.PathLike[str], *, progress: Progress | None = None) -> None:
+        """Copy the index as of now to the new directory ``to``, also while a writer is at work: whole or
+        not at all. The copy is an index like any other. Raises IndexExists, StorageError."""
+        backup.copy(self._store, to, progress)
+
+    def verify(self) -> list[str]:
+        """Check ledger, legs and vectors against one another: a line for each thing wrong, and for what no
+        search finds. Reads all."""
         with self._store.reading() as snapshot:
-            yield from snapshot.everything()
+            return [*disagreements(snapshot.generation), *unsearchable(snapshot)]
+
+    def repair(self) -> None:
+        """Build the lexical leg and the graph again from the ledger."""
+        with self._store.writing() as generation:
+            generation.repair()
+
+    def stats(self) -> dict[str, Any]:
+        """Counts, sizes in bytes and identities, ready for JSON."""
+        with self._store.reading() as snapshot:
+            return {"path": str(self._store.path), **stats(snapshot)}
 
     def reindex(
         self,
@@ -415,15 +417,20 @@ class Index(Care):
             return
         model = encoders.load(encoder)
         settings = settings.model_copy(update={"encoder": reference_to(encoder, model)})
-        self._models[settings.encoder] = Model(self._store.path, settings.encoder, model)
+        self._encoders[settings.encoder] = Model(self._store.path, settings.encoder, model)
         self._store.rebuild(
             settings, words, lambda batch: embed(batch, model, settings.metric, 0, progress)
         )
-        self._models = {settings.encoder: self._models[settings.encoder]}
+        self._encoders = {settings.encoder: self._encoders[settings.encoder]}
 
 
 def _fitting(batch: Prepared, generation: Generation) -> tuple[list[Document], Rows]:
     return batch.fit(generation.settings, generation.ledger.dim, generation.home)
+
+
+def _record(impression: Impression, profiles: Profiles) -> str:
+    _ = profiles[impression.profile]
+    return impression.to_json()
 
 
 def reindex(

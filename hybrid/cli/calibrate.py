@@ -47,13 +47,13 @@ def calibrate(
     The exit status is 0 whether it was installed or refused.
     """
     texts, judgments = reading.queries(queries, encoding), reading.qrels(qrels, encoding)
-    with Index.open(directory, read_only=True) as index:
-        tell_what_is_lacking(index, judgments)
-        serves, serving = index.profiles.serves, index.profiles.serving
-        *others, serving_mode = answering(index.legs)
+    with Index.open(directory, read_only=True) as index, index.searcher() as searcher:
+        tell_what_is_lacking(searcher, judgments)
+        serves, serving = searcher.profiles.serves, searcher.profiles.serving
+        *others, serving_mode = answering(searcher.legs)
         with bar("calibrating", len(judgments)) as drawn:
             found = fitted(
-                index,
+                searcher,
                 texts,
                 judgments,
                 [serving_mode, *others],

@@ -192,7 +192,8 @@ def _held(index: Index, found: Judgments) -> tuple[Judgments, int]:
     """The judgments on documents that the index holds, and how many others there were. (No file of
     judgments could hold every id that a log may: of the index's any.)"""
     judged = {id for grades in found.qrels.values() for id in grades}
-    held = judged - index.absent(judged)
+    with index.searcher() as searcher:
+        held = judged - searcher.absent(judged)
     qrels = {
         query: {id: grade for id, grade in grades.items() if id in held}
         for query, grades in found.qrels.items()

@@ -40,6 +40,7 @@ from hybrid.evaluate.latency import sample
 from hybrid.evaluate.runs import write_whole
 from hybrid.index import Index
 from hybrid.search.legs import Legs
+from hybrid.search.searcher import Searcher
 from hybrid.types import Qrels, Run
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Task:
     queries: dict[str, str]
     qrels: Qrels
     ignore_identical_ids: bool
-    index: Index | None = None
+    searcher: Searcher | None = None
     legs: Legs | None = None
     coverage: Coverage | None = None
 
@@ -185,18 +186,18 @@ def _task(
         return
     if queries is None:
         raise InputError(f"{directory}: --queries FILE is missing: what to ask the index")
-    with Index.open(directory, read_only=True) as index:
-        held, systems = coverage(index, judgments), named_systems(index, mode, fusions)
+    with Index.open(directory, read_only=True) as index, index.searcher() as searcher:
+        held, systems = coverage(searcher, judgments), named_systems(searcher, mode, fusions)
         others = foreign(list(systems))
-        yield Task(systems, others, texts, judgments, ignore_identical_ids, index, index.legs, held)
+        yield Task(systems, others, texts, judgments, ignore_identical_ids, searcher, searcher.legs, held)
 
 
 def _findings(task: Task, measures: Sequence[Measure], baseline: str | None, *, timed: bool) -> Findings:
     timings = _timed(task) if timed else Timings({}, None)
     asked = {}
-    if task.index is not None:
+    if task.searcher is not None:
         asked = answers(
-            task.index,
+            task.searcher,
             task.queries,
             task.qrels,
             task.systems,
@@ -210,7 +211,7 @@ def _findings(task: Task, measures: Sequence[Measure], baseline: str | None, *, 
 
 
 def answers(
-    index: Index,
+    searcher: Searcher | Index,
     queries: dict[str, str],
     qrels: Qrels,
     systems: Mapping[str, System],
@@ -221,7 +222,7 @@ def answers(
     """The runs of ``systems``, with a progress bar."""
     with bar("searching", len(answerable(queries, qrels)) * len(systems)) as progress:
         return run_systems(
-            index,
+            searcher,
             queries,
             qrels,
             systems,
@@ -232,11 +233,11 @@ def answers(
 
 
 def _timed(task: Task) -> Timings:
-    if task.index is None:
+    if task.searcher is None:
         return Timings({}, None)
     texts = sample(task.queries[query] for query in answerable(task.queries, task.qrels))
     with bar("timing", len(texts)) as progress:
-        timings = time_searches(task.index, texts, task.systems, progress=_to(progress))
+        timings = time_searches(task.searcher, texts, task.systems, progress=_to(progress))
     # Without an encoder nothing was encoded, whatever the clock says.
     return timings if task.legs and not task.legs.vector else replace(timings, encoding=None)
 
@@ -255,7 +256,7 @@ def _to(progress: Bar) -> Callable[[int, int], None]:
 
 def _warn(task: Task, report: Report, queries: Path | None) -> None:
     """Of queries that score 0 since nobody asked them."""
-    if task.index is not None:
+    if task.searcher is not None:
         asked = set(answerable(task.queries, task.qrels))
         if lacking := [query for query, grades in task.qrels.items() if grades and query not in asked]:
             complain(f"{len(lacking)} judged queries are not in {queries}, scored 0: {lacking[0]!r}")
@@ -313,6 +314,6 @@ def _write_page(file: Path, title: str, task: Task, found: Findings) -> None:
         latencies=found.timings.systems,
         encoding=found.timings.encoding,
         remarks=task.lacking,
-        text_of=lambda id: None if task.index is None else task.index.get(id),
+        text_of=lambda id: None if task.searcher is None else task.searcher.get(id),
     )
     write_whole(file, [written])

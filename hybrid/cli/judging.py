@@ -21,6 +21,7 @@ from hybrid.evaluate.comparison import Paired
 from hybrid.index import Index
 from hybrid.learn.gate import Verdict
 from hybrid.rerank.stored import Storable
+from hybrid.search.searcher import Searcher
 from hybrid.settings import Profile
 from hybrid.types import Qrels
 
@@ -75,7 +76,7 @@ class Judge(Protocol[Result]):
 
     def __call__(
         self,
-        index: Index,
+        searcher: Searcher,
         queries: dict[str, str],
         qrels: Qrels,
         /,
@@ -109,11 +110,11 @@ def decide(
     """``hybrid command``: have the ``files`` judge, show it, and install what may serve from now on."""
     queries, qrels = reading.queries(files.queries, encoding), reading.qrels(files.qrels, encoding)
     test_qrels = None if files.test_qrels is None else reading.qrels(files.test_qrels, encoding)
-    with Index.open(directory, read_only=True) as index:
-        tell_what_is_lacking(index, qrels, test_qrels)
-        before, serving = index.profiles.serves, index.profiles.serving
+    with Index.open(directory, read_only=True) as index, index.searcher() as searcher:
+        tell_what_is_lacking(searcher, qrels, test_qrels)
+        before, serving = searcher.profiles.serves, searcher.profiles.serving
         with stages() as progress:
-            found = judge(index, queries, qrels, test_qrels=test_qrels, progress=progress)
+            found = judge(searcher, queries, qrels, test_qrels=test_qrels, progress=progress)
     tell_left_out(found.left_out)
     if not as_json:
         show(found)
@@ -138,11 +139,11 @@ def _install(command: str, directory: Path, serving: Profile, found: Found, file
         return index.install(found.installs.model_copy(update={"reranker": id}), by | found.evidence())
 
 
-def tell_what_is_lacking(index: Index, *judgments: Qrels | None) -> None:
+def tell_what_is_lacking(searcher: Searcher, *judgments: Qrels | None) -> None:
     """A line on stderr where the index lacks a leg, and one where it lacks judged documents. InputError
     where it lacks them all."""
-    found = [coverage(index, qrels) for qrels in judgments if qrels is not None]
-    for line in filter(None, map(str, (index.legs, *found))):
+    found = [coverage(searcher, qrels) for qrels in judgments if qrels is not None]
+    for line in filter(None, map(str, (searcher.legs, *found))):
         complain(line)
 
 

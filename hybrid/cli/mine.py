@@ -18,6 +18,7 @@ from hybrid.evaluate.runs import write_whole
 from hybrid.index import Index
 from hybrid.learn.mining import MARGIN, NEGATIVES, RANKS, Mined, Miner
 from hybrid.limits import MAX_HITS
+from hybrid.search.searcher import Searcher
 from hybrid.types import Mode, Qrels
 
 
@@ -73,8 +74,8 @@ def mine(
     miner = Miner(negatives, cast(Mode, mode), margin, ranks, sampling.value, seed, ignore_identical_ids)
     texts, judged = reading.queries(queries, encoding), reading.qrels(qrels, encoding)
     mined = Mined()
-    with Index.open(directory, read_only=True) as index:
-        write_whole(to, _lines(miner, index, texts, judged, mined))
+    with Index.open(directory, read_only=True) as index, index.searcher() as searcher:
+        write_whole(to, _lines(miner, searcher, texts, judged, mined))
     for reason, many in mined.left_out.items():
         if many:
             complain(f"{many:,} {reason}: left out")
@@ -84,9 +85,11 @@ def mine(
         _show(mined, to)
 
 
-def _lines(miner: Miner, index: Index, texts: dict[str, str], judged: Qrels, mined: Mined) -> Iterator[str]:
+def _lines(
+    miner: Miner, searcher: Searcher, texts: dict[str, str], judged: Qrels, mined: Mined
+) -> Iterator[str]:
     with bar("mining", len(judged)) as progress:
-        for one in miner.tuples(index, texts, judged, mined, progress.advance):
+        for one in miner.tuples(searcher, texts, judged, mined, progress.advance):
             yield one.to_json() + "\n"
     if not mined.tuples:
         why = ", ".join(f"{many:,} {reason}" for reason, many in mined.left_out.items() if many)

@@ -13,17 +13,17 @@ from hybrid.cli import reading
 from hybrid.corpora.files import plain_name
 from hybrid.errors import InputError, QueryError
 from hybrid.evaluate import System, answering, by_mode
-from hybrid.index import Index
 from hybrid.search.legs import Legs
 from hybrid.search.request import MODES
+from hybrid.search.searcher import Searcher
 from hybrid.types import Fusion, Mode, Run
 
 _NAMED: Final = re.compile(r"([^={}/\\\s]+)=(.+)", re.DOTALL)
 
 
-def named_systems(index: Index, mode: str | None, fusions: Iterable[str]) -> dict[str, System]:
+def named_systems(searcher: Searcher, mode: str | None, fusions: Iterable[str]) -> dict[str, System]:
     """The modes of ``--mode``, or all that the index can answer, then each ``--fusion``."""
-    legs = index.legs
+    legs = searcher.legs
     systems = by_mode(_modes(mode, legs))
     for text in fusions:
         if not legs.both:

@@ -6,7 +6,7 @@ is worked out (hnswlib and tantivy let the interpreter go); the documents of a c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,11 +14,12 @@ from typing import Final, TypeAlias, cast
 
 import numpy as np
 
+from hybrid.search.lanes import InTurn, Lanes
 from hybrid.search.request import Request
-from hybrid.search.search import Lanes, answers
+from hybrid.search.search import answers
 from hybrid.store.generation import Snapshot
 from hybrid.threads import submit
-from hybrid.types import Candidates, Results, Scores
+from hybrid.types import Results, Scores
 from hybrid.vector.graph import Found, Graph
 
 CHUNK: Final = 32  # some 20 ms of the graph's time, for which nothing can be inserted
@@ -31,7 +32,7 @@ def answer_all(snapshot: Snapshot, requests: Sequence[Request], lanes: Lanes) ->
     ask."""
     found: list[Results] = []
     with _ahead(snapshot, requests) as view:
-        turns = lanes if view is snapshot else _InTurn()
+        turns = lanes if view is snapshot else InTurn()
         for start in range(0, len(requests), CHUNK):
             found += answers(view, requests[start : start + CHUNK], turns)
     return found
@@ -48,13 +49,6 @@ def _ahead(snapshot: Snapshot, requests: Sequence[Request]) -> Iterator[Snapshot
         return
     with Ahead(snapshot.vectors.graph, queries) as ahead:
         yield replace(snapshot, vectors=replace(snapshot.vectors, graph=cast(Graph, ahead)))
-
-
-class _InTurn(Lanes):
-    """One leg after the other: the vector leg's work is done elsewhere."""
-
-    def run(self, *legs: Callable[[], Candidates]) -> tuple[Candidates, Candidates]:
-        return legs[0](), legs[1]()
 
 
 class Ahead:

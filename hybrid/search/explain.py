@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from hybrid.rerank import Features
 from hybrid.rerank.lambdamart import LambdaMART
+from hybrid.search.lanes import Lanes
 from hybrid.search.request import Request
-from hybrid.search.search import Lanes, Trace, trace
+from hybrid.search.search import Search
 from hybrid.store.generation import Snapshot
 from hybrid.types import Candidates
 
@@ -52,15 +55,19 @@ def explain(snapshot: Snapshot, request: Request, lanes: Lanes, id: str) -> Expl
     ordinal = snapshot.generation.ledger.find(id, snapshot.count, snapshot.seq)
     if ordinal is None:
         return Explanation(id, absent="the index has no document of this id")
-    allowed = snapshot.allowed(request.where)
-    if allowed is not None and not allowed[ordinal]:
+    search = Search.of(snapshot, request, lanes)
+    if search.allowed is not None and not search.allowed[ordinal]:
         return Explanation(id, absent="the filter leaves it out")
-    found = trace(snapshot, request, lanes)
-    lexical, vector = (_standing(leg, ordinal) for leg in found.legs)
-    fused = _standing(found.fused, ordinal)
-    final = _standing(found.shown, ordinal)
-    absent = None if final else _irrelevant(request, found, ordinal) or _absent(request, fused)
-    return Explanation(id, lexical, vector, fused, final, _contributions(request, found, ordinal), absent)
+    lexical, vector = (_standing(leg, ordinal) for leg in search.legs)
+    listed = search.legs[request.mode == "vector"] if request.alone else search.pool.named(search.fused)
+    fused, ranked = _standing(listed, ordinal), search.ranked
+    relevance = search.relevance(ranked)
+    enough = slice(None) if relevance is None else relevance >= (request.min_score or 0.0)
+    final = _standing(ranked[enough], ordinal)
+    absent = None
+    if final is None:
+        absent = _irrelevant(request, relevance, ranked, ordinal) or _absent(request, fused)
+    return Explanation(id, lexical, vector, fused, final, _contributions(search, ordinal), absent)
 
 
 def _standing(ranked: Candidates, ordinal: int) -> Standing | None:
@@ -68,11 +75,13 @@ def _standing(ranked: Candidates, ordinal: int) -> Standing | None:
     return Standing(float(ranked.scores[place[0]]), int(place[0]) + 1) if len(place) else None
 
 
-def _irrelevant(request: Request, found: Trace, ordinal: int) -> str | None:
-    place = np.flatnonzero(found.ranked.ordinals == ordinal)
-    if found.relevance is None or not len(place):
+def _irrelevant(
+    request: Request, relevance: NDArray[np.float64] | None, ranked: Candidates, ordinal: int
+) -> str | None:
+    place = np.flatnonzero(ranked.ordinals == ordinal)
+    if relevance is None or not len(place):
         return None
-    return f"its relevance {found.relevance[place[0]]:.4f} is below min_score {request.min_score:g}"
+    return f"its relevance {relevance[place[0]]:.4f} is below min_score {request.min_score:g}"
 
 
 def _absent(request: Request, fused: Standing | None) -> str:
@@ -89,18 +98,19 @@ def _absent(request: Request, fused: Standing | None) -> str:
     return f"it is not among {' nor '.join(asked)}"
 
 
-def _contributions(request: Request, found: Trace, ordinal: int) -> dict[str, Contribution] | None:
-    place = np.flatnonzero(found.head.ordinals == ordinal)
-    if not isinstance(request.reranker, LambdaMART) or not len(place):
+def _contributions(search: Search, ordinal: int) -> dict[str, Contribution] | None:
+    reranker = search.request.reranker
+    if not isinstance(reranker, LambdaMART):
         return None
-    row = int(place[0])
-    parts = {
-        name: float(column[row]) for name, column in request.reranker.contributions(found.features).items()
-    }
+    place = np.flatnonzero(search.pool.ordinals[search.head.ordinals] == ordinal)
+    if not len(place):
+        return None
+    row, features = int(place[0]), search.features
+    parts = {name: float(column[row]) for name, column in reranker.contributions(features).items()}
     order = sorted(parts, key=lambda name: -abs(parts[name]))
-    return {name: Contribution(_value(found, name, row), parts[name]) for name in order}
+    return {name: Contribution(_value(features, name, row), parts[name]) for name in order}
 
 
-def _value(found: Trace, name: str, row: int) -> float | None:
-    value = float(found.features[name][row]) if name in found.features else np.nan
+def _value(features: Features, name: str, row: int) -> float | None:
+    value = float(features[name][row]) if name in features else np.nan
     return None if np.isnan(value) else value

@@ -1,31 +1,216 @@
-"""How near given documents are to a query, whatever their rank."""
+"""One state of an index, to ask."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Unpack
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from hybrid.search.request import Request
+from hybrid.encoders.bound import Model
+from hybrid.encoders.cache import QueryCache
+from hybrid.errors import QueryError
+from hybrid.rerank import Features
+from hybrid.rerank.calibration import Columns
+from hybrid.search.batch import answer_all
+from hybrid.search.explain import Explanation, explain
+from hybrid.search.lanes import Lanes
+from hybrid.search.legs import Legs, legs
+from hybrid.search.models import Models
+from hybrid.search.request import Asker, Options, Request, check_queries
+from hybrid.search.search import Search, answer, ranking, rankings
+from hybrid.search.steps import step
+from hybrid.settings import Profile, Profiles
 from hybrid.store.generation import Snapshot
-from hybrid.types import Candidates, Hit, Passage
+from hybrid.texts import check_lookup
+from hybrid.types import Candidates, Document, Hit, Lacking, Mode, Passage, Results, Run
 
 
-def among(snapshot: Snapshot, request: Request, ids: Iterable[str]) -> list[Hit]:
-    """Those of the documents ``ids`` that there are and have vectors, nearest to the query's vector first.
-    None where the query has no vector."""
-    ledger, vectors = snapshot.generation.ledger, snapshot.vectors
-    known = (ledger.find(id, snapshot.count, snapshot.seq) for id in ids)
-    ordinals = np.unique(np.array([ordinal for ordinal in known if ordinal is not None], np.int64))
-    if request.vector is None or not len(ordinals) or not len(vectors.rows):
-        return []
-    scores, _ = vectors.nearest(request.vector, ordinals)
-    has = ~np.isnan(scores)
-    ranked = Candidates.ranked(ordinals[has], scores[has], ties=snapshot.ties)
-    passages = vectors.rows.spans[vectors.best_rows(request.vector, ranked.ordinals)].tolist()
-    documents = snapshot.documents(ranked.ordinals.tolist())
-    found = zip(documents, ranked.scores.tolist(), passages, strict=True)
-    return [
-        Hit(document.id, score, rank, document, Passage(*passage))
-        for rank, (document, score, passage) in enumerate(found, start=1)
-    ]
+class Searcher:
+    """One state of an index, with its encoder and models: made by ``Index.searcher``, and good until that
+    ends. All its answers are of that state, whatever is written meanwhile. Judging and learning ask one."""
+
+    def __init__(self, snapshot: Snapshot, model: Model, models: Models, lanes: Lanes) -> None:
+        self.snapshot = snapshot
+        self._model, self._models, self._lanes = model, models, lanes
+
+    @property
+    def profiles(self) -> Profiles:
+        """The profiles that the index has served with, and the one that serves now."""
+        return self.snapshot.generation.ledger.profiles
+
+    @step
+    def legs(self) -> Legs:
+        """Which legs can answer a query of text, and why another cannot."""
+        return legs(self.snapshot)
+
+    def __len__(self) -> int:
+        """The number of documents."""
+        return self.snapshot.size
+
+    def get(self, id: str) -> Document | None:
+        """The document of this id, or None."""
+        snapshot = self.snapshot
+        ordinal = snapshot.generation.ledger.find(check_lookup(id), snapshot.count, snapshot.seq)
+        return None if ordinal is None else snapshot.documents([ordinal])[0]
+
+    def absent(self, ids: Iterable[str]) -> set[str]:
+        """Those of ``ids`` that no document has."""
+        exact = {id: check_lookup(id) for id in ids}
+        there = self.snapshot.generation.ledger.living(set(exact.values()))
+        return {id for id, looked_up in exact.items() if looked_up not in there}
+
+    def documents(self) -> Iterator[Document]:
+        """All documents, oldest first, with their vectors (n, dim) and passages."""
+        return self.snapshot.everything()
+
+    # -- searching
+
+    def search(
+        self, query: str | None = None, *, vector: ArrayLike | None = None, **options: Unpack[Options]
+    ) -> Results:
+        """As ``Index.search``."""
+        return answer(self.snapshot, self._request(query, vector, options), self._lanes)
+
+    def explain(self, query: str, id: str, **options: Unpack[Options]) -> Explanation:
+        """As ``Index.explain``."""
+        return explain(self.snapshot, self._request(query, None, options), self._lanes, check_lookup(id))
+
+    def search_many(
+        self,
+        queries: Sequence[str] | None = None,
+        *,
+        vectors: ArrayLike | None = None,
+        **options: Unpack[Options],
+    ) -> list[Results]:
+        """As ``Index.search_many``."""
+        requests = self.encoded(self.asker.many(queries, vectors, options))
+        return answer_all(self.snapshot, requests, self._lanes)
+
+    def run(
+        self,
+        queries: Mapping[str, str],
+        *,
+        lacking: Lacking = MappingProxyType({}),
+        **options: Unpack[Options],
+    ) -> Run:
+        """As ``Index.run``."""
+        asked = self._requests(queries, options, lacking)
+        return {id: ranking(self.snapshot, request, self._lanes) for id, request in asked}
+
+    # -- judging and learning
+
+    def run_profiles(
+        self,
+        queries: Mapping[str, str],
+        profiles: Sequence[Profile],
+        *,
+        k: int,
+        lacking: Lacking = MappingProxyType({}),
+    ) -> list[Run]:
+        """What ``run`` would answer under each of ``profiles``; the legs are asked once for all that share
+        a title boost."""
+        runs: list[Run] = [{} for _ in profiles]
+        served = [(profile, self._models.reranker(self.snapshot, profile)) for profile in profiles]
+        for id, request in self._requests(queries, {"k": k}, lacking):
+            found = rankings(self.snapshot, request, served, self._lanes)
+            for run, one in zip(runs, found, strict=True):
+                run[id] = one
+        return runs
+
+    def candidates(
+        self,
+        queries: Mapping[str, str],
+        wanted: Sequence[str],
+        *,
+        lacking: Lacking = MappingProxyType({}),
+    ) -> Iterator[tuple[str, list[str], Features]]:
+        """What a reranker that has ``wanted`` as its features is given for each of ``queries``: the query's
+        id, the candidates' ids, and their features (see `hybrid.search.features`). They stand in the order
+        of ties, so that equals among any new scores already do."""
+        for id, request in self._requests(queries, {}, lacking):
+            search = Search.of(self.snapshot, request, self._lanes)
+            head = search.head[search.head.ordinals.argsort()]
+            ordinals = search.pool.named(head).ordinals.tolist()
+            yield id, self.snapshot.generation.ledger.ids(ordinals), search.known(head, wanted)
+
+    def among(
+        self, queries: Mapping[str, str], documents: Mapping[str, Iterable[str]]
+    ) -> dict[str, list[Hit]]:
+        """How near the encoder finds some ``documents`` (query id -> their ids) to each of ``queries``
+        (query id -> text), whatever their rank: all that there are and have vectors, nearest first, as
+        mode "vector" scores them. QueryError for an index without encoder."""
+        asked = self._requests(queries, {"mode": "vector"})
+        return {id: self._among(request, documents.get(id, ())) for id, request in asked}
+
+    def _among(self, request: Request, ids: Iterable[str]) -> list[Hit]:
+        snapshot, vectors = self.snapshot, self.snapshot.vectors
+        ordinals = np.unique(snapshot.places(set(map(check_lookup, ids))))
+        if request.vector is None or not len(ordinals) or not len(vectors.rows):
+            return []
+        scores, _ = vectors.nearest(request.vector, ordinals)
+        has = ~np.isnan(scores)
+        ranked = Candidates.ranked(ordinals[has], scores[has], ties=snapshot.ties)
+        passages = vectors.rows.spans[vectors.best_rows(request.vector, ranked.ordinals)].tolist()
+        documents = snapshot.documents(ranked.ordinals.tolist())
+        found = zip(documents, ranked.scores.tolist(), passages, strict=True)
+        return [
+            Hit(document.id, score, rank, document, Passage(*passage))
+            for rank, (document, score, passage) in enumerate(found, start=1)
+        ]
+
+    def signals(
+        self, queries: Mapping[str, str], mode: Mode, lacking: Lacking
+    ) -> Iterator[tuple[str, list[str], Columns]]:
+        """What a calibration knows of the first ten hits of each of ``queries``: the query's id, the hits'
+        ids, and their `hybrid.rerank.calibration.signals`; as if the index lacked the documents that
+        ``lacking`` names for the query."""
+        for id, request in self._requests(queries, {"mode": mode}, lacking):
+            search = Search.of(self.snapshot, request, self._lanes)
+            ordinals = search.ranked.top(request.k).ordinals
+            yield id, self.snapshot.generation.ledger.ids(ordinals.tolist()), search.signals(ordinals)
+
+    # -- requests
+
+    @step
+    def asker(self) -> Asker:
+        """Checks what callers pass, against this index and the profile that serves."""
+        generation, profile = self.snapshot.generation, self.profiles.serving
+        reranker = self._models.reranker(self.snapshot, profile)
+        calibration = self._models.calibration(self.snapshot, profile)
+        return Asker(generation.settings.metric, generation.ledger.dim, profile, reranker, calibration)
+
+    @property
+    def query_vectors(self) -> QueryCache | None:
+        """Encodes queries; None for an index without encoder."""
+        return self._model.queries()
+
+    def encoded(self, requests: Sequence[Request]) -> list[Request]:
+        """The requests with their query vectors filled in."""
+        texts = [r.text for r in requests if r.asks_meaning and r.vector is None and r.text is not None]
+        if texts and requests[0].mode == "vector" and self.snapshot.generation.settings.encoder is None:
+            raise QueryError(
+                'mode "vector" needs vector=…: this index has no encoder to make one from the query'
+            )
+        if not texts or not len(self.snapshot.vectors.rows) or (cache := self.query_vectors) is None:
+            return list(requests)
+        vectors = iter(cache.vectors(texts))
+        return [
+            replace(r, vector=self.asker.unit(next(vectors))) if r.asks_meaning and r.vector is None else r
+            for r in requests
+        ]
+
+    def _request(self, query: str | None, vector: ArrayLike | None, options: Options) -> Request:
+        return self.encoded([self.asker.one(query, vector, options)])[0]
+
+    def _requests(
+        self, queries: Mapping[str, str], options: Options, lacking: Lacking = MappingProxyType({})
+    ) -> Iterator[tuple[str, Request]]:
+        """The queries of a run (query id -> text) as requests, encoded together."""
+        texts = check_queries(queries)
+        requests = self.asker.many(list(texts.values()), None, options)
+        for id, request in zip(texts, self.encoded(requests), strict=True):
+            yield id, replace(request, lacking=tuple(map(check_lookup, lacking.get(id, ()))))

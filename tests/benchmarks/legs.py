@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
@@ -13,9 +13,11 @@ import numpy as np
 from hybrid import RRF, Index, Rocchio
 from hybrid.rerank.lambdamart import LambdaMART
 from hybrid.rerank.matching import FEATURES
+from hybrid.search.lanes import InTurn
 from hybrid.search.request import Request
-from hybrid.search.search import _Found, _fused, _hits, _lexical, _near, _Page, _terms, _vector
-from hybrid.types import Candidates, Fusion
+from hybrid.search.search import Search
+from hybrid.store.generation import Snapshot
+from hybrid.types import Fusion
 from tests.benchmarks.corpus import Query
 from tests.benchmarks.house import House
 from tests.benchmarks.measure import Ask, Timing, interleave
@@ -100,41 +102,39 @@ def _stages(house: House, index: Index, table: Table) -> None:
 
 def _parts(house: House, index: Index, kind: str) -> dict[str, Timing]:
     queries = house.queries(kind)
-    with index._store.reading() as snapshot:
-        asker = index._asker(snapshot)
+    with index.searcher() as searcher:
+        snapshot, asker = searcher.snapshot, searcher.asker
         requests = [asker.one(q.text, q.vector, {"depth": DEPTH}) for q in queries]
-        terms = [_terms(snapshot, request) for request in requests]
+        answered = [_search(snapshot, request) for request in requests]
+        for search in answered:
+            _ = search.legs, search.page
 
-        def vector_leg(request: Request) -> Candidates:
-            return _vector(_near(snapshot, request, None), request)
+        def again(request: Request, shared: Sequence[str], search: Search) -> Search:
+            """A search that has taken the steps ``shared``."""
+            new = _search(snapshot, request)
+            vars(new).update({name: getattr(search, name) for name in shared})
+            return new
 
-        legs = [
-            (_lexical(snapshot, request, some, None), vector_leg(request))
-            for request, some in zip(requests, terms, strict=True)
-        ]
-        best = [RRF()(both, 10) for both in legs]
-
-        def fused(fusion: Fusion) -> Callable[[int], Candidates]:
+        def fused(fusion: Fusion) -> Callable[[int], object]:
             asked = [replace(request, fusion=fusion) for request in requests]
-            return lambda i: _fused(
-                _Found(snapshot, asked[i], terms[i], lambda _: (legs[i], None)), asked[i]
-            )
+            return lambda i: again(asked[i], ("words", "near", "legs"), answered[i]).fused
 
         contestants: dict[str, Ask] = {
             "request checked": lambda i: asker.one(queries[i].text, queries[i].vector, {"depth": DEPTH}),
-            "query analysed": lambda i: _terms(snapshot, requests[i]),
-            "lexical leg, 100": lambda i: _lexical(snapshot, requests[i], terms[i], None),
-            "vector leg, 100": lambda i: vector_leg(requests[i]),
+            "query analysed": lambda i: _search(snapshot, requests[i]).words,
+            "lexical leg, 100": lambda i: again(requests[i], ("words",), answered[i]).lexical,
+            "vector leg, 100": lambda i: _search(snapshot, requests[i]).vector,
             "fusion of 2 x 100, RRF": fused(RRF()),
             "fusion of 2 x 100, default": fused(Rocchio()),
-            "ten documents fetched": lambda i: _hits(
-                snapshot,
-                requests[i],
-                _Page(best[i], 1, [None] * 10),
-                iter(snapshot.documents(best[i].ordinals.tolist())),
+            "ten documents fetched": lambda i: answered[i].hits(
+                iter(snapshot.documents(answered[i].page.ranked.ordinals.tolist()))
             ),
         }
         return interleave(contestants, len(queries), rounds=house.plan.rounds)
+
+
+def _search(snapshot: Snapshot, request: Request) -> Search:
+    return Search(snapshot, request, None, InTurn())
 
 
 def _reranked(house: House, index: Index, table: Table) -> None:
@@ -160,7 +160,8 @@ def learned(house: House, index: Index) -> LambdaMART:
     import lightgbm
 
     queries = {str(i): query.text for i, query in enumerate(house.queries("short", salt=1)[:50])}
-    parts = [known for _, ids, known in index.candidates(queries, _LEARNED) if len(ids)]
+    with index.searcher() as searcher:
+        parts = [known for _, ids, known in searcher.candidates(queries, _LEARNED) if len(ids)]
     rows = np.concatenate([np.stack([one[name] for name in _LEARNED], axis=1) for one in parts])
     grades = np.concatenate([np.arange(len(one["fused_score"])) < 5 for one in parts]).astype(int)
     rng = np.random.default_rng(0)

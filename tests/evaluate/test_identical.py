@@ -16,6 +16,7 @@ from hybrid.learn.training import _gathered
 from hybrid.rerank.calibration import Columns
 from hybrid.settings import Profile
 from hybrid.types import Lacking, Mode, Qrels, Run
+from tests.asking import of_now
 from tests.contracts.index import letters
 from tests.encoder_models import LETTERS
 
@@ -60,7 +61,7 @@ def test_a_foreign_run_and_judgments_lose_the_query_itself() -> None:
 
 
 def test_tuning_and_contests_ask_so(index: Index) -> None:
-    found = tune(index, QUERIES, QRELS, ignore_identical_ids=True)
+    found = of_now(index, tune, QUERIES, QRELS, ignore_identical_ids=True)
     alone = {
         query: {id: grade for id, grade in grades.items() if id != query} for query, grades in QRELS.items()
     }
@@ -72,13 +73,14 @@ def test_tuning_and_contests_ask_so(index: Index) -> None:
     sample, _, _ = split(QUERIES, QRELS, None, 0, 100, ignore_identical_ids=True)
     assert sample.only(list(sample.texts)[:3]).lacking == {id: (id,) for id in list(sample.texts)[:3]}
     with_itself, _, _ = split(QUERIES, QRELS, None, 0, 100)
-    asked = [measured(index, one, {"s": Profile()}, "", silent)["s"].mean for one in (sample, with_itself)]
+    serving = {"s": Profile()}
+    asked = [of_now(index, measured, one, serving, "", silent)["s"].mean for one in (sample, with_itself)]
     assert asked[0] < asked[1]
 
 
 def test_learning_gathers_so(index: Index) -> None:
     sample, _, _ = split(QUERIES, QRELS, None, 0, 100, ignore_identical_ids=True)
-    gathered = _gathered(index, sample, (), False, silent)
+    gathered = of_now(index, _gathered, sample, (), False, silent)
     assert {len(one.grades) for one in gathered} == {39}
     assert {one.ideal for one in gathered} == {1.0}
 
@@ -91,7 +93,7 @@ def test_calibrating_asks_so(index: Index) -> None:
             self, queries: Mapping[str, str], mode: Mode, lacking: Lacking
         ) -> Iterator[tuple[str, list[str], Columns]]:
             asked.append((set(queries), lacking))
-            return index.signals(queries, mode, lacking)
+            yield from of_now(index, lambda one: [*one.signals(queries, mode, lacking)])
 
     calibrate(Asked(), QUERIES, QRELS, ["lexical"], ignore_identical_ids=True)
     lacked = [(query, set(lacking[query])) for queries, lacking in asked for query in queries]
@@ -101,6 +103,8 @@ def test_calibrating_asks_so(index: Index) -> None:
 
 def test_mining_takes_the_query_for_neither(index: Index) -> None:
     for ignore in (False, True):
-        made = list(Miner(1, ignore_identical_ids=ignore).tuples(index, QUERIES, QRELS, Mined()))
+        miner = Miner(1, ignore_identical_ids=ignore)
+        with index.searcher() as searcher:
+            made = list(miner.tuples(searcher, QUERIES, QRELS, Mined()))
         itself = [one for one in made if one.anchor in (one.positive, *one.negatives)]
         assert bool(itself) != ignore

@@ -14,6 +14,7 @@ from hybrid.errors import InputError
 from hybrid.learn.calibrating import FEWEST, PRECISIONS, Calibrated, calibrate
 from hybrid.rerank.calibration import SIGNALS, Columns
 from hybrid.types import Mode, Qrels
+from tests.asking import of_now
 from tests.search.test_relevance import WORDS, letters
 
 QUERIES = {f"q{i}": f"text {i}" for i in range(200)}
@@ -169,7 +170,7 @@ def test_through_an_index(tmp_path: Path) -> None:
     with Index.create(tmp_path / "idx", encoder=letters) as index:
         index.add(Document(f"d{i}", text) for i, text in enumerate(texts))
         train = {id: qrels[id] for id in list(qrels)[:200]}
-        found = calibrate(index, asked, train, ["hybrid", "lexical", "vector"])
+        found = of_now(index, calibrate, asked, train, ["hybrid", "lexical", "vector"])
         assert found.refused is None
         assert found.trust["hybrid"].reliability.skill > 0.2
         calibration = index.keep_calibration(found.calibration)

@@ -14,8 +14,10 @@ from hybrid import Document, Index, Linear, Qrels, Run
 from hybrid.evaluate import evaluate, paired, parse
 from hybrid.fusion import dump
 from hybrid.learn import Impression, Judgments, judgments
+from hybrid.search.searcher import Searcher
 from hybrid.settings import Profile
 from hybrid.types import Matrix
+from tests.asking import of_now
 from tests.click_model import DEPTH, INVERSE, Floats, position_based
 
 ASKED, NEW, PER_QUERY = 20, 60, 20
@@ -116,7 +118,7 @@ def ranked(values: Mapping[str, Mapping[str, float]]) -> Run:
 def chosen(loop: Loop, qrels: Mapping[str, Mapping[str, float]]) -> int:
     """The place in ``CHOICE`` of the profile that ranks what is judged best: of the asked queries, without
     the documents that were never shown (Sakai, "Alternatives to Bpref", SIGIR 2007)."""
-    runs = loop.index.run_profiles({word: word for word in qrels}, CHOICE, k=PER_QUERY)
+    runs = of_now(loop.index, Searcher.run_profiles, {word: word for word in qrels}, CHOICE, k=PER_QUERY)
     grades = {word: {id: int(grade) for id, grade in judged.items()} for word, judged in qrels.items()}
     judged = [
         {word: [hit for hit in hits if hit[0] in grades[word]] for word, hits in run.items()}
@@ -142,7 +144,7 @@ def test_what_corrected_clicks_choose_ranks_new_queries_better_than_what_clicks_
     assert CHOICE[choices["naive"]].fusion["weights"][1] <= 0.3
     new = {word: loop.truth[word] for word in WORDS[ASKED:]}
     profiles = [*(CHOICE[place] for place in choices.values()), *SERVED]
-    runs = loop.index.run_profiles({word: word for word in new}, profiles, k=DEPTH)
+    runs = of_now(loop.index, Searcher.run_profiles, {word: word for word in new}, profiles, k=DEPTH)
     found = ndcg(dict(zip((*choices, "served 1", "served 2"), runs, strict=True)), new)
     mean = {name: float(values.mean()) for name, values in found.items()}
     assert mean["corrected"] > max(mean["naive"], mean["served 1"], mean["served 2"]) + 0.05

@@ -21,6 +21,7 @@ from hybrid.fusion import Linear, dump
 from hybrid.learn import Learning, learn
 from hybrid.settings import Profile
 from hybrid.types import Qrels
+from tests.asking import of_now
 
 PAIRS = 60
 SHALLOW = Profile(depth=15)
@@ -69,7 +70,7 @@ def judged(copy: int) -> Qrels:
 @pytest.fixture(scope="module")
 def learned(made: Collection) -> Learning:
     with Index.open(made.path, encoder=noise, read_only=True) as index:
-        return learn(index, made.queries, made.qrels, ablation=True)
+        return of_now(index, learn, made.queries, made.qrels, ablation=True)
 
 
 @pytest.fixture
@@ -117,7 +118,7 @@ def test_where_nothing_tells_nothing_is_installed(made: Collection, tmp_path: Pa
     shutil.copytree(made.path, tmp_path / "idx")
     with Index.open(tmp_path / "idx", encoder=noise) as index:
         index.install(Profile(fusion=dump(Linear((1, 0))), depth=15))
-        found = learn(index, made.queries, qrels)
+        found = of_now(index, learn, made.queries, qrels)
     assert found.installs is None
     assert found.verdict.outcome == "not better"
     assert abs(found.systems["lambdamart"].held_out - found.systems["serving"].held_out) < 0.15
@@ -125,9 +126,9 @@ def test_where_nothing_tells_nothing_is_installed(made: Collection, tmp_path: Pa
 
 def test_numbers_in_the_metadata_are_features_where_asked_for(made: Collection) -> None:
     with Index.open(made.path, encoder=noise, read_only=True) as index:
-        found = learn(index, made.queries, judged(1), metadata=["likes", "likes"])
+        found = of_now(index, learn, made.queries, judged(1), metadata=["likes", "likes"])
         with pytest.raises(InputError, match="number under the metadata path 'none'"):
-            learn(index, made.queries, judged(1), metadata=["none"])
+            of_now(index, learn, made.queries, judged(1), metadata=["none"])
     assert found.verdict.outcome == "better"
     assert next(iter(found.importances)) == "metadata.likes"
     assert found.model.features.count("metadata.likes") == 1
@@ -138,12 +139,12 @@ def test_clicks_teach_by_what_was_judged_alone(made: Collection) -> None:
         query: {**grades, f"{next(iter(grades))[:-1]}0": 0} for query, grades in made.qrels.items()
     }
     with Index.open(made.path, encoder=noise, read_only=True) as index:
-        found = learn(index, made.queries, qrels, judged_only=True)
+        found = of_now(index, learn, made.queries, qrels, judged_only=True)
         assert found.systems["lambdamart"].train > 0.8 > 0.7 > found.systems["serving"].train
         with pytest.raises(
             InputError, match=r"^0 judged queries have a relevant document .* and another one"
         ):
-            learn(index, made.queries, made.qrels, judged_only=True)
+            of_now(index, learn, made.queries, made.qrels, judged_only=True)
 
 
 def test_the_figures_are_those_of_the_serving_path(
@@ -163,7 +164,7 @@ def test_the_figures_are_those_of_the_serving_path(
 
 def test_a_model_that_serves_is_the_one_to_beat(made: Collection, serving: Path, learned: Learning) -> None:
     with Index.open(serving, encoder=noise, read_only=True) as index:
-        again = learn(index, made.queries, made.qrels)
+        again = of_now(index, learn, made.queries, made.qrels)
     assert again.systems["serving"].held_out == learned.systems["lambdamart"].held_out
     assert again.installs is None
     assert again.profile == SHALLOW
@@ -235,7 +236,7 @@ def test_what_cannot_be_learned_from_is_an_error_in_one_line(made: Collection, q
         Index.open(made.path, encoder=noise, read_only=True) as index,
         pytest.raises(InputError) as raised,
     ):
-        learn(index, made.queries, qrels)
+        of_now(index, learn, made.queries, qrels)
     assert "\n" not in str(raised.value)
 
 
@@ -244,7 +245,7 @@ def test_documents_that_no_leg_finds_teach_nothing(made: Collection) -> None:
         Index.open(made.path, encoder=noise, read_only=True) as index,
         pytest.raises(InputError, match="0 judged queries have a relevant document among"),
     ):
-        learn(index, made.queries, {query: {"absent": 1} for query in made.queries})
+        of_now(index, learn, made.queries, {query: {"absent": 1} for query in made.queries})
 
 
 def test_an_empty_index_has_nothing_to_learn_from(made: Collection, tmp_path: Path) -> None:
@@ -252,4 +253,4 @@ def test_an_empty_index_has_nothing_to_learn_from(made: Collection, tmp_path: Pa
         Index.create(tmp_path / "idx", encoder=noise) as index,
         pytest.raises(InputError, match="no leg finds a candidate"),
     ):
-        learn(index, made.queries, made.qrels)
+        of_now(index, learn, made.queries, made.qrels)

@@ -14,7 +14,9 @@ from hybrid import Document, Hit, Index, Passage
 from hybrid.errors import QueryError
 from hybrid.learn import Mined, Miner
 from hybrid.learn.mining import Tuple
+from hybrid.search.searcher import Searcher
 from hybrid.types import Lacking, Mode, Qrels, Run
+from tests.asking import of_now
 from tests.encoder_models import bundle_of_letters, letters_model
 
 
@@ -152,29 +154,41 @@ def test_how_near_documents_are_is_what_the_vector_leg_says(index: Index) -> Non
     ranked = index.search("abab", mode="vector", k=20)
     assert len(ranked) == 7
     everyone = [hit.id for hit in ranked]
-    found = index.among({"q": "abab", "none": "cdcd"}, {"q": ["gone", "never", *everyone, "ab"]})
+    found = of_now(
+        index, Searcher.among, {"q": "abab", "none": "cdcd"}, {"q": ["gone", "never", *everyone, "ab"]}
+    )
     assert found["none"] == []
     assert [(hit.id, hit.rank, hit.passage) for hit in found["q"]] == [
         (hit.id, hit.rank, hit.passage) for hit in ranked
     ]
     assert [hit.score for hit in found["q"]] == pytest.approx([hit.score for hit in ranked])
-    assert next(hit.id for hit in index.among({"q": "abab"}, {"q": ["xy", "cd", "ab"]})["q"]) == "ab"
+    assert (
+        next(hit.id for hit in of_now(index, Searcher.among, {"q": "abab"}, {"q": ["xy", "cd", "ab"]})["q"])
+        == "ab"
+    )
+
+
+def tuples(
+    index: Index, miner: Miner, queries: dict[str, str], qrels: Qrels, counts: Mined | None = None
+) -> list[Tuple]:
+    with index.searcher() as searcher:
+        return list(miner.tuples(searcher, queries, qrels, counts or Mined()))
 
 
 def test_texts_are_as_the_encoder_gets_them(index: Index) -> None:
-    found = next(Miner(negatives=4).tuples(index, {"q": "abab"}, {"q": {"ab": 1}}, Mined()))
+    found = tuples(index, Miner(negatives=4), {"q": "abab"}, {"q": {"ab": 1}})[0]
     assert (found.anchor, found.positive) == ("abab", "abab")
     assert "yx\nxyxy" in found.negatives
     assert "" not in found.negatives
-    window = next(Miner(negatives=1).tuples(index, {"q": "cdcdab"}, {"q": {"long": 1}}, Mined())).positive
+    window = tuples(index, Miner(negatives=1), {"q": "cdcdab"}, {"q": {"long": 1}})[0].positive
     assert 0 < len(window) < len(index.get("long").text)  # type: ignore[union-attr]
 
 
 def test_what_has_a_vector_and_no_text_is_neither(index: Index) -> None:
     counts = Mined()
-    assert list(Miner().tuples(index, {"q": "abab"}, {"q": {"wordless": 1}}, counts)) == []
+    assert tuples(index, Miner(), {"q": "abab"}, {"q": {"wordless": 1}}, counts) == []
     assert counts.left_out["positives without text or vector in the index"] == 1
-    list(Miner().tuples(index, {"q": "abab"}, {"q": {"ab": 1}}, counts))
+    tuples(index, Miner(), {"q": "abab"}, {"q": {"ab": 1}}, counts)
     assert counts.candidates["without text or vector"] == 1
 
 
@@ -182,7 +196,7 @@ def test_an_index_without_encoder_cannot_tell_false_negatives(tmp_path: Path) ->
     with Index.create(tmp_path / "idx", encoder=None) as bare:
         bare.add([Document("a", "kettle")])
         with pytest.raises(QueryError, match="no encoder"):
-            list(Miner().tuples(bare, {"q": "kettle"}, {"q": {"a": 1}}, Mined()))
+            tuples(bare, Miner(), {"q": "kettle"}, {"q": {"a": 1}})
 
 
 # What trains on it
@@ -192,7 +206,7 @@ def test_an_index_without_encoder_cannot_tell_false_negatives(tmp_path: Path) ->
 def file(index: Index, tmp_path: Path) -> Path:
     queries = {"1": "abab", "2": "cdcd", "3": "xyx", "4": "axa"}
     qrels = {"1": {"ab": 1}, "2": {"cd": 1}, "3": {"xy": 1}, "4": {"ax": 1}}
-    made = Miner(negatives=2).tuples(index, queries, qrels, Mined())
+    made = tuples(index, Miner(negatives=2), queries, qrels)
     path = tmp_path / "negatives.jsonl"
     path.write_text("".join(one.to_json() + "\n" for one in made))
     assert len(path.read_text().splitlines()) == 4

@@ -30,6 +30,7 @@ from hybrid.learn.searchspace import leg
 from hybrid.rerank import MMR, CrossEncoder, Popularity, Recency
 from hybrid.settings import Profile
 from hybrid.types import Qrels
+from tests.asking import of_now
 from tests.cross_encoder_models import QRELS, QUERIES, cross_encoder, documents
 
 WORDS = Profile(fusion=dump(Linear((1, 0))), depth=20)
@@ -70,7 +71,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def chosen(path: Path, settings: list[Settable], qrels: Qrels = QRELS, seed: int = 0) -> Reranking:
     with Index.open(path, encoder=noise, read_only=True) as index:
-        return choose(index, QUERIES, qrels, settings, seed=seed)
+        return of_now(index, choose, QUERIES, qrels, settings, seed=seed)
 
 
 def installed(path: Path, found: Reranking) -> Index:
@@ -100,7 +101,7 @@ def test_a_cross_encoder_that_knows_is_installed_and_serves(copied: Path, traine
         run = index.run(QUERIES, k=10)
         assert run == index.run(QUERIES, k=10, reranker=found.reranker)
         # another setting must be better than what serves by now
-        again = choose(index, QUERIES, QRELS, cross_encoders(trained))
+        again = of_now(index, choose, QUERIES, QRELS, cross_encoders(trained))
     assert again.installs is None
     assert again.profile == WORDS
     assert again.systems["serving"].held_out == found.systems["CrossEncoder"].held_out
@@ -172,7 +173,7 @@ def test_the_mildest_of_equals_is_chosen(made: Path) -> None:
 
 def test_a_reranker_that_serves_is_replaced_not_reordered(copied: Path) -> None:
     with installed(copied, chosen(copied, popularities("sold"))) as index:
-        found = choose(index, QUERIES, QRELS, popularities("dull"))
+        found = of_now(index, choose, QUERIES, QRELS, popularities("dull"))
     assert found.profile == WORDS
     assert found.systems["Popularity"].held_out < found.systems["serving"].held_out
     assert found.installs is None
@@ -189,14 +190,14 @@ def test_what_no_candidate_has_is_an_error(made: Path, tmp_path: Path) -> None:
         chosen(made, diversities(), {})
     with Index.create(tmp_path / "words", encoder=None) as index:
         with pytest.raises(InputError, match="no leg finds a candidate"):
-            choose(index, QUERIES, QRELS, diversities())
+            of_now(index, choose, QUERIES, QRELS, diversities())
         index.add(dated())
         with pytest.raises(InputError, match="no candidate has a vector"):
-            choose(index, QUERIES, QRELS, diversities())
+            of_now(index, choose, QUERIES, QRELS, diversities())
 
 
 def test_an_index_of_words_alone_is_reranked(tmp_path: Path) -> None:
     with Index.create(tmp_path / "words", encoder=None) as index:
         index.add(dated())
-        found = choose(index, QUERIES, QRELS, popularities("sold"))
+        found = of_now(index, choose, QUERIES, QRELS, popularities("sold"))
     assert found.verdict.outcome == "better"

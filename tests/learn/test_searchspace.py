@@ -14,8 +14,10 @@ from hybrid import RRF, Document, Index, Linear
 from hybrid.fusion import Adaptive, Rocchio, dump
 from hybrid.learn.searchspace import METHODS, RRF_60, STAGES, Method, first_look, leg, method_of
 from hybrid.search.legs import Legs
+from hybrid.search.searcher import Searcher
 from hybrid.settings import Profile
 from hybrid.types import Fusion
+from tests.asking import of_now
 
 
 def test_the_first_look_has_the_default_rrf_60_both_legs_and_every_method() -> None:
@@ -74,7 +76,9 @@ def test_the_legs_as_profiles_rank_as_the_modes_do(tmp_path: Path) -> None:
     with Index.create(tmp_path / "idx", encoder=encoder) as index:
         index.add(Document(str(i), f"all word{i % 7} other{i % 31}", f"t{i % 3}") for i in range(200))
         queries = {"1": "all word3", "2": "word5 other7 t1"}
-        lexical, vector = index.run_profiles(queries, [leg("lexical"), leg("vector")], k=10)
+        lexical, vector = of_now(
+            index, Searcher.run_profiles, queries, [leg("lexical"), leg("vector")], k=10
+        )
         for run, mode in ((lexical, "lexical"), (vector, "vector")):
             for query, hits in index.run(queries, k=10, mode=mode).items():  # type: ignore[arg-type]
                 assert [id for id, _ in run[query]] == [id for id, _ in hits]

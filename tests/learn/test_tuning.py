@@ -18,6 +18,7 @@ from hybrid.learn.tuning import Tuning
 from hybrid.search.legs import Legs
 from hybrid.settings import Profile, Profiles
 from hybrid.types import Lacking, Qrels, Run
+from tests.asking import of_now
 
 Quality = Callable[[Profile, str], float]
 QUERIES = {f"q{i}": f"text {i}" for i in range(120)}
@@ -241,7 +242,7 @@ def path(
 def tuned(path: Path, collection: tuple[object, dict[str, str], Qrels]) -> Tuning:
     _, queries, qrels = collection
     with Index.open(path, encoder=noise, read_only=True) as index:
-        return tune(index, queries, qrels)
+        return of_now(index, tune, queries, qrels)
 
 
 def test_a_vector_leg_of_noise_is_turned_down(tuned: Tuning) -> None:

@@ -14,7 +14,8 @@ from hybrid import Document, Index
 from hybrid.rerank import Features
 from hybrid.rerank.matching import FEATURES
 from hybrid.search.features import BASIC
-from hybrid.search.search import candidates
+from hybrid.search.lanes import InTurn
+from hybrid.search.search import Search
 from hybrid.types import Candidates
 
 DOCUMENTS = [
@@ -34,10 +35,12 @@ def index(tmp_path: Path) -> Iterator[Index]:
 
 def known(index: Index, query: str | None, vector: list[float] | None, *fields: str) -> dict[str, Features]:
     """id -> feature -> value."""
-    with index._store.reading() as snapshot:
-        request = index._asker(snapshot).one(query, vector, {})
-        head, columns = candidates(snapshot, request, index._lanes, ["coverage", *fields])
-        ids = snapshot.generation.ledger.ids(head.ordinals.tolist())
+    with index.searcher() as searcher:
+        request = searcher.asker.one(query, vector, {})
+        search = Search.of(searcher.snapshot, request, InTurn())
+        columns = search.known(search.head, ["coverage", *fields])
+        head = search.pool.named(search.head)
+        ids = searcher.snapshot.generation.ledger.ids(head.ordinals.tolist())
     assert all(column.dtype == np.float32 and len(column) == len(ids) for column in columns.values())
     return {id: {name: column[i] for name, column in columns.items()} for i, id in enumerate(ids)}
 

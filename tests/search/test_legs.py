@@ -18,6 +18,7 @@ from hybrid.learn import learn, tune
 from hybrid.search.legs import Legs
 from hybrid.settings import Profile
 from hybrid.types import Fusion, Qrels
+from tests.asking import of_now
 from tests.commands import Files, answer, judged_files, refusal, run
 from tests.contracts.index import letters
 from tests.encoder_models import LETTERS
@@ -45,7 +46,8 @@ def test_which_legs_there_are(make: Callable[..., Index]) -> None:
     text, vector = Document("1", "kettle"), Document("2", vector=np.ones(32))
     stopped, silent = Document("3", "the of and"), Document("4", "…", vector=np.ones(32))
     both = make(text)
-    assert (both.legs.there, both.legs.both, str(both.legs)) == (("lexical", "vector"), True, "")
+    legs = of_now(both, lambda searcher: searcher.legs)
+    assert (legs.there, legs.both, str(legs)) == (("lexical", "vector"), True, "")
     for index, there, said in (
         (make(text, encoder=None), ("lexical",), NO_ENCODER),
         (make(text, vector, encoder=None), ("lexical",), NO_ENCODER),
@@ -55,15 +57,16 @@ def test_which_legs_there_are(make: Callable[..., Index]) -> None:
         (make(), (), f"{NO_WORD}; {NO_VECTOR}"),
         (make(vector, encoder=None), (), f"{NO_WORD}; {NO_ENCODER}"),
     ):
-        assert (index.legs.there, str(index.legs)) == (there, said)
+        legs = of_now(index, lambda searcher: searcher.legs)
+        assert (legs.there, str(legs)) == (there, said)
 
 
 def test_the_dead_have_no_legs(make: Callable[..., Index]) -> None:
     index = make(Document("1", "kettle"), Document("2", vector=np.ones(32)))
     index.delete(["1"])
-    assert index.legs.there == ("vector",)
+    assert of_now(index, lambda searcher: searcher.legs).there == ("vector",)
     index.delete(["2"])
-    assert not index.legs.there
+    assert not of_now(index, lambda searcher: searcher.legs).there
 
 
 def test_the_ways_to_ask() -> None:
@@ -176,7 +179,7 @@ def test_vectors_without_words_are_tuned_as_one_leg(make: Callable[..., Index]) 
     index = make(*(Document(f"d{i}", vector=letters([f"{i}"])[0]) for i in range(40)))
     queries = {f"q{i}": f"{i}" for i in range(60)}
     qrels: Qrels = {f"q{i}": {f"d{i % 40}": 1} for i in range(60)}
-    found = tune(index, queries, qrels)
+    found = of_now(index, tune, queries, qrels)
     assert list(found.systems) == ["serving", "tuned", "vector leg"]
     assert found.installs is None
 
@@ -185,6 +188,6 @@ def test_an_index_without_a_leg_is_no_index_to_learn_from(make: Callable[..., In
     index = make(Document("d", vector=np.ones(32)), encoder=None)
     queries = {f"q{i}": f"text {i}" for i in range(60)}
     with pytest.raises(InputError, match=NO_ENCODER):
-        tune(index, queries, {query: {"d": 1} for query in queries})
+        of_now(index, tune, queries, {query: {"d": 1} for query in queries})
     with pytest.raises(InputError, match="no leg finds a candidate"):
-        learn(index, queries, {query: {"d": 1} for query in queries})
+        of_now(index, learn, queries, {query: {"d": 1} for query in queries})

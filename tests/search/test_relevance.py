@@ -17,6 +17,7 @@ from hybrid.fusion import dump
 from hybrid.rerank.calibration import SIGNALS, Calibration, Logistic
 from hybrid.settings import Profile
 from hybrid.types import Mode
+from tests.asking import of_now
 
 MODES: tuple[Mode, ...] = ("hybrid", "lexical", "vector")
 WORDS = ("anchor", "beacon", "cinder", "dapple", "ember", "fathom", "garnet", "hollow", "icicle", "lumen")
@@ -144,7 +145,7 @@ def test_what_the_query_says_of_each_hit(index: Index) -> None:
     calibrate(index, depth=5, title_boost=0.5)
     queries = {f"{a} {b}": f"{a} {b}" for a in WORDS for b in WORDS}
     beyond = 0
-    for query, hits, columns in index.signals(queries, "hybrid", {}):
+    for query, hits, columns in of_now(index, lambda one: [*one.signals(queries, "hybrid", {})]):
         assert len(hits) == 10
         with index._store.reading() as snapshot:
             terms = snapshot.generation.analyzer.terms(query)
@@ -191,7 +192,8 @@ def test_under_a_filter_the_rivals_are_those_that_pass(index: Index) -> None:
     hits = index.search(QUERY, k=80, filter={"even": True}).hits
     assert len(hits) == 40
     odd = [f"d{i}" for i in range(1, 80, 2)]
-    [(_, ids, columns)] = index.signals({"q": QUERY}, "hybrid", {"q": [*odd, "nobody"]})
+    lacking = {"q": [*odd, "nobody"]}
+    [(_, ids, columns)] = of_now(index, lambda one: [*one.signals({"q": QUERY}, "hybrid", lacking)])
     assert ids == [hit.id for hit in hits[:10]]
     assert CALIBRATION(columns) == SAME([hit.relevance for hit in hits[:10]], abs=1e-6)
     assert columns["similarity_margin"].max() > 0

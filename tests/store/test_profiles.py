@@ -14,7 +14,9 @@ from pydantic import ValidationError
 from hybrid import RRF, Document, Index, Linear, restore
 from hybrid.errors import HybridError, IndexReadOnly, SettingsError
 from hybrid.fusion import dump
+from hybrid.search.searcher import Searcher
 from hybrid.settings import Profile, Profiles
+from tests.asking import of_now
 
 OTHER = Profile(fusion=dump(RRF(k=10)), depth=(50, 20), title_boost=0.5)
 
@@ -147,7 +149,7 @@ def test_runs_of_many_profiles_are_those_of_each(path: Path) -> None:
 
     with Index.open(path) as index:
         index.reindex(encoder=encoder)
-        together = index.run_profiles(queries, profiles, k=12)
+        together = of_now(index, Searcher.run_profiles, queries, profiles, k=12)
         for profile, run in zip(profiles, together, strict=True):
             index.install(profile)
             assert index.run(queries, k=12) == run

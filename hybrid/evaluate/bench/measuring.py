@@ -31,8 +31,10 @@ from hybrid.evaluate.bench.report import (
 )
 from hybrid.evaluate.latency import Latency, sample
 from hybrid.index import Index
+from hybrid.search.lanes import Lanes
 from hybrid.search.request import Request
-from hybrid.search.search import Lanes, laps, ranking
+from hybrid.search.search import laps, ranking
+from hybrid.search.searcher import Searcher
 from hybrid.settings import Profile, Profiles
 from hybrid.store.generation import Snapshot
 from hybrid.types import Candidates, Mask, Matrix, Scores
@@ -65,21 +67,21 @@ def bench(
     if not 0 < wanted < 1:
         raise InputError(f"a recall of {wanted} cannot be aimed at; give one between 0 and 1, such as .99")
     tell = progress or (lambda _stage, _done, _total: None)
-    with index._store.reading() as snapshot, closing(Lanes()) as lanes:
+    with index.searcher() as searcher, closing(Lanes()) as lanes:
+        snapshot, path = searcher.snapshot, index.stats()["path"]
         if not snapshot.size:
-            raise StorageError(f"{index.stats()['path']}: no documents, so there is nothing to measure")
+            raise StorageError(f"{path}: no documents, so there is nothing to measure")
         _settle(snapshot, tell)
         encoding: list[float] = []
         if queries is None:
             probes = made(snapshot, size, seed)
         else:
-            probes, encoding = _users(index, snapshot, sample(queries.values(), size), tell)
-        asker = index._asker(snapshot)
+            probes, encoding = _users(searcher, path, sample(queries.values(), size), tell)
         # Encoders make zeros of some texts; under "cosine" those are near to nothing.
         probes = [probe for probe in probes if probe.vector is None or probe.vector.any()]
         if not probes:
-            raise QueryError(f"{index.stats()['path']}: no query that has a vector other than zero")
-        requests = [asker.one(probe.text, probe.vector, {}) for probe in probes]
+            raise QueryError(f"{path}: no query that has a vector other than zero")
+        requests = [searcher.asker.one(probe.text, probe.vector, {}) for probe in probes]
         return _Bench(index, snapshot, requests, lanes, tell).all(encoding, queries is None, wanted, seed)
 
 
@@ -95,18 +97,18 @@ def _settle(snapshot: Snapshot, tell: Progress) -> None:
 
 
 def _users(
-    index: Index, snapshot: Snapshot, texts: Sequence[str], tell: Progress
+    searcher: Searcher, path: str, texts: Sequence[str], tell: Progress
 ) -> tuple[list[Probe], list[float]]:
     """Users' queries, encoded one by one, and the seconds that it took."""
-    if not len(snapshot.vectors.rows):
+    if not len(searcher.snapshot.vectors.rows):
         return [Probe(text, None) for text in texts], []
-    if (cache := index._model(snapshot.generation).queries()) is None:
+    if (cache := searcher.query_vectors) is None:
         raise QueryError(
-            f"{index.stats()['path']}: no encoder to make vectors of queries with; without any, "
+            f"{path}: no encoder to make vectors of queries with; without any, "
             "queries are made from the documents"
         )
     probes, seconds = encoded(cache, _told(texts, "encoding", tell))
-    unit = index._asker(snapshot).unit
+    unit = searcher.asker.unit
     return [Probe(probe.text, unit(probe.vector)) for probe in probes if probe.vector is not None], seconds
 
 

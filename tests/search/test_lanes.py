@@ -8,8 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hybrid.search import search
-from hybrid.search.search import Lanes
+from hybrid.search.lanes import Lanes
 from hybrid.types import Candidates
 
 
@@ -30,7 +29,7 @@ def lanes() -> Lanes:
 
 
 def test_cheap_legs_run_on_the_calling_thread(lanes: Lanes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "_WORTH_A_THREAD", 60.0)  # on a busy machine nothing is cheap
+    monkeypatch.setattr("hybrid.search.lanes._WORTH_A_THREAD", 60.0)  # on a busy machine nothing is cheap
     seen: list[int] = []
     for _ in range(5):
         lanes.run(leg(0, seen), leg(0, seen))

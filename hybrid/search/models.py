@@ -1,0 +1,40 @@
+"""The rerankers and calibrations that an index stores and its profiles name."""
+
+from __future__ import annotations
+
+import json
+
+from hybrid.rerank import stored
+from hybrid.rerank.calibration import Calibration
+from hybrid.rerank.stored import Storable
+from hybrid.search import relevance
+from hybrid.settings import Profile, Settings
+from hybrid.store.generation import Snapshot
+
+
+class Models:
+    """Loads each model once."""
+
+    def __init__(self) -> None:
+        self._rerankers: dict[str, Storable] = {}
+        self._calibrations: dict[tuple[str, float, Settings], Calibration | None] = {}
+
+    def reranker(self, snapshot: Snapshot, profile: Profile) -> Storable | None:
+        """The reranker that ``profile`` names."""
+        if profile.reranker is None:
+            return None
+        if profile.reranker not in self._rerankers:
+            kept = json.loads(snapshot.generation.extras.model(profile.reranker))
+            self._rerankers[profile.reranker] = stored.load(kept)
+        return self._rerankers[profile.reranker]
+
+    def calibration(self, snapshot: Snapshot, profile: Profile) -> Calibration | None:
+        """The calibration that ``profile`` names, if it was fitted on what ranks now."""
+        if profile.calibration is None:
+            return None
+        settings, extras = snapshot.generation.settings, snapshot.generation.extras
+        key = profile.calibration, profile.title_boost, settings
+        if key not in self._calibrations:
+            kept = extras.model(profile.calibration)
+            self._calibrations[key] = relevance.load(kept, settings, profile)
+        return self._calibrations[key]
