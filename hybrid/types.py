@@ -82,11 +82,11 @@ class Hit:
 
 @dataclass(frozen=True)
 class Results:
-    """An answer: ``hits`` best first, the sequence number of the ``snapshot`` it was read from, and
-    the seconds it ``took`` (in a batch, without the encoding). Iterates over its hits."""
+    """An answer: ``hits`` best first, the ``sequence`` number of the state of the index that it was read
+    from, and the seconds it ``took`` (in a batch, without the encoding). Iterates over its hits."""
 
     hits: tuple[Hit, ...]
-    snapshot: int
+    sequence: int
     took: float
     count: Callable[[], int] = field(repr=False, compare=False)
 

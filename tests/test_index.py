@@ -153,7 +153,7 @@ def test_readers_see_commits_with_their_next_search(index: Index, path: Path) ->
     with Index.open(path, encoder=letters, read_only=True) as reader:
         index.add([Document("5", "a brand new toaster")])
         assert ids(reader.search("toaster", mode="lexical")) == ["5"]
-        assert reader.search("toaster").snapshot == index.search("toaster").snapshot
+        assert reader.search("toaster").sequence == index.search("toaster").sequence
         index.delete(["5", "3"])
         assert ids(reader.search("toaster kettle", mode="lexical")) == []
         index.compact()
@@ -237,7 +237,7 @@ def test_compaction_drops_the_dead_and_keeps_the_rest(index: Index, path: Path) 
     after = index.search("kettle", k=100, mode="vector")
     assert index.stats()["dead"] == 0
     assert [(h.id, h.document, h.passage) for h in after] == [(h.id, h.document, h.passage) for h in before]
-    assert after.snapshot >= before.snapshot
+    assert after.sequence >= before.sequence
     assert len(list(path.glob("g*"))) == 1
     assert index.verify() == []
     index.close()

@@ -73,7 +73,7 @@ def _json(query: str, mode: str, results: Results) -> dict[str, Any]:
         "query": query,
         "mode": mode,
         "total": results.total,
-        "snapshot": results.snapshot,
+        "sequence": results.sequence,
         "took": results.took,
         "hits": [
             {

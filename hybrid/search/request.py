@@ -26,7 +26,7 @@ MODES: Final[tuple[Mode, ...]] = get_args(Mode)
 class Options(TypedDict, total=False):
     """The keyword arguments that every way to search takes.
 
-    k: how many hits (10). offset: how many of the first to pass over (0): of one ``Results.snapshot`` the
+    k: how many hits (10). offset: how many of the first to pass over (0): of one ``Results.sequence`` the
     answers for offset=0, 10, 20, … and k=10 are what one for k=30, … is, cut into pages. mode: "hybrid",
     "lexical" or "vector". filter: see ``hybrid.metadata.filters``. fusion: instead of the index's serving
     profile and its learned model. depth: how many candidates each leg gives to the fusion, instead of the

@@ -40,17 +40,17 @@ class Witness:
         began to the last begun when it ended. ``whole``: it should hold every document."""
         versions = [self.version(hit.document) for hit in results]
         if len(set(versions)) < len(versions):
-            raise Torn(f"snapshot {results.snapshot}: a document stands in one answer twice")
+            raise Torn(f"snapshot {results.sequence}: a document stands in one answer twice")
         fits = self._history.fits(versions, among, whole)
         with self._lock:
-            known = self._states.get(results.snapshot, fits)
+            known = self._states.get(results.sequence, fits)
             both = range(max(fits.start, known.start), min(fits.stop, known.stop))
             if not both:
                 raise Torn(
-                    f"snapshot {results.snapshot}, {len(versions)} documents: fits {fits} of {among}, "
+                    f"snapshot {results.sequence}, {len(versions)} documents: fits {fits} of {among}, "
                     f"earlier answers {known}; stamps {sorted({v.stamp for v in versions})[-5:]}"
                 )
-            self._states[results.snapshot] = both
+            self._states[results.sequence] = both
         return both
 
     def version(self, document: Document) -> Version:
@@ -166,7 +166,7 @@ class Reader:
             self.tally.pages += 1
             first, second = [hit.id for hit in short], [hit.id for hit in long]
             if second[: len(first)] != first or len(set(second)) < len(second):
-                raise Torn(f"{mode}, snapshot {short.snapshot}: 10 hits {first}, 30 hits {second}")
+                raise Torn(f"{mode}, snapshot {short.sequence}: 10 hits {first}, 30 hits {second}")
 
     def step(self, _: Mode) -> None:
         """What one of the last steps wrote, by its word: those that still live, and no others."""

@@ -62,7 +62,7 @@ def questions(count: int) -> tuple[list[str], list[Any]]:
 
 
 def same(some: list[Results], others: list[Results]) -> bool:
-    return [(r.hits, r.total, r.snapshot) for r in some] == [(r.hits, r.total, r.snapshot) for r in others]
+    return [(r.hits, r.total, r.sequence) for r in some] == [(r.hits, r.total, r.sequence) for r in others]
 
 
 OPTIONS = st.fixed_dictionaries(

@@ -112,7 +112,7 @@ def one_ranking(index: Any, size: int, options: dict[str, Any]) -> None:
     (many,) = index.search_many([QUERY["query"]], vectors=[QUERY["vector"]], k=size, offset=size, **options)
     assert page.hits == many.hits == whole.hits[size : 2 * size]
     assert page.total == many.total == whole.total
-    assert page.snapshot == whole.snapshot
+    assert page.sequence == whole.sequence
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))

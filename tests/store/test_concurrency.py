@@ -121,7 +121,7 @@ def test_a_reader_shows_one_snapshot_in_one_way(tmp_path: Path) -> None:
 
     def look() -> None:
         results = reader.search("apple pear", mode="lexical", k=50)
-        seen.setdefault(results.snapshot, set()).add(tuple(hit.score for hit in results))
+        seen.setdefault(results.sequence, set()).add(tuple(hit.score for hit in results))
 
     points: tuple[FailPoint, ...] = ("ledger.committed", "lexical.added", "lexical.committed")
     path = tmp_path / "idx"
