@@ -320,14 +320,14 @@ class Index:
         with self._store.writing() as generation:
             if isinstance(model, LambdaMART):
                 generation.keep_forward()
-            return generation.extras.keep_model(body)
+            return generation.tables.keep_model(body)
 
     def keep_calibration(self, calibration: Calibration) -> str:
         """Store what was fitted on this index as it ranks now, so that a profile can name it as its
         ``calibration``; returns its id. With another encoder, analyzer or title boost it will not count."""
         with self._store.writing() as generation:
             serving = generation.ledger.profiles.serving
-            return generation.extras.keep_model(relevance.dump(calibration, generation.settings, serving))
+            return generation.tables.keep_model(relevance.dump(calibration, generation.settings, serving))
 
     def _serve(self, change: Callable[[Profiles], Profiles]) -> int:
         with self._store.writing() as generation:
@@ -344,19 +344,19 @@ class Index:
         with self._store.writing() as generation:
             profile = generation.ledger.profiles.serves
             made = Impression(query, tuple(shown), frozenset(clicked), profile, time.time(), first)
-            generation.extras.log([made.to_json()])
+            generation.tables.log([made.to_json()])
 
     def log(self, impressions: Iterable[Impression]) -> None:
         """Append what another program recorded, a web server say: all of it or, where the iterable raises,
         nothing. SettingsError for a profile that there is not."""
         with self._store.writing() as generation:
             profiles = generation.ledger.profiles
-            generation.extras.log(_record(one, profiles) for one in impressions)
+            generation.tables.log(_record(one, profiles) for one in impressions)
 
     def impressions(self) -> Iterator[Impression]:
         """What ``feedback`` and ``log`` recorded, oldest first."""
         with self._store.reading() as snapshot:
-            yield from map(Impression.from_json, snapshot.generation.extras.logged())
+            yield from map(Impression.from_json, snapshot.generation.tables.logged())
 
     # -- care
 

@@ -21,7 +21,7 @@ from hybrid.ledger.ledger import Ledger
 _MANY: Final = 500  # rows asked for at a time
 
 
-class Extras:
+class Tables:
     """The tables beside the documents', of one ledger."""
 
     def __init__(self, ledger: Ledger) -> None:
@@ -95,7 +95,7 @@ class Extras:
 
     # -- a new generation
 
-    def copy(self, target: Extras) -> None:
+    def copy(self, target: Tables) -> None:
         """Give models and log to another ledger, and have it keep terms where this one does. (Terms are
         of ordinals, so they are its own.)"""
         if self.has("forward"):

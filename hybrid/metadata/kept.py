@@ -21,7 +21,7 @@ _STEP: Final = 1000  # documents a step
 _TYPED: Final = 2  # what the strings are that filters take for dates; raised when that changes
 
 
-class Shelf:
+class KeptColumns:
     """Hands out the columns of the generation in ``folder``; a writer keeps them there."""
 
     def __init__(self, folder: Folder, ledger: Ledger, *, read_only: bool) -> None:

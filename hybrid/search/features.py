@@ -59,7 +59,7 @@ def columns(
 
 
 def _numbers(snapshot: Snapshot, ordinals: Ordinals, fields: Sequence[str]) -> Features:
-    known = snapshot.generation.shelf.columns(snapshot.count)
+    known = snapshot.generation.kept_columns.columns(snapshot.count)
     with np.errstate(over="ignore"):  # 1e300 is infinity in float32
         return {name: known.numbers(name.removeprefix(METADATA), ordinals) for name in fields}
 

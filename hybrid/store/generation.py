@@ -20,7 +20,7 @@ from hybrid.disk.folder import Folder
 from hybrid.errors import CommitsLost, IndexCorrupt, IndexMismatch, SettingsError
 from hybrid.ledger.ledger import Commit, Ledger
 from hybrid.ledger.rows import Rows, with_rows
-from hybrid.ledger.tables import Extras
+from hybrid.ledger.tables import Tables
 from hybrid.lexical import forward
 from hybrid.lexical.bm25 import LexicalView
 from hybrid.lexical.reader import LexicalReader
@@ -28,7 +28,7 @@ from hybrid.lexical.terms import Terms, of_document
 from hybrid.lexical.writer import LexicalLeg
 from hybrid.metadata.columns import Columns
 from hybrid.metadata.filters import Filter, asks_metadata
-from hybrid.metadata.kept import Shelf
+from hybrid.metadata.kept import KeptColumns
 from hybrid.rerank.matching import Texts
 from hybrid.settings import AnalyzerRef, Profiles, Settings
 from hybrid.store.projection import Debt, Owed
@@ -75,7 +75,7 @@ class Snapshot:
         """Who may be answered: alive and passing the filter; None where that is everybody."""
         if where is None:
             return None if self.size == self.count else self.live
-        columns = self.generation.shelf.columns(self.count) if asks_metadata(where) else Columns()
+        columns = self.generation.kept_columns.columns(self.count) if asks_metadata(where) else Columns()
         return self.live & columns.mask(where, self.count, self.places)
 
     def places(self, ids: Collection[str]) -> Ordinals:
@@ -125,8 +125,8 @@ class Generation:
             opened.callback(self.ledger.close)
             if uuid not in (None, self.ledger.uuid):
                 raise IndexCorrupt(f"{folder / 'ledger.db'}: belongs to another index; restore a backup")
-            self.extras = Extras(self.ledger)
-            self.shelf = Shelf(folder, self.ledger, read_only=read_only)
+            self.tables = Tables(self.ledger)
+            self.kept_columns = KeptColumns(folder, self.ledger, read_only=read_only)
             self._rows = forward.Rows()
             self.settings = self.ledger.settings
             self._leg: LexicalLeg | LexicalReader
@@ -199,7 +199,7 @@ class Generation:
         self.lexical.renew()
         self._catch_up()
         profiles = self.ledger.profiles.with_default(change)
-        self.ledger.reanalysed(self.settings, profiles, self.extras.forget_forward)
+        self.ledger.reanalysed(self.settings, profiles, self.tables.forget_forward)
         self.reanalysed = True
 
     def _successor(self) -> Analyzer | None:
@@ -261,7 +261,7 @@ class Generation:
         terms = list(self._analysed(documents))
         self.recover()
         with self._failing():
-            also = self.extras.keeps(lambda: self._forward(documents, terms))
+            also = self.tables.keeps(lambda: self._forward(documents, terms))
             commit = self.ledger.commit(documents, rows, deleted, after, also)
             state = commit.seq, self.ledger.lifetimes.count, self.ledger.rows
             self._owed.add(Debt(commit.first, terms, self._deaths(commit), *state))
@@ -325,17 +325,17 @@ class Generation:
     def keep_forward(self, progress: Callable[[float], None] = lambda _: None) -> None:
         """Have the table ``forward``, with a row for every living document, from now on."""
         self.settle()
-        self.extras.keep_forward({})
+        self.tables.keep_forward({})
         live = np.flatnonzero(self.snapshot.live)
         for start in range(0, len(live), _STEP):
             part = live[start : start + _STEP].tolist()
-            known = self.extras.forward(part)
-            self.extras.keep_forward({o: row for o, row in self._made(part) if known.get(o) != row})
+            known = self.tables.forward(part)
+            self.tables.keep_forward({o: row for o, row in self._made(part) if known.get(o) != row})
             progress(len(part))
 
     def texts(self, ordinals: Sequence[int]) -> Texts:
         """The terms of some documents, in their order."""
-        return self._rows.texts(ordinals, self.extras.forward, self._made)
+        return self._rows.texts(ordinals, self.tables.forward, self._made)
 
     def _made(self, ordinals: Sequence[int]) -> Iterator[tuple[int, bytes]]:
         for ordinal, document in zip(ordinals, self.ledger.documents(ordinals), strict=True):
@@ -406,7 +406,7 @@ class Generation:
             self.failed = True
             self.vector.wipe()
             self.lexical.renew()
-            self.shelf.wipe()
+            self.kept_columns.wipe()
             self.recover()
 
     # -- leaving
@@ -438,7 +438,7 @@ class Generation:
         """Let go of the files; a writer may ``finish`` the graph and keep what spares the next one work."""
         with closing(self.folder), closing(self.ledger), closing(self._leg):
             if finish:
-                self.shelf.keep()
+                self.kept_columns.keep()
                 self.ledger.keep()
             self.vector.close(finish)
         vars(self).pop("snapshot", None)  # which refers to this: its files would wait for the collector

@@ -42,7 +42,7 @@ class Rebuild:
         self.uuid = Generation.create(folder, settings, self._profiles(), source.ledger.seq)
         self._target = Generation(folder.folder("."), analyzer)
         self._target.in_place_of = source
-        source.extras.copy(self._target.extras)
+        source.tables.copy(self._target.tables)
         self._copied: Ordinals = np.empty(0, np.int64)
         self._seen = 0
         self._open = True
@@ -57,7 +57,7 @@ class Rebuild:
         for start in range(0, len(fresh), _BATCH):
             self._copy(snapshot, fresh[start : start + _BATCH], progress)
         self._copied, self._seen = live, snapshot.count
-        self._source.extras.copy(self._target.extras)  # what was logged meanwhile
+        self._source.tables.copy(self._target.tables)  # what was logged meanwhile
         self._target.settle()
         if self._same and self._target.ledger.profiles != self._source.ledger.profiles:
             self._target.ledger.install(self._source.ledger.profiles)
@@ -78,7 +78,7 @@ class Rebuild:
     def settle(self, stop: Callable[[], bool] = lambda: False) -> None:
         """Let the graph grow until it has taken in what was copied, and keep the columns."""
         self._target.vector.settle(stop)
-        self._target.shelf.keep()
+        self._target.kept_columns.keep()
 
     def close(self) -> None:
         """The new generation is whole."""

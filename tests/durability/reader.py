@@ -162,7 +162,7 @@ class Reader:
         self.witness.check(short, among)
         long, among = self.ask(mode, 30, query, vector=vector)
         self.witness.check(long, among)
-        if short.snapshot == long.snapshot:
+        if short.sequence == long.sequence:
             self.tally.pages += 1
             first, second = [hit.id for hit in short], [hit.id for hit in long]
             if second[: len(first)] != first or len(set(second)) < len(second):

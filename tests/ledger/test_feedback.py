@@ -44,7 +44,7 @@ def test_what_was_shown_and_clicked_is_kept_with_the_profile_and_the_time(path: 
 def test_the_log_outlives_compaction_reindexing_backup_and_restore(path: Path, tmp_path: Path) -> None:
     with Index.open(path) as index:
         for i in range(1200):
-            index._store.generation.extras.log([Impression("q", (f"d{i}",), frozenset(), 1, 5).to_json()])
+            index._store.generation.tables.log([Impression("q", (f"d{i}",), frozenset(), 1, 5).to_json()])
         index.compact()
         index.feedback("kettle", ["a"])
         index.reindex(analyzer="english")

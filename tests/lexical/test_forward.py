@@ -57,14 +57,14 @@ def test_a_row_says_what_was_packed() -> None:
 def test_texts_are_the_same_with_the_table_and_without(index: Index) -> None:
     before = texts(index)
     index._store.generation.keep_forward()
-    assert len(index._store.generation.extras.forward([0, 1, 2])) == 3
+    assert len(index._store.generation.tables.forward([0, 1, 2])) == 3
     assert texts(index) == before
     index.add([Document("a", "another kettle"), Document("d", "new")])
-    assert set(index._store.generation.extras.forward(range(9))) == {0, 1, 2, 3, 4}
+    assert set(index._store.generation.tables.forward(range(9))) == {0, 1, 2, 3, 4}
     with_table = texts(index)
     index.compact()
-    assert index._store.generation.extras.has("forward")
-    assert set(index._store.generation.extras.forward(range(9))) == {0, 1, 2, 3}
+    assert index._store.generation.tables.has("forward")
+    assert set(index._store.generation.tables.forward(range(9))) == {0, 1, 2, 3}
     assert sorted(texts(index)) == sorted(with_table)
     assert index.verify() == []
 
@@ -73,7 +73,7 @@ def test_it_is_there_after_reopening_and_for_readers(index: Index, tmp_path: Pat
     index._store.generation.keep_forward()
     expected = texts(index)
     with Index.open(tmp_path / "idx", read_only=True) as reader:
-        assert reader._store.generation.extras.has("forward")
+        assert reader._store.generation.tables.has("forward")
         assert texts(reader) == expected
         index.delete(["b"])
         assert len(reader) == 2
@@ -91,7 +91,7 @@ def test_a_damaged_or_missing_row_is_worked_out_again(index: Index, tmp_path: Pa
     with Index.open(tmp_path / "idx") as reopened:
         assert texts(reopened) == expected
         reopened._store.generation.keep_forward()
-        kept = reopened._store.generation.extras.forward([0, 1, 2])
+        kept = reopened._store.generation.tables.forward([0, 1, 2])
         assert all(forward.sound(ordinal, row) for ordinal, row in kept.items())
         assert len(kept) == 3
 

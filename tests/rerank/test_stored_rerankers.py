@@ -74,7 +74,7 @@ def test_what_is_kept_serves_after_reopening_compaction_and_until_another_is_use
     with Index.create(tmp_path / "idx", encoder=None) as index:
         index.add(Document(f"d{i}", "kettle", metadata={"sold": i}) for i in range(5))
         id = index.keep_model(Popularity("sold"))
-        assert not index._store.generation.extras.has("forward")
+        assert not index._store.generation.tables.has("forward")
         number = index.install(Profile(reranker=id))
         assert [hit.id for hit in index.search("kettle", k=2)] == ["d4", "d3"]
     with Index.open(tmp_path / "idx") as index:

@@ -84,7 +84,7 @@ def test_a_writer_analyses_again_and_encodes_nothing(path: Path, caplog: pytest.
             [],
         ]
         assert index.verify() == []
-        assert len(index._store.generation.extras.forward(range(4))) == 0
+        assert len(index._store.generation.tables.forward(range(4))) == 0
     assert f"{path}: 3 documents are analysed again: mixed-2 has taken the place of analyzer mixed-1" in (
         caplog.text
     )
