@@ -35,8 +35,8 @@ CONTRACTIONS: Final = frozenset(
     + [f"{verb}'ve" for verb in _MODALS]
 )
 
-_NUMBER = r"\d++(?:[.,]\d++)*+"  # 3.5, 2.1.3; commas have been checked to stand between thousands
-_WORD = rf"(?:(?!\d){LETTER}[{MARK}]*+)++(?:'(?:(?!\d){LETTER}[{MARK}]*+)++)*+"
+_NUMBER = r"\d+(?:[.,]\d+)*"  # 3.5, 2.1.3; commas have been checked to stand between thousands
+_WORD = rf"(?:(?!\d){LETTER}[{MARK}]*)+(?:'(?:(?!\d){LETTER}[{MARK}]*)+)*"
 _initials = re.compile(r"[^\W\d_](?:\.[^\W\d_])+")
 _ending = re.compile(r"'(?:s|re|ve|ll|d)?$")  # Jane's, dogs', Jane'll
 _elision = re.compile(r"[^\W\d_]'(?=\w)")
@@ -46,7 +46,7 @@ _joiners = str.maketrans("", "", "-_,'\r\n\t ")
 
 @cache
 def _segment() -> re.Pattern[str]:  # this one and the next take 10 ms: not at import
-    return re.compile(rf"\.net\b|(?:{_NUMBER}|{_WORD}|')++(?:\+\+|\#)?")
+    return re.compile(rf"\.net\b|(?:{_NUMBER}|{_WORD}|')+(?:\+\+|\#)?")
 
 
 @cache

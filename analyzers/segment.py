@@ -27,15 +27,16 @@ EMOJI = "\u231a\u231b\u23e9-\u23fa\u2600-\u27bf\u2b50\u2b55\U0001f300-\U0001f3fa
 _MARKED = chain(range(0x300, 0x3400), range(0xA000, 0xAC00), range(0xF900, 0x10000))
 MARK = "".join(c for c in map(chr, _MARKED) if unicodedata.category(c)[0] == "M")
 LETTER = rf"[^\W_{HAN}{UNSPACED}]"
-LETTERS = rf"(?:{LETTER}++[{MARK}]*+)++"
+LETTERS = rf"{LETTER}+(?:[{MARK}]+{LETTER}*)*"
 
 BROKEN = r"(?<=[^\W\d])-\r?\n[ \t]*+(?=[^\W\d])"  # a hyphen at a line's end: a word, or a compound, goes on
 
+# No group is possessive: up to Python 3.11.4 `re` then loses what the group has matched.
 # "word" takes whole compounds: wh-1000xm5, at&t, jane@example.com, 1,000.5, c++, c#, .net
 _runs = re.compile(
     rf"(?P<word>(?:{LETTERS}|\.net\b)"
     rf"(?:(?=[-_.'@&,+#])(?:(?:{BROKEN}|[-_.'@]|(?<=[^\W\d])&(?=[^\W\d])|(?<=\d),(?=\d\d\d(?!\d)))"
-    rf"{LETTERS}){{0,8}}+"
+    rf"{LETTERS}){{0,8}}"
     rf"(?:\+\+(?!\+)|(?<![\w.'@&-].)\#)?)?)"
     rf"|(?P<han>[{HAN}]{{1,256}})"
     rf"|(?P<unspaced>[{UNSPACED}]+)"
