@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Final, NamedTuple, Unpack
+from typing import Final, NamedTuple, Self, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -170,6 +170,15 @@ class MemoryIndex:
     def load(self, documents: Iterable[Document], *, progress: Progress | None = None) -> int:
         """As ``Index.load``."""
         return sum(self.add(batch, progress=progress) for batch in batches(documents))
+
+    def close(self) -> None:
+        """Nothing needs to be let go of."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def flush(self) -> None:
         """As ``Index.flush``: there is nothing to wait for."""

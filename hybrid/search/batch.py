@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Final, TypeAlias, cast
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -44,11 +44,12 @@ def _ahead(snapshot: Snapshot, requests: Sequence[Request]) -> Iterator[Snapshot
     queries = [
         request.vector for request in requests if request.asks_meaning and request.vector is not None
     ]
-    if snapshot.vectors.graph is None or len(queries) < 2:
+    graph = snapshot.vectors.graph
+    if not isinstance(graph, Graph) or len(queries) < 2:
         yield snapshot
         return
-    with Ahead(snapshot.vectors.graph, queries) as ahead:
-        yield replace(snapshot, vectors=replace(snapshot.vectors, graph=cast(Graph, ahead)))
+    with Ahead(graph, queries) as ahead:
+        yield replace(snapshot, vectors=replace(snapshot.vectors, graph=ahead))
 
 
 class Ahead:
@@ -63,8 +64,13 @@ class Ahead:
         self._how: tuple[int, int] | None = None  # k and ef of first looks
         self._thread = ThreadPoolExecutor(1, "hybrid-ahead")
 
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._graph, name)
+    @property
+    def rows(self) -> int:
+        return self._graph.rows
+
+    @property
+    def rounds(self) -> bool:
+        return self._graph.rounds
 
     def search(self, query: Scores, k: int, ef: int) -> Found | None:
         """As the graph's."""

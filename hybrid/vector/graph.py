@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 from uuid import uuid4
 
 import numpy as np
@@ -42,6 +42,24 @@ _GRAPHS: Final = re.compile(r"graph-\w+\.(hnsw|tmp)")  # drafts too, of a writer
 
 Found: TypeAlias = tuple[NDArray[np.int64], Scores, int]
 """Row numbers, nearest first, their distances, and how many rows the graph then held."""
+
+
+class Neighbours(Protocol):
+    """What a search asks of a graph."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows it holds."""
+        ...
+
+    @property
+    def rounds(self) -> bool:
+        """Whether the distances are those of rounded vectors, so that exact ones may order them anew."""
+        ...
+
+    def search(self, query: Scores, k: int, ef: int, /) -> Found | None:
+        """Up to ``k`` row numbers near ``query`` (dim,), nearest first, by keeping ``ef`` in view."""
+        ...
 
 
 class Graph:

@@ -33,7 +33,7 @@ from hybrid.norms import bounded, unit
 from hybrid.order import firsts
 from hybrid.settings import Precision
 from hybrid.types import Candidates, Mask, Matrix, Metric, Ordinals, Scores, Ties
-from hybrid.vector.graph import EF_SEARCH, MANIFEST, Graph, checked, graph_file, identity
+from hybrid.vector.graph import EF_SEARCH, MANIFEST, Graph, Neighbours, checked, graph_file, identity
 from hybrid.vector.scan import GATHERED, gathered, scan, similarities
 
 SEAL_AT: Final = 4096
@@ -97,7 +97,7 @@ class VectorView:
 
     rows: Rows
     metric: Metric
-    graph: Graph | None
+    graph: Neighbours | None
     long: RowNumbers = field(default_factory=lambda: _NONE, compare=False)
 
     def search(
@@ -237,7 +237,7 @@ class VectorView:
     # -- parts of them
 
     def _look(
-        self, graph: Graph, query: Scores, look: int, reach: int, passing: Mask | None
+        self, graph: Neighbours, query: Scores, look: int, reach: int, passing: Mask | None
     ) -> _InView | None:
         """None where the graph does not say what it finds, or finds nothing."""
         found = graph.search(query, look, reach)

@@ -34,7 +34,7 @@ def run(house: House) -> Report:
     with Index.open(house.index_path, read_only=True) as index, index._store.reading() as snapshot:
         _looks(house, snapshot.lexical, report.table("Few who pass, keywords", note=_OF_LOOKS))
         view = snapshot.vectors
-        assert view.graph is not None
+        assert isinstance(view.graph, Graph)
         row = _scans(house, view, queries, report.table("Scans", note=_OF_SCANS))
         _efs(house, view, view.graph, queries, row, report.table("The graph by ef", note=_OF_EFS))
         for k in _DEPTHS:

@@ -13,7 +13,7 @@ from hybrid.disk.folder import Folder
 from hybrid.ledger.rows import Rows
 from hybrid.settings import PRECISIONS, Precision
 from hybrid.types import Matrix
-from hybrid.vector.graph import EF_SEARCH, Graph
+from hybrid.vector.graph import EF_SEARCH, Graph, Neighbours
 from hybrid.vector.leg import VectorView
 from tests.benchmarks.house import House, kept, stack
 from tests.benchmarks.measure import Ask, interleave, recall, resident
@@ -115,6 +115,6 @@ def _asking(view: VectorView, queries: Matrix, k: int, ef: int) -> Ask:
     return lambda i: view.search(queries[i], k, ef=ef)
 
 
-def _first(graph: Graph | None, query: Matrix, k: int, ef: int) -> list[int]:
+def _first(graph: Neighbours | None, query: Matrix, k: int, ef: int) -> list[int]:
     found = None if graph is None else graph.search(query, k, ef)
     return [] if found is None else found[0].tolist()

@@ -11,7 +11,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -176,11 +176,15 @@ class Ballast:
         self._path, self._room = path, room
 
     def __enter__(self) -> None:
-        free = os.statvfs(self._path.parent)
-        size = free.f_bavail * free.f_bsize - 1024 * self._room
         with self._path.open("wb") as file:
-            if size > 0:
-                os.posix_fallocate(file.fileno(), 0, size)
+            while (size := self._free() - 1024 * self._room) > 0:
+                with suppress(OSError):  # a thread of the index may just have taken some
+                    os.posix_fallocate(file.fileno(), 0, size)
+                    return
+
+    def _free(self) -> int:
+        disk = os.statvfs(self._path.parent)
+        return disk.f_bavail * disk.f_bsize
 
     def __exit__(self, *_: object) -> None:
         self._path.unlink()

@@ -147,8 +147,8 @@ class TestGraph:
         for metric in ("cosine", "l2"):
             answers = [sealed(vectors, metric, p).graph for p in ("float32", "int8")]
             exact, rounded = (one.search(query, 5, 100) for one in answers if one is not None)
-            assert exact is not None
-            assert rounded is not None
+            assert isinstance(exact, Graph)
+            assert isinstance(rounded, Graph)
             assert np.allclose(exact[1], rounded[1], atol=0.02)
             assert np.all(np.diff(rounded[1]) >= 0)
 
@@ -167,7 +167,7 @@ class TestGraph:
     @pytest.mark.parametrize("precision", ["float32", "int8"])
     def test_one_of_another_precision_is_not_taken(self, tmp_path: Path, precision: Precision) -> None:
         saved = sealed(clustered(300), "cosine", precision).graph
-        assert saved is not None
+        assert isinstance(saved, Graph)
         saved.save(Folder.open(tmp_path), "u")
         other: Precision = "int8" if precision == "float32" else "float32"
         assert "belongs to another index" in str(
@@ -176,7 +176,7 @@ class TestGraph:
 
     def test_a_manifest_of_before_is_understood(self, tmp_path: Path) -> None:
         saved = sealed(clustered(300), "cosine", "float32").graph
-        assert saved is not None
+        assert isinstance(saved, Graph)
         saved.save(Folder.open(tmp_path), "u")
         value = manifest.read(Folder.open(tmp_path), MANIFEST)
         del value["precision"]
@@ -195,7 +195,7 @@ class TestGraph:
         monkeypatch.setattr(graph, "_PIECE", 1 << 10)
         monkeypatch.setattr(graph, "_BLOCK", 100)
         saved = sealed(clustered(300), "cosine", "int8").graph
-        assert saved is not None
+        assert isinstance(saved, Graph)
         saved.save(Folder.open(tmp_path), "u")
         assert len(manifest.read(Folder.open(tmp_path), MANIFEST)["crc32"]) > 10
         assert Graph("cosine", DIM, "int8").load(Folder.open(tmp_path), "u", 300) is None
@@ -210,7 +210,7 @@ class TestGraph:
     ) -> None:
         vectors = clustered(300)
         saved = sealed(vectors, "cosine", "int8").graph
-        assert saved is not None
+        assert isinstance(saved, Graph)
         saved.save(Folder.open(tmp_path), "u")
 
         def unknown(self: Any, path: Path, rows: int) -> None:
@@ -281,7 +281,7 @@ class TestGraph:
 
     def test_a_full_disk_is_the_machines_error(self, tmp_path: Path) -> None:
         made = sealed(clustered(300), "cosine", "int8").graph
-        assert made is not None
+        assert isinstance(made, Graph)
         folder = Folder.open(tmp_path)
         tmp_path.rmdir()
         with pytest.raises(OSError, match="could not open"):
