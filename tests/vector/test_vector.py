@@ -83,7 +83,9 @@ def sealed() -> VectorView:
 def test_past_the_seal_a_filter_costs_no_recall(
     sealed: VectorView, share: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leg, "EXACT_ROWS", 100)  # so that the graph is asked at every selectivity
+    monkeypatch.setattr(
+        "hybrid.vector.leg.EXACT_ROWS", 100
+    )  # so that the graph is asked at every selectivity
     random = np.random.default_rng(3)
     hits = total = 0
     for _ in range(30):
@@ -126,7 +128,7 @@ class TestFilters:
     @pytest.fixture
     def scans(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         """One entry for each search that took the exact way. The graph is cheap, so that it is tried."""
-        monkeypatch.setattr(leg, "EXACT_ROWS", 100)
+        monkeypatch.setattr("hybrid.vector.leg.EXACT_ROWS", 100)
         seen: list[int] = []
         exact = VectorView._exact
 
@@ -173,7 +175,7 @@ class TestFilters:
     def test_where_the_graph_would_cost_more_all_is_scanned(
         self, view: VectorView, scans: list[int], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(leg, "EXACT_ROWS", 4000)
+        monkeypatch.setattr("hybrid.vector.leg.EXACT_ROWS", 4000)
         query = view.rows.vectors[0]
         view.search(query, 10, self.passing(0.5, 0))
         assert not scans
@@ -209,7 +211,7 @@ class TestFilters:
 def test_a_score_does_not_depend_on_the_way(
     metric: Metric, windows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leg, "EXACT_ROWS", 10)
+    monkeypatch.setattr("hybrid.vector.leg.EXACT_ROWS", 10)
     some = rows(3000, dim=37, windows=windows, metric=metric)
     if windows == 1:
         some = Rows(some.vectors, np.arange(3000), some.spans)
@@ -274,7 +276,7 @@ class TestLeg:
 
     @pytest.fixture(autouse=True)
     def _seal_early(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(leg, "SEAL_AT", 200)
+        monkeypatch.setattr("hybrid.vector.leg.SEAL_AT", 200)
 
     def leg(self, folder: Path, uuid: str = "u1", *, read_only: bool = False) -> VectorLeg:
         return VectorLeg(Folder.open(folder), uuid, "cosine", read_only=read_only)
@@ -307,7 +309,7 @@ class TestLeg:
         assert graph.rows == 300  # a few rows wait for others
         leg.settle()
         assert graph.rows == 320
-        monkeypatch.setattr(leg, "QUIET", 0.01)
+        monkeypatch.setattr("hybrid.vector.leg.QUIET", 0.01)
         leg.view(some[:330])
         deadline = time.monotonic() + 10
         while graph.rows < 330 and time.monotonic() < deadline:
