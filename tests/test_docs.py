@@ -262,7 +262,13 @@ def test_every_command_and_option_is_described() -> None:
             assert f"`{option}" in sections[name], (name, option)
 
 
-@pytest.mark.parametrize("name", ["docs/architecture.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("name", ["docs/architecture.md", "docs/zh/architecture.md"])
+def test_every_room_is_described(name: str) -> None:
+    rooms = {file.parent.name for file in (ROOT / "hybrid").glob("*/__init__.py")}
+    assert {room for room in rooms if f"`{room}/`" not in page(name)} == set()
+
+
+@pytest.mark.parametrize("name", ["docs/architecture.md", "docs/zh/architecture.md", "CONTRIBUTING.md"])
 def test_files_and_names_of_the_code_are_there(name: str) -> None:
     found = re.findall(r"`(\w+/[\w/]+\.py)(?:: ([\w.]+))?`", page(name))
     assert found
