@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hybrid.index import DEFAULT_ENCODER, Index
     from hybrid.ledger.impressions import Impression
     from hybrid.search.explain import Explanation
+    from hybrid.search.searcher import Searcher
     from hybrid.settings import Profile
     from hybrid.store.backup import restore
     from hybrid.store.salvage import salvage
@@ -62,6 +63,7 @@ __all__ = [
     "Results",
     "Rocchio",
     "Run",
+    "Searcher",
     "Softplus",
     "TheoreticalMinMax",
     "ZScore",
@@ -79,18 +81,27 @@ _HOMES = {
     "hybrid.store.backup": "restore",
     "hybrid.errors": "HybridError",
     "hybrid.search.explain": "Explanation",
+    "hybrid.search.searcher": "Searcher",
     "hybrid.fusion": "RRF Adaptive CombSUM Distribution Linear MinMax Rocchio Softplus "
     "TheoreticalMinMax ZScore",
     "hybrid.ledger.impressions": "Impression",
     "hybrid.backends.memory": "MemoryIndex",
     "hybrid.types": "Candidates Document Hit Passage Qrels Results Run",
 }
+# Parts that need no import of their own, and where each stands.
 _PARTS = {
-    **{
-        name: name for name in ("analyzers", "corpora", "encoders", "errors", "evaluate", "fusion", "learn")
-    },
-    **{name: name for name in ("limits", "rerank", "settings", "types")},
+    "analyzers": "analyzers",
+    "corpora": "corpora",
+    "encoders": "encoders",
+    "errors": "errors",
+    "evaluate": "evaluate",
     "filters": "metadata.filters",
+    "fusion": "fusion",
+    "learn": "learn",
+    "limits": "limits",
+    "rerank": "rerank",
+    "settings": "settings",
+    "types": "types",
 }
 
 if not TYPE_CHECKING:  # with it a type checker would take any name for one of ours

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 
@@ -35,8 +36,36 @@ def test_names_come_from_where_they_are_defined() -> None:
     assert set(hybrid.__all__) <= set(dir(hybrid))
 
 
-def test_parts_are_there_without_an_import_of_their_own() -> None:
-    assert run("import hybrid; print(hybrid.fusion.RRF is hybrid.RRF)") == "True"
+NAMES = {
+    **dict.fromkeys(("Candidates", "Document", "Hit", "Passage", "Qrels", "Results", "Run"), "types"),
+    **dict.fromkeys(("RRF", "Adaptive", "CombSUM", "Distribution", "Linear", "MinMax"), "fusion"),
+    **dict.fromkeys(("Rocchio", "Softplus", "TheoreticalMinMax", "ZScore"), "fusion"),
+    **dict.fromkeys(("DEFAULT_ENCODER", "Index"), "index"),
+    "Explanation": "search.explain",
+    "HybridError": "errors",
+    "Impression": "ledger.impressions",
+    "MemoryIndex": "backends.memory",
+    "Profile": "settings",
+    "Searcher": "search.searcher",
+    "restore": "store.backup",
+    "salvage": "store.salvage",
+}
+PARTS = {
+    **{name: name for name in ("analyzers", "corpora", "encoders", "errors", "evaluate", "fusion")},
+    **{name: name for name in ("learn", "limits", "rerank", "settings", "types")},
+    "filters": "metadata.filters",
+}
+
+
+def test_what_is_public_resolves_to_where_it_is_defined() -> None:
+    assert set(NAMES) | {"__version__"} == set(hybrid.__all__)
+    for name, home in NAMES.items():
+        assert getattr(hybrid, name) is getattr(import_module(f"hybrid.{home}"), name)
+
+
+@pytest.mark.parametrize(("part", "home"), PARTS.items())
+def test_parts_are_there_without_an_import_of_their_own(part: str, home: str) -> None:
+    assert run(f"import hybrid; print(hybrid.{part}.__name__)") == f"hybrid.{home}"
 
 
 def test_what_is_not_there() -> None:
