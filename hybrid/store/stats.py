@@ -33,6 +33,7 @@ def stats(snapshot: Snapshot) -> dict[str, Any]:
         "dimension": generation.ledger.dim or None,
         "vectors": len(snapshot.vectors.rows),
         "vectors_in_graph": graph.rows if graph else 0,
+        "graph_library": graph.library if graph else None,
         "graph_precision": settings.graph_precision,
         "segments": snapshot.lexical.searcher.num_segments,
         "profile": generation.ledger.profiles.serving.model_dump(),

@@ -307,7 +307,7 @@ class TestLeg:
         assert graph.rows == 300  # a few rows wait for others
         leg.settle()
         assert graph.rows == 320
-        monkeypatch.setattr(leg, "QUIET", 0.01)
+        monkeypatch.setattr("hybrid.vector.leg.QUIET", 0.01)
         leg.view(some[:330])
         deadline = time.monotonic() + 10
         while graph.rows < 330 and time.monotonic() < deadline:
@@ -318,7 +318,7 @@ class TestLeg:
     def test_a_few_rows_more_are_not_worth_a_new_file(self, tmp_path: Path) -> None:
         self.saved(tmp_path)
         more = rows(1010, seed=2)
-        for count, saved in ((1003, "graph-1000.hnsw"), (1010, "graph-1010.hnsw")):
+        for count, saved in ((1003, "graph-hnswlib-1000.hnsw"), (1010, "graph-hnswlib-1010.hnsw")):
             leg = self.leg(tmp_path)
             leg.view(more[:count])
             leg.close()
@@ -348,7 +348,7 @@ class TestLeg:
         elif damage == "delete":
             file.unlink()
         elif damage == "manifest":
-            (tmp_path / "graph.json").write_text('{"rows":')
+            (tmp_path / "graph.hnswlib.json").write_text('{"rows":')
         leg = self.leg(tmp_path, "u2" if damage == "other index" else "u1")
         held = some[:800] if damage == "more rows" else some
         assert list(leg.disagreements(held)) != []
