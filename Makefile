@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check clean crash power damage moves fuzz load soak bench bench-scale bench-peers
+.PHONY: demo test check check-wheels check-install clean crash power damage moves fuzz load soak bench bench-scale bench-peers
 MINUTES ?= 3
 ROUNDS ?= 500
 DOCUMENTS ?= 1000000
@@ -21,6 +21,14 @@ check: $(READY)
 	$(BIN)/mypy --strict -p hybrid
 	$(BIN)/mypy --strict tests
 	$(BIN)/lint-imports
+
+# That a base install needs no compiler: wheels on the index, and in a clean environment.
+check-wheels: $(READY)
+	$(BIN)/python -m tests.wheels
+
+check-install: $(READY)
+	$(BIN)/python -m tests.install
+	$(BIN)/python -m tests.together
 
 # What is tried to lose or falsify data: tests/durability/README.md
 crash: $(READY)
@@ -57,11 +65,14 @@ bench-peers: .venv-peers/.ready
 clean:
 	rm -rf .venv .venv-peers build dist *.egg-info hybrid-demo
 
-# torch first and alone: with a version already there nothing later replaces it.
+# torch first and alone: with a version already there nothing later replaces it. hnswlib where there is a
+# compiler; elsewhere faiss makes the graphs. Of every editable installation setuptools warns that it is one.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hybrid-retrieval needs Python 3.11 or later")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[models,offline,dev]'
+	PYTHONWARNINGS='ignore:Editable installation' \
+		$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[models,offline,evaluate,dev]'
+	if command -v "$${CXX:-c++}" > /dev/null; then $(BIN)/pip install --quiet --constraint constraints.txt hnswlib; fi
 	touch $@

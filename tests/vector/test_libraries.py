@@ -18,6 +18,7 @@ from hybrid.vector.graph import Graph
 from hybrid.vector.leg import VectorLeg
 from tests.vector.test_hnsw import as_before, clustered, names, of, recall
 
+pytest.importorskip("hnswlib")
 VECTORS = clustered(600)
 Only = Callable[..., None]
 
