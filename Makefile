@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test check docs clean crash power damage moves fuzz load soak bench bench-scale bench-peers
+.PHONY: help demo test check check-wheels check-install docs clean crash power damage moves fuzz load soak bench bench-scale bench-peers
 MINUTES ?= 3
 ROUNDS ?= 500
 DOCUMENTS ?= 1000000
@@ -27,6 +27,13 @@ check: $(READY) ## ruff, mypy, import-linter
 
 docs: .venv/.docs ## build the documentation as a site in build/site
 	$(BIN)/sphinx-build -q -W --keep-going -c docs -d build/doctrees . build/site
+
+check-wheels: $(READY) ## that a base install needs no compiler: wheels on the index
+	$(BIN)/python -m tests.wheels
+
+check-install: $(READY) ## install wheel and sdist without a compiler, in clean environments
+	$(BIN)/python -m tests.install
+	$(BIN)/python -m tests.together
 
 # What is tried to lose or falsify data: tests/durability/README.md
 crash: $(READY) ## kill a writer a thousand times
@@ -72,11 +79,14 @@ clean: ## remove the environments, builds and the demo
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	touch $@
 
-# torch first and alone: with a version already there nothing later replaces it.
+# torch first and alone: with a version already there nothing later replaces it. hnswlib where there is a
+# compiler; elsewhere faiss makes the graphs. Of every editable installation setuptools warns that it is one.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hybrid-retrieval needs Python 3.11 or later")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[models,offline,dev]'
+	PYTHONWARNINGS='ignore:Editable installation' \
+		$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[models,offline,evaluate,dev]'
+	if command -v "$${CXX:-c++}" > /dev/null; then $(BIN)/pip install --quiet --constraint constraints.txt hnswlib; fi
 	touch $@

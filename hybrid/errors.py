@@ -119,10 +119,14 @@ class EncoderFailed(EncoderError):
     """The encoder raised, or returned something that is not a matrix of vectors."""
 
 
+def lacking(*modules: str) -> list[str]:
+    """Those of ``modules`` that are not installed."""
+    return [module for module in modules if find_spec(module) is None]
+
+
 def require(purpose: str, *modules: str, extra: str = "models") -> None:
     """Raises MissingExtra naming ``extra`` unless all ``modules`` are installed."""
-    missing = [module for module in modules if find_spec(module) is None]
-    if missing:
+    if missing := lacking(*modules):
         raise MissingExtra(
             f"{purpose} needs {', '.join(missing)}; run: pip install 'hybrid-retrieval[{extra}]'",
             name=missing[0],

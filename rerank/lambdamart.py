@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid.errors import SettingsError
+from hybrid.errors import SettingsError, require
 from hybrid.limits import shown
 from hybrid.rerank.ordering import Values, standard
 from hybrid.rerank.trees import Trees, read
@@ -57,6 +57,7 @@ class LambdaMART:
 
     @cached_property
     def _booster(self) -> Booster:
+        require("the learned model", "lightgbm", extra="evaluate")
         import lightgbm
 
         try:

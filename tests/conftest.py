@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from hybrid import Document
+from hybrid.errors import lacking
 from tests.commands import Files, judged_files
 from tests.encoder_models import LETTERS
 
@@ -23,6 +24,9 @@ for name in ("COLUMNS", "LINES"):
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and what they start inherits it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The benchmarks' other side is bare hnswlib.
+collect_ignore = ["test_benchmarks.py"] if lacking("hnswlib") else []
 
 Write = Callable[[str, str | bytes], Path]
 

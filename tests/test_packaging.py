@@ -45,6 +45,14 @@ def test_the_wheel_holds_every_file_and_one_top_level_name(wheel: Path) -> None:
     assert names - sources() == set()
 
 
+def test_the_wheel_holds_its_licence_and_the_notices(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (info,) = {name.partition("/")[0] for name in archive.namelist() if ".dist-info/" in name}
+        for name in ("LICENSE", "NOTICE"):
+            assert archive.read(f"{info}/licenses/{name}") == (ROOT / name).read_bytes()
+        assert b"License-Expression: Apache-2.0\n" in archive.read(f"{info}/METADATA")
+
+
 def test_an_application_keeps_its_own_names(wheel: Path, tmp_path: Path) -> None:
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     app = tmp_path / "app"

@@ -15,10 +15,11 @@ from hybrid import corpora
 from hybrid.cli.comparing import scores
 from hybrid.cli.evaluate import MEASURES, answers
 from hybrid.cli.output import AsJson, bar, out, print_json, table
-from hybrid.evaluate import by_mode, depth_of, parse
+from hybrid.errors import MissingExtra
+from hybrid.evaluate import Report, by_mode, depth_of, parse
 from hybrid.evaluate import evaluate as measure
 from hybrid.index import Index
-from hybrid.types import Document, Mode, Results
+from hybrid.types import Document, Mode, Qrels, Results
 
 _MODES: Final[list[Mode]] = ["lexical", "vector", "hybrid"]
 _SHOWN: Final = 3
@@ -38,14 +39,11 @@ def demo(
     with _index(to) as index:
         _fill(index, list(corpora.read_documents(folder)))
         shown = {id: _answers(index, queries[id]) for id in _showcase(folder)}
-        measures = parse(MEASURES)
-        report = measure(
-            answers(index, queries, qrels, by_mode(_MODES), depth_of(measures)), qrels, measures
-        )
+        report, unmeasured = _measured(index, queries, qrels)
         documents = len(index)
     if as_json:
         found = {queries[id]: {m: [hit.id for hit in r] for m, r in a.items()} for id, a in shown.items()}
-        print_json({"documents": documents, "answers": found, **report.to_json()})
+        print_json({"documents": documents, "answers": found, **(report.to_json() if report else {})})
         return
     out.print(f"{documents:,} documents in Chinese and English, in {to}.")
     out.print(
@@ -53,10 +51,10 @@ def demo(
     )
     for id, shows in _showcase(folder).items():
         _compare(queries[id], shows, shown[id], qrels[id])
-    out.print(scores(report))
-    out.print(
-        f"{report.queries} judged queries of the sample, which shows but proves nothing\n", style="dim"
-    )
+    if report:
+        out.print(scores(report))
+        unmeasured = f"{report.queries} judged queries of the sample, which shows but proves nothing"
+    out.print(Text(f"{unmeasured}\n", style="dim"), soft_wrap=True)
     out.print("Now ask it yourself:", style="bold")
     hybrid = "hybrid" if shutil.which("hybrid") else sys.argv[0]
     out.print(f'  {hybrid} search {to} "{_TRY}"', soft_wrap=True)
@@ -71,6 +69,16 @@ def _fill(index: Index, documents: list[Document]) -> None:
     if len(index) < len(documents):
         with bar("indexing", len(documents)) as progress:
             index.add(documents, progress=progress.advance)
+
+
+def _measured(index: Index, queries: dict[str, str], qrels: Qrels) -> tuple[Report | None, str]:
+    """The figures; where what measures is not installed, why there are none."""
+    try:
+        measures = parse(MEASURES)
+    except MissingExtra as error:
+        return None, str(error)
+    found = answers(index, queries, qrels, by_mode(_MODES), depth_of(measures))
+    return measure(found, qrels, measures), ""
 
 
 def _showcase(folder: Path) -> dict[str, str]:

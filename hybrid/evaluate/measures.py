@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from hybrid.errors import MeasureError
+from hybrid.errors import MeasureError, require
 from hybrid.evaluate.native import HIGHEST_GRADE
 from hybrid.limits import shown
 from hybrid.types import Qrels
@@ -32,8 +32,10 @@ _ONE = re.compile(r"(?:\([^)]*\)?|[^\s(])+")
 def parse(text: str) -> list[Measure]:
     """The measures of ``text``, ``"nDCG@10 R@100 RR@10 AP"``, in order and without repeats.
 
-    Raises MeasureError for one that ir_measures does not know or cannot compute as installed.
+    Raises MeasureError for one that ir_measures does not know or cannot compute as installed; MissingExtra
+    unless the extra ``evaluate`` is installed.
     """
+    require("measuring", "ir_measures", "pytrec_eval", extra="evaluate")
     measures = list(dict.fromkeys(_measure(one) for one in _ONE.findall(text)))
     if not measures:
         raise MeasureError(f"no measure given; for example: {_EXAMPLES}")

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid.errors import InputError
+from hybrid.errors import InputError, require
 from hybrid.evaluate.asking import answerable
 from hybrid.evaluate.identical import not_judged, own
 from hybrid.evaluate.native import plain
@@ -134,8 +134,10 @@ def calibrate(
 
     What nobody judged counts as not relevant. With ``ignore_identical_ids`` the document that has a query's
     id is passed over. The same ``seed`` gives the same result. ``progress`` is told of each batch how many
-    queries it was. InputError for fewer than `FEWEST` queries.
+    queries it was. InputError for fewer than `FEWEST` queries, MissingExtra
+    unless the extra ``evaluate`` is installed.
     """
+    require("calibrating", "scipy", extra="evaluate")  # rather now than after all searches
     qrels = plain(not_judged(qrels) if ignore_identical_ids else qrels)
     asked = answerable(queries, qrels)
     if len(asked) < FEWEST:

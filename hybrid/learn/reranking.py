@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid.errors import InputError
+from hybrid.errors import InputError, require
 from hybrid.evaluate.measures import parse
 from hybrid.evaluate.scoring import evaluate
 from hybrid.learn.contest import (
@@ -163,8 +163,9 @@ def choose(
     It reorders what the serving profile fuses, in the place of a reranker that may serve already. Which
     queries count, on which side, and ``ignore_identical_ids``: see `tune`. The same ``seed`` gives the same
     result. Raises InputError where too few queries remain, or no candidate has what the reranker goes by,
-    and what the reranker raises.
+    and what the reranker raises; MissingExtra unless the extra ``evaluate`` is installed.
     """
+    require("choosing a reranker", "ir_measures", extra="evaluate")  # rather now than after all searches
     sample, held_out, left_out = split(
         queries, qrels, test_qrels, seed, max_train, ignore_identical_ids=ignore_identical_ids
     )

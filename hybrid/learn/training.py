@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from hybrid.errors import require
 from hybrid.evaluate.comparison import Paired
 from hybrid.learn.contest import (
     GUARDS,
@@ -143,8 +144,10 @@ def learn(
     without each group of features. Which queries count, on which side, and ``ignore_identical_ids``: see
     `tune`; here queries that share a relevant document stay together, as far as that can be. The same
     ``seed`` gives the same result.
-    Raises InputError where too few queries remain, or no candidate has a number under one of ``metadata``.
+    Raises InputError where too few queries remain, or no candidate has a number under one of ``metadata``;
+    MissingExtra unless the extra ``evaluate`` is installed.
     """
+    require("training", "lightgbm", "ir_measures", extra="evaluate")  # rather now than after all searches
     sample, held_out, left_out = split(
         queries, qrels, test_qrels, seed, max_train, _families, ignore_identical_ids
     )

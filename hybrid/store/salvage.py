@@ -19,6 +19,7 @@ from hybrid.store.directory import Directory, Place
 from hybrid.store.store import Store
 from hybrid.store.verify import disagreements, unsearchable
 from hybrid.types import Document
+from hybrid.vector.graph import MANIFESTS
 
 _SLICE = 100  # ordinals asked for at once; one by one where that fails
 
@@ -65,7 +66,7 @@ def repair(path: str | os.PathLike[str]) -> None:
         name = _name(directory)
         with directory.folder.opened(name) as folder:
             uuid = _uuid(folder)
-            for kept in ("lexical.json", "graph.json", "columns.npz", "lives.npz"):
+            for kept in ("lexical.json", *MANIFESTS, "columns.npz", "lives.npz"):
                 folder.remove(kept)
         directory.point(Place(name, uuid))
     Store.open(path).close()

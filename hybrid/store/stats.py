@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from hybrid.disk.folder import Folder
 from hybrid.store.generation import Snapshot
+from hybrid.vector.graph import Graph
 
 _PARTS: Final = {
     "ledger": ("ledger.db",),
@@ -33,6 +34,7 @@ def stats(snapshot: Snapshot) -> dict[str, Any]:
         "dimension": generation.ledger.dim or None,
         "vectors": len(snapshot.vectors.rows),
         "vectors_in_graph": graph.rows if graph else 0,
+        "graph_library": graph.library if isinstance(graph, Graph) else None,
         "graph_precision": settings.graph_precision,
         "segments": snapshot.lexical.searcher.num_segments,
         "profile": generation.ledger.profiles.serving.model_dump(),

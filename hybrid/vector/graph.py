@@ -5,6 +5,10 @@ goes in slices short enough that no search waits long. A saved graph is only a c
 vectors: it is taken when its manifest (the index's UUID, rows, length, CRCs) matches and built again
 otherwise, and no library ever sees a file that was not checked first, since a damaged one crashes the
 process.
+
+A library reads only its own files, whose names it stands in: ``graph.hnswlib.json`` describes
+``graph-hnswlib-N.hnsw``. Graphs of two libraries may lie side by side, and whoever saves one leaves the
+other alone. Earlier versions knew one library a precision and wrote ``graph.json`` and ``graph-N.hnsw``.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ import re
 import threading
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias
 from uuid import uuid4
@@ -25,7 +29,7 @@ from numpy.typing import NDArray
 from hybrid.disk import manifest
 from hybrid.disk.failpoints import reach
 from hybrid.disk.folder import READERS, Folder
-from hybrid.errors import IndexCorrupt
+from hybrid.errors import IndexCorrupt, lacking
 from hybrid.settings import Precision
 from hybrid.threads import each
 from hybrid.types import Matrix, Metric, Scores
@@ -34,11 +38,12 @@ from hybrid.vector.hnsw import EF_CONSTRUCTION as EF_CONSTRUCTION
 from hybrid.vector.hnsw import M as M
 
 EF_SEARCH: Final = 512
-MANIFEST: Final = "graph.json"
 _PIECE: Final = 1 << 26
 """Bytes of a file that have a CRC of their own."""
 _BLOCK: Final = 1 << 18  # read at once: it stays in the core's cache
-_GRAPHS: Final = re.compile(r"graph-\w+\.(hnsw|tmp)")  # drafts too, of a writer that died
+_EARLIER: Final = "graph.json"
+_GRAPH: Final = re.compile(r"graph-(?:(\w+)-)?\w+\.hnsw")  # and its library, but for earlier versions
+_DRAFT: Final = re.compile(r"graph-\w+\.tmp")
 
 Found: TypeAlias = tuple[NDArray[np.int64], Scores, int]
 """Row numbers, nearest first, their distances, and how many rows the graph then held."""
@@ -65,11 +70,15 @@ class Neighbours(Protocol):
 class Graph:
     """Approximate nearest rows, found by vectors of a ``precision``."""
 
-    def __init__(self, metric: Metric, dim: int, precision: Precision = "float32") -> None:
-        """Raises MissingExtra where the library for the precision is not installed."""
+    def __init__(
+        self, metric: Metric, dim: int, precision: Precision = "float32", library: str | None = None
+    ) -> None:
+        """By ``library``, or the first choice among those that are installed. Raises MissingExtra where
+        it, or any for the precision, is not."""
         self.metric: Metric = metric
         self.dim = dim
         self.precision: Precision = precision
+        self._library = library
         self._gate = _Gate()
         self._empty()
 
@@ -77,6 +86,11 @@ class Graph:
     def rounds(self) -> bool:
         """Whether the distances are those of rounded vectors, so that exact ones may order them anew."""
         return self._hnsw.rounds
+
+    @property
+    def library(self) -> str:
+        """The name of the library that has it."""
+        return self._hnsw.library
 
     def insert(self, vectors: Matrix, stop: Callable[[], bool]) -> None:
         """Add ``vectors`` (n, dim) as the next rows, until all are in or ``stop`` says so. Where it fails,
@@ -103,7 +117,7 @@ class Graph:
                 raise
 
     def _empty(self) -> None:
-        self._hnsw, self.rows = hnsw.make(self.metric, self.dim, self.precision), 0
+        self._hnsw, self.rows = hnsw.make(self.metric, self.dim, self.precision, self._library), 0
 
     def search(self, query: Scores, k: int, ef: int) -> Found | None:
         """Up to ``k`` row numbers near ``query``, nearest first, their distances (1 - the inner product, or
@@ -126,10 +140,8 @@ class Graph:
 
     def save(self, folder: Folder, uuid: str) -> None:
         """Write the graph and then its manifest, each durable before it counts."""
-        name, draft = (
-            f"graph-{self.rows}.hnsw",
-            f"graph-{uuid4().hex}.tmp",
-        )  # nobody else's, see Folder.native
+        name = f"graph-{self.library}-{self.rows}.hnsw"
+        draft = f"graph-{uuid4().hex}.tmp"  # nobody else's, see Folder.native
         with self._gate:
             self._hnsw.save(Path(folder.native(draft)))
         size, crcs = _checksums(folder, draft, _PIECE)
@@ -140,18 +152,34 @@ class Graph:
         folder.sync()
         value = {"file": name, "rows": self.rows, "bytes": size, "crc32": crcs}
         same = identity(uuid, self.metric, self.dim, self.precision)
-        manifest.write(folder, MANIFEST, value | same)
+        manifest.write(folder, manifest_of(self.library), value | same)
         folder.sync()
         reach("graph.listed")
-        for old in folder.names():
-            if _GRAPHS.fullmatch(old) and old != name:
-                folder.remove(old)
+        self._tidy(folder, name)
+
+    def _tidy(self, folder: Folder, kept: str) -> None:
+        """Remove drafts of writers that died, and what this library saved before ``kept``."""
+        replaced = {self.library}
+        if _earlier_library(folder) in (self.library, None):
+            folder.remove(_EARLIER)
+            replaced.add("")
+        for name in folder.names():
+            graph = _GRAPH.fullmatch(name)
+            if _DRAFT.fullmatch(name) or (graph and name != kept and (graph[1] or "") in replaced):
+                folder.remove(name)
+
+    def forget(self, folder: Folder) -> None:
+        """Have the saved graph not be loaded again."""
+        folder.remove(manifest_of(self.library))
+        if _earlier_library(folder) in (self.library, None):
+            folder.remove(_EARLIER)
 
     def load(self, folder: Folder, uuid: str, rows: int) -> str | None:
         """Take the saved graph over the first rows of ``rows`` into this empty one. The reason where it
         cannot be taken; None also where there is just none."""
         try:
-            value = checked(folder, rows, identity(uuid, self.metric, self.dim, self.precision))
+            same = identity(uuid, self.metric, self.dim, self.precision)
+            value = checked(folder, rows, self.library, same)
         except IndexCorrupt as complaint:
             return str(complaint)
         if value is not None:
@@ -164,9 +192,68 @@ class Graph:
         return None
 
 
-def graph_file(folder: Folder) -> str:
-    """The name of the saved graph. Raises FileNotFoundError, IndexCorrupt."""
-    return str(manifest.read(folder, MANIFEST).get("file"))
+def manifest_of(library: str) -> str:
+    """The name of the manifest of the graph that ``library`` has saved."""
+    return f"graph.{library}.json"
+
+
+MANIFESTS: Final = (*map(manifest_of, hnsw.LIBRARIES["float32"]), _EARLIER)
+"""The names of all manifests that there may be."""
+
+
+def choose(folder: Folder, precision: Precision, *, read_only: bool) -> str:
+    """The library for the graph of ``folder``: of those that are installed the first that has saved one, or
+    else the first. Raises MissingExtra where none is installed; also for a reader where only others have
+    saved one, since each reader would build its own anew and throw it away."""
+    known = hnsw.LIBRARIES[precision]
+    installed = [library for library in known if not lacking(library)]
+    saved = [library for library in known if _is_saved(folder, library)]
+    if both := [library for library in installed if library in saved]:
+        return both[0]
+    if installed and not (read_only and saved):
+        return installed[0]
+    raise hnsw.missing("the saved graph" if saved else "a graph", (saved or known)[0])
+
+
+def _is_saved(folder: Folder, library: str) -> bool:
+    try:
+        return _described(folder, library) is not None
+    except IndexCorrupt:
+        return False
+
+
+def _described(folder: Folder, library: str) -> tuple[str, dict[str, Any]] | None:
+    """The manifest of the graph that ``library`` has saved, and its name. Raises IndexCorrupt."""
+    name = manifest_of(library)
+    with suppress(FileNotFoundError):
+        return name, manifest.read(folder, name)
+    with suppress(FileNotFoundError):
+        value = {"precision": "float32", **manifest.read(folder, _EARLIER)}  # the earliest knew no other
+        if _library_then(value) == library:
+            return _EARLIER, value
+    return None
+
+
+def _earlier_library(folder: Folder) -> str | None:
+    """Whose graph an earlier version has saved; None where there is none, or nobody can tell."""
+    with suppress(FileNotFoundError, IndexCorrupt):
+        return _library_then({"precision": "float32", **manifest.read(folder, _EARLIER)})
+    return None
+
+
+def _library_then(value: dict[str, Any]) -> str:
+    return "hnswlib" if value["precision"] == "float32" else "faiss"
+
+
+def copy(folder: Folder, to: Folder) -> None:
+    """Put all saved graphs into the folder ``to``. One that a newer replaces meanwhile is not missed: it is
+    only a cache."""
+    for name in MANIFESTS:
+        with suppress(FileNotFoundError):
+            file = str(manifest.read(folder, name).get("file"))
+            if _GRAPH.fullmatch(file):
+                folder.copy(file, to)
+                folder.copy(name, to)
 
 
 def identity(uuid: str, metric: Metric, dim: int, precision: Precision) -> dict[str, Any]:
@@ -174,31 +261,28 @@ def identity(uuid: str, metric: Metric, dim: int, precision: Precision) -> dict[
     return {"uuid": uuid, "metric": metric, "dim": dim, "precision": precision}
 
 
-def checked(folder: Folder, rows: int, same: dict[str, Any]) -> dict[str, Any] | None:
-    """The manifest of the saved graph; None where none is saved. IndexCorrupt unless it may be loaded as
-    one over the first rows of ``rows``, of the ``same`` identity."""
-    path = folder / MANIFEST
+def checked(folder: Folder, rows: int, library: str, same: dict[str, Any]) -> dict[str, Any] | None:
+    """The manifest of the graph that ``library`` has saved; None where there is none. IndexCorrupt unless
+    it may be loaded as one over the first rows of ``rows``, of the ``same`` identity."""
+    if (described := _described(folder, library)) is None:
+        return None
+    path, value = folder / described[0], described[1]
     try:
-        value = {
-            "precision": "float32",
-            **manifest.read(folder, MANIFEST),
-        }  # earlier versions knew no other
         if any(value[key] != wanted for key, wanted in same.items()):
             raise IndexCorrupt(f"{path}: belongs to another index")
-        if not _GRAPHS.fullmatch(str(value["file"])):
+        named = _GRAPH.fullmatch(str(value["file"]))
+        if named is None or named[1] not in (library, None):
             raise IndexCorrupt(f"{path}: {value['file']!r} is no graph")
         known = value["crc32"]
         crcs, piece = (known, _PIECE) if isinstance(known, list) else ([known], value["bytes"])
         if (value["bytes"], crcs) != _checksums(folder, str(value["file"]), piece):
             raise IndexCorrupt(f"{folder / value['file']}: damaged")
+        if not 0 < value["rows"] <= rows:
+            raise IndexCorrupt(f"{path}: {value['rows']} rows in the graph, {rows} in the ledger")
     except FileNotFoundError as error:
-        if error.filename != str(path):
-            raise IndexCorrupt(f"{error.filename}: missing") from error
-        return None
+        raise IndexCorrupt(f"{error.filename}: missing") from error
     except (KeyError, TypeError) as error:
         raise IndexCorrupt(f"{path}: damaged: {error}") from error
-    if not 0 < value["rows"] <= rows:
-        raise IndexCorrupt(f"{path}: {value['rows']} rows in the graph, {rows} in the ledger")
     return value
 
 

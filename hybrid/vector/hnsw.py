@@ -1,4 +1,5 @@
-"""The libraries that make the graph: hnswlib of the vectors as they are, faiss of rounded ones.
+"""The libraries that make the graph: hnswlib, the first choice for the vectors as they are but distributed
+as source only; faiss, which is installed without a compiler and rounds vectors, too.
 
 Both answer alike and neither may insert beside a search; `hybrid.vector.graph` sees to that, and to the
 files.
@@ -13,11 +14,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-import hnswlib
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid.errors import SettingsError, require
+from hybrid.errors import MissingExtra, SettingsError, lacking
 from hybrid.limits import shown
 from hybrid.settings import PRECISIONS, Precision
 from hybrid.types import Matrix, Metric, Scores
@@ -26,6 +26,15 @@ M: Final = 16
 EF_CONSTRUCTION: Final = 200
 _LEAST: Final = 1024  # rows that there is room for
 
+LIBRARIES: Final[dict[Precision, tuple[str, ...]]] = {
+    "float32": ("hnswlib", "faiss"),
+    "float16": ("faiss",),
+    "int8": ("faiss",),
+}
+"""By which a graph of each precision is made: the first choice first. Each is the name of its module."""
+
+_PACKAGES: Final = {"hnswlib": "'hybrid-retrieval[hnsw]'", "faiss": "faiss-cpu"}
+
 Found = tuple[NDArray[np.int64], Scores]
 """Row numbers, nearest first, and their distances: 1 - the inner product, or the squared Euclidean one."""
 
@@ -33,6 +42,8 @@ Found = tuple[NDArray[np.int64], Scores]
 class Hnsw(Protocol):
     """A graph whose labels are row numbers. Malkov and Yashunin, TPAMI 2020."""
 
+    library: str
+    """Its name in `LIBRARIES`."""
     rounds: bool
     """Whether distances are those of rounded vectors."""
     slice: int
@@ -58,15 +69,16 @@ class Hnsw(Protocol):
         """What ``save`` wrote of ``rows`` rows, to the byte: other files may crash the process."""
 
 
-class Full:
+class Hnswlib:
     """float32 vectors, by hnswlib."""
 
+    library = "hnswlib"
     rounds = False
     slice = 4
 
     def __init__(self, metric: Metric, dim: int) -> None:
         # Unit vectors under "cosine": the inner product is the cosine, and hnswlib need not scale again.
-        self._index: Any = hnswlib.Index("l2" if metric == "l2" else "ip", dim)
+        self._index: Any = import_module("hnswlib").Index("l2" if metric == "l2" else "ip", dim)
         self._capacity = 0
 
     def prepare(self, rows: int, vectors: Matrix) -> None:
@@ -110,14 +122,14 @@ class Full:
         self._index.load_index(str(path), max_elements=self._capacity)
 
 
-class Rounded:
-    """Vectors of half or a quarter of the size, by faiss.
+class Faiss:
+    """float32 vectors, or rounded ones of half or a quarter of the size, by faiss.
 
     "float16" rounds each number to 11 bits. "int8" divides each dimension's range among the first rows,
     and some more on either side for later ones, into 255 steps. Queries are not rounded.
     """
 
-    rounds = True
+    library = "faiss"
     slice = 8
 
     _SAMPLE: Final = 50_000  # rows whose range is taken
@@ -126,17 +138,23 @@ class Rounded:
     without this, .989 with it; where all are alike it costs nothing."""
 
     def __init__(self, metric: Metric, dim: int, precision: Precision) -> None:
-        self._faiss: Any = import_module("faiss")  # only who asked for it has it
+        self._faiss: Any = import_module("faiss")  # takes a while: not before there is a graph
         faiss = self._faiss
-        kind = faiss.ScalarQuantizer.QT_fp16 if precision == "float16" else faiss.ScalarQuantizer.QT_8bit
         measure = faiss.METRIC_L2 if metric == "l2" else faiss.METRIC_INNER_PRODUCT
-        self._index: Any = faiss.IndexHNSWSQ(dim, kind, M, measure)
+        self.rounds = precision != "float32"
+        if self.rounds:
+            kind = (
+                faiss.ScalarQuantizer.QT_fp16 if precision == "float16" else faiss.ScalarQuantizer.QT_8bit
+            )
+            self._index: Any = faiss.IndexHNSWSQ(dim, kind, M, measure)
+        else:
+            self._index = faiss.IndexHNSWFlat(dim, M, measure)
         self._index.hnsw.efConstruction = EF_CONSTRUCTION
         self._products = metric != "l2"
 
     def prepare(self, rows: int, vectors: Matrix) -> None:
         self._faiss.omp_set_num_threads(1)  # of those that the calling thread would start
-        if not rows:
+        if self.rounds and not rows:
             self._index.train(self._corners(vectors[:: max(1, len(vectors) // self._SAMPLE)]))
 
     def _corners(self, vectors: Matrix) -> Matrix:
@@ -180,11 +198,20 @@ def check_precision(precision: object, metric: Metric) -> None:
             f"graph_precision 'float16' holds numbers up to 65,504 only, and metric {metric!r} knows no "
             "limit; 'int8' measures the vectors first"
         )
-    if precision != "float32":
-        require(f"graph_precision {precision!r}", "faiss", extra="compact")
+    if precision != "float32" and lacking("faiss"):
+        raise missing(f"graph_precision {precision!r}", "faiss")
 
 
-def make(metric: Metric, dim: int, precision: Precision) -> Hnsw:
-    """An empty one. Raises what ``check_precision`` does."""
+def missing(purpose: str, library: str) -> MissingExtra:
+    """The error that says how to install a ``library``."""
+    return MissingExtra(f"{purpose} needs {library}; run: pip install {_PACKAGES[library]}", name=library)
+
+
+def make(metric: Metric, dim: int, precision: Precision, library: str | None = None) -> Hnsw:
+    """An empty one, by ``library``, or by the first choice among those that are installed. Raises what
+    ``check_precision`` does; MissingExtra where there is none."""
     check_precision(precision, metric)
-    return Full(metric, dim) if precision == "float32" else Rounded(metric, dim, precision)
+    for name in (library,) if library else LIBRARIES[precision]:
+        if not lacking(name):
+            return Hnswlib(metric, dim) if name == "hnswlib" else Faiss(metric, dim, precision)
+    raise missing("a graph of vectors", library or LIBRARIES[precision][-1])

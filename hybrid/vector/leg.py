@@ -16,7 +16,6 @@ import math
 import threading
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, NamedTuple
@@ -26,14 +25,16 @@ from numpy.typing import NDArray
 
 from hybrid import threads
 from hybrid.disk.folder import Folder
-from hybrid.errors import IndexCorrupt
+from hybrid.errors import IndexCorrupt, MissingExtra
 from hybrid.ledger.rows import Rows
-from hybrid.limits import MAX_LENGTH
+from hybrid.limits import MAX_LENGTH, MAX_SCAN
 from hybrid.norms import bounded, unit
 from hybrid.order import firsts
 from hybrid.settings import Precision
 from hybrid.types import Candidates, Mask, Matrix, Metric, Ordinals, Scores, Ties
-from hybrid.vector.graph import EF_SEARCH, MANIFEST, Graph, Neighbours, checked, graph_file, identity
+from hybrid.vector import graph as graphs
+from hybrid.vector.graph import EF_SEARCH, Graph, Neighbours, checked, choose, identity
+from hybrid.vector.hnsw import LIBRARIES
 from hybrid.vector.scan import GATHERED, gathered, scan, similarities
 
 SEAL_AT: Final = 4096
@@ -93,12 +94,14 @@ class _InView(NamedTuple):
 @dataclass(frozen=True)
 class VectorView:
     """The vector leg as of one snapshot: its rows; the graph holds some first part of them or more.
-    ``long``: the rows that are `too_long`; for a search they are not there."""
+    ``long``: the rows that are `too_long`; for a search they are not there. ``lacks``: what is to be
+    installed, where there is no graph for lack of its library."""
 
     rows: Rows
     metric: Metric
     graph: Neighbours | None
     long: RowNumbers = field(default_factory=lambda: _NONE, compare=False)
+    lacks: str | None = None
 
     def search(
         self,
@@ -195,6 +198,8 @@ class VectorView:
 
     def _exact(self, query: Scores, k: int, passing: Mask | None, ties: Ties | None) -> Candidates:
         rows = np.arange(len(self.rows)) if passing is None else np.flatnonzero(passing)
+        if self.lacks is not None and len(rows) * query.nbytes > MAX_SCAN:
+            raise MissingExtra(f"{len(rows):,} vectors are too many to scan: {self.lacks}")
         score = gathered if len(self.long) else scan  # which may look at rows on its way
         return self._top(rows, score(self.rows.vectors, rows, query, self.metric), k, ties)
 
@@ -401,7 +406,7 @@ class VectorLeg:
         self._folder, self._uuid, self._metric, self._precision = folder, uuid, metric, precision
         self._read_only = read_only
         self._graph: Graph | None = None
-        self._able = True  # to make a graph
+        self._lacks: str | None = None
         self._saved = 0
         self._rows = Rows.none()
         self._long, self._measured = _NONE, 0
@@ -418,12 +423,12 @@ class VectorLeg:
             self._rows = rows
             if len(long := self._too_long(rows)):  # among them a graph finds its way no more
                 return VectorView(rows, self._metric, None, long)
-            if self._graph is None and self._able and len(rows) > SEAL_AT:
+            if self._graph is None and self._lacks is None and len(rows) > SEAL_AT:
                 self._graph = self._load(rows)
             if self._graph is not None and len(rows) > self._graph.rows:
                 self._start()
                 self._changed.notify_all()
-            return VectorView(rows, self._metric, self._graph)
+            return VectorView(rows, self._metric, self._graph, lacks=self._lacks)
 
     def _too_long(self, rows: Rows) -> RowNumbers:
         """Each row is measured once."""
@@ -444,15 +449,16 @@ class VectorLeg:
     def _load(self, rows: Rows) -> Graph | None:
         """The saved graph, or an empty one; None where the library for it is not installed."""
         try:
-            graph = Graph(self._metric, rows.vectors.shape[1], self._precision)
+            library = choose(self._folder, self._precision, read_only=self._read_only)
+            graph = Graph(self._metric, rows.vectors.shape[1], self._precision, library)
         except ImportError as error:
             _log.warning("%s: searched without its graph, exactly and slowly: %s", self._folder, error)
-            self._able = False
+            self._lacks = str(error)
             return None
         if complaint := graph.load(self._folder, self._uuid, len(rows)):
             _log.warning("%s: %s; it is built again from the ledger", self._folder, complaint)
             if not self._read_only:
-                self._folder.remove(MANIFEST)
+                graph.forget(self._folder)
         self._saved = graph.rows
         return graph
 
@@ -509,23 +515,22 @@ class VectorLeg:
             self._changed.notify_all()
 
     def disagreements(self, rows: Rows) -> Iterator[str]:
-        """What is wrong with the saved graph: one line each. (None saved is not wrong.)"""
+        """What is wrong with the saved graphs: one line each. (None saved is not wrong.)"""
         if len(rows):
             same = identity(self._uuid, self._metric, rows.vectors.shape[1], self._precision)
-            try:
-                checked(self._folder, len(rows), same)
-            except IndexCorrupt as error:
-                yield f"vector leg: {error}"
+            for library in LIBRARIES[self._precision]:
+                try:
+                    checked(self._folder, len(rows), library, same)
+                except IndexCorrupt as error:
+                    yield f"vector leg: {error}"
 
     def copy(self, to: Folder) -> None:
-        """Put the saved graph, if there is one, into the folder ``to``. One that a newer replaces meanwhile
-        is not missed: the graph is only a cache."""
-        with suppress(FileNotFoundError):
-            for name in (graph_file(self._folder), MANIFEST):
-                self._folder.copy(name, to)
+        """Put the saved graphs, if there are any, into the folder ``to``."""
+        graphs.copy(self._folder, to)
 
     def wipe(self) -> None:
-        """Forget the graph, in memory and on disk; it grows again from the rows."""
+        """Forget the graph, in memory and on disk, whatever library saved it; it grows again from the
+        rows."""
         self._end()
         self._graph, self._saved = None, 0
         for name in self._folder.names():

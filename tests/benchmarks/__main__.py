@@ -16,7 +16,7 @@ from hybrid.cli.output import out
 from tests.benchmarks.house import House, Plan
 
 USUAL: Final = ("legs", "bare", "batch", "build", "filters", "writing", "cold")
-BENCHES: Final = (*USUAL, "scale", "peers", "words", "crossover", "memory")
+BENCHES: Final = (*USUAL, "scale", "peers", "words", "crossover", "memory", "libraries")
 _WHERE: Final = {"peers": "contest.run", "words": "contest.run_words"}
 
 

@@ -94,7 +94,7 @@ class House:
 
     def graph(self) -> Any:
         """The engine's own graph, in a bare hnswlib: the same links, so the same recall at the same ef."""
-        saved = next(self.index_path.rglob("graph-*.hnsw"))
+        saved = next(self.index_path.rglob("graph-hnswlib-*.hnsw"))
         index = hnswlib.Index("ip", self.corpus.recipe.dim)
         index.load_index(str(saved), max_elements=self.plan.documents)
         index.set_num_threads(1)

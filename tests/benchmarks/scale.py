@@ -182,7 +182,7 @@ def _bare_lexical(path: Path) -> tantivy.Index:
 
 def _bare_graph(path: Path, dim: int) -> Any:
     """The saved graph in a bare hnswlib; None where the index has none, being small."""
-    for saved in path.rglob("graph-*.hnsw"):
+    for saved in path.rglob("graph-hnswlib-*.hnsw"):
         graph = hnswlib.Index("ip", dim)
         graph.load_index(str(saved))
         graph.set_ef(EF_SEARCH)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
@@ -350,10 +351,16 @@ def test_a_report_is_written(hybrid: Hybrid, idx: Path, judged: Judged, tmp_path
 def test_without_the_extra_nothing_is_searched(
     hybrid: Hybrid, idx: Path, judged: Judged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hybrid.errors.find_spec", lambda name: None)
     monkeypatch.setattr(command, "run_systems", None)
-    said = hybrid(idx, *judged, "--report", tmp_path / "page.html", status=1).err
-    assert "pip install 'hybrid-retrieval[report]'" in said
+    for module, extra in (
+        ("matplotlib", "report"),
+        ("ir_measures", "evaluate"),
+        ("pytrec_eval", "evaluate"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, module, None)
+            said = hybrid(idx, *judged, "--report", tmp_path / "page.html", status=1).err
+        assert f"needs {module}; run: pip install 'hybrid-retrieval[{extra}]'" in said
     assert list(tmp_path.iterdir()) == []
 
 

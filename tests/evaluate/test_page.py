@@ -387,7 +387,8 @@ def test_many_queries_make_no_large_page() -> None:
 
 
 def test_without_the_extra_it_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hybrid.errors.find_spec", lambda name: None)
+    for module in ("jinja2", "matplotlib"):
+        monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(
         MissingExtra, match=r"jinja2, matplotlib; run: pip install 'hybrid-retrieval\[report\]'"
     ):

@@ -22,7 +22,7 @@ from tests.encoder_models import bundle_of_letters
 from tests.fuzzing.inputs import JSON, json_bytes, mutated, mutated_json
 from tests.fuzzing.target import DOCUMENTS, Target, World, outcome
 
-FILES = ["current", "g1/head", "g1/lexical.json", "g1/graph.json"]
+FILES = ["current", "g1/head", "g1/lexical.json", "g1/graph.*.json"]
 IDS = sorted(document.id for document in DOCUMENTS)
 
 

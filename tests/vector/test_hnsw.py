@@ -17,24 +17,22 @@ import pytest
 from hybrid import Document, Index, errors
 from hybrid.disk import manifest
 from hybrid.disk.folder import Folder
-from hybrid.errors import MissingExtra, SettingsError
+from hybrid.errors import MissingExtra, SettingsError, lacking
 from hybrid.ledger.rows import Rows
 from hybrid.settings import PRECISIONS, AnalyzerRef, Precision, Settings
 from hybrid.types import Matrix, Metric
 from hybrid.vector import graph, hnsw
-from hybrid.vector.graph import MANIFEST, Graph
-from hybrid.vector.hnsw import check_precision
+from hybrid.vector.graph import Graph
+from hybrid.vector.hnsw import LIBRARIES, check_precision
 from hybrid.vector.leg import VectorLeg, VectorView
 
 DIM = 48
-KINDS: list[tuple[Metric, Precision]] = [
-    ("cosine", "float32"),
-    ("cosine", "float16"),
-    ("cosine", "int8"),
-    ("ip", "float32"),
-    ("ip", "int8"),
-    ("l2", "float32"),
-    ("l2", "int8"),
+METRICS: list[Metric] = ["cosine", "ip", "l2"]
+GRAPHS: list[tuple[Precision, str]] = [
+    (precision, library)
+    for precision in PRECISIONS
+    for library in LIBRARIES[precision]
+    if not lacking(library)
 ]
 
 
@@ -50,9 +48,11 @@ def of(vectors: Matrix) -> Rows:
     return Rows(vectors, np.arange(len(vectors)), np.zeros((len(vectors), 2), np.int64))
 
 
-def sealed(vectors: Matrix, metric: Metric, precision: Precision, *parts: int) -> VectorView:
+def sealed(
+    vectors: Matrix, metric: Metric, precision: Precision, *parts: int, library: str | None = None
+) -> VectorView:
     """All of ``vectors`` in the graph, but those before each of ``parts`` first."""
-    made = Graph(metric, vectors.shape[1], precision)
+    made = Graph(metric, vectors.shape[1], precision, library)
     for start, stop in zip((0, *parts), (*parts, len(vectors)), strict=True):
         made.insert(vectors[start:stop], lambda: False)
     assert made.rows == len(vectors)
@@ -73,15 +73,35 @@ def recall(view: VectorView, queries: Matrix, k: int) -> float:
     return float(np.mean(found))
 
 
+def as_before(folder: Folder, library: str) -> dict[str, Any]:
+    """Have the saved graph look as earlier versions saved it; returns what its manifest says."""
+    value = manifest.read(folder, f"graph.{library}.json")
+    if library == "hnswlib":
+        del value["precision"]  # the earliest knew no other
+    (value["crc32"],) = value["crc32"]  # one piece was enough for this file; it used to be for all
+    folder.rename(value["file"], f"graph-{value['rows']}.hnsw")
+    folder.remove(f"graph.{library}.json")
+    value["file"] = f"graph-{value['rows']}.hnsw"
+    manifest.write(folder, "graph.json", value)
+    return value
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 @pytest.fixture(autouse=True)
 def _ask_the_graph(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hybrid.vector.leg.EXACT_ROWS", 100)
 
 
 class TestRecall:
-    @pytest.mark.parametrize(("metric", "precision"), KINDS)
-    def test_rounding_costs_none(self, metric: Metric, precision: Precision) -> None:
-        view = sealed(clustered(3000), metric, precision)
+    @pytest.mark.parametrize(("precision", "library"), GRAPHS)
+    @pytest.mark.parametrize("metric", METRICS)
+    def test_rounding_costs_none(self, metric: Metric, precision: Precision, library: str) -> None:
+        if precision == "float16" and metric != "cosine":
+            pytest.skip("is refused")
+        view = sealed(clustered(3000), metric, precision, library=library)
         for k in (10, 100):
             assert recall(view, clustered(30, seed=1), k) >= 0.99
 
@@ -125,13 +145,15 @@ class TestRecall:
 
 
 class TestGraph:
-    @pytest.mark.parametrize("precision", PRECISIONS)
-    def test_it_saves_and_loads_and_grows_on(self, tmp_path: Path, precision: Precision) -> None:
+    @pytest.mark.parametrize(("precision", "library"), GRAPHS)
+    def test_it_saves_and_loads_and_grows_on(
+        self, tmp_path: Path, precision: Precision, library: str
+    ) -> None:
         vectors = clustered(1200)
-        first = Graph("cosine", DIM, precision)
+        first = Graph("cosine", DIM, precision, library)
         first.insert(vectors[:900], lambda: False)
         first.save(Folder.open(tmp_path), "u")
-        again = Graph("cosine", DIM, precision)
+        again = Graph("cosine", DIM, precision, library)
         assert again.load(Folder.open(tmp_path), "u", 900) is None
         assert again.rows == 900
         for query in clustered(5, seed=1):
@@ -145,12 +167,19 @@ class TestGraph:
     def test_distances_mean_the_same(self) -> None:
         vectors, query = clustered(500), clustered(1, seed=1)[0]
         for metric in ("cosine", "l2"):
-            answers = [sealed(vectors, metric, p).graph for p in ("float32", "int8")]
-            exact, rounded = (one.search(query, 5, 100) for one in answers if one is not None)
-            assert exact is not None
-            assert rounded is not None
-            assert np.allclose(exact[1], rounded[1], atol=0.02)
-            assert np.all(np.diff(rounded[1]) >= 0)
+            exact = Graph(metric, DIM, "float32")
+            same = Graph(metric, DIM, "float32", "faiss")
+            rounded = Graph(metric, DIM, "int8")
+            answers = []
+            for one in (exact, same, rounded):
+                one.insert(vectors, lambda: False)
+                found = one.search(query, 5, 100)
+                assert found is not None
+                assert np.all(np.diff(found[1]) >= 0)
+                answers.append(found)
+            assert answers[0][0].tolist() == answers[1][0].tolist()
+            assert np.allclose(answers[0][1], answers[1][1], atol=1e-5)
+            assert np.allclose(answers[0][1], answers[2][1], atol=0.02)
 
     def test_files_shrink(self, tmp_path: Path) -> None:
         sizes = []
@@ -160,33 +189,39 @@ class TestGraph:
             folder = tmp_path / precision
             folder.mkdir()
             made.save(Folder.open(folder), "u")
-            sizes.append((folder / "graph-1100.hnsw").stat().st_size)
+            (file,) = folder.glob("graph-*-1100.hnsw")
+            sizes.append(file.stat().st_size)
         assert sizes[1] < 0.6 * sizes[0]
         assert sizes[2] < 0.35 * sizes[0]
 
     @pytest.mark.parametrize("precision", ["float32", "int8"])
     def test_one_of_another_precision_is_not_taken(self, tmp_path: Path, precision: Precision) -> None:
-        saved = sealed(clustered(300), "cosine", precision).graph
+        saved = sealed(clustered(300), "cosine", precision, library="faiss").graph
         assert isinstance(saved, Graph)
         saved.save(Folder.open(tmp_path), "u")
         other: Precision = "int8" if precision == "float32" else "float32"
         assert "belongs to another index" in str(
-            Graph("cosine", DIM, other).load(Folder.open(tmp_path), "u", 300)
+            Graph("cosine", DIM, other, "faiss").load(Folder.open(tmp_path), "u", 300)
         )
 
-    def test_a_manifest_of_before_is_understood(self, tmp_path: Path) -> None:
-        saved = sealed(clustered(300), "cosine", "float32").graph
+    @pytest.mark.parametrize(
+        ("precision", "library"), [graph for graph in GRAPHS if graph[1] == LIBRARIES[graph[0]][0]]
+    )
+    def test_a_graph_of_before_is_understood(
+        self, tmp_path: Path, precision: Precision, library: str
+    ) -> None:
+        saved = sealed(clustered(300), "cosine", precision, library=library).graph
         assert isinstance(saved, Graph)
-        saved.save(Folder.open(tmp_path), "u")
-        value = manifest.read(Folder.open(tmp_path), MANIFEST)
-        del value["precision"]
-        (value["crc32"],) = value["crc32"]  # one piece was enough for this file; it used to be for all
-        manifest.write(Folder.open(tmp_path), MANIFEST, value)
-        again = Graph("cosine", DIM)
-        assert again.load(Folder.open(tmp_path), "u", 300) is None
+        folder = Folder.open(tmp_path)
+        saved.save(folder, "u")
+        value = as_before(folder, library)
+        again = Graph("cosine", DIM, precision, library)
+        assert again.load(folder, "u", 300) is None
         assert again.rows == 300
-        manifest.write(Folder.open(tmp_path), MANIFEST, value | {"crc32": value["crc32"] ^ 1})
-        assert "damaged" in str(Graph("cosine", DIM).load(Folder.open(tmp_path), "u", 300))
+        manifest.write(folder, "graph.json", value | {"crc32": value["crc32"] ^ 1})
+        assert "damaged" in str(Graph("cosine", DIM, precision, library).load(folder, "u", 300))
+        again.save(folder, "u")  # takes its place
+        assert names(tmp_path) == [f"graph-{library}-300.hnsw", f"graph.{library}.json"]
 
     @pytest.mark.parametrize("place", [0, 1000, 5000, -1])
     def test_each_piece_of_a_file_is_checked(
@@ -197,9 +232,9 @@ class TestGraph:
         saved = sealed(clustered(300), "cosine", "int8").graph
         assert isinstance(saved, Graph)
         saved.save(Folder.open(tmp_path), "u")
-        assert len(manifest.read(Folder.open(tmp_path), MANIFEST)["crc32"]) > 10
+        assert len(manifest.read(Folder.open(tmp_path), "graph.faiss.json")["crc32"]) > 10
         assert Graph("cosine", DIM, "int8").load(Folder.open(tmp_path), "u", 300) is None
-        file = tmp_path / "graph-300.hnsw"
+        file = tmp_path / "graph-faiss-300.hnsw"
         data = bytearray(file.read_bytes())
         data[place] ^= 1
         file.write_bytes(data)
@@ -216,9 +251,9 @@ class TestGraph:
         def unknown(self: Any, path: Path, rows: int) -> None:
             raise RuntimeError("Index type 0x12345678 not recognized")
 
-        monkeypatch.setattr(hnsw.Rounded, "load", unknown)
+        monkeypatch.setattr(hnsw.Faiss, "load", unknown)
         again = Graph("cosine", DIM, "int8")
-        assert "graph-300.hnsw: Index type 0x12345678 not recognized" in str(
+        assert "graph-faiss-300.hnsw: Index type 0x12345678 not recognized" in str(
             again.load(Folder.open(tmp_path), "u", 300)
         )
         again.insert(vectors, lambda: False)
@@ -245,12 +280,12 @@ class TestGraph:
         assert not wrong
         assert made.rows == 2000
 
-    @pytest.mark.parametrize("precision", ["float32", "int8"])
+    @pytest.mark.parametrize(("precision", "library"), GRAPHS)
     def test_what_failed_by_half_is_not_kept(
-        self, precision: Precision, monkeypatch: pytest.MonkeyPatch
+        self, precision: Precision, library: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         vectors = clustered(900)
-        made = Graph("cosine", DIM, precision)
+        made = Graph("cosine", DIM, precision, library)
         made.insert(vectors[:500], lambda: False)
         kind = type(made._hnsw)
         add = kind.add
@@ -270,12 +305,13 @@ class TestGraph:
         assert made.rows == 900
         assert recall(view, vectors[::30], 10) >= 0.99
 
-    def test_no_threads_are_started(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("precision", ["float32", "int8"])
+    def test_no_threads_are_started(self, precision: Precision) -> None:
         tasks = Path("/proc/self/task")
         if not tasks.exists():
             pytest.skip("needs /proc")
         before = len(os.listdir(tasks))
-        view = sealed(clustered(600), "cosine", "int8")
+        view = sealed(clustered(600), "cosine", precision, library="faiss")
         view.search(clustered(1)[0], 10)
         assert len(os.listdir(tasks)) == before
 
@@ -336,7 +372,7 @@ class TestWithoutTheExtra:
 
     def test_none_is_made(self, tmp_path: Path, without: Callable[[], None]) -> None:
         without()
-        said = r"graph_precision 'int8' needs faiss; run: pip install 'hybrid-retrieval\[compact\]'"
+        said = r"graph_precision 'int8' needs faiss; run: pip install faiss-cpu"
         with pytest.raises(MissingExtra, match=said):
             Index.create(tmp_path / "i", encoder=None, graph_precision="int8")
         assert not (tmp_path / "i").exists()
@@ -355,7 +391,7 @@ class TestWithoutTheExtra:
         leg = VectorLeg(Folder.open(tmp_path), "u", "cosine", "int8")
         leg.view(some[:600])
         leg.close()
-        file = tmp_path / "graph-600.hnsw"
+        file = tmp_path / "graph-faiss-600.hnsw"
         before = file.read_bytes()
         without()
         leg = VectorLeg(Folder.open(tmp_path), "u", "cosine", "int8")
@@ -365,7 +401,7 @@ class TestWithoutTheExtra:
         assert [view.graph for view in views] == [None, None]
         assert recall(views[1], some.vectors[:5], 10) == 1
         (record,) = caplog.records
-        assert "exactly and slowly: graph_precision 'int8' needs faiss" in record.message
+        assert "exactly and slowly: the saved graph needs faiss" in record.message
         assert list(leg.disagreements(some)) == []
         leg.close()
         assert file.read_bytes() == before
@@ -380,15 +416,15 @@ def test_a_damaged_one_is_built_again(
     leg = VectorLeg(Folder.open(tmp_path), "u", "cosine", "int8")
     leg.view(some)
     leg.close()
-    file = tmp_path / "graph-600.hnsw"
+    file = tmp_path / "graph-faiss-600.hnsw"
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 255
     file.write_bytes(data[: {"cut": -7, "emptied": 0}.get(damage)])
     if damage == "delete":
         file.unlink()
     seen: list[Any] = []
-    load = hnsw.Rounded.load
-    monkeypatch.setattr(hnsw.Rounded, "load", lambda *a: seen.append(a) or load(*a))  # type: ignore[func-returns-value]
+    load = hnsw.Faiss.load
+    monkeypatch.setattr(hnsw.Faiss, "load", lambda *a: seen.append(a) or load(*a))  # type: ignore[func-returns-value]
     leg = VectorLeg(Folder.open(tmp_path), "u", "cosine", "int8")
     assert list(leg.disagreements(some)) != []
     view = leg.view(some)

@@ -320,11 +320,12 @@ class TestLeg:
     def test_a_few_rows_more_are_not_worth_a_new_file(self, tmp_path: Path) -> None:
         self.saved(tmp_path)
         more = rows(1010, seed=2)
-        for count, saved in ((1003, "graph-1000.hnsw"), (1010, "graph-1010.hnsw")):
+        for count, saved in ((1003, 1000), (1010, 1010)):
             leg = self.leg(tmp_path)
             leg.view(more[:count])
             leg.close()
-            assert [path.name for path in tmp_path.glob("graph-*.hnsw")] == [saved]
+            (file,) = tmp_path.glob("graph-*.hnsw")
+            assert file.stem.endswith(f"-{saved}")
 
     def test_searches_go_on_while_it_seals(self, tmp_path: Path) -> None:
         some = rows(1000, seed=2)
@@ -350,7 +351,7 @@ class TestLeg:
         elif damage == "delete":
             file.unlink()
         elif damage == "manifest":
-            (tmp_path / "graph.json").write_text('{"rows":')
+            next(tmp_path.glob("graph.*.json")).write_text('{"rows":')
         leg = self.leg(tmp_path, "u2" if damage == "other index" else "u1")
         held = some[:800] if damage == "more rows" else some
         assert list(leg.disagreements(held)) != []

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid.errors import InputError
+from hybrid.errors import InputError, require
 from hybrid.ledger.impressions import Impression
 from hybrid.limits import shown as quoted
 
@@ -37,7 +37,9 @@ class Exposures:
 
 def count(log: Iterable[Impression]) -> Exposures:
     """Count ``log``, read once. Texts that differ in case and white space alone are one query, called as it
-    was first spelt. InputError if the log is empty or holds something else than impressions."""
+    was first spelt. InputError if the log is empty or holds something else than impressions;
+    MissingExtra unless the extra ``evaluate`` is installed."""
+    require("learning from clicks", "scipy", extra="evaluate")
     queries: dict[str, int] = {}
     texts: list[str] = []
     documents = _Numbers()
