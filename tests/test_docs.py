@@ -21,6 +21,7 @@ from tests.commands import run
 
 ROOT = Path(__file__).parent.parent
 DOCS = (
+    "install",
     "guide/documents",
     "guide/searching",
     "guide/filters",
