@@ -288,7 +288,7 @@ class Index:
             yield Searcher(snapshot, self._model(snapshot.generation), self._models, self._lanes)
 
     def _model(self, generation: Generation) -> Model:
-        """What encodes for this generation. (A reader may find that the writer has re-indexed.)"""
+        """The encoder of this generation. (A reader may find that the writer has re-indexed.)"""
         reference = generation.settings.encoder
         if reference not in self._encoders:
             self._encoders = {reference: Model(self._store.path, reference)}
@@ -309,7 +309,7 @@ class Index:
         return self._serve(lambda known: known.with_new(profile, evidence or {}))
 
     def use(self, number: int) -> int:
-        """Serve with an earlier profile again. SettingsError for a number that there is not."""
+        """Serve with an earlier profile again. Raises SettingsError if there is no such profile."""
         return self._serve(lambda known: known.using(number))
 
     def keep_model(self, model: Storable) -> str:
@@ -354,7 +354,7 @@ class Index:
             generation.tables.log(_record(one, profiles) for one in impressions)
 
     def impressions(self) -> Iterator[Impression]:
-        """What ``feedback`` and ``log`` recorded, oldest first."""
+        """The impressions that ``feedback`` and ``log`` recorded, oldest first."""
         with self._store.reading() as snapshot:
             yield from map(Impression.from_json, snapshot.generation.tables.logged())
 

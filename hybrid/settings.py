@@ -77,7 +77,7 @@ class AnalyzerRef(_Frozen):
 
 
 class Settings(_Frozen):
-    """What every document of an index has in common."""
+    """The choices that all documents of an index share."""
 
     metric: Metric = "cosine"
     analyzer: AnalyzerRef
@@ -102,9 +102,9 @@ class Profile(_Frozen):
     """How far the graph looks around: more costs more and finds more. None: as many as `hybrid.vector.leg`
     has measured that the depth needs. ``hybrid bench`` measures it on the index itself."""
     reranker: str | None = None
-    """What orders the fused candidates anew: a stored reranker's id in the ledger's table ``models``."""
+    """The reranker of the fused candidates: its id in the ledger's table ``models``."""
     calibration: str | None = None
-    """What says how relevant a hit is: likewise an id."""
+    """The calibration that gives hits a relevance: likewise an id."""
 
     def fuse(self) -> Fusion:
         return _fusion(_Stored(self.fusion))
@@ -120,7 +120,7 @@ class Profile(_Frozen):
 
     @property
     def depths(self) -> tuple[int, int]:
-        """Of the lexical and of the vector leg."""
+        """The depths of the lexical and of the vector leg."""
         return self.depth if isinstance(self.depth, tuple) else (self.depth, self.depth)
 
 
@@ -170,7 +170,7 @@ class Profiles(_Frozen):
         return self[self.serves].profile
 
     def __getitem__(self, number: int) -> Installed:
-        """SettingsError for a number that there is not."""
+        """Raises SettingsError if there is no such profile."""
         if not 1 <= number <= len(self.history):
             raise SettingsError(f"there is no profile {number}; there are 1 to {len(self.history)}")
         return self.history[number - 1]

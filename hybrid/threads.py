@@ -29,7 +29,7 @@ _R = TypeVar("_R")
 
 
 class Leaver(Protocol):
-    """What has threads of its own."""
+    """An object with threads of its own."""
 
     def leave(self) -> None:
         """End them: the interpreter goes down."""
@@ -151,7 +151,7 @@ def start(thread: threading.Thread) -> bool:
 
 
 def submit(pool: Executor, work: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> Future[_R]:
-    """What ``pool.submit`` does; the work is done at once where the pool takes no more."""
+    """Submit work to ``pool``; do it at once where the pool takes no more."""
     try:
         return pool.submit(work, *args, **kwargs)
     except RuntimeError:

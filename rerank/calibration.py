@@ -96,7 +96,7 @@ def signals(
 
 
 def _rivals(hits: Ordinals, leg: Candidates, nobody: float) -> _Floats:
-    """What the best document of the leg scores that is not the hit itself."""
+    """The score of the leg's best document other than the hit itself."""
     best = [*leg.scores[:2].tolist(), nobody, nobody]
     return np.where(hits == leg.ordinals[0], best[1], best[0]) if len(leg) else np.full(len(hits), nobody)
 

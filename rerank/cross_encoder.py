@@ -66,7 +66,7 @@ class CrossEncoder:
         return self.placed(candidates, self.scores(query, texts))
 
     def scores(self, query: str, texts: Sequence[str]) -> Values:
-        """What the model says of the pairs, before any activation: float64 (len(texts),)."""
+        """The model's output for the pairs, before any activation: float64 (len(texts),)."""
         network = _loaded(self.model)
         if self.version not in (None, network.version):
             raise EncoderFailed(

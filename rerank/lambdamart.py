@@ -136,7 +136,7 @@ def dump(model: LambdaMART) -> dict[str, Any]:
 
 
 def load(stored: Mapping[str, Any]) -> LambdaMART:
-    """What ``dump`` wrote. SettingsError for anything else."""
+    """Read what ``dump`` wrote. Raises SettingsError for anything else."""
     try:
         return LambdaMART(
             tuple(map(str, stored["features"])),

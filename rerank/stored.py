@@ -38,7 +38,7 @@ def dump(reranker: Storable) -> dict[str, Any]:
 
 
 def load(stored: Mapping[str, Any]) -> Storable:
-    """What ``dump`` wrote. SettingsError for anything else."""
+    """Read what ``dump`` wrote. Raises SettingsError for anything else."""
     kind = stored.get("kind", "lambdamart")  # the first ones were stored without
     if kind == "lambdamart":
         return lambdamart.load(stored)

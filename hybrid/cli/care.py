@@ -1,4 +1,5 @@
-"""``hybrid verify``, ``stats``, ``compact``: is the index sound, what is in it; out with the dead."""
+"""``hybrid verify``, ``stats``, ``compact``: is the index sound, what is in it; remove deleted
+documents."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def _impression(line: str, profiles: Profiles, now: float) -> Impression:
         raise InputError(f'no "{missing[0]}"')
     if strange := record.keys() - {*_NEEDED, *_OPTIONAL}:
         known = ", ".join((*_NEEDED, *_OPTIONAL))
-        raise InputError(f"{shown(min(strange))} is nothing that an impression has; it has {known}")
+        raise InputError(f"unknown key {shown(min(strange))}; an impression has {known}")
     ids = {name: _list(name, record[name]) for name in ("shown", "clicked")}
     optional = {"profile": profiles.serves, "time": now} | {
         name: record[name] for name in _OPTIONAL if name in record

@@ -61,7 +61,7 @@ def compared(comparisons: Sequence[Comparison]) -> Table:
 
 
 def show_changes(report: Report, comparisons: Sequence[Comparison], queries: Mapping[str, str]) -> None:
-    """Of every system the queries that lost most and those that gained most, on the first measure."""
+    """For every system the queries that lost most and those that gained most, on the first measure."""
     for comparison in comparisons:
         if comparison.measure != comparisons[0].measure:
             continue
@@ -121,7 +121,7 @@ def _remarks(report: Report, timings: Timings) -> Iterator[str]:
 
 
 def _judged(measure: str, shares: Mapping[str, float]) -> Iterator[str]:
-    """What few judgments mean for the other figures."""
+    """The meaning of few judgments for the other figures."""
     least = min(shares, key=shares.__getitem__)
     if shares[least] < _SURELY_JUDGED:
         few = f"; {least} shows most of them, so its figures may be too low"
@@ -148,7 +148,7 @@ def _row(comparison: Comparison) -> list[Text]:
 
 
 def _test(comparisons: Sequence[Comparison]) -> str:
-    """What the test was, in a sentence."""
+    """The test, in a sentence."""
     systems = len({comparison.system for comparison in comparisons})
     return (
         f"▲ better, ▼ worse, p < {ALPHA}: two-sided paired randomisation test over "

@@ -69,13 +69,13 @@ class Task:
 
     @property
     def lacking(self) -> list[str]:
-        """What the index lacks, a line each."""
+        """The legs and documents that the index lacks, a line each."""
         return [str(found) for found in (self.legs, self.coverage) if found is not None and str(found)]
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What was measured."""
+    """The measurements."""
 
     report: Report
     runs: dict[str, Run]
@@ -167,7 +167,7 @@ def _task(
     ignore_identical_ids: bool,
     encoding: str | None,
 ) -> Iterator[Task]:
-    """What was asked, read and checked; the index is open meanwhile."""
+    """Read and check the arguments; the index stays open meanwhile."""
     judgments = reading.qrels(qrels, encoding)
     if ignore_identical_ids:
         judgments = not_judged(judgments)
@@ -243,7 +243,7 @@ def _timed(task: Task) -> Timings:
 
 
 def _to(progress: Bar) -> Callable[[int, int], None]:
-    """What moves ``progress`` when told how many are done of how many."""
+    """A callback that advances ``progress`` when told how many of how many are done."""
     seen = 0
 
     def advance(done: int, _: int) -> None:
@@ -255,7 +255,7 @@ def _to(progress: Bar) -> Callable[[int, int], None]:
 
 
 def _warn(task: Task, report: Report, queries: Path | None) -> None:
-    """Of queries that score 0 since nobody asked them."""
+    """A note on queries that score 0 since nobody asked them."""
     if task.searcher is not None:
         asked = set(answerable(task.queries, task.qrels))
         if lacking := [query for query, grades in task.qrels.items() if grades and query not in asked]:

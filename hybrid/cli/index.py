@@ -185,7 +185,7 @@ def _open(
 
 
 def _difference(to: Path, built: dict[str, Any], metric: str | None, precision: str | None) -> str | None:
-    """What was asked for and the index is not."""
+    """The first difference between what was asked for and what the index is."""
     if metric not in (None, is_ := built["metric"]):
         return f"{to}: built with metric {is_!r}, not {metric!r}; make a new index"
     if precision not in (None, is_ := built["graph_precision"]):

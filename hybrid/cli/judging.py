@@ -154,7 +154,7 @@ def tell_left_out(left_out: Mapping[str, int]) -> None:
 
 
 def identities(files: Mapping[str, Path | None]) -> dict[str, dict[str, str]]:
-    """What evidence says of the files that were given."""
+    """The given files in evidence."""
     return {name: identity(file) for name, file in files.items() if file is not None}
 
 

@@ -106,7 +106,7 @@ def stages() -> Iterator[Callable[[str, int, int], None]]:
 
 
 def identity(file: Path) -> dict[str, str]:
-    """What evidence says of a file: its name, and the SHA-256 of its bytes."""
+    """A file in evidence: its name, and the SHA-256 of its bytes."""
     with file.open("rb") as opened:
         return {"file": file.name, "sha256": hashlib.file_digest(opened, "sha256").hexdigest()}
 

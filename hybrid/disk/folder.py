@@ -81,7 +81,7 @@ class Folder:
     # -- looking
 
     def names(self) -> list[str]:
-        """What lies in the folder, sorted."""
+        """The names in the folder, sorted."""
         return sorted(os.listdir(self._descriptor if _BY_DESCRIPTOR else self.path))
 
     def stat(self, name: str) -> os.stat_result:

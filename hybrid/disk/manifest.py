@@ -20,7 +20,7 @@ def write(folder: Folder, name: str, value: Mapping[str, Any]) -> None:
 
 
 def read(folder: Folder, name: str) -> dict[str, Any]:
-    """What was written. Raises FileNotFoundError, IndexCorrupt."""
+    """Read a manifest. Raises FileNotFoundError, IndexCorrupt."""
     try:
         text = folder.read(name, _LARGEST)
         value = json.loads(text)

@@ -13,7 +13,7 @@ from hybrid.types import Encoder
 
 
 class Model:
-    """What stands behind ``reference`` (None: an index without encoder), and its query vectors."""
+    """The encoder behind ``reference`` (None: an index without encoder), and its query vectors."""
 
     def __init__(self, path: Path, reference: EncoderRef | None, encoder: Encoder | None = None) -> None:
         self._path = path
@@ -66,5 +66,5 @@ class Model:
 
 
 def reference_to(spec: EncoderSpec, encoder: Encoder) -> EncoderRef:
-    """What an index remembers of its encoder."""
+    """The reference by which an index remembers its encoder."""
     return EncoderRef(id=encoder.id, spec=encoders.spec_of(spec))

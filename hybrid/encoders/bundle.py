@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 
 class Prompts(BaseModel):
-    """What is put before a text, by its role."""
+    """The prompt before a text, by its role."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -49,7 +49,7 @@ class Prompts(BaseModel):
 
 
 class Digest(BaseModel):
-    """What a file must be."""
+    """The length and checksum that a file must have."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -108,7 +108,7 @@ class Manifest(BaseModel):
 
 
 class _Once(Generic[T]):
-    """What ``make`` makes, at the first call and only then, whatever threads call."""
+    """Call ``make`` once, at the first call, whatever threads call."""
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make

@@ -23,7 +23,7 @@ _BREAK = regex.compile(r"(?r)[\s。！？；，、]")
 
 
 class Tokens(Protocol):
-    """What an encoder needs of a tokenizer."""
+    """The part of a tokenizer that an encoder uses."""
 
     def ids(self, text: str) -> list[int]:
         """The ids of all tokens of ``text``, the special ones included."""

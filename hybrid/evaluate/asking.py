@@ -23,7 +23,7 @@ class System:
 
 
 class Searchable(Protocol):
-    """What can be evaluated: an Index, a MemoryIndex, a test's double."""
+    """An index that can be evaluated: an Index, a MemoryIndex, a test's double."""
 
     def run(
         self, queries: Mapping[str, str], /, *, k: int, mode: Mode, fusion: Fusion | None, lacking: Lacking

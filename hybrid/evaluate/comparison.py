@@ -166,7 +166,7 @@ def others_than(baseline: str, systems: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Change:
-    """What one query has gained or lost."""
+    """The gain or loss of one query."""
 
     query: str
     value: float

@@ -13,7 +13,7 @@ from hybrid.types import Qrels
 
 
 class Holding(Protocol):
-    """What holds documents: an Index, a MemoryIndex."""
+    """A holder of documents: an Index, a MemoryIndex."""
 
     def absent(self, ids: Iterable[str], /) -> set[str]:
         """Those of ``ids`` that no document has."""
@@ -33,14 +33,14 @@ class Coverage:
 
     @property
     def share(self) -> float:
-        """What part of the judged documents the index lacks."""
+        """The share of the judged documents that the index lacks."""
         return self.absent / self.judged
 
     def to_json(self) -> dict[str, object]:
         return asdict(self)
 
     def __str__(self) -> str:
-        """What the index lacks, in words; empty if nothing."""
+        """The missing documents in words; empty if there are none."""
         if not self.absent:
             return ""
         return (

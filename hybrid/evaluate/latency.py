@@ -31,7 +31,7 @@ class Latency:
 
 
 class Timeable(Protocol):
-    """What can be timed: an Index, a MemoryIndex, a test's double."""
+    """An index that can be timed: an Index, a MemoryIndex, a test's double."""
 
     def search(self, query: str, /, *, k: int, mode: Mode, fusion: Fusion | None) -> object: ...
 

@@ -61,7 +61,7 @@ class Numbered:
         }
 
     def ranked(self, name: str, run: Run) -> dict[str, list[str]]:
-        """What ``run`` answers to the judged queries, best first. InputError for one ranked twice."""
+        """The answers of ``run`` to the judged queries. Raises InputError if one is ranked twice."""
         answered = {query: hits for query, hits in run.items() if hits and query in self.queries}
         return {self.queries[query]: self._ids(name, query, hits) for query, hits in answered.items()}
 

@@ -311,5 +311,5 @@ def check_passages(value: Any, count: int, text: str, where: str) -> NDArray[np.
 
 
 def _line(cause: Exception) -> str:
-    """What another's error says, in one line."""
+    """The message of another's error, in one line."""
     return " ".join(str(cause).split())[:160]

@@ -34,7 +34,7 @@ _FEW: Final = 9.5  # queries: ten, up to rounding
 
 
 class Calibratable(Protocol):
-    """What can be calibrated: an Index."""
+    """An index that can be calibrated: a Searcher."""
 
     def signals(
         self, queries: Mapping[str, str], mode: Mode, lacking: Lacking, /

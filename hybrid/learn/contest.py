@@ -33,7 +33,7 @@ _BATCH: Final = 32
 
 
 class Contested(Protocol):
-    """What has a serving place: an Index."""
+    """An index with a profile that serves."""
 
     @property
     def profiles(self) -> Profiles: ...

@@ -33,7 +33,7 @@ _BATCH: Final = 32
 
 
 class Minable(Protocol):
-    """What can be mined: an Index."""
+    """An index that can be mined: a Searcher."""
 
     def run(self, queries: Mapping[str, str], /, *, k: int, mode: Mode, lacking: Lacking) -> Run: ...
 
@@ -44,7 +44,7 @@ class Minable(Protocol):
 
 @dataclass(frozen=True)
 class Tuple:
-    """What one step of training looks at."""
+    """One example of training."""
 
     anchor: str
     positive: str

@@ -56,7 +56,7 @@ def cross_encoders(model: str) -> list[Settable]:
 
 
 def diversities() -> list[Settable]:
-    """Of MMR: its balance."""
+    """MMR, with its balance to choose."""
     return [MMR(balance) for balance in _BALANCES]
 
 
@@ -69,7 +69,7 @@ def recencies(field: str, now: float | None = None) -> list[Settable]:
 
 
 def popularities(field: str) -> list[Settable]:
-    """Of a boost for what many like: its weight."""
+    """A boost for what many like, with its weight to choose."""
     return [Popularity(field, weight) for weight in _POPULARITY]
 
 

@@ -48,7 +48,7 @@ class Sample:
 
     @property
     def lacking(self) -> Lacking:
-        """What is passed over for each query."""
+        """The documents that each query passes over."""
         return own(self.texts) if self.ignore_identical_ids else {}
 
 

@@ -42,7 +42,7 @@ _BATCH: Final = 32
 
 
 class Tunable(Protocol):
-    """What can be tuned: an Index."""
+    """An index that can be tuned: a Searcher."""
 
     @property
     def profiles(self) -> Profiles: ...
@@ -96,7 +96,7 @@ class Tuning:
 
     @property
     def installs(self) -> Profile | None:
-        """What is to serve from now on; None: what serves already."""
+        """The profile to serve from now on; None to keep the one that serves."""
         return None if self.verdict.installs is None else self.systems[self.verdict.installs].profile
 
     @property
@@ -133,7 +133,8 @@ class Tuning:
         }
 
     def _comparison(self) -> dict[str, Any]:
-        """What is installed against what served; nothing where a guard is."""
+        """The figures of the installed profile against the one that served; none where a guard is
+        installed."""
         found = self.verdict.challengers.get(self.verdict.installs or "")
         if found is None:
             return {}

@@ -296,7 +296,7 @@ def _is_of(folder: Folder, before: set[int]) -> bool:
 
 
 def _descriptors() -> set[int]:
-    """What is open in this process."""
+    """The descriptors that are open in this process."""
     found = set()
     with suppress(FileNotFoundError):
         for name in os.listdir(_DESCRIPTORS):

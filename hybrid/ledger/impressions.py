@@ -41,7 +41,7 @@ class Impression:
 
     @classmethod
     def from_json(cls, record: str) -> Impression:
-        """What ``to_json`` wrote. Raises InputError."""
+        """Read what ``to_json`` wrote. Raises InputError."""
         try:
             value = json.loads(record)
             shown, clicked = tuple(value.pop("shown")), frozenset(value.pop("clicked"))

@@ -230,7 +230,7 @@ class Ledger:
         return found
 
     def check(self) -> Iterator[str]:
-        """What is damaged: one line each, nothing if all is well. Reads everything."""
+        """Check everything; yield a line for each thing that is damaged."""
         complaints = [str(row[0]) for row in self.query("PRAGMA integrity_check")]
         yield from (f"SQLite: {line}" for line in complaints if line != "ok")
         try:
@@ -306,7 +306,7 @@ class Ledger:
         mapped = self._arrays.files.map(before + added, dim) if added else self.rows
         self.lifetimes.kill(deaths, seq)
         self.lifetimes.append(np.full(len(documents), seq), np.full(len(documents), NEVER), births)
-        # After their documents, for who looks meanwhile.
+        # Set last: a concurrent reader must not see rows before their documents.
         self.dim, self.rows, self._meta = dim, mapped, meta
         self.seq, self._version = seq, version
         self._head.write(seq)

@@ -69,7 +69,7 @@ class RowLog:
         return True
 
     def record(self, connection: sqlite3.Connection, first: int, rows: Rows, durable: bool) -> None:
-        """What the transaction that commits ``rows`` says of them."""
+        """The statements about ``rows`` in the transaction that commits them."""
         connection.execute("INSERT INTO blocks VALUES (?, ?, ?)", (first, len(rows), rows.crc()))
         if durable:
             self.forget(connection)

@@ -55,7 +55,7 @@ class Tables:
             connection.execute("DELETE FROM forward")
 
     def keeps(self, rows: Callable[[], Mapping[int, bytes]]) -> Callable[[sqlite3.Connection], None]:
-        """What a commit of documents does as well: their ``rows``, where there is the table."""
+        """The action that adds ``rows`` with a commit of documents, where the table exists."""
         return _writes("forward", rows().items()) if self.has("forward") else lambda _: None
 
     # -- models

@@ -49,7 +49,7 @@ class Terms(NamedTuple):
 
 
 def of_document(analyzer: Analyzer, title: str, text: str) -> Terms:
-    """What the lexical leg knows a document by."""
+    """The terms under which the keyword index finds a document."""
     (of_title, stopped), (of_text, more) = _analysed(analyzer, title), _analysed(analyzer, text)
     return Terms(of_title, of_text, stopped + more)
 

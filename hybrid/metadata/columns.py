@@ -102,7 +102,7 @@ class Columns:
     def of(
         cls, keys: Sequence[Key], codes: Mapping[str, list[str]], arrays: Sequence[NDArray[Any]]
     ) -> Self:
-        """What ``parts`` were of."""
+        """The columns that ``parts`` took apart."""
         made = cls()
         made._codes = {
             path: {text: code for code, text in enumerate(texts)} for path, texts in codes.items()

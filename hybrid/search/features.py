@@ -88,7 +88,7 @@ def _learned(
     evidence: Evidence,
     basic: Features,
 ) -> Features:
-    """What only learned ranking asks for."""
+    """The features that only learned ranking asks for."""
     n, legs = len(fused), pool.legs
     lexical, vector = legs
     similar = evidence.scores(fused.ordinals) if len(vector) else np.full(n, np.nan, np.float32)

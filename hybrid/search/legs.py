@@ -15,7 +15,7 @@ _STEP: Final = 10  # documents; each may be a book
 
 @dataclass(frozen=True)
 class Legs:
-    """Of each leg why it cannot answer a query of text, None where it can."""
+    """For each leg why it cannot answer a query of text; None where it can."""
 
     lexical: str | None = None
     vector: str | None = None

@@ -28,7 +28,7 @@ def dump(calibration: Calibration, settings: Settings, profile: Profile) -> str:
 
 
 def load(stored: str, settings: Settings, profile: Profile) -> Calibration | None:
-    """What ``dump`` was given; None if it rests on something else than what ranks now."""
+    """Read what ``dump`` wrote; None if it was fitted on something else than what ranks now."""
     kept = json.loads(stored)
     same = kept["rests on"] == _ground(settings, profile)
     return Calibration.from_json(kept["calibration"]) if same else None

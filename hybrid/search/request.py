@@ -97,7 +97,7 @@ class Request:
         return lexical, vector
 
     def heads(self, legs: Sequence[Candidates]) -> list[Candidates]:
-        """Of the legs' answers the candidates that are ranked together."""
+        """The candidates of the legs' answers that are ranked together."""
         return [leg.top(depth) for leg, depth in zip(legs, self.depths, strict=True)]
 
     def under(self, profile: Profile, reranker: Reranker | None) -> Request:

@@ -135,11 +135,11 @@ class Search:
 
     @step
     def features(self) -> Features:
-        """What the request's reranker knows of ``head``."""
+        """The features of ``head`` that the request's reranker wants."""
         return self.known(self.head, getattr(self.request.reranker, "features", ()))
 
     def known(self, candidates: Candidates, wanted: Sequence[str]) -> Features:
-        """What is known of ``candidates``, by number: at least the features ``wanted``."""
+        """The features of ``candidates``, by number: at least those ``wanted``."""
         pool = Pool(self.pool.ordinals, tuple(self.request.heads(self.pool.legs)))
         asked = self.request.text, self.words
         return columns(self.snapshot, *asked, candidates, pool, self.evidence, wanted)
@@ -220,7 +220,7 @@ class Search:
         return self.request.calibration(signals).astype(np.float64)
 
     def signals(self, ordinals: Ordinals) -> Columns:
-        """What a calibration knows of the documents ``ordinals``."""
+        """The signals of the documents ``ordinals`` for a calibration."""
         return known(self.snapshot, self.request, self.legs, self.evidence.terms(), ordinals)
 
     def hits(self, documents: Iterator[Document]) -> tuple[Hit, ...]:

@@ -203,7 +203,7 @@ class Generation:
         self.reanalysed = True
 
     def _successor(self) -> Analyzer | None:
-        """What takes the place of the index's analyzer."""
+        """The analyzer that takes the place of the index's."""
         reference = self.settings.analyzer
         try:
             analyzer = self.given or reference.make()
@@ -352,13 +352,14 @@ class Generation:
                 self.failed = False
 
     def _deaths(self, commit: Commit) -> list[int]:
-        """Whom the lexical leg lets go now: who died, and the largest ordinal of before if it was dead."""
+        """Ordinals to delete from the keyword index: those that this commit killed, and the previous
+        largest one if it was already dead."""
         last = commit.first - 1
         spared = [last] if last >= 0 and self.ledger.lifetimes.dead[last] < commit.seq else []
         return [*commit.deaths.tolist(), *spared]
 
     def terms(self, document: Document) -> Terms:
-        """What the lexical leg knows a document by."""
+        """The terms under which the keyword index finds a document."""
         return of_document(self.analyzer, document.title, document.text)
 
     def _catch_up(self) -> None:

@@ -12,7 +12,7 @@ from hybrid.lexical.writer import LexicalLeg
 
 @dataclass(frozen=True)
 class Debt:
-    """What one commit leaves to do, and the state of the ledger that it made."""
+    """The work that one commit leaves, and the state of the ledger that it made."""
 
     first: int
     terms: list[Terms]
@@ -28,7 +28,7 @@ class Owed:
     def __init__(self, leg: LexicalLeg) -> None:
         self._leg = leg
         self._debts: deque[Debt] = deque()
-        self._written = 0  # so many of them the leg has, uncommitted; their terms are no longer here
+        self._written = 0  # number of debts already handed to the writer; their terms are no longer here
 
     def __bool__(self) -> bool:
         return bool(self._debts)
@@ -50,7 +50,7 @@ class Owed:
         return self._debts[self._written - 1] if self._written else None
 
     def settle(self) -> None:
-        """What was handed over is paid."""
+        """Strike off what was handed over."""
         for _ in range(self._written):
             self._debts.popleft()
         self._written = 0

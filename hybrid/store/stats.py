@@ -20,7 +20,7 @@ _PARTS: Final = {
 
 
 def stats(snapshot: Snapshot) -> dict[str, Any]:
-    """Of one snapshot, ready for JSON; sizes in bytes."""
+    """Counts and sizes (in bytes) of one snapshot, ready for JSON."""
     generation = snapshot.generation
     settings, graph = generation.settings, snapshot.vectors.graph
     return {
@@ -43,7 +43,7 @@ def stats(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def _size(folder: Folder, beginnings: tuple[str, ...] = ("",)) -> int:
-    """Of the files whose names begin so, and of those in such folders."""
+    """The bytes of the files whose names begin so, and of those in such folders."""
     total = 0
     for name in folder.names():
         if name.startswith(beginnings):

@@ -37,7 +37,7 @@ def disagreements(generation: Generation) -> Iterator[str]:
 
 
 def unsearchable(snapshot: Snapshot) -> Iterator[str]:
-    """What is as it was written, and no search finds: one line each, with the way out."""
+    """A line for each thing that is sound and that no search finds, with the way out."""
     rows, long = snapshot.vectors.rows, snapshot.vectors.long
     owners = np.unique(rows.ordinals[long])
     if len(living := owners[snapshot.live[owners]]):

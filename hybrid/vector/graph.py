@@ -50,7 +50,7 @@ Found: TypeAlias = tuple[NDArray[np.int64], Scores, int]
 
 
 class Neighbours(Protocol):
-    """What a search asks of a graph."""
+    """The part of a graph that a search uses."""
 
     @property
     def rows(self) -> int:
@@ -257,7 +257,7 @@ def copy(folder: Folder, to: Folder) -> None:
 
 
 def identity(uuid: str, metric: Metric, dim: int, precision: Precision) -> dict[str, Any]:
-    """What a manifest says of whose graph it is, and of which kind."""
+    """The part of a manifest that says whose graph it is, and of which kind."""
     return {"uuid": uuid, "metric": metric, "dim": dim, "precision": precision}
 
 

@@ -287,7 +287,7 @@ class VectorView:
         return int(np.partition(first, k - 1)[k - 1]) + 1 if len(first) >= k else 0
 
     def _documents(self, rows: RowNumbers) -> int:
-        """Of how many documents some rows are."""
+        """How many documents some rows belong to."""
         if self.rows.aligned:
             return len(rows)
         return int(np.count_nonzero(firsts(np.sort(self.rows.ordinals[rows]))))
@@ -381,7 +381,7 @@ class Near:
 
 
 def _cost(ef: float) -> float:
-    """Of asking the graph, in rows of a scan."""
+    """The cost of asking the graph, in rows of a scan."""
     return EXACT_ROWS * (_ASKED + (1 - _ASKED) * ef / EF_SEARCH)
 
 
@@ -515,7 +515,7 @@ class VectorLeg:
             self._changed.notify_all()
 
     def disagreements(self, rows: Rows) -> Iterator[str]:
-        """What is wrong with the saved graphs: one line each. (None saved is not wrong.)"""
+        """Check the saved graphs; a line for each fault. (To have none is not a fault.)"""
         if len(rows):
             same = identity(self._uuid, self._metric, rows.vectors.shape[1], self._precision)
             for library in LIBRARIES[self._precision]:

@@ -187,7 +187,7 @@ def test_a_log_is_imported_and_judged_in_one_go(path: Path, write: Write, tmp_pa
         (GOOD | {"clicked": [["d2"]]}, "no document's id"),
         (GOOD | {"clicked": {"d2": 1}}, "must be a list"),
         (GOOD | {"clicked": ["d9"]}, "clicked but not shown"),
-        (GOOD | {"fisrt": 11}, "'fisrt' is nothing that an impression has"),
+        (GOOD | {"fisrt": 11}, "unknown key 'fisrt'; an impression has"),
         (GOOD | {"first": 0}, "first is 0"),
         (GOOD | {"first": 1e9}, "first is"),
         (GOOD | {"profile": 3}, "there is no profile 3; there are 1 to 2"),

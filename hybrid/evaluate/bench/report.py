@@ -121,7 +121,7 @@ class Benchmark:
 
     @property
     def installs(self) -> Profile | None:
-        """What should serve from now on; None: what serves already."""
+        """The profile to serve from now on; None to keep the one that serves."""
         found = changed(self.serving, self.ef, self.depth)
         return None if (found.ef, found.depths) == (self.serving.ef, self.serving.depths) else found
 
