@@ -319,7 +319,7 @@ def test_a_signal_ends_it_in_good_order(
 ) -> None:
     code = (
         "import os, signal\n"
-        "from hybrid import failpoints\n"
+        "from hybrid.disk import failpoints\n"
         "from hybrid.cli import main\n"
         f"failpoints.arm({point!r}, lambda: os.kill(os.getpid(), signal.{name}))\n"
         "main()"
