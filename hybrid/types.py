@@ -27,6 +27,12 @@ Leg: TypeAlias = Literal["lexical", "vector"]
 Progress: TypeAlias = Callable[[float], None]
 """Told how many more documents are done; a document of many windows comes in fractions."""
 
+Steps: TypeAlias = Callable[[int, int], None]
+"""Told how many steps are done, of how many."""
+
+Stages: TypeAlias = Callable[[str, int, int], None]
+"""Told the stage, how many of its steps are done, of how many."""
+
 Mode: TypeAlias = Literal["hybrid", "lexical", "vector"]
 Wait: TypeAlias = Literal["searchable", "durable"]
 Metric: TypeAlias = Literal["cosine", "ip", "l2"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,7 +41,7 @@ from hybrid.evaluate.runs import write_whole
 from hybrid.index import Index
 from hybrid.search.legs import Legs
 from hybrid.search.searcher import Searcher
-from hybrid.types import Qrels, Run
+from hybrid.types import Qrels, Run, Steps
 
 if TYPE_CHECKING:
     from ir_measures import Measure
@@ -242,7 +242,7 @@ def _timed(task: Task) -> Timings:
     return timings if task.legs and not task.legs.vector else replace(timings, encoding=None)
 
 
-def _to(progress: Bar) -> Callable[[int, int], None]:
+def _to(progress: Bar) -> Steps:
     """A callback that advances ``progress`` when told how many of how many are done."""
     seen = 0
 

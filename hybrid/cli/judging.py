@@ -23,7 +23,7 @@ from hybrid.learn.gate import Verdict
 from hybrid.rerank.stored import Storable
 from hybrid.search.searcher import Searcher
 from hybrid.settings import Profile
-from hybrid.types import Qrels
+from hybrid.types import Qrels, Stages
 
 QueriesFile = Annotated[Path, typer.Option(help="BEIR queries.jsonl, or a table of id, tab, text.")]
 QrelsFile = Annotated[Path, typer.Option(help="BEIR or TREC judgments: two thirds train, a third judges.")]
@@ -82,7 +82,7 @@ class Judge(Protocol[Result]):
         /,
         *,
         test_qrels: Qrels | None,
-        progress: Callable[[str, int, int], None],
+        progress: Stages,
     ) -> Result: ...
 
 

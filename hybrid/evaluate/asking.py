@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from hybrid.errors import InputError
 from hybrid.evaluate.identical import own
 from hybrid.search.legs import Legs
-from hybrid.types import Fusion, Lacking, Mode, Qrels, Run
+from hybrid.types import Fusion, Lacking, Mode, Qrels, Run, Steps
 
 _BATCH = 32
 
@@ -67,7 +67,7 @@ def run_systems(
     *,
     k: int,
     ignore_identical_ids: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Steps | None = None,
 ) -> dict[str, Run]:
     """System -> the run of all judged queries, ``k`` hits each, through the path that serves users.
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final, Protocol
 
 import numpy as np
 
 from hybrid.evaluate.asking import System
-from hybrid.types import Fusion, Mode
+from hybrid.types import Fusion, Mode, Steps
 
 TIMED: Final = 200
 """How many queries are timed, of however many there are."""
@@ -57,7 +57,7 @@ def time_searches(
     texts: Sequence[str],
     systems: Mapping[str, System],
     *,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Steps | None = None,
 ) -> Timings:
     """Search for each of ``texts`` by each system. Give texts that the index has not been asked yet.
 

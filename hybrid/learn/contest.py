@@ -4,9 +4,9 @@ are asked as users ask."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -23,10 +23,7 @@ from hybrid.limits import shown
 from hybrid.rerank import METADATA, Features
 from hybrid.search.legs import Legs
 from hybrid.settings import Profile, Profiles
-from hybrid.types import Lacking, Reranker, Run
-
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Told the stage, how much of it is done, of how much."""
+from hybrid.types import Lacking, Reranker, Run, Stages
 
 MEASURE: Final = f"nDCG@{CUTOFF}"
 _BATCH: Final = 32
@@ -119,7 +116,7 @@ def hold(
     sample: Sample,
     held_out: Sample,
     seed: int,
-    tell: Progress,
+    tell: Stages,
 ) -> Contest:
     """Have the ``held_out`` queries judge ``reranker``, called ``name``, which ``reached`` so much on the
     train queries of ``sample``, in the place of the serving profile's own."""
@@ -152,7 +149,7 @@ def measured(
     sample: Sample,
     systems: Mapping[str, Profile],
     stage: str,
-    tell: Progress,
+    tell: Stages,
     rerankers: Mapping[str, Reranker] | None = None,
 ) -> dict[str, Measured]:
     """What each of ``systems`` reaches, and what serves with each of ``rerankers`` in the place of its

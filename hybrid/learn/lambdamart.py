@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -15,14 +15,12 @@ from numpy.typing import NDArray
 from hybrid.errors import InputError
 from hybrid.rerank.lambdamart import Columns, LambdaMART, matrix
 from hybrid.rerank.ordering import Values, standard
+from hybrid.types import Steps
 
 if TYPE_CHECKING:
     from lightgbm import Booster
 
 Rows: TypeAlias = NDArray[np.int64]
-Progress: TypeAlias = Callable[[int, int], None]
-"""Told how many of how many models are trained."""
-
 CUTOFF: Final = 10
 FOLDS: Final = 5
 _STEP: Final = 10
@@ -117,7 +115,7 @@ def train(
     *,
     seed: int = 0,
     choices: Sequence[Choice] = CHOICES,
-    progress: Progress = lambda _done, _total: None,
+    progress: Steps = lambda _done, _total: None,
 ) -> Trained:
     """Choose among ``choices``, and how many trees, by cross-validated nDCG@10 over ``queries``, then train
     on all of them. ``names`` are the features to use. The same ``seed`` gives the same model. InputError

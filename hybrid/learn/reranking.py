@@ -24,7 +24,6 @@ from hybrid.learn.contest import (
     MEASURE,
     Contested,
     Figures,
-    Progress,
     hold,
     nothing_found,
     numbers_missing,
@@ -36,7 +35,7 @@ from hybrid.learn.split import MAX_TRAIN, Sample, split
 from hybrid.rerank import METADATA, MMR, CrossEncoder, Features, Popularity, Recency, rerank, stored
 from hybrid.search.legs import Legs
 from hybrid.settings import Profile
-from hybrid.types import Candidates, Qrels, Run
+from hybrid.types import Candidates, Qrels, Run, Stages
 
 Settable: TypeAlias = CrossEncoder | MMR | Recency | Popularity
 
@@ -154,7 +153,7 @@ def choose(
     test_qrels: Qrels | None = None,
     max_train: int = MAX_TRAIN,
     ignore_identical_ids: bool = False,
-    progress: Progress | None = None,
+    progress: Stages | None = None,
 ) -> Reranking:
     """Choose one of ``settings``, all of one class, for what ``index`` serves on two thirds of the judged
     queries, at most ``max_train``, and judge it on the rest, or on ``test_qrels``; by nDCG@10. Installs
@@ -189,7 +188,7 @@ def choose(
 
 
 def _tried(
-    index: Contested, sample: Sample, settings: Sequence[Settable], tell: Progress
+    index: Contested, sample: Sample, settings: Sequence[Settable], tell: Stages
 ) -> dict[str, float]:
     """The nDCG@10 of each of ``settings``, by its repr."""
     runs: dict[str, Run] = {repr(one): {} for one in settings}

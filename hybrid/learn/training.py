@@ -20,7 +20,6 @@ from hybrid.learn.contest import (
     MEASURE,
     Contested,
     Figures,
-    Progress,
     hold,
     nothing_found,
     numbers_missing,
@@ -34,7 +33,7 @@ from hybrid.rerank import METADATA, Features
 from hybrid.rerank.lambdamart import LambdaMART
 from hybrid.rerank.matching import FEATURES as MATCHING
 from hybrid.settings import Profile
-from hybrid.types import Qrels
+from hybrid.types import Qrels, Stages
 
 LEARNED: Final = "lambdamart"
 _TOLD: Final = 15  # features, in the evidence
@@ -134,7 +133,7 @@ def learn(
     judged_only: bool = False,
     ablation: bool = False,
     ignore_identical_ids: bool = False,
-    progress: Progress | None = None,
+    progress: Stages | None = None,
 ) -> Learning:
     """Train a LambdaMART for what ``index`` serves on two thirds of the judged queries, at most
     ``max_train``, and judge it on the rest, or on ``test_qrels``; by nDCG@10. Installs nothing.
@@ -179,7 +178,7 @@ def learn(
 
 
 def _gathered(
-    index: Contested, sample: Sample, metadata: Sequence[str], judged_only: bool, tell: Progress
+    index: Contested, sample: Sample, metadata: Sequence[str], judged_only: bool, tell: Stages
 ) -> list[Judged]:
     """The candidates of each query that has any."""
     fields = list(dict.fromkeys(METADATA + path for path in metadata))
@@ -231,7 +230,7 @@ def _group(name: str) -> str:
 
 
 def _ablation(
-    gathered: Sequence[Judged], names: Sequence[str], choice: Choice, seed: int, tell: Progress
+    gathered: Sequence[Judged], names: Sequence[str], choice: Choice, seed: int, tell: Stages
 ) -> dict[str, float]:
     groups = list(dict.fromkeys(map(_group, names)))
     found = {}

@@ -10,9 +10,9 @@ in the choice, goes through the `gate`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
@@ -26,13 +26,10 @@ from hybrid.learn.searchspace import RRF_60, Stage, first_look, leg, method_of, 
 from hybrid.learn.split import MAX_TRAIN, Rows, Sample, into_folds, split
 from hybrid.search.legs import Legs
 from hybrid.settings import Profile, Profiles
-from hybrid.types import Lacking, Qrels, Run
+from hybrid.types import Lacking, Qrels, Run, Stages
 
 if TYPE_CHECKING:
     from ir_measures import Measure
-
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Told the stage, how many of its queries are asked, of how many."""
 
 MEASURE: Final = "nDCG@10"
 _FINALISTS: Final = 3
@@ -157,7 +154,7 @@ def tune(
     test_qrels: Qrels | None = None,
     max_train: int = MAX_TRAIN,
     ignore_identical_ids: bool = False,
-    progress: Progress | None = None,
+    progress: Stages | None = None,
 ) -> Tuning:
     """Search the best serving profile on two thirds of the judged queries, at most ``max_train``, and judge
     it on the rest, or on ``test_qrels``, with the best of the other methods that come close. Installs
@@ -268,7 +265,7 @@ def _verdict(
 class _Scores:
     """What profiles score on each query of a sample, float64 (queries,); each asked once."""
 
-    def __init__(self, index: Tunable, sample: Sample, measure: Measure, tell: Progress) -> None:
+    def __init__(self, index: Tunable, sample: Sample, measure: Measure, tell: Stages) -> None:
         self._index, self._sample, self._measure, self._tell = index, sample, measure, tell
         self._known: dict[str, Values] = {}
         self._ties: dict[str, list[float]] = defaultdict(list)

@@ -42,8 +42,8 @@ def test_the_harness_sees_a_wrong_answer(tmp_path: Path, monkeypatch: pytest.Mon
     shelf = Range(tmp_path)
     ends = ("idx", "term", "fast", "del")
     cases = [case for case in shelf.cases(1200, seed=1) if case.file.endswith(ends)]
-    bad = [outcome for _, outcome in shelf.outcomes(cases[:100]) if outcome not in ("same", "refused")]
-    assert bad
+    parts = (list(shelf.outcomes(cases[start : start + 20])) for start in range(0, 200, 20))
+    assert any(outcome not in ("same", "refused") for part in parts for _, outcome in part)
 
 
 @pytest.fixture

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
 
-from hybrid.types import Candidates, Mask, Matrix, Metric, Ordinals, Scores
+from hybrid.types import Candidates, Mask, Matrix, Metric, Ordinals, Scores, Steps
 from hybrid.vector.leg import VectorView
 
 _BLOCK: Final = 1 << 14  # rows at once
@@ -19,7 +19,7 @@ def best_scores(
     queries: Matrix,
     k: int,
     masks: Sequence[Mask],
-    progress: Callable[[int, int], None] | None = None,
+    progress: Steps | None = None,
 ) -> Matrix:
     """The ``k`` best scores of documents for each of ``queries`` (queries, dim) among those that each of
     ``masks``, bool (n,) over ordinals, lets pass: float32 (masks, queries, k), descending, -inf where there

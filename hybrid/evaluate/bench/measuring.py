@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -37,12 +37,9 @@ from hybrid.search.search import laps, ranking
 from hybrid.search.searcher import Searcher
 from hybrid.settings import Profile, Profiles
 from hybrid.store.generation import Snapshot
-from hybrid.types import Candidates, Mask, Matrix, Scores
+from hybrid.types import Candidates, Mask, Matrix, Scores, Stages, Steps
 from hybrid.vector import leg
 from hybrid.vector.leg import VectorView
-
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Told the stage, how much of it is done, of how much."""
 
 _Query = TypeVar("_Query")
 _Answer = TypeVar("_Answer")
@@ -55,7 +52,7 @@ def bench(
     size: int = 200,
     wanted: float = 0.99,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: Stages | None = None,
 ) -> Benchmark:
     """Measure ``index`` on at most ``size`` of ``queries`` (query id -> text), or on queries made from its
     own documents: easier ones, since each finds the document that it was made from. Installs nothing: that
@@ -85,7 +82,7 @@ def bench(
         return _Bench(index, snapshot, requests, lanes, tell).all(encoding, queries is None, wanted, seed)
 
 
-def _settle(snapshot: Snapshot, tell: Progress) -> None:
+def _settle(snapshot: Snapshot, tell: Stages) -> None:
     """Wait for the graph, if it is being built: beside that nothing can be timed."""
     view = snapshot.vectors
 
@@ -97,7 +94,7 @@ def _settle(snapshot: Snapshot, tell: Progress) -> None:
 
 
 def _users(
-    searcher: Searcher, path: str, texts: Sequence[str], tell: Progress
+    searcher: Searcher, path: str, texts: Sequence[str], tell: Stages
 ) -> tuple[list[Probe], list[float]]:
     """Users' queries, encoded one by one, and the seconds that it took."""
     if not len(searcher.snapshot.vectors.rows):
@@ -112,7 +109,7 @@ def _users(
     return [Probe(probe.text, unit(probe.vector)) for probe in probes if probe.vector is not None], seconds
 
 
-def _told(texts: Sequence[str], stage: str, tell: Progress) -> Iterator[str]:
+def _told(texts: Sequence[str], stage: str, tell: Stages) -> Iterator[str]:
     for done, text in enumerate(texts, 1):
         yield text
         tell(stage, done, len(texts))
@@ -122,7 +119,7 @@ class _Bench:
     """The requests and what they are asked of."""
 
     def __init__(
-        self, index: Index, snapshot: Snapshot, requests: Sequence[Request], lanes: Lanes, tell: Progress
+        self, index: Index, snapshot: Snapshot, requests: Sequence[Request], lanes: Lanes, tell: Stages
     ) -> None:
         self._index, self._snapshot, self._requests = index, snapshot, requests
         self._lanes, self._tell = lanes, tell
@@ -231,7 +228,7 @@ class _Ask:
 def _turns(
     asks: Sequence[Callable[[_Query], _Answer]],
     queries: Sequence[_Query],
-    tell: Callable[[int, int], None],
+    tell: Steps,
 ) -> list[tuple[list[_Answer], float]]:
     """What each of ``asks`` answers to each of ``queries``, and the seconds that it takes at the median.
     They take turns, each time on a query that the ones before were not asked just now."""
