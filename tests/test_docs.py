@@ -40,6 +40,7 @@ FOLDERS = ("analyzers", "corpora", "docs", "fusion", "rerank", "tests")
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(?<!`)\[[^\]]*\]\(([^)\s]+)\)")
 _FIGURE = re.compile(r"\| \**(\.\d{2,4}|\d+\.\d{1,4})\b(?! (?:million|亿))")
+_SCORE = re.compile(r"\b\d+\.\d{4}\b")
 _SECTION = re.compile(r"^## `hybrid (\w+)`\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 _RUNNER = """
 import contextlib, io, json, os, sys
@@ -169,7 +170,11 @@ def test_the_demo_needs_no_network_and_the_readme_shows_what_commands_say(
     assert "✓" in done.stdout
     assert "nDCG@10" in done.stdout
     for command, output in sessions("README.md"):
-        assert said(run(*shlex.split(command)[1:]).out) == said(output), command
+        printed = run(*shlex.split(command)[1:]).out
+        assert said(_SCORE.sub("#", printed)) == said(_SCORE.sub("#", output)), command
+        # Processors differ in the last digits of a vector, and so in what a fusion makes of it.
+        scores = [float(score) for score in _SCORE.findall(output)]
+        assert [float(score) for score in _SCORE.findall(printed)] == pytest.approx(scores, rel=0.1)
 
 
 @pytest.mark.parametrize("name", SHELL)
