@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,8 @@ _BINS: Final = 63
 _LEAVES_OF_ROWS: Final = 20  # however few there are
 _LEAST_QUERIES: Final = 2 * FOLDS
 _MOST_ROWS: Final = 10_000  # a query; LightGBM raises for more
+_STARTING: Final = threading.Lock()
+"""LightGBM has one table of label gains for the whole process, from which each model is started."""
 
 # What a reader of the result would call wrong if it fell as the feature rises.
 _RISING: Final = frozenset(
@@ -255,14 +258,16 @@ def _planted(queries: Sequence[Judged], names: Sequence[str], choice: Choice, se
     kept = np.concatenate([query.trains for query in useful])
     grades = np.concatenate([query.grades for query in useful])[kept]
     gains = np.unique(np.append(grades, 0))
+    parameters = _parameters(len(grades), gains, names, choice, seed)
     data = lightgbm.Dataset(
         _rows(useful, names)[kept],
         np.searchsorted(gains, grades),
         group=[int(query.trains.sum()) for query in useful],
         init_score=_bases(useful, choice.base)[kept],
-        params={"verbosity": -1, "max_bin": _BINS},
-    )
-    return lightgbm.Booster(_parameters(len(grades), gains, names, choice, seed), data)
+        params=parameters,
+    ).construct()
+    with _STARTING:
+        return lightgbm.Booster(parameters, data)
 
 
 def _parameters(
