@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -207,6 +208,18 @@ def test_no_query_brings_lightgbm_more_rows_than_it_takes(monkeypatch: pytest.Mo
     some = random.random(10_500) < 0.5
     assert (Judged.of({}, grades, [1], some).trains == some).all()
     assert len(train(queries, NAMES[:1], choices=ONE).scores[0]) == 10_500
+
+
+def test_models_of_other_grades_are_started_one_after_the_other() -> None:
+    """LightGBM has one table of label gains for all threads."""
+
+    def planted(levels: int) -> int:
+        grades = np.arange(float(levels))
+        columns = {"useful": grades.astype(np.float32), "fused_score": grades.astype(np.float32)}
+        return lambdamart._planted([Judged.of(columns, grades, [])], ["useful"], ONE[0], 0).num_feature()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(planted, 100 * [3, 3000])) == {1}
 
 
 def test_thousands_of_levels_of_grades_are_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
