@@ -133,8 +133,9 @@ def evaluate(
         raise InputError("--per-query shows gains and losses against a baseline; add --baseline SYSTEM")
     if report is not None:
         require("--report", "jinja2", "matplotlib", extra="report")  # rather now than after all searches
-    options = (fusion or [], run or [], ignore_identical_ids, encoding)
-    with _task(directory, queries, qrels, mode, *options) as task:
+    with _task(
+        directory, queries, qrels, mode, fusion or [], run or [], ignore_identical_ids, encoding
+    ) as task:
         for line in task.lacking:
             complain(line)
         if baseline is not None:

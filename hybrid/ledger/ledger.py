@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -208,18 +208,16 @@ class Ledger:
         with self._lock, self._translated():
             return self._reader.execute(sql, parameters).fetchall()
 
-    def find(self, id: str, count: int, seq: int) -> int | None:
-        """The ordinal of ``id`` as of sequence number ``seq``, when there were ``count`` ordinals."""
-        likely = np.flatnonzero(self.lifetimes.marks[:count] == lifetimes.marks([id]))
-        living = likely[self.lifetimes.dead[likely] > seq].tolist()
-        return next((ordinal for ordinal in living if self.ids([ordinal]) == [id]), None)
-
-    def places(self, ids: Collection[str], count: int, seq: int) -> Ordinals:
-        """The ordinals of those of ``ids`` that lived as of ``seq``, when there were ``count`` ordinals."""
+    def found(self, ids: Iterable[str], count: int, seq: int) -> dict[str, int]:
+        """The ordinals of those of ``ids`` that lived as of sequence number ``seq``, ascending, when there
+        were ``count`` ordinals."""
         wanted = {id if id.isascii() else check_lookup(id) for id in ids}
-        marked = np.isin(self.lifetimes.marks[:count], lifetimes.marks(wanted))
-        likely = np.flatnonzero(marked & self.lifetimes.live(count, seq))
-        return likely[np.array([id in wanted for id in self.ids(likely.tolist())], np.bool_)]
+        # By sorting, which for few ids is a comparison with each: a table would be larger than the marks.
+        marked = np.isin(self.lifetimes.marks[:count], lifetimes.marks(wanted), kind="sort")
+        likely = np.flatnonzero(marked)
+        likely = likely[self.lifetimes.dead[likely] > seq]
+        ordinals = likely.tolist()
+        return {id: at for id, at in zip(self.ids(ordinals), ordinals, strict=True) if id in wanted}
 
     def living(self, ids: Iterable[str]) -> dict[str, int]:
         """The ordinals of those of ``ids`` that live now."""

@@ -52,7 +52,7 @@ class Explanation:
 
 def explain(snapshot: Snapshot, request: Request, lanes: Lanes, id: str) -> Explanation:
     """Why ``request`` ranks the document as it does."""
-    ordinal = snapshot.generation.ledger.find(id, snapshot.count, snapshot.seq)
+    ordinal = snapshot.found([id]).get(id)
     if ordinal is None:
         return Explanation(id, absent="the index has no document of this id")
     search = Search.of(snapshot, request, lanes)

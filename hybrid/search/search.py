@@ -68,9 +68,15 @@ class Search:
     def under(self, request: Request) -> Search:
         """The same question, ranked as another ``request`` says, whose depths reach no further. The answers
         of the legs, and what is known of their candidates, are shared."""
-        search = Search(self.snapshot, request, self.allowed, self._lanes)
-        shared = ("words", "near", "legs", "pool", "evidence")
+        search = self.asking(request)
+        shared = ("near", "legs", "pool", "evidence")
         vars(search).update({name: getattr(self, name) for name in shared})
+        return search
+
+    def asking(self, request: Request) -> Search:
+        """The same question asked anew, as ``request`` says; its words are shared."""
+        search = Search(self.snapshot, request, self.allowed, self._lanes)
+        vars(search)["words"] = self.words
         return search
 
     # -- the legs
@@ -104,9 +110,7 @@ class Search:
     @step
     def legs(self) -> tuple[Candidates, Candidates]:
         """The lexical and the vector leg's answer, by ordinal."""
-        if (
-            self.request.mode != "hybrid"
-        ):  # a leg that is not asked must not teach the lanes that it is cheap
+        if self.request.mode != "hybrid":  # the lanes would learn that a leg that is not asked is cheap
             return self.lexical, self.vector
         # Analysed before the hand-over: regular expressions let the other thread have the GIL, and wait.
         _ = self.words, self.near
@@ -177,8 +181,7 @@ class Search:
         heads = {ordinal for head in request.heads(legs) for ordinal in head.ordinals.tolist()}
         rest = beyond(legs, request.depths)
         if len(rest) < lacking and ranked < len(heads):  # some were left out, for which there may be others
-            deeper = replace(request, k=request.k + len(heads) - ranked)
-            search = Search(self.snapshot, deeper, self.allowed, self._lanes)
+            search = self.asking(replace(request, k=request.k + len(heads) - ranked))
             legs, near = search.legs, search.near
             rest = beyond(legs, request.depths)
         if len(rest) >= lacking or near is None or near.exact:
@@ -201,9 +204,10 @@ class Search:
     def page(self) -> Page:
         request = self.request
         if request.min_score is None:
-            relevance = self.relevance(self.shown)
-            known = [None] * len(self.shown) if relevance is None else relevance.tolist()
-            return Page(self.shown, request.offset + 1, known)
+            shown = self.shown
+            relevance = self.relevance(shown)
+            known = [None] * len(shown) if relevance is None else relevance.tolist()
+            return Page(shown, request.offset + 1, known)
         ranked, offset = self.ranked.top(request.end), request.offset
         relevance = self.relevance(ranked)
         assert relevance is not None  # or min_score would have been refused
@@ -317,13 +321,12 @@ def rankings(
     """What ``ranking`` would answer under each of ``profiles``, with the model that it names, up to what
     the graph finds more when asked for more. The legs are asked once for all of one title boost."""
     requests = [request.under(profile, reranker) for profile, reranker in profiles]
-    ranked: dict[int, Candidates] = {}
+    question, ranked = Search.of(snapshot, request, lanes), dict[int, Candidates]()
     for boost in {one.title_boost for one in requests}:
         asked = {place: one for place, one in enumerate(requests) if one.title_boost == boost}
         depths = max(one.depths[0] for one in asked.values()), max(one.depths[1] for one in asked.values())
         widest = max((one.ef for one in asked.values() if one.ef is not None), default=None)
-        deepest = replace(request, depths=depths, title_boost=boost, ef=widest)
-        search = Search.of(snapshot, deepest, lanes)
+        search = question.asking(replace(request, depths=depths, title_boost=boost, ef=widest))
         for place, one in asked.items():
             ranked[place] = search.under(one).ranked[one.offset : one.end]
     everyone = list({ordinal for one in ranked.values() for ordinal in one.ordinals.tolist()})

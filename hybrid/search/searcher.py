@@ -53,14 +53,13 @@ class Searcher:
 
     def get(self, id: str) -> Document | None:
         """The document of this id, or None."""
-        snapshot = self.snapshot
-        ordinal = snapshot.generation.ledger.find(check_lookup(id), snapshot.count, snapshot.seq)
-        return None if ordinal is None else snapshot.documents([ordinal])[0]
+        ordinals = list(self.snapshot.found([check_lookup(id)]).values())
+        return self.snapshot.documents(ordinals)[0] if ordinals else None
 
     def absent(self, ids: Iterable[str]) -> set[str]:
         """Those of ``ids`` that no document has."""
         exact = {id: check_lookup(id) for id in ids}
-        there = self.snapshot.generation.ledger.living(set(exact.values()))
+        there = self.snapshot.found(exact.values())
         return {id for id, looked_up in exact.items() if looked_up not in there}
 
     def documents(self) -> Iterator[Document]:
@@ -148,7 +147,7 @@ class Searcher:
 
     def _among(self, request: Request, ids: Iterable[str]) -> list[Hit]:
         snapshot, vectors = self.snapshot, self.snapshot.vectors
-        ordinals = np.unique(snapshot.places(set(map(check_lookup, ids))))
+        ordinals = snapshot.places(map(check_lookup, ids))
         if request.vector is None or not len(ordinals) or not len(vectors.rows):
             return []
         scores, _ = vectors.nearest(request.vector, ordinals)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -78,9 +78,13 @@ class Snapshot:
         columns = self.generation.kept_columns.columns(self.count) if asks_metadata(where) else Columns()
         return self.live & columns.mask(where, self.count, self.places)
 
-    def places(self, ids: Collection[str]) -> Ordinals:
-        """The ordinals of the living documents that have one of ``ids``."""
-        return self.generation.ledger.places(ids, self.count, self.seq)
+    def found(self, ids: Iterable[str]) -> dict[str, int]:
+        """The ordinals of the living documents that have one of ``ids``, ascending."""
+        return self.generation.ledger.found(ids, self.count, self.seq)
+
+    def places(self, ids: Iterable[str]) -> Ordinals:
+        """The ordinals alone, int64 (n,)."""
+        return np.array(list(self.found(ids).values()), np.int64)
 
     def documents(self, ordinals: Sequence[int]) -> list[Document]:
         return self.generation.ledger.documents(ordinals)

@@ -2,8 +2,8 @@
 as source only; faiss, which is installed without a compiler and rounds vectors, too.
 
 Both answer alike and neither may insert beside a search; `hybrid.vector.graph` sees to that, and to the
-files.
-Rounded vectors only have to find good candidates: `hybrid.vector.leg` scores those by the ledger's own.
+files. Rounded vectors only have to find good candidates: `hybrid.vector.leg` scores those by the ledger's
+own.
 """
 
 from __future__ import annotations

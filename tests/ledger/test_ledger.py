@@ -236,6 +236,6 @@ def test_a_document_is_found_as_of_any_sequence_number(folder: Path) -> None:
     ledger = Ledger(Folder.open(folder))
     ledger.commit([Document("a", "1"), Document("b", "1")])
     ledger.commit([Document("a", "2")], deleted=["b"])
-    assert [ledger.find(id, 2, 1) for id in "abc"] == [0, 1, None]
-    assert [ledger.find(id, 3, 2) for id in "abc"] == [2, None, None]
+    assert [ledger.found([id], 2, 1).get(id) for id in "abc"] == [0, 1, None]
+    assert [ledger.found([id], 3, 2).get(id) for id in "abc"] == [2, None, None]
     ledger.close()
