@@ -146,11 +146,8 @@ def _alarm(seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-@pytest.mark.parametrize("statement", ["BEGIN IMMEDIATE", "COMMIT"])
-def test_a_transaction_interrupted_at_its_edges_stands_in_nobodys_way(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statement: str
-) -> None:
-    """Ctrl-C comes when the statement is done, before the next line."""
+def interrupt_after(statement: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C comes once, when the next such statement is done."""
     execute = database._Connection.execute
 
     def interrupt(connection: database._Connection, sql: str, *more: Any) -> sqlite3.Cursor:
@@ -160,8 +157,16 @@ def test_a_transaction_interrupted_at_its_edges_stands_in_nobodys_way(
             raise KeyboardInterrupt
         return cursor
 
+    monkeypatch.setattr(database._Connection, "execute", interrupt)
+
+
+@pytest.mark.parametrize("statement", ["BEGIN IMMEDIATE", "COMMIT"])
+def test_a_transaction_interrupted_at_its_edges_stands_in_nobodys_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statement: str
+) -> None:
+    """Ctrl-C comes when the statement is done, before the next line."""
     with Index.create(tmp_path / "idx", encoder=None) as index:
-        monkeypatch.setattr(database._Connection, "execute", interrupt)
+        interrupt_after(statement, monkeypatch)
         with pytest.raises(KeyboardInterrupt) as kept:
             index.add([Document("a", "word")])
         index.add([Document("b", "word")])
@@ -175,19 +180,10 @@ def test_a_transaction_interrupted_at_its_edges_stands_in_nobodys_way(
 def test_nor_does_a_look_at_the_ledger(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statement: str
 ) -> None:
-    execute = database._Connection.execute
-
-    def interrupt(connection: database._Connection, sql: str, *more: Any) -> sqlite3.Cursor:
-        cursor = execute(connection, sql, *more)
-        if sql == statement:
-            monkeypatch.undo()
-            raise KeyboardInterrupt
-        return cursor
-
     path = tmp_path / "idx"
     with Index.create(path, encoder=None) as index, Index.open(path, read_only=True) as reader:
         index.add([Document("a", "word")])
-        monkeypatch.setattr(database._Connection, "execute", interrupt)
+        interrupt_after(statement, monkeypatch)
         with pytest.raises(KeyboardInterrupt):
             reader.search("word", mode="lexical")
         assert [hit.id for hit in reader.search("word", mode="lexical")] == ["a"]

@@ -85,7 +85,7 @@ def output() -> str:
     """Of the harness as a command: it forks, which a process that runs tests should not."""
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed: what the engine writes cannot be recorded")
-    command = [sys.executable, "-m", "tests.durability.power", "--points", "10", "--kills", "2"]
+    command = [sys.executable, "-m", "tests.durability.power", "--points", "16", "--kills", "2"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1500, check=False)
     assert "different states" in done.stdout, done.stdout + done.stderr
     return done.stdout
@@ -99,7 +99,7 @@ def numbers(output: str, name: str) -> list[int]:
 
 def test_power_cuts_lose_nothing(output: str) -> None:
     states, _, lost = numbers(output, "once")
-    assert states > 120
+    assert states > 200
     assert lost == 0, output
 
 
