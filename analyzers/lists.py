@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 
 from hybrid.errors import CorpusError, SettingsError
-from hybrid.limits import MAX_DICTIONARY_BYTES, MAX_USER_WORDS, shown
+from hybrid.limits import MAX_DICTIONARY_BYTES, MAX_USER_WORDS, named
 
 
 def read_lines(path: str | PathLike[str], what: str, check: Callable[[str], object]) -> tuple[str, ...]:
@@ -15,7 +15,7 @@ def read_lines(path: str | PathLike[str], what: str, check: Callable[[str], obje
 
     Raises CorpusError, naming ``what`` it is, the file and the line, where ``check`` raises SettingsError.
     """
-    name = str(path) if str(path).isprintable() else shown(str(path))
+    name = named(path)
     found = tuple(_lines(_content(path, f"{what} {name}"), name, what, check))
     if len(found) > MAX_USER_WORDS:
         raise CorpusError(

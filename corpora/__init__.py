@@ -13,11 +13,12 @@ from pathlib import Path
 from hybrid.corpora import folders, jsonl, tables
 from hybrid.corpora.assumed import Assumed, AssumedEncoding, AssumedText, Assuming
 from hybrid.corpora.cells import TYPES, Type, check_types
-from hybrid.corpora.files import as_path, check_file, kind, named, reading
+from hybrid.corpora.files import as_path, check_file, kind, reading
 from hybrid.corpora.judgments import read_qrels
 from hybrid.corpora.options import Options, Skipped
 from hybrid.corpora.queries import read_queries
 from hybrid.errors import CorpusError, InputError
+from hybrid.limits import named
 from hybrid.types import Document
 
 __all__ = [

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from hybrid.corpora.files import named
-from hybrid.limits import shown
+from hybrid.limits import named, shown
 
 _log = logging.getLogger(__name__)
 

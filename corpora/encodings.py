@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, TextIO
 
 from hybrid.corpora.assumed import AssumedEncoding, Assuming, tell
-from hybrid.corpora.files import kind, lines, named, opened
+from hybrid.corpora.files import kind, lines, opened
 from hybrid.errors import CorpusError, InputError
-from hybrid.limits import MAX_TEXT_LINE, shown
+from hybrid.limits import MAX_TEXT_LINE, named, shown
 
 if TYPE_CHECKING:
     from hybrid.corpora.plausibility import Reading

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, AnyStr
 
 from hybrid.errors import CorpusError
-from hybrid.limits import MAX_EXPANSION, MIN_EXPANDED, shown
+from hybrid.limits import MAX_EXPANSION, MIN_EXPANDED, named
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -78,12 +78,6 @@ def lines(file: IO[AnyStr], limit: int) -> Iterator[AnyStr | None]:
         while line and not _ends(line):
             line = file.readline(_BLOCK)
         yield None
-
-
-def named(path: Path) -> str:
-    """A path as a message names it: one line."""
-    name = str(path)
-    return name if name.isprintable() else shown(name)
 
 
 def _ends(line: str | bytes) -> bool:

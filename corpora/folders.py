@@ -8,11 +8,11 @@ from pathlib import Path
 
 from hybrid.corpora import records
 from hybrid.corpora.encodings import opened_text
-from hybrid.corpora.files import named, plain_name
+from hybrid.corpora.files import plain_name
 from hybrid.corpora.options import Options
 from hybrid.corpora.records import BadRecord
 from hybrid.errors import CorpusError
-from hybrid.limits import MAX_TEXT
+from hybrid.limits import MAX_TEXT, named
 from hybrid.types import Document
 
 SUFFIXES = (".txt", ".md")

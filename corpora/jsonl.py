@@ -12,11 +12,11 @@ import orjson
 
 from hybrid.corpora import records
 from hybrid.corpora.encodings import NotText, opened_text
-from hybrid.corpora.files import lines, named, opened
+from hybrid.corpora.files import lines, opened
 from hybrid.corpora.options import Options
 from hybrid.corpora.records import BadRecord
 from hybrid.errors import CorpusError
-from hybrid.limits import MAX_JSON_LINE
+from hybrid.limits import MAX_JSON_LINE, named
 from hybrid.types import Document
 
 _BOM = b"\xef\xbb\xbf"

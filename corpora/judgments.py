@@ -7,9 +7,9 @@ from pathlib import Path
 
 from hybrid.corpora.assumed import Assuming
 from hybrid.corpora.encodings import text_lines
-from hybrid.corpora.files import as_path, check_file, named
+from hybrid.corpora.files import as_path, check_file
 from hybrid.errors import CorpusError
-from hybrid.limits import shown
+from hybrid.limits import named, shown
 from hybrid.types import Qrels
 
 _GRADE = re.compile(r"([+-]?[0-9]{1,9})(?:\.0*)?")

@@ -9,11 +9,11 @@ from typing import Any
 from hybrid.corpora import jsonl, records
 from hybrid.corpora.assumed import Assuming
 from hybrid.corpora.encodings import text_lines
-from hybrid.corpora.files import as_path, check_file, kind, named
+from hybrid.corpora.files import as_path, check_file, kind
 from hybrid.corpora.options import Options
 from hybrid.corpora.records import BadRecord
 from hybrid.errors import CorpusError
-from hybrid.limits import shown
+from hybrid.limits import named, shown
 
 _HEADER_IDS = {"_id", "id", "qid", "query-id", "query_id"}
 _HEADER_TEXTS = {"text", "query"}

@@ -17,11 +17,11 @@ from hybrid.corpora import records
 from hybrid.corpora.assumed import AssumedText, tell
 from hybrid.corpora.cells import Column, Type, value
 from hybrid.corpora.encodings import opened_text
-from hybrid.corpora.files import kind, lines, named
+from hybrid.corpora.files import kind, lines
 from hybrid.corpora.options import Options
 from hybrid.corpora.records import BadRecord
 from hybrid.errors import CorpusError
-from hybrid.limits import MAX_TEXT, MAX_TEXT_LINE, shown
+from hybrid.limits import MAX_TEXT, MAX_TEXT_LINE, named, shown
 from hybrid.types import Document
 
 SUFFIXES: Final = (".csv", ".tsv")

@@ -123,3 +123,9 @@ def shown(value: object) -> str:
     except Exception:  # a repr of the user's own
         text = type(value).__name__
     return " ".join(text.split())[: 2 * _SHOWN]
+
+
+def named(value: object) -> str:
+    """A name or path as a message names it: as it is, or ``shown`` where that would not be one line."""
+    name = str(value)
+    return name if name.isprintable() else shown(name)

@@ -17,13 +17,13 @@ import typer
 from hybrid.cli.output import AsJson, complain, out, print_json, table
 from hybrid.cli.reading import Encoding, tell
 from hybrid.corpora.encodings import text_lines
-from hybrid.corpora.files import as_path, check_file, named
+from hybrid.corpora.files import as_path, check_file
 from hybrid.errors import CorpusError, InputError
 from hybrid.evaluate.runs import write_whole
 from hybrid.index import Index
 from hybrid.learn.clicks.judgments import HIGHEST_GRADE, LEAST_LOOKS, Judgments, Propensities, judgments
 from hybrid.ledger.impressions import Impression
-from hybrid.limits import MAX_QUERY, shown
+from hybrid.limits import MAX_QUERY, named, shown
 from hybrid.settings import Profiles
 
 _NEEDED: Final = ("query", "shown", "clicked")

@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from hybrid.encoders import unigram
 from hybrid.encoders.tokens import TOKENIZER, LibraryTokens, Tokens
 from hybrid.errors import EncoderFailed, FormatTooNew, ModelNotFound
-from hybrid.limits import shown
+from hybrid.limits import named, shown
 from hybrid.threads import inside
 from hybrid.types import Matrix
 
@@ -91,7 +91,7 @@ class Manifest(BaseModel):
             return cls.model_validate_json(text)
         except ValidationError as error:
             first = error.errors()[0]
-            field = ".".join(str(part) if str(part).isprintable() else shown(part) for part in first["loc"])
+            field = ".".join(map(named, first["loc"]))
             if field == "format":
                 raise FormatTooNew(
                     f"{path} has format {shown(first['input'])}, this version reads {FORMAT}; upgrade"

@@ -17,9 +17,10 @@ import numpy as np
 
 from hybrid.corpora import Assuming
 from hybrid.corpora.encodings import text_lines
-from hybrid.corpora.files import as_path, named
+from hybrid.corpora.files import as_path
 from hybrid.errors import CorpusError, InputError, StorageError
 from hybrid.ledger.lifetimes import keys, marks
+from hybrid.limits import named
 from hybrid.order import places
 from hybrid.types import Candidates, Run, Scores
 
