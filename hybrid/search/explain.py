@@ -12,7 +12,7 @@ from hybrid.rerank.lambdamart import LambdaMART
 from hybrid.search.lanes import Lanes
 from hybrid.search.request import Request
 from hybrid.search.search import Search
-from hybrid.store.generation import Snapshot
+from hybrid.store.snapshot import Snapshot
 from hybrid.types import Candidates
 
 

@@ -17,7 +17,7 @@ from hybrid.lexical.forward import han_share, hashes
 from hybrid.order import Pool
 from hybrid.rerank import METADATA, Features, features
 from hybrid.rerank.matching import Asked, matching
-from hybrid.store.generation import Snapshot
+from hybrid.store.snapshot import Snapshot
 from hybrid.types import Candidates, Matrix, Ordinals
 
 BASIC: Final = frozenset(("fused_score", "lexical_score", "lexical_rank", "vector_score", "vector_rank"))
@@ -59,7 +59,7 @@ def columns(
 
 
 def _numbers(snapshot: Snapshot, ordinals: Ordinals, fields: Sequence[str]) -> Features:
-    known = snapshot.generation.kept_columns.columns(snapshot.count)
+    known = snapshot.columns
     with np.errstate(over="ignore"):  # 1e300 is infinity in float32
         return {name: known.numbers(name.removeprefix(METADATA), ordinals) for name in fields}
 
@@ -108,7 +108,7 @@ def _learned(
         "similarity": similar,
         "lexical_share": basic["lexical_score"] / best["lexical"],
         "vector_gap": best["vector"] - similar,
-        **matching(asked, snapshot.generation.texts(pool.ordinals[fused.ordinals].tolist())),
+        **matching(asked, snapshot.texts(pool.ordinals[fused.ordinals])),
         **{f"query_{name}": column for name, column in zip(of_query, same, strict=True)},
     }
 

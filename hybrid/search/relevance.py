@@ -18,7 +18,7 @@ from hybrid.fusion import QueryTerms
 from hybrid.rerank.calibration import VERSION, Calibration, Columns, signals
 from hybrid.search.request import Request
 from hybrid.settings import Profile, Settings
-from hybrid.store.generation import Snapshot
+from hybrid.store.snapshot import Snapshot
 from hybrid.types import Candidates, Ordinals, Scores
 
 

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.fusion import QueryTerms
-from hybrid.lexical.terms import of_query
 from hybrid.order import Pool, beyond
 from hybrid.rerank import Features, rerank
 from hybrid.rerank.calibration import Columns
@@ -27,7 +26,7 @@ from hybrid.search.relevance import known
 from hybrid.search.request import Request
 from hybrid.search.steps import step
 from hybrid.settings import Profile
-from hybrid.store.generation import Snapshot
+from hybrid.store.snapshot import Snapshot
 from hybrid.types import (
     Candidates,
     Document,
@@ -86,7 +85,7 @@ class Search:
         """The terms that the lexical leg looks for."""
         if not self.request.asks_words or self.request.text is None:
             return []
-        return of_query(self.snapshot.generation.analyzer, self.request.text)
+        return self.snapshot.analysis.query(self.request.text)
 
     @step
     def lexical(self) -> Candidates:
@@ -308,7 +307,7 @@ def answers(snapshot: Snapshot, requests: Sequence[Request], lanes: Lanes) -> li
 def ranking(snapshot: Snapshot, request: Request, lanes: Lanes) -> list[tuple[str, float]]:
     """The ids and scores that ``answer`` would show, without the documents."""
     shown = Search.of(snapshot, request, lanes).shown
-    ids = snapshot.generation.ledger.ids(shown.ordinals.tolist())
+    ids = snapshot.ids(shown.ordinals)
     return list(zip(ids, shown.scores.tolist(), strict=True))
 
 
@@ -330,7 +329,7 @@ def rankings(
         for place, one in asked.items():
             ranked[place] = search.under(one).ranked[one.offset : one.end]
     everyone = list({ordinal for one in ranked.values() for ordinal in one.ordinals.tolist()})
-    ids = dict(zip(everyone, snapshot.generation.ledger.ids(everyone), strict=True))
+    ids = dict(zip(everyone, snapshot.ledger.ids(everyone), strict=True))
     return [_named(ranked[place], ids) for place in range(len(profiles))]
 
 
@@ -374,5 +373,5 @@ def _allowed(snapshot: Snapshot, request: Request) -> Mask | None:
 
 def _count(snapshot: Snapshot, request: Request, allowed: Mask | None) -> int:
     if request.mode == "lexical" and request.text is not None:
-        return snapshot.lexical.count(of_query(snapshot.generation.analyzer, request.text), allowed)
+        return snapshot.lexical.count(snapshot.analysis.query(request.text), allowed)
     return snapshot.size if allowed is None else int(np.count_nonzero(allowed))

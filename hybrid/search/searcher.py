@@ -24,7 +24,7 @@ from hybrid.search.request import Asker, Options, Request, check_queries
 from hybrid.search.search import Search, answer, ranking, rankings
 from hybrid.search.steps import step
 from hybrid.settings import Profile, Profiles
-from hybrid.store.generation import Snapshot
+from hybrid.store.snapshot import Snapshot
 from hybrid.texts import check_lookup
 from hybrid.types import Candidates, Document, Hit, Lacking, Mode, Passage, Results, Run
 
@@ -40,7 +40,7 @@ class Searcher:
     @property
     def profiles(self) -> Profiles:
         """The profiles that the index has served with, and the one that serves now."""
-        return self.snapshot.generation.ledger.profiles
+        return self.snapshot.profiles
 
     @step
     def legs(self) -> Legs:
@@ -133,8 +133,8 @@ class Searcher:
         for id, request in self._requests(queries, {}, lacking):
             search = Search.of(self.snapshot, request, self._lanes)
             head = search.head[search.head.ordinals.argsort()]
-            ordinals = search.pool.named(head).ordinals.tolist()
-            yield id, self.snapshot.generation.ledger.ids(ordinals), search.known(head, wanted)
+            ordinals = search.pool.named(head).ordinals
+            yield id, self.snapshot.ids(ordinals), search.known(head, wanted)
 
     def among(
         self, queries: Mapping[str, str], documents: Mapping[str, Iterable[str]]
@@ -170,17 +170,17 @@ class Searcher:
         for id, request in self._requests(queries, {"mode": mode}, lacking):
             search = Search.of(self.snapshot, request, self._lanes)
             ordinals = search.ranked.top(request.k).ordinals
-            yield id, self.snapshot.generation.ledger.ids(ordinals.tolist()), search.signals(ordinals)
+            yield id, self.snapshot.ids(ordinals), search.signals(ordinals)
 
     # -- requests
 
     @step
     def asker(self) -> Asker:
         """Checks what callers pass, against this index and the profile that serves."""
-        generation, profile = self.snapshot.generation, self.profiles.serving
+        snapshot, profile = self.snapshot, self.profiles.serving
         reranker = self._models.reranker(self.snapshot, profile)
         calibration = self._models.calibration(self.snapshot, profile)
-        return Asker(generation.settings.metric, generation.ledger.dim, profile, reranker, calibration)
+        return Asker(snapshot.settings.metric, snapshot.ledger.dim, profile, reranker, calibration)
 
     @property
     def query_vectors(self) -> QueryCache | None:
@@ -190,7 +190,7 @@ class Searcher:
     def encoded(self, requests: Sequence[Request]) -> list[Request]:
         """The requests with their query vectors filled in."""
         texts = [r.text for r in requests if r.asks_meaning and r.vector is None and r.text is not None]
-        if texts and requests[0].mode == "vector" and self.snapshot.generation.settings.encoder is None:
+        if texts and requests[0].mode == "vector" and self.snapshot.settings.encoder is None:
             raise QueryError(
                 'mode "vector" needs vector=…: this index has no encoder to make one from the query'
             )
