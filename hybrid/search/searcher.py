@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike
 
 from hybrid.encoders.bound import Model
 from hybrid.encoders.cache import QueryCache
-from hybrid.errors import QueryError
 from hybrid.rerank import Features
 from hybrid.rerank.calibration import Columns
 from hybrid.search.batch import answer_all
@@ -26,7 +25,7 @@ from hybrid.search.steps import step
 from hybrid.settings import Profile, Profiles
 from hybrid.store.snapshot import Snapshot
 from hybrid.texts import check_lookup
-from hybrid.types import Candidates, Document, Hit, Lacking, Mode, Passage, Results, Run
+from hybrid.types import Candidates, Document, Hit, Lacking, Mode, Results, Run, Scores
 
 
 class Searcher:
@@ -153,11 +152,11 @@ class Searcher:
         scores, _ = vectors.nearest(request.vector, ordinals)
         has = ~np.isnan(scores)
         ranked = Candidates.ranked(ordinals[has], scores[has], ties=snapshot.ties)
-        passages = vectors.rows.spans[vectors.best_rows(request.vector, ranked.ordinals)].tolist()
+        passages = vectors.passages(request.vector, ranked.ordinals)
         documents = snapshot.documents(ranked.ordinals.tolist())
         found = zip(documents, ranked.scores.tolist(), passages, strict=True)
         return [
-            Hit(document.id, score, rank, document, Passage(*passage))
+            Hit(document.id, score, rank, document, passage)
             for rank, (document, score, passage) in enumerate(found, start=1)
         ]
 
@@ -189,18 +188,11 @@ class Searcher:
 
     def encoded(self, requests: Sequence[Request]) -> list[Request]:
         """The requests with their query vectors filled in."""
-        texts = [r.text for r in requests if r.asks_meaning and r.vector is None and r.text is not None]
-        if texts and requests[0].mode == "vector" and self.snapshot.settings.encoder is None:
-            raise QueryError(
-                'mode "vector" needs vector=…: this index has no encoder to make one from the query'
-            )
-        if not texts or not len(self.snapshot.vectors.rows) or (cache := self.query_vectors) is None:
-            return list(requests)
-        vectors = iter(cache.vectors(texts))
-        return [
-            replace(r, vector=self.asker.unit(next(vectors))) if r.asks_meaning and r.vector is None else r
-            for r in requests
-        ]
+        return self.asker.encoded(requests, self._encode if self.snapshot.settings.encoder else None)
+
+    def _encode(self, texts: Sequence[str]) -> Iterable[Scores] | None:
+        cache = self.query_vectors if self.snapshot.vectors.dim else None
+        return None if cache is None else cache.vectors(texts)
 
     def _request(self, query: str | None, vector: ArrayLike | None, options: Options) -> Request:
         return self.encoded([self.asker.one(query, vector, options)])[0]

@@ -79,6 +79,10 @@ class Snapshot:
         """The ordinals alone, int64 (n,)."""
         return np.array(list(self.found(ids).values()), np.int64)
 
+    def terms(self, query: str) -> list[str]:
+        """The terms that the lexical leg is asked for."""
+        return self.analysis.query(query)
+
     def ids(self, ordinals: Ordinals) -> list[str]:
         return self.ledger.ids(ordinals.tolist())
 
