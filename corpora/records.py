@@ -21,7 +21,8 @@ class BadRecord(ValueError):
 def document(record: Mapping[str, Any]) -> Document:
     """A document from ``_id`` or ``id``, ``title``, ``text`` (or else ``contents``, as Pyserini has it),
     ``metadata``, ``vector`` (one, or a list of them) and beside it ``passages`` (a list of [start, end],
-    one for each vector). Whatever else there is becomes metadata, unless that has its name already."""
+    one for each vector) and ``text_passages`` (such a list of any length). Whatever else there is becomes
+    metadata, unless that has its name already."""
     if "text" not in record and isinstance(record.get("contents"), str):
         record = {("text" if name == "contents" else name): value for name, value in record.items()}
     made = Document(
@@ -30,7 +31,8 @@ def document(record: Mapping[str, Any]) -> Document:
         title=string(record, "title"),
         metadata=_metadata(record),
         vector=_vector(record),
-        passages=_passages(record),
+        passages=_passages(record, "passages"),
+        text_passages=_passages(record, "text_passages"),
     )
     if not made.text.strip() and not made.title.strip() and made.vector is None:
         raise BadRecord(f"document {shown(made.id)} has neither text, title nor vector")
@@ -81,7 +83,7 @@ def _metadata(record: Mapping[str, Any]) -> dict[str, Any]:
         raise BadRecord(f'"metadata" must be an object, not {kind(given)}')
     taken = {_id_key(record), *_FIELDS}
     if record.get("vector") is not None:
-        taken.add("passages")  # of other people's records it may be anything
+        taken |= {"passages", "text_passages"}  # of other people's records they may be anything
     return {name: value for name, value in record.items() if name not in taken} | (given or {})
 
 
@@ -98,15 +100,15 @@ def _numbers(value: object) -> TypeGuard[list[float]]:
     return isinstance(value, list) and bool(value) and set(map(type, value)) <= {int, float}
 
 
-def _passages(record: Mapping[str, Any]) -> list[tuple[int, int]] | None:
-    vector, value = record.get("vector"), record.get("passages")
+def _passages(record: Mapping[str, Any], name: str) -> list[tuple[int, int]] | None:
+    vector, value = record.get("vector"), record.get(name)
     if vector is None or value is None:
         return None
     count, end = (1 if _numbers(vector) else len(vector)), len(string(record, "text"))
-    if not isinstance(value, list) or len(value) != count:
-        raise BadRecord(f'"passages" must be a list of {count}, one for each vector')
+    if not isinstance(value, list) or (name == "passages" and len(value) != count):
+        raise BadRecord(f'"{name}" must be a list of {count}, one for each vector')
     if wrong := next((pair for pair in value if not _is_passage(pair, end)), None):
-        raise BadRecord(f'"passages" holds {shown(wrong)}, no [start, end] in a text of {end} characters')
+        raise BadRecord(f'"{name}" holds {shown(wrong)}, no [start, end] in a text of {end} characters')
     return [(start, end) for start, end in value]
 
 

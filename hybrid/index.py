@@ -19,7 +19,9 @@ from hybrid.encoders.bound import Model, reference_to
 from hybrid.intake.documents import check_batch
 from hybrid.intake.embedding import embed
 from hybrid.intake.loading import Prepared, load
+from hybrid.intake.passages import cut
 from hybrid.ledger.impressions import Impression
+from hybrid.ledger.passages import Pieces
 from hybrid.ledger.rows import Rows
 from hybrid.rerank import stored
 from hybrid.rerank.calibration import Calibration
@@ -192,8 +194,9 @@ class Index:
         batch, known = check_batch(documents), self._store.generation
         lacking = any(document.vector is None for document in batch)
         encoder = self._model(known.settings).encoder() if lacking else None
-        rows = embed(batch, encoder, known.settings.metric, known.ledger.dim, progress)
-        return Prepared(batch, rows, known.settings)
+        pieces = [cut(document) for document in batch]
+        rows = embed(batch, pieces, encoder, known.settings.metric, known.ledger.dim, progress)
+        return Prepared(batch, rows, pieces, known.settings)
 
     def delete(self, ids: Iterable[str], *, wait: Wait = "searchable") -> int:
         """Delete documents by id; unknown ids are ignored. Returns how many there were. ``wait`` as in
@@ -418,18 +421,21 @@ class Index:
             check_precision(graph_precision, settings.metric)
             settings = settings.model_copy(update={"graph_precision": graph_precision})
         if encoder is None:
-            self._store.rebuild(settings, words, progress=progress)
+            self._store.rebuild(settings, words, cut=cut, progress=progress)
             return
         model = encoders.load(encoder)
         settings = settings.model_copy(update={"encoder": reference_to(encoder, model)})
         self._encoders[settings.encoder] = Model(self._store.path, settings.encoder, model)
         self._store.rebuild(
-            settings, words, lambda batch: embed(batch, model, settings.metric, 0, progress)
+            settings,
+            words,
+            lambda batch, pieces: embed(batch, pieces, model, settings.metric, 0, progress),
+            cut,
         )
         self._encoders = {settings.encoder: self._encoders[settings.encoder]}
 
 
-def _fitting(batch: Prepared, generation: Generation) -> tuple[list[Document], Rows]:
+def _fitting(batch: Prepared, generation: Generation) -> tuple[list[Document], Rows, Sequence[Pieces]]:
     return batch.fit(generation.settings, generation.ledger.dim, generation.home)
 
 

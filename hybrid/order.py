@@ -66,6 +66,11 @@ def beyond(legs: Sequence[Candidates], depths: Sequence[int]) -> Ordinals:
     return everyone[new]
 
 
+def first_of_each(values: Ordinals) -> NDArray[np.intp]:
+    """The places, ascending, at which each of ``values`` stands for the first time."""
+    return np.sort(np.unique(values, return_index=True)[1])
+
+
 def firsts(values: Ordinals) -> Mask:
     """Which, bool (n,), are the first of their kind, where equal ones stand together."""
     first = np.ones(len(values), np.bool_)

@@ -19,7 +19,7 @@ from hybrid.errors import InputError, SettingsError
 from hybrid.limits import MAX_HITS, shown
 from hybrid.types import Analyzer, Fusion, Metric, Wait
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """The version of the layout on disk. Raised when an older engine could misread a newer index."""
 
 MAX_BOOST: Final = 100.0

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -52,7 +52,9 @@ class Document:
     ``metadata`` is any JSON object. ``vector`` is a ready-made embedding of shape (dim,), or several of
     shape (n, dim), given instead of what the index's encoder would make; the document counts with its
     best one. ``passages`` are then the stretches ``text[start:end]`` that the n stand for, as (start,
-    end) in characters; without them each stands for the whole text.
+    end) in characters; without them each stands for the whole text. They are the passages of the keyword
+    leg, too, unless ``text_passages`` names others: what an index gives out says so where an encoder has
+    cut passages further. A document without vectors is cut by the index.
     """
 
     id: str
@@ -61,19 +63,32 @@ class Document:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     vector: ArrayLike | None = field(default=None, compare=False, repr=False)
     passages: Sequence[tuple[int, int]] | None = field(default=None, compare=False, repr=False)
+    text_passages: Sequence[tuple[int, int]] | None = field(default=None, compare=False, repr=False)
 
 
-class Passage(NamedTuple):
-    """A stretch of a document's text: ``text[start:end]``, in characters."""
-
+class _Stretch(NamedTuple):
     start: int
     end: int
 
 
+class Passage(_Stretch):
+    """A stretch of a document's text, a pair: ``text[start:end]``, in characters. ``heading``: the path of
+    headings that it stands under; ``page``: the one it begins on, from 1."""
+
+    heading: tuple[str, ...]
+    page: int | None
+
+    def __new__(cls, start: int, end: int, heading: tuple[str, ...] = (), page: int | None = None) -> Self:
+        made = super().__new__(cls, start, end)
+        made.heading, made.page = heading, page
+        return made
+
+
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One document of an answer. ``rank`` counts from 1, on from page to page; ``passage`` is the window
-    of the text whose vector is nearest to the query, where the vector leg had a part in the answer.
+    """One document of an answer. ``rank`` counts from 1, on from page to page. ``passages``: of a long
+    document its best passages, best first, from either leg; of one that is a single passage the window of
+    the text whose vector is nearest to the query, where the vector leg had a part in the answer.
     ``relevance``: the probability, 0 to 1, that the document is relevant, where the index has a
     calibration (``hybrid calibrate``); unlike ``score`` it may be compared across queries, pages and ways
     to rank."""
@@ -82,8 +97,13 @@ class Hit:
     score: float
     rank: int
     document: Document
-    passage: Passage | None = None
+    passages: tuple[Passage, ...] = ()
     relevance: float | None = None
+
+    @property
+    def passage(self) -> Passage | None:
+        """The best of ``passages``."""
+        return self.passages[0] if self.passages else None
 
 
 @dataclass(frozen=True)

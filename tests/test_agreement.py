@@ -22,6 +22,9 @@ WORDS = ["kettle", "steel", "headphones", "iPhone15", "降噪", "耳机", "水�
 STOP_WORDS = ["the", "it", "of", "你好", "不是", "IT行业"]
 IDS = st.sampled_from([f"d{i}" for i in range(12)])
 TEXTS = st.lists(st.sampled_from(WORDS + STOP_WORDS), max_size=12).map(" ".join)
+LONG_TEXTS = st.lists(TEXTS, min_size=2, max_size=4).map(
+    lambda parts: "\n\n".join(" ".join([part] * 40) for part in parts)
+)
 QUERIES = TEXTS | st.lists(st.sampled_from(STOP_WORDS), max_size=4).map(" ".join)
 METADATA = st.fixed_dictionaries(
     {}, optional={"n": st.integers(0, 3), "tags": st.lists(st.sampled_from("ab"))}
@@ -37,7 +40,7 @@ VECTORS = st.none() | st.lists(st.integers(-3, 3), min_size=3, max_size=3).filte
 
 @st.composite
 def documents(draw: st.DrawFn) -> Document:
-    text, vector = draw(TEXTS), draw(VECTORS)
+    text, vector = draw(TEXTS | LONG_TEXTS), draw(VECTORS)
     return Document(draw(IDS), text or ("" if vector else "kettle"), draw(TEXTS), draw(METADATA), vector)
 
 

@@ -278,7 +278,7 @@ def test_verify_finds_what_disagrees_and_repair_mends_it(path: Path) -> None:
     with Index.open(path, encoder=letters) as index:
         generation = index._store.generation
         generation.projection.lexical.apply(
-            4, [Terms([], ["intruder"])], []
+            4, [[Terms([], ["intruder"])]], []
         )  # a document that the ledger does not have
         generation.snapshot = generation._look()
         problems = index.verify()

@@ -22,9 +22,10 @@ from hybrid.encoders import EncoderSpec
 from hybrid.intake.documents import check_batch
 from hybrid.intake.embedding import embed
 from hybrid.intake.loading import batches
+from hybrid.intake.passages import cut
 from hybrid.ledger.lifetimes import keys, marks
-from hybrid.ledger.rows import with_rows
-from hybrid.lexical.terms import of_document
+from hybrid.ledger.passages import with_rows
+from hybrid.lexical.terms import of_passages
 from hybrid.search.explain import Explanation, explain
 from hybrid.search.lanes import InTurn
 from hybrid.search.request import Asker, Options, Request, check_queries
@@ -67,15 +68,16 @@ class MemoryIndex:
         """As ``Index.add``; nothing is durable here, and all is searchable on return."""
         check_wait(wait)
         batch = check_batch(documents)
-        rows = embed(batch, self._encoder, self._metric, self._dim, progress)
+        pieces = [cut(document) for document in batch]
+        rows = embed(batch, pieces, self._encoder, self._metric, self._dim, progress)
         self._dim = rows.vectors.shape[1] if len(rows) else self._dim
         ties = keys(marks(document.id for document in batch)).tolist()
         for i, document in enumerate(batch):
-            terms = of_document(self._analyzer, document.title, document.text)
+            terms = of_passages(self._analyzer, document, pieces[i])
             mine = slice(*np.searchsorted(rows.ordinals, [i, i + 1]).tolist())
             self._entries.pop(document.id, None)
-            plain = replace(document, vector=None, passages=None)
-            self._entries[document.id] = Entry(ties[i], plain, terms, rows[mine])
+            plain = replace(document, vector=None, passages=None, text_passages=None)
+            self._entries[document.id] = Entry(ties[i], plain, pieces[i], terms, rows[mine])
         self._seq += bool(batch)
         return len(batch)
 
@@ -109,7 +111,7 @@ class MemoryIndex:
     def documents(self) -> Iterator[Document]:
         """As ``Index.documents``."""
         for entry in list(self._entries.values()):
-            yield with_rows(entry.document, entry.rows)
+            yield with_rows(entry.document, entry.rows, entry.pieces)
 
     def absent(self, ids: Iterable[str]) -> set[str]:
         """As ``Index.absent``."""

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rank_bm25 import BM25
 
+from hybrid.ledger.passages import WHOLE, Pieces
 from hybrid.ledger.rows import Rows
 from hybrid.lexical import forward
-from hybrid.lexical.terms import Terms, field_of, of_query
+from hybrid.lexical.terms import Terms, field_of, joined, of_query
 from hybrid.metadata.columns import Columns
 from hybrid.metadata.filters import Filter
 from hybrid.norms import unit
@@ -76,19 +77,24 @@ class LuceneBM25(BM25):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class Entry:
-    """A document without its vectors, its key in the order of ties, its terms and its vectors."""
+    """A document without its vectors, its key in the order of ties, its passages, the terms of each of
+    these, and its vectors."""
 
     key: int
     document: Document
-    terms: Terms
+    pieces: Pieces
+    terms: list[Terms]
     rows: Rows
 
 
 class TextbookWords:
-    """The lexical leg: BM25 over all terms of each document, each time anew."""
+    """The lexical leg: BM25 over all terms of each passage, each time anew."""
 
-    def __init__(self, terms: Sequence[Terms]) -> None:
-        self._terms = terms
+    def __init__(self, documents: Sequence[Sequence[Terms]]) -> None:
+        self._terms = [passage for passages in documents for passage in passages]
+        counts = np.array([len(passages) for passages in documents], np.int64)
+        self._owners = np.repeat(np.arange(len(documents)), counts)
+        self._starts = np.concatenate([[0], counts.cumsum()[:-1]]).astype(np.int64)
 
     @property
     def documents(self) -> int:
@@ -108,23 +114,45 @@ class TextbookWords:
         del depth, ties
         if not terms or not self._terms:
             return Candidates.none()
-        has = self._contain(terms, allowed)
-        scores = self._scores(terms, title_boost)[has].astype(np.float32)
-        return Candidates.ranked(np.flatnonzero(has), scores, k, floor=0.0)
+        has = self._documents(terms, allowed)
+        return Candidates.ranked(has, self._best(terms, title_boost)[has], k, floor=0.0)
 
     def scores(self, terms: Sequence[str], ordinals: Sequence[int], title_boost: float = 0.0) -> Scores:
-        return self._scores(terms, title_boost)[list(ordinals)].astype(np.float32)
+        return self._best(terms, title_boost)[list(ordinals)]
+
+    def passages(
+        self, terms: Sequence[str], ordinals: Sequence[int], title_boost: float = 0.0
+    ) -> dict[int, list[int]]:
+        scores = self._scores(terms, title_boost)
+        found: dict[int, list[int]] = {ordinal: [] for ordinal in ordinals}
+        for row in np.argsort(-scores, kind="stable").tolist():
+            if scores[row] > 0 and (owner := int(self._owners[row])) in found:
+                found[owner].append(row - int(self._starts[owner]))
+        return found
 
     def count(self, terms: Sequence[str], allowed: Mask | None = None) -> int:
-        return int(np.count_nonzero(self._contain(terms, allowed)))
+        return len(self._documents(terms, allowed))
 
     def frequencies(self, terms: Sequence[str]) -> list[int]:
-        return [self.count([term]) for term in terms]
+        return [int(np.count_nonzero(self._contain([term]))) for term in terms]
 
-    def _contain(self, terms: Sequence[str], allowed: Mask | None) -> Mask:
+    def _contain(self, terms: Sequence[str]) -> Mask:
+        """The passages that contain one of ``terms``."""
         field = field_of(terms)
-        has = np.array([not set(terms).isdisjoint(own.of(field)) for own in self._terms], np.bool_)
-        return has if allowed is None else has & allowed
+        return np.array([not set(terms).isdisjoint(own.of(field)) for own in self._terms], np.bool_)
+
+    def _documents(self, terms: Sequence[str], allowed: Mask | None) -> Ordinals:
+        found = np.unique(self._owners[self._contain(terms)])
+        return found if allowed is None else found[allowed[found]]
+
+    def _best(self, terms: Sequence[str], title_boost: float) -> Scores:
+        """The score of each document, float32 (n,): that of its best passage."""
+        scores = self._scores(terms, title_boost)
+        return (
+            np.maximum.reduceat(scores, self._starts).astype(np.float32)
+            if len(scores)
+            else scores.astype(np.float32)
+        )
 
     def _scores(self, terms: Sequence[str], title_boost: float) -> NDArray[np.float64]:
         if not terms or not self._terms:
@@ -172,6 +200,11 @@ class TextbookVectors:
         floor = -1.0 if self._metric == "cosine" else None
         return TextbookNearest(Candidates.ranked(ordinals, scores, floor=floor))
 
+    def windows(self, query: Scores, ordinal: int) -> NDArray[np.int64]:
+        rows = self._rows[ordinal]
+        similar = np.array([self._similarity(row, query) for row in rows.vectors])
+        return rows.spans[np.argsort(-similar, kind="stable")]
+
     def nearest(self, query: Scores, ordinals: Ordinals) -> tuple[Scores, Matrix]:
         scores = np.full(len(ordinals), np.nan, np.float32)
         vectors = np.zeros((len(ordinals), self.dim), np.float32)
@@ -210,6 +243,9 @@ class Textbook:
         self._analyzer = analyzer
         self.seq = seq
         self.size = len(self._entries)
+        self._pieces = {
+            place: entry.pieces for place, entry in enumerate(self._entries) if len(entry.pieces) > WHOLE
+        }
         self.live = np.ones(self.size, np.bool_)
         self.ties = places(np.arange(self.size), np.arange(self.size))
         self.lexical = TextbookWords([entry.terms for entry in self._entries])
@@ -241,7 +277,10 @@ class Textbook:
     def documents(self, ordinals: Sequence[int]) -> list[Document]:
         return [self._entries[ordinal].document for ordinal in ordinals]
 
+    def pieces(self, ordinals: Sequence[int]) -> dict[int, Pieces]:
+        return {ordinal: self._pieces[ordinal] for ordinal in ordinals if ordinal in self._pieces}
+
     def texts(self, ordinals: Ordinals) -> Texts:
         entries = [(ordinal, self._entries[ordinal]) for ordinal in ordinals.tolist()]
-        packed = (forward.packed(place, one.terms, one.document.text) for place, one in entries)
+        packed = (forward.packed(place, joined(one.terms), one.document.text) for place, one in entries)
         return forward.unpacked([forward.parted(row) for row in packed])

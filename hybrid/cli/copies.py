@@ -118,8 +118,9 @@ def _vectors(document: Document) -> dict[str, object]:
     # 7.038531e-26 does. As float64 the numbers are twice as long and exact.
     if np.array(orjson.loads(numbers), np.float32).tobytes() != vectors.tobytes():
         numbers = orjson.dumps(vectors.astype(np.float64), option=orjson.OPT_SERIALIZE_NUMPY)
-    passages = [] if document.passages is None else [[start, end] for start, end in document.passages]
-    return {"vector": orjson.Fragment(numbers)} | ({"passages": passages} if passages else {})
+    stretches = {"passages": document.passages, "text_passages": document.text_passages}
+    listed = {name: [list(one) for one in given] for name, given in stretches.items() if given}
+    return {"vector": orjson.Fragment(numbers), **listed}
 
 
 @contextmanager

@@ -73,7 +73,8 @@ def _checked(id: str, document: Document, where: str) -> Document:
     if not isinstance(document.metadata, Mapping):
         raise DocumentError(f"{where}: metadata is a {type(document.metadata).__name__}, not a JSON object")
     metadata = _Metadata.copy(document.metadata, where)
-    return Document(id, text, title, metadata, document.vector, document.passages)
+    given = document.vector, document.passages, document.text_passages
+    return Document(id, text, title, metadata, *given)
 
 
 def _check_id(value: object, where: str) -> str:

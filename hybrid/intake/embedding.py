@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from hybrid import encoders
 from hybrid.errors import DocumentError, IndexMismatch
 from hybrid.intake.documents import check_alike, check_encoded, check_passages, check_vectors
+from hybrid.ledger.passages import Pieces
 from hybrid.ledger.rows import Rows
 from hybrid.limits import shown
-from hybrid.types import Document, Encoder, Matrix, Metric, Ordinals, Passage, Progress
+from hybrid.types import Document, Encoder, Matrix, Metric, Ordinals, Progress
 
 
 def embed(
     documents: Sequence[Document],
+    pieces: Sequence[Pieces],
     encoder: Encoder | None,
     metric: Metric,
     dim: int,
     progress: Progress | None = None,
 ) -> Rows:
-    """The rows of a batch, ordinals counted from 0 within it. ``dim`` is the index's, 0 while unknown.
+    """The rows of a batch, ordinals counted from 0 within it: those that documents bring, and the encoder's
+    of the windows of their ``pieces``. ``dim`` is the index's, 0 while unknown.
 
     DocumentError for vectors or passages that do not fit; IndexMismatch for an encoder that does not,
     EncoderFailed for one whose vectors are too long.
@@ -29,7 +33,7 @@ def embed(
     plain = _plain(documents, metric, dim)
     brought = [plain] if plain else list(_brought(documents, metric, dim))
     dim = brought[0].vectors.shape[1] if brought else dim
-    made = _made(documents, encoder, metric, progress)
+    made = _made(documents, pieces, encoder, metric, progress)
     if len(made) and dim and made.vectors.shape[1] != dim:
         raise IndexMismatch(
             f"the encoder makes vectors of {made.vectors.shape[1]} numbers, this index holds {dim}"
@@ -66,31 +70,46 @@ def _brought(documents: Sequence[Document], metric: Metric, dim: int) -> Iterato
 
 
 def _made(
-    documents: Sequence[Document], encoder: Encoder | None, metric: Metric, progress: Progress | None
+    documents: Sequence[Document],
+    pieces: Sequence[Pieces],
+    encoder: Encoder | None,
+    metric: Metric,
+    progress: Progress | None,
 ) -> Rows:
     """The rows of the other documents, by the encoder."""
-    windows = [] if encoder is None else _windows(documents, encoder)
+    windows = [] if encoder is None else list(_windows(documents, pieces, encoder))
     vectors = _encode(documents, windows, encoder, progress)
-    owners = np.array([i for i, _ in windows], np.int64)
-    spans = np.array([passage for _, passage in windows], np.int64).reshape(-1, 2)
+    owners = np.array([window.owner for window in windows], np.int64)
+    spans = np.array([(window.start, window.end) for window in windows], np.int64).reshape(-1, 2)
     if metric != "cosine":
         return Rows(check_encoded(vectors, metric), owners, spans)
     directed = vectors.any(axis=1)  # an encoder may answer zeros (to an empty text, say): no row then
     return Rows(check_encoded(vectors[directed], metric), owners[directed], spans[directed])
 
 
-def _windows(documents: Sequence[Document], encoder: Encoder) -> list[tuple[int, Passage]]:
-    return [
-        (i, passage)
-        for i, document in enumerate(documents)
-        if document.vector is None
-        for passage in encoders.cut(document.text, document.title, encoder)
-    ]
+class _Window(NamedTuple):
+    """A stretch of the text of the document ``owner``, and what stands before it where it is encoded."""
+
+    owner: int
+    context: str
+    start: int
+    end: int
+
+
+def _windows(
+    documents: Sequence[Document], pieces: Sequence[Pieces], encoder: Encoder
+) -> Iterator[_Window]:
+    """Each passage whole, or cut where it is too long for the encoder."""
+    for i, (document, own) in enumerate(zip(documents, pieces, strict=True)):
+        for piece in own if document.vector is None else ():
+            context = piece.context(document.title)
+            for start, end in encoders.cut(document.text[piece.start : piece.end], context, encoder):
+                yield _Window(i, context, piece.start + start, piece.start + end)
 
 
 def _encode(
     documents: Sequence[Document],
-    windows: Sequence[tuple[int, Passage]],
+    windows: Sequence[_Window],
     encoder: Encoder | None,
     progress: Progress | None,
 ) -> Matrix:
@@ -99,8 +118,8 @@ def _encode(
             progress(len(documents))
         return np.empty((0, 0), np.float32)
     texts = [
-        encoders.compose(documents[i].title, documents[i].text[start:end], encoder)
-        for i, (start, end) in windows
+        encoders.compose(one.context, documents[one.owner].text[one.start : one.end], encoder)
+        for one in windows
     ]
     share = len(documents) / len(texts)
     tell = None if progress is None else lambda done: progress(done * share)

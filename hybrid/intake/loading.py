@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
 from hybrid.errors import DocumentError, StorageError
+from hybrid.ledger.passages import Pieces
 from hybrid.ledger.rows import Rows
 from hybrid.settings import Settings
 from hybrid.threads import submit
@@ -21,22 +22,26 @@ _Ready = TypeVar("_Ready")
 
 @dataclass(frozen=True)
 class Prepared:
-    """Checked documents with their vectors, made for an index of these settings."""
+    """Checked documents with their vectors and passages, made for an index of these settings."""
 
     documents: list[Document]
     rows: Rows
+    pieces: Sequence[Pieces]
     settings: Settings
 
-    def fit(self, settings: Settings, dim: int, home: Path) -> tuple[list[Document], Rows]:
-        """The documents and rows to commit to the index in ``home``, which has these ``settings`` and
-        vectors of ``dim`` numbers now. Raises StorageError, DocumentError where it is another by now."""
+    def fit(
+        self, settings: Settings, dim: int, home: Path
+    ) -> tuple[list[Document], Rows, Sequence[Pieces]]:
+        """The documents, rows and passages to commit to the index in ``home``, which has these ``settings``
+        and vectors of ``dim`` numbers now. Raises StorageError, DocumentError where it is another by
+        now."""
         if settings != self.settings:
             raise StorageError(f"{home}: re-indexed in the meantime; add the documents again")
         if len(self.rows) and dim not in (0, self.rows.vectors.shape[1]):
             raise DocumentError(
                 f"vectors of {self.rows.vectors.shape[1]} numbers; this index holds vectors of {dim}"
             )
-        return self.documents, self.rows
+        return self.documents, self.rows, self.pieces
 
 
 def load(

@@ -32,6 +32,8 @@ CREATE TABLE blocks (first INTEGER PRIMARY KEY, rows INTEGER NOT NULL, crc INTEG
 """
 EXTRAS: Final = {
     "forward": "CREATE TABLE forward (ordinal INTEGER PRIMARY KEY, terms BLOB NOT NULL)",
+    "passages": "CREATE TABLE passages (ordinal INTEGER PRIMARY KEY, count INTEGER NOT NULL, "
+    "passages BLOB NOT NULL, crc INTEGER NOT NULL)",
     "models": "CREATE TABLE models (id TEXT PRIMARY KEY, body TEXT NOT NULL)",
     "feedback": "CREATE TABLE feedback (number INTEGER PRIMARY KEY, record TEXT NOT NULL)",
     "pending": "CREATE TABLE pending (first INTEGER PRIMARY KEY, vectors BLOB NOT NULL, "

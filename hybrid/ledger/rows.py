@@ -13,7 +13,7 @@ import os
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from hybrid.disk.folder import Folder
 from hybrid.errors import IndexCorrupt
-from hybrid.types import Document, Matrix, Ordinals, Passage
+from hybrid.types import Matrix, Ordinals
 
 SPACE: Final = "text"
 _BLOCK: Final = 1 << 22
@@ -172,12 +172,3 @@ def _write_all(descriptor: int, data: memoryview, offset: int) -> None:
     while data:
         written = os.pwrite(descriptor, data[: 1 << 30], offset)
         data, offset = data[written:], offset + written
-
-
-def with_rows(document: Document, rows: Rows) -> Document:
-    """``document`` with its ``rows`` as ready-made vectors (n, dim), None where it has none: what ``embed``
-    takes back to the bit."""
-    if not len(rows):
-        return replace(document, vector=None, passages=None)
-    passages = [Passage(start, end) for start, end in rows.spans.tolist()]
-    return replace(document, vector=rows.vectors, passages=passages)

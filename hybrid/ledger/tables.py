@@ -1,8 +1,9 @@
 """What a ledger holds beside documents, in tables that are there once somebody needs them.
 
-``forward``: the terms of documents as hashes (`hybrid.lexical.forward`), an accelerator. ``models``: what
-learned ranking stored, by the SHA-256 of its text. ``feedback``: the log of impressions and clicks. They
-live in the ledger's database, so they are as durable and are backed up with it.
+``passages``: those of documents that are several (`hybrid.ledger.passages`). ``forward``: the terms of
+documents as hashes (`hybrid.lexical.forward`), an accelerator. ``models``: what learned ranking stored, by
+the SHA-256 of its text. ``feedback``: the log of impressions and clicks. They live in the ledger's
+database, so they are as durable and are backed up with it.
 """
 
 from __future__ import annotations
@@ -12,11 +13,16 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from hybrid.errors import IndexCorrupt
-from hybrid.ledger import database
+from hybrid.ledger import database, passages
+from hybrid.ledger.database import Action
 from hybrid.ledger.ledger import Ledger
+from hybrid.ledger.passages import Piece, Pieces
+from hybrid.types import Ordinals
 
 _MANY: Final = 500  # rows asked for at a time
 
@@ -54,9 +60,53 @@ class Tables:
         if "forward" in database.extras(connection):
             connection.execute("DELETE FROM forward")
 
-    def keeps(self, rows: Callable[[], Mapping[int, bytes]]) -> Callable[[sqlite3.Connection], None]:
+    def keeps(self, rows: Callable[[], Mapping[int, bytes]]) -> Action:
         """The action that adds ``rows`` with a commit of documents, where the table exists."""
         return _writes("forward", rows().items()) if self.has("forward") else lambda _: None
+
+    # -- the passages of documents
+
+    def passages(self, ordinals: Sequence[int]) -> dict[int, list[Piece]]:
+        """Of those of ``ordinals`` that are several, by ordinal. Raises IndexCorrupt."""
+        if not self.has("passages"):
+            return {}
+        sql = f"SELECT {passages.ROW} FROM json_each(?) CROSS JOIN passages ON ordinal = value"
+        rows = self._ledger.query(sql, (orjson.dumps(list(ordinals)).decode(),))
+        try:
+            return {row[0]: passages.read(*row) for row in rows}
+        except (ValueError, TypeError, IndexError) as error:
+            raise self._ledger.damaged(error) from error
+
+    def keeps_passages(self, first: int, pieces: Sequence[Pieces]) -> Action:
+        """The action that adds the passages of the documents ``first``, ``first`` + 1, … with a commit of
+        them."""
+        cut = [(ordinal, own) for ordinal, own in enumerate(pieces, first) if len(own) > passages.WHOLE]
+        return self.writes_passages(cut) if cut else lambda _: None
+
+    def writes_passages(self, cut: Iterable[tuple[int, Pieces]]) -> Action:
+        """The action that adds the passages of documents, by ordinal."""
+        return _writes("passages", (passages.row(*one) for one in cut), 4)
+
+    def check(self) -> Iterator[str]:
+        """Read the passages of all documents; yield a line for each damage."""
+        cut, _ = self.cuts()
+        for start in range(0, len(cut), _MANY):
+            try:
+                self.passages(cut[start : start + _MANY].tolist())
+            except IndexCorrupt as error:
+                yield str(error)
+
+    def cuts(self) -> tuple[Ordinals, NDArray[np.int64]]:
+        """Which documents are several passages, ascending, and how many each is."""
+        sql = "SELECT ordinal, count FROM passages ORDER BY ordinal"
+        rows = self._ledger.query(sql) if self.has("passages") else []
+        found = np.array(rows, np.int64).reshape(-1, 2)
+        return found[:, 0], found[:, 1]
+
+    def rows(self, ordinals: Ordinals) -> int:
+        """How many passages some documents are."""
+        cut, counts = self.cuts()
+        return len(ordinals) + int((counts[np.isin(cut, ordinals, assume_unique=True)] - 1).sum())
 
     # -- models
 
@@ -108,14 +158,26 @@ class Tables:
             target._ledger.change(_writes("feedback", rows))
 
 
+def together(*actions: Action) -> Action:
+    """Do all of them, in one transaction."""
+
+    def act(connection: sqlite3.Connection) -> None:
+        for action in actions:
+            action(connection)
+
+    return act
+
+
 def _name(body: str) -> str:
     return hashlib.sha256(body.encode()).hexdigest()
 
 
-def _writes(table: str, rows: Iterable[tuple[object, object]]) -> Callable[[sqlite3.Connection], None]:
+def _writes(table: str, rows: Iterable[tuple[object, ...]], width: int = 2) -> Action:
+    marks = ", ".join("?" * width)
+
     def write(connection: sqlite3.Connection) -> None:
         if table not in database.extras(connection):
             connection.execute(database.EXTRAS[table])
-        connection.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", rows)
+        connection.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", rows)
 
     return write

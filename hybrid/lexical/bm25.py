@@ -1,5 +1,7 @@
 """BM25 over one commit of a tantivy index.
 
+A row is a passage of a document, whose ordinal it carries; most documents are one passage. A document
+scores as its best row does, so length, frequency and idf are counted in rows.
 Each field of `hybrid.lexical.terms` holds its terms joined by spaces. k1 = 1.2 and b = 0.75 are tantivy's
 own, and it keeps lengths in one byte. Statistics count dead documents until their segment is merged, so
 scores are exact again after compaction.
@@ -22,6 +24,7 @@ from hybrid.disk.folder import Folder
 from hybrid.errors import IndexCorrupt
 from hybrid.lexical import pruning
 from hybrid.lexical.terms import FIELDS, Field, Terms, field_of
+from hybrid.order import first_of_each
 from hybrid.types import Candidates, Mask, Ordinals, Scores, Ties
 
 _SLACK: Final = 16
@@ -62,18 +65,29 @@ def open_index(folder: Path) -> tantivy.Index:
     return index
 
 
-def schema(fields: Sequence[Field] = FIELDS) -> tantivy.Schema:
+def schema(fields: Sequence[Field] = FIELDS, parted: bool = True) -> tantivy.Schema:
+    """``parted``: with the fields that rows need which are passages."""
     builder = tantivy.SchemaBuilder()
     # Signed on purpose: deleting by term on an unsigned field silently deletes nothing.
     builder.add_integer_field("ordinal", indexed=True, fast=True)
+    if parted:
+        builder.add_integer_field("row", fast=True)
+        builder.add_integer_field("passage", fast=True)
     for name in fields:
         builder.add_text_field(name, tokenizer_name=_TOKENIZER, index_option="freq")
     return builder.build()
 
 
-def document(ordinal: int, terms: Terms) -> tantivy.Document:
+def _parted(known: tantivy.Schema) -> bool:
+    return any(known == schema(FIELDS[:n]) for n in range(1, len(FIELDS) + 1))
+
+
+def document(ordinal: int, row: int, passage: int, terms: Terms) -> tantivy.Document:
+    """``row`` counts all that were ever written; ``passage`` those of the document. Both from 0."""
     made = tantivy.Document()
     made.add_integer("ordinal", ordinal)
+    made.add_integer("row", row)
+    made.add_integer("passage", passage)
     for name in FIELDS:
         made.add_text(name, " ".join(terms.of(name)))
     return made
@@ -87,6 +101,8 @@ class LexicalView:
     schema: tantivy.Schema
     reflects: int
     """Holds every ordinal below this one."""
+    rows: int
+    """The number of rows that were ever written: at least as many as tantivy counts."""
     _lengths: dict[tuple[Field, str], int] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
@@ -94,19 +110,31 @@ class LexicalView:
         """The index as of its last commit."""
         index.reload()
         searcher = index.searcher()
-        top = searcher.search(tantivy.Query.all_query(), 1, count=False, order_by_field="ordinal").hits
-        return cls(searcher, index.schema, int(top[0][0]) + 1 if top else 0)
+        reflects = _largest(searcher, "ordinal") + 1
+        rows = _largest(searcher, "row") + 1 if _parted(index.schema) else reflects
+        return cls(searcher, index.schema, reflects, rows)
 
     @property
-    def documents(self) -> int:
-        """The number of documents that its statistics count, the dead that wait for a merge included."""
-        return int(self.searcher.num_docs)
+    def current(self) -> bool:
+        """Whether this version wrote it; an earlier one's lacks fields."""
+        return bool(self.schema == schema())
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
         """The fields that it has: all but those that are newer than the version that wrote it."""
         known = (FIELDS[:n] for n in range(len(FIELDS), 1, -1))
-        return next((fields for fields in known if schema(fields) == self.schema), FIELDS[:1])
+        parted = _parted(self.schema)
+        return next((fields for fields in known if schema(fields, parted) == self.schema), FIELDS[:1])
+
+    @property
+    def documents(self) -> int:
+        """The number of passages, which is what its statistics count."""
+        return int(self.searcher.num_docs)
+
+    @property
+    def cut(self) -> bool:
+        """Whether some document is several passages."""
+        return self.rows != self.reflects
 
     def search(
         self,
@@ -187,6 +215,9 @@ class LexicalView:
             if allowed is not None:
                 passing = _pass(ordinals, allowed)
                 ordinals, scores = ordinals[passing], scores[passing]
+            if self.cut:
+                best = first_of_each(ordinals)
+                ordinals, scores = ordinals[best], scores[best]
             # Equal scores at the cut stand by their keys, so everything that ties must have been seen.
             if complete or (len(scores) > k and last < scores[k - 1]):
                 if len(scores) > k:
@@ -199,25 +230,55 @@ class LexicalView:
         """What ``search`` would score each of a few ``ordinals``, float32 (n,): 0 without a term."""
         if not ordinals or (query := self._query(terms, title_boost)) is None:
             return np.zeros(len(ordinals), np.float32)
+        rows = self._fetch(self._within(query, ordinals), self._most(ordinals))
+        found = dict(zip(*(part[::-1].tolist() for part in rows), strict=True))  # best rows last
+        return np.array([found.get(ordinal, 0.0) for ordinal in ordinals], np.float32)
+
+    def passages(
+        self, terms: Sequence[str], ordinals: Sequence[int], title_boost: float = 0.0
+    ) -> dict[int, list[int]]:
+        """For each of a few ``ordinals`` its passages that contain a term, by number, best first."""
+        found: dict[int, list[int]] = {ordinal: [] for ordinal in ordinals}
+        if not ordinals or not self.cut or (query := self._query(terms, title_boost)) is None:
+            return found
+        hits = self.searcher.search(
+            self._within(query, ordinals, need=True), self._most(ordinals), count=False
+        ).hits
+        addresses = [address for _, address in hits]
+        owners = np.array(self.searcher.fast_field_values("ordinal", addresses), np.int64)
+        numbers = np.array(self.searcher.fast_field_values("passage", addresses), np.int64)
+        for ordinal, number in zip(owners.tolist(), numbers.tolist(), strict=True):
+            found[ordinal].append(number)
+        return found
+
+    def _within(self, query: tantivy.Query, ordinals: Sequence[int], need: bool = False) -> tantivy.Query:
+        """The rows of ``ordinals``, scored by ``query``; where they ``need`` it, those that it finds."""
         # A term query each costs a half of what a term_set query costs for ten.
         each = [tantivy.Query.term_query(self.schema, "ordinal", ordinal) for ordinal in ordinals]
         these = tantivy.Query.boolean_query([(tantivy.Occur.Should, one) for one in each])
         must = tantivy.Query.const_score_query(these, 0.0)
-        both = tantivy.Query.boolean_query([(tantivy.Occur.Must, must), (tantivy.Occur.Should, query)])
-        found = dict(zip(*(part.tolist() for part in self._fetch(both, len(ordinals))), strict=True))
-        return np.array([found.get(ordinal, 0.0) for ordinal in ordinals], np.float32)
+        scored = tantivy.Occur.Must if need else tantivy.Occur.Should
+        return tantivy.Query.boolean_query([(tantivy.Occur.Must, must), (scored, query)])
+
+    def _most(self, ordinals: Sequence[int]) -> int:
+        """At least the number of rows that some documents have."""
+        if not self.cut:
+            return len(ordinals)
+        return max(1, sum(self.searcher.doc_freq("ordinal", ordinal) for ordinal in ordinals))
 
     def count(self, terms: Sequence[str], allowed: Mask | None = None) -> int:
         """How many documents among ``allowed`` contain a term."""
         if (query := self._query(terms)) is None:
             return 0
-        if allowed is None:
+        if allowed is None and not self.cut:
             return int(self.searcher.search(query, 1, count=True).count)  # type: ignore[attr-defined]
         ordinals, _ = self._fetch(query, max(self.searcher.num_docs, 1))
-        return int(_pass(ordinals, allowed).sum())
+        if self.cut:
+            ordinals = np.unique(ordinals)
+        return len(ordinals) if allowed is None else int(_pass(ordinals, allowed).sum())
 
     def frequencies(self, terms: Sequence[str]) -> list[int]:
-        """In how many documents each term occurs, the dead that wait for a merge included."""
+        """In how many passages each term occurs, the dead that wait for a merge included."""
         field = field_of(terms)
         return [self._length(field, term) for term in terms]
 
@@ -226,7 +287,7 @@ class LexicalView:
         return sum(self.frequencies(list(set(terms))))
 
     def _length(self, field: Field, term: str) -> int:
-        """How many documents have ``term`` in ``field``. It takes a look into every segment, so kept."""
+        """How many rows have ``term`` in ``field``. It takes a look into every segment, so kept."""
         if field not in self.fields:
             return 0
         if (length := self._lengths.get((field, term))) is None:
@@ -238,10 +299,10 @@ class LexicalView:
     def ordinals(self) -> Ordinals:
         """Every ordinal that the index holds alive, ascending."""
         found, _ = self._fetch(tantivy.Query.all_query(), max(self.searcher.num_docs, 1))
-        return np.sort(found)
+        return np.unique(found)
 
     def vocabulary(self, field: Field) -> dict[str, int]:
-        """Every term of a field and in how many living documents it occurs."""
+        """Every term of a field and in how many living rows it occurs."""
         return dict(self.searcher.terms_with_prefix(field, "", tantivy.Query.all_query()))
 
     def _query(self, terms: Sequence[str], title_boost: float = 0.0) -> tantivy.Query | None:
@@ -258,8 +319,8 @@ class LexicalView:
     def _weighed(self, term: str, count: int, title_boost: float) -> pruning.Term:
         weights = self._weights(term, title_boost)
         lengths = [self._length(field, term) for field, _ in weights]
-        # tantivy's own count of documents includes some of the dead. No ordinal is there twice.
-        idfs = [pruning.idf(length, self.reflects) for length in lengths]
+        # tantivy's own count of rows includes some of the dead.
+        idfs = [pruning.idf(length, self.rows) for length in lengths]
         weighed = count * sum(weight * idf for (_, weight), idf in zip(weights, idfs, strict=True))
         return pruning.Term(term, count, sum(lengths), (pruning.K1 + 1.0) * weighed, count * idfs[0])
 
@@ -296,6 +357,12 @@ class LexicalView:
         hits = self.searcher.search(query, limit, count=False).hits
         ordinals = self.searcher.fast_field_values("ordinal", [address for _, address in hits])
         return np.array(ordinals, np.int64), np.array([score for score, _ in hits], np.float32)
+
+
+def _largest(searcher: tantivy.Searcher, field: str) -> int:
+    """The largest value of a field; -1 where there is none."""
+    hits = searcher.search(tantivy.Query.all_query(), 1, count=False, order_by_field=field).hits
+    return int(hits[0][0]) if hits else -1
 
 
 def _pass(ordinals: Ordinals, allowed: Mask) -> Mask:

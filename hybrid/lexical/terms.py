@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from hybrid.types import Analyzer
+from hybrid.ledger.passages import WHOLE, Pieces
+from hybrid.types import Analyzer, Document
 
 Field: TypeAlias = Literal["terms", "titles", "stop_words"]
 FIELDS: Final[tuple[Field, ...]] = ("terms", "titles", "stop_words")
@@ -31,7 +32,7 @@ def field_of(terms: Sequence[str]) -> Field:
 
 
 class Terms(NamedTuple):
-    """The terms of one document, and its stop words."""
+    """The terms of one document or passage, and its stop words."""
 
     title: list[str]
     text: list[str]
@@ -52,6 +53,23 @@ def of_document(analyzer: Analyzer, title: str, text: str) -> Terms:
     """The terms under which the keyword index finds a document."""
     (of_title, stopped), (of_text, more) = _analysed(analyzer, title), _analysed(analyzer, text)
     return Terms(of_title, of_text, stopped + more)
+
+
+def of_passages(analyzer: Analyzer, document: Document, pieces: Pieces) -> list[Terms]:
+    """The terms of each passage of a document, under which the keyword index finds it. Each has those
+    of the title, and of the headings above it."""
+    if len(pieces) == WHOLE:
+        return [of_document(analyzer, document.title, document.text)]
+    texts = ("\n".join((*one.above, document.text[one.start : one.end])) for one in pieces)
+    return [of_document(analyzer, document.title, text) for text in texts]
+
+
+def joined(passages: Sequence[Terms]) -> Terms:
+    """The terms of a document from those of its passages."""
+    if len(passages) == 1:
+        return passages[0]
+    text = [term for passage in passages for term in passage.text]
+    return Terms(passages[0].title, text, [word for passage in passages for word in passage.stop_words])
 
 
 def of_query(analyzer: Analyzer, text: str) -> list[str]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -163,20 +163,22 @@ class LexicalLeg:
 
     # -- writing
 
-    def apply(self, first: int, documents: Iterable[Terms], deaths: Iterable[int]) -> None:
+    def apply(self, first: int, documents: Iterable[Sequence[Terms]], deaths: Iterable[int]) -> None:
         """``write``, and a commit of all that was written."""
         self.write(first, documents, deaths)
         self.commit()
 
-    def write(self, first: int, documents: Iterable[Terms], deaths: Iterable[int]) -> None:
-        """Hand over the terms of documents ``first``, ``first`` + 1, ... and the ``deaths`` of any, but of
-        the largest ordinal: that one stays until a larger one comes. The next commit makes it count; each
-        commit leaves a segment to look into, so few of them make a fast leg."""
+    def write(self, first: int, documents: Iterable[Sequence[Terms]], deaths: Iterable[int]) -> None:
+        """Hand over the terms of each passage of documents ``first``, ``first`` + 1, ... and the ``deaths``
+        of any, but of the largest ordinal: that one stays until a larger one comes. The next commit makes
+        it count; each commit leaves a segment to look into, so few of them make a fast leg."""
         with self._writing() as writer:
             top = first - 1
-            for top, terms in enumerate(documents, first):
-                writer.add_document(bm25.document(top, terms))
-                self.pending += 1 + len(terms.title) + len(terms.text) + len(terms.stop_words)
+            for top, passages in enumerate(documents, first):
+                for number, terms in enumerate(passages):
+                    writer.add_document(bm25.document(top, self._rows, number, terms))
+                    self._rows += 1
+                    self.pending += 1 + len(terms.title) + len(terms.text) + len(terms.stop_words)
             for ordinal in deaths:
                 if ordinal != top:
                     writer.delete_documents_by_term("ordinal", int(ordinal))
@@ -205,6 +207,7 @@ class LexicalLeg:
             if self._writer is None:
                 self._settle()
                 self._writer = self._index.writer(_HEAP_BYTES, 1)
+                self._rows = LexicalView.of(self._index).rows
                 self._leaving = threading.Event()
                 self._watcher = threading.Thread(
                     target=self._watch, args=(self._leaving,), name="hybrid-merges", daemon=True

@@ -22,6 +22,7 @@ from hybrid.rerank.calibration import Columns
 from hybrid.rerank.ordering import continued
 from hybrid.search.features import columns
 from hybrid.search.lanes import InTurn, Lanes
+from hybrid.search.passages import best_passages
 from hybrid.search.relevance import known
 from hybrid.search.request import Request
 from hybrid.search.source import Nearest, Source
@@ -229,23 +230,21 @@ class Search:
         """The hits of the page, whose bodies come next among ``documents``."""
         ranked, first, relevance = self.page
         return tuple(
-            Hit(document.id, score, rank, document, passage, relevant)
-            for rank, score, passage, relevant, document in zip(
+            Hit(document.id, score, rank, document, passages, relevant)
+            for rank, score, passages, relevant, document in zip(
                 range(first, first + len(ranked)),
                 ranked.scores.tolist(),
-                self._passages(ranked),
+                self.passages(ranked.ordinals),
                 relevance,
                 documents,
                 strict=False,
             )
         )
 
-    def _passages(self, shown: Candidates) -> list[Passage | None]:
-        """The window of each document that is nearest to the query."""
-        query, vectors = self.request.vector, self.source.vectors
-        if not self.request.asks_meaning or query is None or not vectors.dim:
-            return [None] * len(shown)
-        return vectors.passages(query, shown.ordinals)
+    def passages(self, ordinals: Ordinals) -> list[tuple[Passage, ...]]:
+        """The passages of each document that are shown; see `hybrid.types.Hit`."""
+        vector = self.request.vector if self.request.asks_meaning else None
+        return best_passages(self.source, self.words, vector, ordinals, self.request.title_boost)
 
 
 class Evidence:

@@ -19,6 +19,7 @@ from hybrid.search.explain import Explanation, explain
 from hybrid.search.lanes import Lanes
 from hybrid.search.legs import Legs, legs
 from hybrid.search.models import Models
+from hybrid.search.passages import best_passages
 from hybrid.search.request import Asker, Options, Request, check_queries
 from hybrid.search.search import Search, answer, ranking, rankings
 from hybrid.search.steps import step
@@ -152,12 +153,12 @@ class Searcher:
         scores, _ = vectors.nearest(request.vector, ordinals)
         has = ~np.isnan(scores)
         ranked = Candidates.ranked(ordinals[has], scores[has], ties=snapshot.ties)
-        passages = vectors.passages(request.vector, ranked.ordinals)
+        passages = best_passages(snapshot, [], request.vector, ranked.ordinals)
         documents = snapshot.documents(ranked.ordinals.tolist())
         found = zip(documents, ranked.scores.tolist(), passages, strict=True)
         return [
-            Hit(document.id, score, rank, document, passage)
-            for rank, (document, score, passage) in enumerate(found, start=1)
+            Hit(document.id, score, rank, document, own)
+            for rank, (document, score, own) in enumerate(found, start=1)
         ]
 
     def signals(

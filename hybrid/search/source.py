@@ -7,9 +7,13 @@ are those of `hybrid.search.search`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
+from hybrid.ledger.passages import Pieces
 from hybrid.metadata.columns import Columns
 from hybrid.metadata.filters import Filter
 from hybrid.rerank.matching import Texts
@@ -40,6 +44,12 @@ class Words(Protocol):
 
     def scores(self, terms: Sequence[str], ordinals: Sequence[int], title_boost: float = 0.0) -> Scores:
         """The score of each of ``ordinals``, float32 (n,): 0 without a term."""
+        ...
+
+    def passages(
+        self, terms: Sequence[str], ordinals: Sequence[int], title_boost: float = 0.0
+    ) -> dict[int, list[int]]:
+        """For each of a few ``ordinals`` its passages that contain a term, by number, best first."""
         ...
 
     def count(self, terms: Sequence[str], allowed: Mask | None = None) -> int:
@@ -94,7 +104,11 @@ class Vectors(Protocol):
         ...
 
     def passages(self, query: Scores, ordinals: Ordinals) -> list[Passage | None]:
-        """The passage of each of ``ordinals`` whose vector is nearest to ``query``."""
+        """The window of each of ``ordinals`` whose vector is nearest to ``query``."""
+        ...
+
+    def windows(self, query: Scores, ordinal: int) -> NDArray[np.int64]:
+        """The windows (n, 2) of a document's text, that whose vector is nearest to ``query`` first."""
         ...
 
 
@@ -145,6 +159,10 @@ class Source(Protocol):
     def ids(self, ordinals: Ordinals) -> list[str]: ...
 
     def documents(self, ordinals: Sequence[int]) -> list[Document]: ...
+
+    def pieces(self, ordinals: Sequence[int]) -> Mapping[int, Pieces]:
+        """The passages of those of ``ordinals`` that are several."""
+        ...
 
     def texts(self, ordinals: Ordinals) -> Texts:
         """The documents' terms, as hashes, in their order."""

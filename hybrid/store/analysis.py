@@ -11,9 +11,10 @@ from typing import Final
 from hybrid import analyzers
 from hybrid.errors import IndexMismatch, SettingsError
 from hybrid.ledger.ledger import Ledger
+from hybrid.ledger.passages import Pieces, whole
 from hybrid.ledger.tables import Tables
 from hybrid.lexical import forward
-from hybrid.lexical.terms import Terms, of_document, of_query
+from hybrid.lexical.terms import Terms, joined, of_passages, of_query
 from hybrid.rerank.matching import Texts
 from hybrid.settings import AnalyzerRef
 from hybrid.types import Analyzer, Document, Ordinals
@@ -62,13 +63,15 @@ class Analysis:
         """The terms that the keyword index is asked for."""
         return of_query(self.analyzer, text)
 
-    def document(self, document: Document) -> Terms:
-        """The terms under which the keyword index finds a document."""
-        return of_document(self.analyzer, document.title, document.text)
+    def document(self, document: Document, pieces: Pieces | None = None) -> list[Terms]:
+        """The terms of each of its passages, under which the keyword index finds it; None for one."""
+        return of_passages(self.analyzer, document, pieces or whole(document.text))
 
-    def stored(self, first: int, last: int) -> Iterator[Terms]:
-        """The terms of the ledger's documents from ordinal ``first`` up to ``last``."""
-        return map(self.document, self._ledger.documents(range(first, last)))
+    def stored(self, ordinals: Sequence[int]) -> Iterator[list[Terms]]:
+        """The same for documents of the ledger."""
+        cut = self._tables.passages(ordinals)
+        for ordinal, document in zip(ordinals, self._ledger.documents(ordinals), strict=True):
+            yield self.document(document, cut.get(ordinal))
 
     # -- the table ``forward``
 
@@ -77,11 +80,13 @@ class Analysis:
         return self._rows.texts(ordinals, self._tables.forward, self._packed)
 
     def packed(
-        self, first: int, documents: Sequence[Document], terms: Sequence[Terms]
+        self, first: int, documents: Sequence[Document], terms: Sequence[Sequence[Terms]]
     ) -> Callable[[], Mapping[int, bytes]]:
         """Makes the table's rows of new documents, which get the ordinals from ``first`` on."""
         made = zip(count(first), documents, terms, strict=False)
-        return lambda: {ordinal: forward.packed(ordinal, own, one.text) for ordinal, one, own in made}
+        return lambda: {
+            ordinal: forward.packed(ordinal, joined(own), one.text) for ordinal, one, own in made
+        }
 
     def keep(self, ordinals: Ordinals, progress: Callable[[float], None]) -> None:
         """Make the table, with a row for each of ``ordinals``."""
@@ -94,5 +99,6 @@ class Analysis:
             progress(len(part))
 
     def _packed(self, ordinals: Sequence[int]) -> Iterator[tuple[int, bytes]]:
-        for ordinal, document in zip(ordinals, self._ledger.documents(ordinals), strict=True):
-            yield ordinal, forward.packed(ordinal, self.document(document), document.text)
+        documents = self._ledger.documents(ordinals)
+        for ordinal, document, terms in zip(ordinals, documents, self.stored(ordinals), strict=True):
+            yield ordinal, forward.packed(ordinal, joined(terms), document.text)

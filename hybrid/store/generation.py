@@ -17,8 +17,9 @@ from hybrid.disk.folder import Folder
 from hybrid.errors import IndexCorrupt
 from hybrid.ledger.database import FILE
 from hybrid.ledger.ledger import Commit, Ledger
+from hybrid.ledger.passages import Pieces, windows
 from hybrid.ledger.rows import Rows
-from hybrid.ledger.tables import Tables
+from hybrid.ledger.tables import Tables, together
 from hybrid.lexical.bm25 import LexicalView
 from hybrid.lexical.reader import LexicalReader
 from hybrid.lexical.terms import Terms
@@ -77,8 +78,9 @@ class Generation:
             self.vector = VectorLeg(folder, self.ledger.uuid, *kind, read_only=read_only)
             opened.callback(self.vector.close, finish=False)
             if isinstance(self._lexical, LexicalLeg):
-                parts = self.ledger, self.analysis, self._lexical, self.vector
+                parts = self.ledger, self.tables, self.analysis, self._lexical, self.vector
                 self._writers = Projection(folder, *parts, self._publish)
+                self._keep_windows()
                 self._upgrade()
                 self.projection.catch_up()
             self.snapshot = self._look()
@@ -129,6 +131,14 @@ class Generation:
         self.ledger.reanalysed(self.settings, profiles, self.tables.forget_forward)
         self.reanalysed = True
 
+    def _keep_windows(self) -> None:
+        """Take the windows of the first versions' documents, of which each has its vector, for their
+        passages: so what was encoded is not encoded again, and both legs agree."""
+        if not self.ledger.cut:
+            many = windows(self.ledger.rows)
+            keep = self.tables.writes_passages(many)
+            self.ledger.now_cut(keep)
+
     # -- snapshots
 
     def _look(self) -> Snapshot:
@@ -178,29 +188,33 @@ class Generation:
         self,
         documents: Sequence[Document],
         rows: Rows | None = None,
+        pieces: Sequence[Pieces] = (),
         deleted: Iterable[str] = (),
         after: int = -1,
         wait: Wait = "searchable",
     ) -> None:
-        """Make a batch durable (see ``Ledger.commit``); project and publish it, or leave that to the next
-        ``project``. The caller is the only one who commits."""
-        terms = list(self._analysed(documents))
+        """Make a batch durable (see ``Ledger.commit``), each document with its ``pieces``, the passages
+        that it is; project and publish it, or leave that to the next ``project``. The caller is the only
+        one who commits."""
+        terms = list(self._analysed(documents, pieces))
         self.projection.recover()
         with self.projection.failing():
-            packed = self.analysis.packed(self.ledger.lifetimes.count, documents, terms)
-            commit = self.ledger.commit(documents, rows, deleted, after, self.tables.keeps(packed))
+            first = self.ledger.lifetimes.count
+            packed = self.analysis.packed(first, documents, terms)
+            also = together(self.tables.keeps(packed), self.tables.keeps_passages(first, pieces))
+            commit = self.ledger.commit(documents, rows, deleted, after, also)
             state = commit.seq, self.ledger.lifetimes.count, self.ledger.rows
             self.projection.owe(Debt(commit.first, terms, self._deaths(commit), *state))
         if wait == "searchable" or self.projection.owed > _OWED:
             self.settle()
 
-    def _analysed(self, documents: Iterable[Document]) -> Iterator[Terms]:
+    def _analysed(self, documents: Sequence[Document], pieces: Sequence[Pieces]) -> Iterator[list[Terms]]:
         """The terms of each; searches that run meanwhile go first."""
-        for document in documents:
+        for document, own in zip(documents, pieces, strict=True):
             if (self.rebuilds or self).held:
                 time.sleep(_COURTESY)
             with inside:
-                terms = self.analysis.document(document)
+                terms = self.analysis.document(document, own)
             yield terms
 
     def _deaths(self, commit: Commit) -> list[int]:

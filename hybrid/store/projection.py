@@ -17,6 +17,7 @@ from hybrid.errors import CommitsLost, IndexCorrupt
 from hybrid.ledger.database import FILE
 from hybrid.ledger.ledger import Ledger
 from hybrid.ledger.rows import Rows
+from hybrid.ledger.tables import Tables
 from hybrid.lexical.bm25 import LexicalView
 from hybrid.lexical.terms import Terms
 from hybrid.lexical.writer import LexicalLeg
@@ -38,7 +39,7 @@ class Debt:
     """The work that one commit leaves, and the state of the ledger that it made."""
 
     first: int
-    terms: list[Terms]
+    terms: list[list[Terms]]
     deaths: list[int]
     seq: int
     count: int
@@ -53,12 +54,13 @@ class Projection:
         self,
         folder: Folder,
         ledger: Ledger,
+        tables: Tables,
         analysis: Analysis,
         lexical: LexicalLeg,
         vector: VectorLeg,
         publish: Publish,
     ) -> None:
-        self._folder, self._ledger, self._analysis = folder, ledger, analysis
+        self._folder, self._ledger, self._tables, self._analysis = folder, ledger, tables, analysis
         self.lexical, self._vector, self._publish = lexical, vector, publish
         self._debts: deque[Debt] = deque()
         self._written = 0  # number of debts already handed to the writer; their terms are no longer here
@@ -149,22 +151,23 @@ class Projection:
                 f"hybrid verify {self._folder.path.parent} --repair"
             )
         for first in range(view.reflects, count, _STEP):
-            self.lexical.write(first, self._analysis.stored(first, min(count, first + _STEP)), ())
+            self.lexical.write(first, self._analysis.stored(range(first, min(count, first + _STEP))), ())
             if self.lexical.pending > _PENDING:
                 self.lexical.commit()
         held = self._held()
-        if view.reflects < count or view.searcher.num_docs != len(held):
+        if view.reflects < count or view.searcher.num_docs != self._tables.rows(held):
             self.lexical.apply(count, (), np.setdiff1d(np.arange(count), held).tolist())
         self.lexical.adopt()
 
     def _sound_view(self) -> LexicalView:
-        """The keyword index, or an empty one in its place where it is damaged."""
+        """The keyword index, or an empty one in its place where it is damaged or of an earlier version."""
         try:
-            return self.lexical.view()
+            if (view := self.lexical.view()).current:
+                return view
         except IndexCorrupt as error:
             _log.warning("%s; the lexical leg is built again from the ledger", error)
-            self.lexical.renew()
-            return self.lexical.view()
+        self.lexical.renew()
+        return self.lexical.view()
 
     def _held(self) -> Ordinals:
         """The ordinals that the keyword index should hold: the living, and the largest even if dead."""

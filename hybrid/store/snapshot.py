@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from hybrid.ledger.ledger import Ledger
-from hybrid.ledger.rows import with_rows
+from hybrid.ledger.passages import Piece, whole, with_rows
 from hybrid.ledger.tables import Tables
 from hybrid.lexical.bm25 import LexicalView
 from hybrid.metadata.columns import Columns
@@ -89,6 +89,10 @@ class Snapshot:
     def documents(self, ordinals: Sequence[int]) -> list[Document]:
         return self.ledger.documents(ordinals)
 
+    def pieces(self, ordinals: Sequence[int]) -> dict[int, list[Piece]]:
+        """The passages of those of ``ordinals`` that are several."""
+        return self.tables.passages(ordinals) if self.lexical.cut else {}
+
     def texts(self, ordinals: Ordinals) -> Texts:
         """The terms of some documents, in their order."""
         return self.analysis.texts(ordinals.tolist())
@@ -98,5 +102,7 @@ class Snapshot:
         live, rows = np.flatnonzero(self.live), self.vectors.rows
         for start in range(0, len(live), _STEP):
             part = live[start : start + _STEP]
+            pieces = self.pieces(part.tolist())
             for ordinal, document in zip(part, self.documents(part.tolist()), strict=True):
-                yield with_rows(document, rows[rows.of(np.array([ordinal]))])
+                own = pieces.get(int(ordinal)) or whole(document.text)
+                yield with_rows(document, rows[rows.of(np.array([ordinal]))], own)

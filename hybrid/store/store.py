@@ -13,11 +13,11 @@ from typing import Final
 from hybrid import threads
 from hybrid.disk.failpoints import reach
 from hybrid.errors import HybridError, IndexClosed, IndexCorrupt, IndexReadOnly, StorageError
-from hybrid.settings import Settings
+from hybrid.settings import FORMAT, Settings
 from hybrid.store.directory import Directory
 from hybrid.store.follower import Follower
 from hybrid.store.generation import Generation
-from hybrid.store.rebuild import Embed, Rebuild
+from hybrid.store.rebuild import Cut, Embed, Rebuild
 from hybrid.store.snapshot import Snapshot
 from hybrid.types import Analyzer, Progress
 
@@ -81,6 +81,8 @@ class Store:
             self._stamp = self._directory.stamp() if self._read_only else None
             try:
                 place = self._directory.current()
+                if not self._read_only and place.format != FORMAT:
+                    self._directory.point(place)  # before anything that an earlier version does not know
                 folder = self._directory.folder.folder(place.name)
                 return Generation(folder, self._analyzer, uuid=place.uuid, read_only=self._read_only)
             except (StorageError, OSError):
@@ -181,6 +183,7 @@ class Store:
         settings: Settings,
         analyzer: Analyzer,
         embed: Embed | None = None,
+        cut: Cut | None = None,
         progress: Progress | None = None,
     ) -> None:
         """Write the living documents into a new generation and switch to it; writers wait meanwhile."""
@@ -190,19 +193,24 @@ class Store:
             self._end_compaction()
             self._recover()
             self.generation.settle()
-            with self._rebuilding(self.generation, settings, analyzer, embed) as new:
+            with self._rebuilding(self.generation, settings, analyzer, embed, cut) as new:
                 new.follow(self.generation.snapshot, progress)
                 new.settle()
                 self._switch(new, analyzer)
 
     @contextmanager
     def _rebuilding(
-        self, source: Generation, settings: Settings, analyzer: Analyzer, embed: Embed | None = None
+        self,
+        source: Generation,
+        settings: Settings,
+        analyzer: Analyzer,
+        embed: Embed | None = None,
+        cut: Cut | None = None,
     ) -> Iterator[Rebuild]:
         """A new generation in a draft, which goes at the end of the block unless it was switched to."""
         draft = self._directory.draft()
         try:
-            with Rebuild(source, draft, settings, analyzer, embed) as new:
+            with Rebuild(source, draft, settings, analyzer, embed, cut) as new:
                 yield new
         finally:
             self._directory.drop(draft)

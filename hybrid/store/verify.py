@@ -23,6 +23,7 @@ def disagreements(generation: Generation) -> Iterator[str]:
     """Where ledger, legs and vectors contradict one another: one line each. Reads everything."""
     snapshot, ledger = generation.snapshot, generation.ledger
     yield from ledger.check()
+    yield from generation.tables.check()
     held, expected = snapshot.lexical.ordinals(), np.flatnonzero(snapshot.live)
     if len(missing := np.setdiff1d(expected, held)):
         yield f"lexical leg: lacks {len(missing)} documents, the first with ordinal {missing[0]}"
@@ -62,9 +63,10 @@ def _vocabulary(generation: Generation, view: LexicalView, field: Field, held: O
     expected: dict[str, int] = {}
     try:
         for first in range(0, len(held), _STEP):
-            for document in generation.ledger.documents(held[first : first + _STEP]):
-                for term in set(generation.analysis.document(document).of(field)):
-                    expected[term] = expected.get(term, 0) + 1
+            for passages in generation.analysis.stored(held[first : first + _STEP].tolist()):
+                for terms in passages:
+                    for term in set(terms.of(field)):
+                        expected[term] = expected.get(term, 0) + 1
     except IndexCorrupt:
         return  # the ledger's own complaint says more
     actual = view.vocabulary(field)

@@ -151,12 +151,18 @@ class VectorView:
         return int(self.rows.vectors.shape[1]) if len(self.rows) else 0
 
     def passages(self, query: Scores, ordinals: Ordinals) -> list[Passage | None]:
-        """The passage of each of ``ordinals`` (any order) whose vector is nearest to ``query``."""
+        """The window of each of ``ordinals`` (any order) whose vector is nearest to ``query``."""
         rows = self.best_rows(query, ordinals)
         spans = self.rows.spans[rows].tolist()  # of -1 too: some row's, which is not used
         return [
             Passage(*span) if row >= 0 else None for row, span in zip(rows.tolist(), spans, strict=True)
         ]
+
+    def windows(self, query: Scores, ordinal: int) -> NDArray[np.int64]:
+        """The windows (n, 2) of a document's text, that whose vector is nearest to ``query`` first."""
+        rows = self._rows_of(np.array([ordinal]))[1]
+        scores = similarities(self.rows.vectors[rows], query, self.metric)
+        return self.rows.spans[rows[np.argsort(-scores, kind="stable")]]
 
     def nearest(self, query: Scores, ordinals: Ordinals) -> tuple[Scores, Matrix]:
         """Of the row of each of ``ordinals`` (any order) that is nearest to ``query``: its score, float32

@@ -138,7 +138,7 @@ def write_lexical(folder: Path, terms: Sequence[list[str]]) -> None:
     folder.mkdir()
     writer = open_index(folder).writer(HEAP, 1)
     for number, some in enumerate(terms):
-        writer.add_document(document(number, Terms([], some)))
+        writer.add_document(document(number, number, 0, Terms([], some)))
     writer.commit()
     writer.wait_merging_threads()
 

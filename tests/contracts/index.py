@@ -357,3 +357,52 @@ class IndexContract:
             with pytest.raises(QueryError, match="mapping of query id"):
                 index.run(bad)
         assert len(index) == 4
+
+    # -- passages
+
+    def long(self) -> str:
+        """Some 60,000 characters under headings: paragraph 41 alone names the treasure."""
+        filler = "The harbour was quiet and the boats lay in the mud until the tide came back. "
+        parts = [f"## Day {n}\n\n{filler * 12}" for n in range(60)]
+        parts[41] += "Then the cook found the treasure beneath the lighthouse. "
+        return "# Diary\n\n" + "\n\n".join(parts)
+
+    def test_a_long_document_is_found_by_its_best_passage(self, index: Any) -> None:
+        short = "A treasure lies beneath a tree, says the old map. " + "It says little else. " * 40
+        index.add([Document("book", self.long(), "Diary"), Document("map", short)])
+        for mode in ("lexical", "hybrid"):
+            found = index.search("cook treasure lighthouse", mode=mode)
+            hit = found.hits[0]
+            assert hit.id == "book"
+            assert "treasure" in hit.document.text[slice(*hit.passage)]
+            assert hit.passage.heading[-1] == "Day 41"
+            assert len(hit.passage) == 2 and hit.passages[0] == hit.passage
+            assert hit.passage[1] - hit.passage[0] < 4000
+            assert [one.id for one in found].count("book") == 1
+
+    def test_a_long_document_counts_as_one(self, index: Any) -> None:
+        index.add([Document("book", self.long(), "Diary")])
+        assert index.search("harbour", mode="lexical").total == 1
+        assert index.search("harbour", mode="lexical", filter={"price": {"gt": 0}}).total == 0
+        assert len(index) == 5
+        index.delete(["book"])
+        assert index.search("harbour", mode="lexical").total == 0
+        assert self.ids(index.search("kettle", mode="lexical")) == ["3"]
+
+    def test_many_long_documents_do_not_crowd_each_other_out(self, index: Any) -> None:
+        text = "\n\n".join(["A paragraph on lighthouses and boats and harbours, again. " * 40] * 6)
+        index.add([Document(f"b{i}", text) for i in range(30)] + [Document("one", "lighthouses")])
+        found = index.search("lighthouses", mode="lexical", k=40)
+        assert len(set(self.ids(found))) == len(found) == found.total == 31
+        options = {"mode": "lexical", "k": 10}
+        pages = [self.ids(index.search("lighthouses", offset=at, **options)) for at in (0, 10, 20, 30)]
+        assert [id for page in pages for id in page] == self.ids(found)
+
+    def test_passages_given_with_vectors_are_those_of_both_legs(self, index: Any) -> None:
+        made = [letters(["red fox"])[0], letters(["blue whale"])[0]]
+        index.add(
+            [Document("two", "red fox. blue whale", vector=np.array(made), passages=[(0, 8), (9, 19)])]
+        )
+        assert index.search("whale", mode="lexical").hits[0].passage == (9, 19)
+        assert index.search("fox", mode="lexical").hits[0].passages == ((0, 8),)
+        assert index.search("blue whale", mode="vector").hits[0].passage == (9, 19)
