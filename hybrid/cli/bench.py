@@ -107,7 +107,7 @@ def _stages(latencies: dict[str, Latency]) -> Table:
 
 
 def _tables(found: Benchmark) -> Iterator[Table]:
-    """Those that there is something for."""
+    """The tables that have rows."""
     if found.rungs:
         depth = found.serving.depths[1]
         rows = _right("ef", f"recall@{TOP}", "at least", "p50 ms", f"recall@{depth}", "p50 ms", "")

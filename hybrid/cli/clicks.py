@@ -30,7 +30,7 @@ _NEEDED: Final = ("query", "shown", "clicked")
 _OPTIONAL: Final = ("first", "profile", "time")
 _RANKS_SHOWN: Final = 20
 _ENOUGH: Final = 0.5
-"""Of the prior's variance: less than that removed, and the prior says more than the log."""
+"""Share of the prior's variance; where the log removes less, the prior says more than the log."""
 
 
 def clicks(
@@ -90,7 +90,7 @@ def _import(directory: Path, path: Path, encoding: str | None) -> int:
 
 
 def _read(path: Path, profiles: Profiles, encoding: str | None) -> Iterator[Impression]:
-    """The impressions of a log; CorpusError, with its line, for one that is none."""
+    """Read the impressions of a log. CorpusError, with the line, for an invalid one."""
     now = time.time()
     check_file(path := as_path(path))
     for number, line in text_lines(path, encoding, tell):

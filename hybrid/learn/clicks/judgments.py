@@ -44,15 +44,15 @@ Rows: TypeAlias = NDArray[np.int64]
 HIGHEST_GRADE: Final = 3
 LEAST_LOOKS: Final = 1.0
 _MOST_PRIOR_LOOKS: Final = 100.0
-"""Where documents seem all alike, the prior does not outweigh any number of clicks."""
+"""Where all documents seem alike, enough clicks still outweigh the prior."""
 _LEAST_PRIOR_LOOKS: Final = 1.0
-"""As if each document were clicked by everybody who looks, or nobody: rates cannot vary more."""
+"""Rates cannot vary more than if each document were clicked at every look or at none."""
 _ROUNDS: Final = 20
 
 
 @dataclass(frozen=True)
 class Judgments:
-    """What a log says of the documents it showed.
+    """The judgments that a log gives of the documents it showed.
 
     ``queries``: query id -> text, and ``qrels``: query id -> {document id: grade 0 to 3}, as `tune` and
     `evaluate` read them; an id is a hash of the text, so that one query has one id in any log. ``rates``:
@@ -154,7 +154,7 @@ def _prior(seen: Exposures, clicks: Values, looks: Values, values: Values) -> _P
 
 
 def _grades(rates: Values, queries: Rows, prior: _Prior) -> Rows:
-    """``queries``: of each rate, its query; equal ones stand together."""
+    """The grade of each of ``rates``; ``queries``: their queries, equal ones side by side."""
     if not len(rates) or not prior.rate:
         return np.zeros(len(rates), np.int64)
     starts = np.flatnonzero(np.diff(queries, prepend=-1))
