@@ -106,27 +106,27 @@ def decide(
 
 
 def tell_what_is_lacking(searcher: Searcher, *judgments: Qrels | None) -> None:
-    """A line on stderr where the index lacks a leg, and one where it lacks judged documents. InputError
-    where it lacks them all."""
+    """Print a line on stderr if the index lacks a leg, and one if it lacks judged documents. InputError if
+    it lacks them all."""
     found = [coverage(searcher, qrels) for qrels in judgments if qrels is not None]
     for line in filter(None, map(str, (searcher.legs, *found))):
         complain(line)
 
 
 def tell_left_out(left_out: Mapping[str, int]) -> None:
-    """A line on stderr for each reason why judged queries could not be used."""
+    """Print a line on stderr for each reason why judged queries could not be used."""
     for reason, many in left_out.items():
         complain(f"{many:,} judged queries left out: {reason}")
 
 
 def identities(files: Mapping[str, Path | None]) -> dict[str, dict[str, str]]:
-    """The given files in evidence."""
+    """The entries of the given files in evidence."""
     return {name: identity(file) for name, file in files.items() if file is not None}
 
 
 @contextmanager
 def unless_overtaken(directory: Path, serving: Profile, again: str) -> Iterator[Index]:
-    """The index, open to install what was judged against ``serving``; StorageError, which says what to do
+    """Open the index to install what was judged against ``serving``. StorageError, which says what to do
     ``again``, if another profile serves by now."""
     with Index.open(directory) as index:
         if index.profiles.serving != serving:

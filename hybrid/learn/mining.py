@@ -104,12 +104,12 @@ class Miner:
         mined: Mined,
         progress: Callable[[int], None] = lambda _: None,
     ) -> Iterator[Tuple]:
-        """One for each judged query and each of its relevant documents, in the order of ``qrels``; counted
-        in ``mined``. ``progress`` is told how many more queries are done.
+        """Yield one tuple for each judged query and each of its relevant documents, in the order of
+        ``qrels``, counting in ``mined``. ``progress`` is told how many more queries are done.
 
-        Never a negative: what is judged relevant, what reads like it or like the query, but for case and
-        white space. A document's text is what an encoder gets: its title, a line break, and its text, or of
-        a long one the window that is nearest to the query.
+        A document that is judged relevant, or reads like one or like the query but for case and white
+        space, is never a negative. A document's text is what an encoder gets: its title, a line break, and
+        its text, or of a long one the window that is nearest to the query.
         """
         qrels = plain(not_judged(qrels) if self.ignore_identical_ids else qrels)
         asked = answerable(queries, qrels)
