@@ -118,9 +118,9 @@ class Index:
         words = None if analyzer is None else analyzers.load(analyzer)
         index = cls(Store.open(path, words, read_only=read_only), None)
         try:
-            index._store.generation.check_analyzer()
+            _ = index._store.generation.analysis.analyzer  # or IndexMismatch
             if encoder is not None:
-                index._model(index._store.generation).take(encoder)
+                index._model(index._store.generation.settings).take(encoder)
         except BaseException:
             index._close(finish=False)
             raise
@@ -186,13 +186,12 @@ class Index:
     def _put(self, batch: Prepared) -> None:
         with self._store.writing(follow=False) as generation:
             generation.commit(*_fitting(batch, generation), wait="durable")
-            generation.stage()
+            generation.projection.stage()
 
     def _prepared(self, documents: Iterable[Document], progress: Progress | None) -> Prepared:
         batch, known = check_batch(documents), self._store.generation
-        encoder = (
-            self._model(known).encoder() if any(document.vector is None for document in batch) else None
-        )
+        lacking = any(document.vector is None for document in batch)
+        encoder = self._model(known.settings).encoder() if lacking else None
         rows = embed(batch, encoder, known.settings.metric, known.ledger.dim, progress)
         return Prepared(batch, rows, known.settings)
 
@@ -285,11 +284,11 @@ class Index:
         """The index as it is now, to be asked any number of times while it may change, also by judging and
         learning: ``with index.searcher() as searcher: …``."""
         with self._store.reading() as snapshot:
-            yield Searcher(snapshot, self._model(snapshot.generation), self._models, self._lanes)
+            yield Searcher(snapshot, self._model(snapshot.settings), self._models, self._lanes)
 
-    def _model(self, generation: Generation) -> Model:
-        """The encoder of this generation. (A reader may find that the writer has re-indexed.)"""
-        reference = generation.settings.encoder
+    def _model(self, settings: Settings) -> Model:
+        """The encoder that ``settings`` name. (A reader may find that the writer has re-indexed.)"""
+        reference = settings.encoder
         if reference not in self._encoders:
             self._encoders = {reference: Model(self._store.path, reference)}
         return self._encoders[reference]
@@ -300,7 +299,7 @@ class Index:
     def profiles(self) -> Profiles:
         """The profiles that this index has served with, and the one that serves now."""
         with self._store.reading() as snapshot:
-            return snapshot.generation.ledger.profiles
+            return snapshot.profiles
 
     def install(self, profile: Profile, evidence: Mapping[str, Any] | None = None) -> int:
         """Serve with ``profile`` from the next search on; returns its number. ``evidence``, a JSON object,
@@ -356,7 +355,7 @@ class Index:
     def impressions(self) -> Iterator[Impression]:
         """The impressions that ``feedback`` and ``log`` recorded, oldest first."""
         with self._store.reading() as snapshot:
-            yield from map(Impression.from_json, snapshot.generation.tables.logged())
+            yield from map(Impression.from_json, snapshot.tables.logged())
 
     # -- care
 
@@ -366,12 +365,18 @@ class Index:
         with self._store.writing() as generation:
             generation.settle()
 
+    def finish_graph(self, stop: Callable[[], bool] = lambda: False) -> None:
+        """Wait until the graph holds every vector, or until ``stop``, which is asked ten times a second,
+        returns True. Searches are as exact before, and slower."""
+        with self._store.holding() as generation:
+            generation.vector.settle(stop)
+
     def compact(self, *, progress: Progress | None = None) -> None:
         """Write the living documents anew and drop the rest: frees space, leaves no byte of what was
         deleted, and makes BM25 statistics exact again (they count dead documents until then). Searches go
         on meanwhile, writes wait. Runs by itself, beside writes, when a third is dead."""
         generation = self._store.generation
-        self._store.rebuild(generation.settings, generation.analyzer, progress=progress)
+        self._store.rebuild(generation.settings, generation.analysis.analyzer, progress=progress)
 
     def backup(self, to: str | os.PathLike[str], *, progress: Progress | None = None) -> None:
         """Copy the index as of now to the new directory ``to``, also while a writer is at work: whole or
@@ -381,8 +386,8 @@ class Index:
     def verify(self) -> list[str]:
         """Check ledger, legs and vectors against one another: a line for each thing wrong, and for what no
         search finds. Reads all."""
-        with self._store.reading() as snapshot:
-            return [*disagreements(snapshot.generation), *unsearchable(snapshot)]
+        with self._store.holding() as generation:
+            return [*disagreements(generation), *unsearchable(generation.snapshot)]
 
     def repair(self) -> None:
         """Build the lexical leg and the graph again from the ledger."""
@@ -391,8 +396,8 @@ class Index:
 
     def stats(self) -> dict[str, Any]:
         """Counts, sizes in bytes and identities, ready for JSON."""
-        with self._store.reading() as snapshot:
-            return {"path": str(self._store.path), **stats(snapshot)}
+        with self._store.holding() as generation:
+            return {"path": str(self._store.path), **stats(generation)}
 
     def reindex(
         self,
@@ -405,7 +410,7 @@ class Index:
         """Build the index again from its own documents with another encoder, analyzer or graph, and switch
         over at once. A change of encoder drops ready-made vectors: there is nothing to make them from."""
         generation = self._store.generation
-        settings, words = generation.settings, generation.analyzer
+        settings, words = generation.settings, generation.analysis.analyzer
         if analyzer is not None:
             words = analyzers.load(analyzer)
             settings = settings.model_copy(update={"analyzer": AnalyzerRef.of(words)})

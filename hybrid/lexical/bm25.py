@@ -97,6 +97,11 @@ class LexicalView:
         top = searcher.search(tantivy.Query.all_query(), 1, count=False, order_by_field="ordinal").hits
         return cls(searcher, index.schema, int(top[0][0]) + 1 if top else 0)
 
+    @property
+    def documents(self) -> int:
+        """The number of documents that its statistics count, the dead that wait for a merge included."""
+        return int(self.searcher.num_docs)
+
     @cached_property
     def fields(self) -> tuple[Field, ...]:
         """The fields that it has: all but those that are newer than the version that wrote it."""

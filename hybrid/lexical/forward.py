@@ -63,7 +63,7 @@ class Rows:
             rows = read(missing)
             rows |= make([ordinal for ordinal in missing if not sound(ordinal, rows.get(ordinal, b""))])
             self._size += sum(map(len, rows.values()))
-            known |= {ordinal: (row[:_SIZE], row[_SIZE:]) for ordinal, row in rows.items()}
+            known |= {ordinal: parted(row) for ordinal, row in rows.items()}
         return unpacked([known[ordinal] for ordinal in ordinals])
 
 
@@ -72,6 +72,11 @@ def sound(ordinal: int, row: bytes) -> bool:
     if len(row) < _SIZE or len(row) % 4:
         return False
     return zlib.crc32(row[_SIZE:], ordinal) == int.from_bytes(row[_SIZE - 4 : _SIZE], "little")
+
+
+def parted(row: bytes) -> Row:
+    """The head and the hashes of a row of the table."""
+    return row[:_SIZE], row[_SIZE:]
 
 
 def unpacked(rows: Sequence[Row]) -> Texts:

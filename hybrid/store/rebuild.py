@@ -15,7 +15,8 @@ from hybrid.disk.failpoints import reach
 from hybrid.disk.folder import Folder
 from hybrid.ledger.rows import Rows
 from hybrid.settings import Profiles, Settings
-from hybrid.store.generation import Generation, Snapshot
+from hybrid.store.generation import Generation
+from hybrid.store.snapshot import Snapshot
 from hybrid.types import Analyzer, Document, Ordinals, Progress
 
 _BATCH: Final = 1000
@@ -41,7 +42,7 @@ class Rebuild:
         self._same = (settings.encoder, settings.analyzer) == (old.encoder, old.analyzer)
         self.uuid = Generation.create(folder, settings, self._profiles(), source.ledger.seq)
         self._target = Generation(folder.folder("."), analyzer)
-        self._target.in_place_of = source
+        self._target.rebuilds = source
         source.tables.copy(self._target.tables)
         self._copied: Ordinals = np.empty(0, np.int64)
         self._seen = 0
@@ -70,7 +71,7 @@ class Rebuild:
         documents = snapshot.documents(ordinals.tolist())
         rows = self._embed(documents) if self._embed else _copied(snapshot.vectors.rows, ordinals)
         self._target.commit(documents, rows, after=snapshot.seq, wait="durable")
-        self._target.stage()
+        self._target.projection.stage()
         if not self._embed and progress is not None:
             progress(len(documents))
         reach("rebuild.batch")

@@ -28,9 +28,9 @@ def examine(path: str | os.PathLike[str]) -> list[str]:
     """A line for each thing wrong, and what can be done; none if all is well. Reads everything."""
     unfound: list[str] = []
     try:
-        with closing(Store.open(path, read_only=True)) as store, store.reading() as snapshot:
-            damage = list(disagreements(snapshot.generation))
-            unfound += unsearchable(snapshot)
+        with closing(Store.open(path, read_only=True)) as store, store.holding() as generation:
+            damage = list(disagreements(generation))
+            unfound += unsearchable(generation.snapshot)
     except IndexCorrupt as error:
         damage = [str(error)]
     return unfound + ([*damage, _way_out(path)] if damage else [])

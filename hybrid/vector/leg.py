@@ -31,7 +31,7 @@ from hybrid.limits import MAX_LENGTH, MAX_SCAN
 from hybrid.norms import bounded, unit
 from hybrid.order import firsts
 from hybrid.settings import Precision
-from hybrid.types import Candidates, Mask, Matrix, Metric, Ordinals, Scores, Ties
+from hybrid.types import Candidates, Mask, Matrix, Metric, Ordinals, Passage, Scores, Ties
 from hybrid.vector import graph as graphs
 from hybrid.vector.graph import EF_SEARCH, Graph, Neighbours, checked, choose, identity
 from hybrid.vector.hnsw import LIBRARIES
@@ -144,6 +144,19 @@ class VectorView:
         best = np.full(len(ordinals), -1)
         best[places] = rows
         return best
+
+    @property
+    def dim(self) -> int:
+        """The length of a vector; 0 where there is none yet."""
+        return int(self.rows.vectors.shape[1]) if len(self.rows) else 0
+
+    def passages(self, query: Scores, ordinals: Ordinals) -> list[Passage | None]:
+        """The passage of each of ``ordinals`` (any order) whose vector is nearest to ``query``."""
+        rows = self.best_rows(query, ordinals)
+        spans = self.rows.spans[rows].tolist()  # of -1 too: some row's, which is not used
+        return [
+            Passage(*span) if row >= 0 else None for row, span in zip(rows.tolist(), spans, strict=True)
+        ]
 
     def nearest(self, query: Scores, ordinals: Ordinals) -> tuple[Scores, Matrix]:
         """Of the row of each of ``ordinals`` (any order) that is nearest to ``query``: its score, float32

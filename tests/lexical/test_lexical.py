@@ -12,7 +12,7 @@ import tantivy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybrid.backends.memory import LENGTHS, LuceneBM25
+from hybrid.backends.textbook import LENGTHS, LuceneBM25
 from hybrid.disk.folder import Folder
 from hybrid.lexical import bm25
 from hybrid.lexical.bm25 import LexicalView

@@ -14,7 +14,7 @@ from hybrid.disk import failpoints
 from hybrid.disk.failpoints import FailPoint
 from hybrid.ledger.ledger import Ledger
 from hybrid.store import store
-from hybrid.store.generation import Snapshot
+from hybrid.store.snapshot import Snapshot
 from hybrid.types import Mask
 from hybrid.vector import leg
 from tests.durability import soak

@@ -36,7 +36,7 @@ from hybrid.search.request import Request
 from hybrid.search.search import laps, ranking
 from hybrid.search.searcher import Searcher
 from hybrid.settings import Profile, Profiles
-from hybrid.store.generation import Snapshot
+from hybrid.store.snapshot import Snapshot
 from hybrid.types import Candidates, Mask, Matrix, Scores, Stages, Steps
 from hybrid.vector import leg
 from hybrid.vector.leg import VectorView
@@ -68,7 +68,7 @@ def bench(
         snapshot, path = searcher.snapshot, index.stats()["path"]
         if not snapshot.size:
             raise StorageError(f"{path}: no documents, so there is nothing to measure")
-        _settle(snapshot, tell)
+        _finish_graph(index, snapshot, tell)
         encoding: list[float] = []
         if queries is None:
             probes = made(snapshot, size, seed)
@@ -82,7 +82,7 @@ def bench(
         return _Bench(index, snapshot, requests, lanes, tell).all(encoding, queries is None, wanted, seed)
 
 
-def _settle(snapshot: Snapshot, tell: Stages) -> None:
+def _finish_graph(index: Index, snapshot: Snapshot, tell: Stages) -> None:
     """Wait for the graph, if it is being built: beside that nothing can be timed."""
     view = snapshot.vectors
 
@@ -90,7 +90,7 @@ def _settle(snapshot: Snapshot, tell: Stages) -> None:
         tell("building the graph", view.graph.rows if view.graph else 0, len(view.rows))
         return False
 
-    snapshot.generation.vector.settle(waiting)
+    index.finish_graph(waiting)
 
 
 def _users(
@@ -123,7 +123,7 @@ class _Bench:
     ) -> None:
         self._index, self._snapshot, self._requests = index, snapshot, requests
         self._lanes, self._tell = lanes, tell
-        self._view, self._profiles = snapshot.vectors, snapshot.generation.ledger.profiles
+        self._view, self._profiles = snapshot.vectors, snapshot.profiles
         self._vectors = [request.vector for request in requests if request.vector is not None]
 
     def all(self, encoding: Sequence[float], made: bool, wanted: float, seed: int) -> Benchmark:

@@ -15,7 +15,7 @@ import numpy as np
 
 from hybrid.encoders import QueryCache
 from hybrid.metadata import filters
-from hybrid.store.generation import Snapshot
+from hybrid.store.snapshot import Snapshot
 from hybrid.types import Document, Mask, Ordinals, Scores
 
 SHARES: Final = (0.01, 0.1, 0.5)
