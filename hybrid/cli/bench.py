@@ -63,7 +63,7 @@ def bench(
 
 
 def _install(directory: Path, serving: Profile, found: Benchmark, queries: Path | None) -> int | None:
-    """The number of the profile that serves from now on; None where what serves stays."""
+    """Install the suggestion; returns the number of its profile, None where there is nothing to change."""
     if found.installs is None:
         return None
     by = {"chosen by": f"{BY} {hybrid.__version__}", **identities({"queries file": queries})}
@@ -72,7 +72,7 @@ def _install(directory: Path, serving: Profile, found: Benchmark, queries: Path 
 
 
 def _tell_of_load() -> None:
-    """A line on stderr where others want more than there is of the processor."""
+    """Print a line on stderr if other programs compete for the processor."""
     load, cores = os.getloadavg()[0], os.cpu_count() or 1
     if load > cores:
         complain(
@@ -107,7 +107,7 @@ def _stages(latencies: dict[str, Latency]) -> Table:
 
 
 def _tables(found: Benchmark) -> Iterator[Table]:
-    """Those that there is something for."""
+    """The tables that have rows."""
     if found.rungs:
         depth = found.serving.depths[1]
         rows = _right("ef", f"recall@{TOP}", "at least", "p50 ms", f"recall@{depth}", "p50 ms", "")
@@ -145,7 +145,7 @@ def _ms(seconds: float) -> str:
 
 
 def _suggestions(found: Benchmark) -> Iterator[str]:
-    """A line for each of ef and depth: what is suggested, or why nothing is."""
+    """A line for each of ef and depth: the suggestion, or why there is none."""
     if not found.rungs:
         yield _nothing_to_lose(found)
         return

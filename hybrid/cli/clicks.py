@@ -30,7 +30,7 @@ _NEEDED: Final = ("query", "shown", "clicked")
 _OPTIONAL: Final = ("first", "profile", "time")
 _RANKS_SHOWN: Final = 20
 _ENOUGH: Final = 0.5
-"""Of the prior's variance: less than that removed, and the prior says more than the log."""
+"""Share of the prior's variance; where the log removes less, the prior says more than the log."""
 
 
 def clicks(
@@ -64,7 +64,7 @@ def clicks(
     tune and hybrid train. Documents that the index no longer holds are left out of the judgments.
     """
     if to_queries is not None and to_queries.suffix.lower() != ".jsonl":
-        raise InputError(f"{to_queries}: name it .jsonl, so that what reads queries knows what it is")
+        raise InputError(f"{to_queries}: name it .jsonl, the suffix by which readers know queries")
     report: dict[str, Any] = {}
     if log is not None:
         report["imported"] = _import(directory, log, encoding)
@@ -90,7 +90,7 @@ def _import(directory: Path, path: Path, encoding: str | None) -> int:
 
 
 def _read(path: Path, profiles: Profiles, encoding: str | None) -> Iterator[Impression]:
-    """The impressions of a log; CorpusError, with its line, for one that is none."""
+    """Read the impressions of a log. CorpusError, with the line, for an invalid one."""
     now = time.time()
     check_file(path := as_path(path))
     for number, line in text_lines(path, encoding, tell):
@@ -149,7 +149,7 @@ def _id(value: Any) -> str:
 
 
 class _Counted:
-    """A log that is counted while it is read."""
+    """Counts a log while it is read."""
 
     def __init__(self, log: Iterable[Impression]) -> None:
         self._log = log
@@ -189,8 +189,8 @@ def _judge(
 
 
 def _held(index: Index, found: Judgments) -> tuple[Judgments, int]:
-    """The judgments on documents that the index holds, and how many others there were. (No file of
-    judgments could hold every id that a log may: of the index's any.)"""
+    """The judgments on documents that the index holds, and how many others there were. (A file of judgments
+    holds any id of an index, but not every id that a log may name.)"""
     judged = {id for grades in found.qrels.values() for id in grades}
     with index.searcher() as searcher:
         held = judged - searcher.absent(judged)

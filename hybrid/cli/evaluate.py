@@ -51,8 +51,8 @@ MEASURES: Final = "nDCG@10 R@100 RR@10 AP Judged@10"
 
 @dataclass(frozen=True)
 class Task:
-    """What to measure: the ``systems`` of an index (None: there are only ``foreign`` runs), and what it has
-    of legs and of the judged documents."""
+    """The work of one run: the ``systems`` of an index (None: there are only ``foreign`` runs), its legs,
+    and its coverage of the judged documents."""
 
     systems: Mapping[str, System]
     foreign: Mapping[str, Run]

@@ -49,9 +49,9 @@ def mine(
         tuple[int, int], typer.Option(metavar="FIRST LAST", help="Look at these ranks of each answer.")
     ] = RANKS,
     sampling: Annotated[
-        Sampling, typer.Option(help="Of what remains take the top ones, or any at random.")
+        Sampling, typer.Option(help="Take the top ones of the rest, or any at random.")
     ] = Sampling.TOP,
-    seed: Annotated[int, typer.Option(min=0, help="Of what is taken at random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of what is taken at random.")] = 0,
     ignore_identical_ids: IgnoreIdenticalIds = False,
     encoding: Encoding = None,
     as_json: AsJson = False,
@@ -61,9 +61,9 @@ def mine(
     One line for each query and each document relevant to it: {"anchor": the query, "positive": the
     document's text, "negative_1": a text, "negative_2": …}. sentence-transformers trains on it as it is:
     datasets.load_dataset("json", data_files=FILE). Its texts have no prompts (such as "query: "); give the
-    trainer those of the model. Never a negative is what was judged relevant, what reads like it, and what
-    the index's encoder finds about as near to the query (--margin), since that is often relevant and was
-    not judged.
+    trainer those of the model. A document is never a negative if it was judged relevant, reads like one
+    that was, or is about as near to the query by the index's encoder (--margin), since such documents are
+    often relevant and were not judged.
     """
     first, last = ranks
     if not 1 <= first <= last <= MAX_HITS or last - first + 1 < negatives:

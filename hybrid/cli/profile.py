@@ -22,10 +22,10 @@ class Action(StrEnum):
 def profile(
     directory: Directory,
     action: Annotated[Action, typer.Argument(help="show [NUMBER], list, or use NUMBER")] = Action.SHOW,
-    number: Annotated[int | None, typer.Argument(help="Of the profile to show or use.")] = None,
+    number: Annotated[int | None, typer.Argument(help="The profile to show or use.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """How the index ranks, all the ways it has ranked so far, or back to one of them."""
+    """Show how the index ranks or all the ways it has ranked so far, or go back to one of them."""
     if action is Action.USE and number is None:
         raise QueryError("say: hybrid profile DIR use NUMBER; hybrid profile DIR list shows the numbers")
     if action is Action.LIST and number is not None:
