@@ -1,4 +1,4 @@
-"""Words of the scripts that are written with spaces, as terms."""
+"""Words of scripts that are written with spaces, as terms."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from hybrid.analyzers.normalize import Span
 from hybrid.analyzers.segment import Found, clip
 
 _REMEMBERED: Final = 1 << 16  # words
-_SHORT: Final = 64  # characters; longer ones are not remembered
+_SHORT: Final = 64  # characters; longer words are not cached
 
 
 class Words:
-    """Takes words and compounds apart, leaves stop words out and brings the others to their ``stem``."""
+    """Splits compounds, drops stop words and reduces the other words to their ``stem``."""
 
     def __init__(self, stop_words: frozenset[str], stem: Callable[[str], str] = str) -> None:
         self._stop_words, self._stem = stop_words, stem
@@ -24,7 +24,7 @@ class Words:
         """The terms of a run, and the stop words among its parts."""
 
     def parts(self, run: str) -> Sequence[Span]:
-        """The terms of ``run`` and where they stand in it."""
+        """Return the terms of ``run`` with their positions."""
         return self._short(run) if len(run) <= _SHORT else self._parts(run)
 
     def _parts(self, run: str) -> tuple[Span, ...]:
@@ -40,7 +40,7 @@ class Words:
 
 
 class _Remembered(dict[str, Found]):
-    """What short runs give, worked out when first met. A third of the time of an lru_cache."""
+    """Caches the result for short runs. Takes a third of the time of an lru_cache."""
 
     def __init__(self, make: Callable[[str], Found]) -> None:
         self._make = make
