@@ -1,4 +1,4 @@
-"""What a reader assumed of a file that does not say it, and whom it tells."""
+"""Assumptions that a reader makes about a file, and how it reports them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class AssumedEncoding:
-    """A file is not UTF-8 and was read in this encoding; ``doubtful`` where that is a guess."""
+    """A file is not UTF-8 and was read in this encoding; ``doubtful`` if that is a guess."""
 
     path: Path
     encoding: str
@@ -31,8 +31,8 @@ class AssumedEncoding:
 
 @dataclass(frozen=True)
 class AssumedText:
-    """A table's column stays text although all of it could be read as numbers: this cell would not come
-    back as it was written."""
+    """A table's column stays text although all its cells could be read as numbers, because this cell would
+    not be written back the way it was."""
 
     path: Path
     column: str
@@ -55,11 +55,11 @@ class AssumedText:
 
 Assumed: TypeAlias = AssumedEncoding | AssumedText
 Assuming: TypeAlias = Callable[[Assumed], object]
-"""Is told of each."""
+"""Called with each assumption."""
 
 
 def tell(found: Assumed, assuming: Assuming | None) -> None:
-    """Tell ``assuming``; where nobody listens, a doubt is logged."""
+    """Report to ``assuming``; if that is None, log the assumption if it is doubtful."""
     if assuming is not None:
         assuming(found)
     elif found.doubtful:
