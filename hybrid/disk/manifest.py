@@ -1,4 +1,4 @@
-"""Small JSON files that say what lies beside them, and that notice when they are damaged."""
+"""Manifests: small JSON files, with a checksum, that describe the files beside them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LARGEST: Final = 64_000_000  # bytes; a manifest has some hundred
 
 
 def write(folder: Folder, name: str, value: Mapping[str, Any]) -> None:
-    """Put ``value`` in place of what ``name`` holds. The folder is the caller's to sync."""
+    """Replace the manifest ``name`` by ``value``. The caller must sync the folder."""
     with folder.replacing(name) as file:
         file.write(_sealed(value))
 

@@ -1,4 +1,4 @@
-"""Where files of weights come from: installed packages and the model hub. Every file is checked."""
+"""The sources of weight files: installed packages and the model hub. Every file's checksum is verified."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from hybrid.encoders.build import brief, quiet
 
 
 class Unavailable(Exception):
-    """A place does not have what was asked of it; says which place and why."""
+    """A place does not have a file; names the place and the reason."""
 
 
 class Place(Protocol):
-    """A source of files, each known by its SHA-256."""
+    """A source of files, each identified by its SHA-256."""
 
     def fetch(self) -> dict[str, Path]:
-        """The name of each file -> where it lies on this machine. Raises Unavailable."""
+        """Fetch the files: name -> path on this machine. Raises Unavailable."""
         ...
 
 
@@ -69,7 +69,7 @@ class Hub:
         try:
             with quiet():
                 return Path(hf_hub_download(self.repository, name, revision=self.revision, etag_timeout=5))
-        except Exception as error:  # the hub's client lets its HTTP library's errors through
+        except Exception as error:  # the hub's client passes on errors of its HTTP library
             why = "HF_HUB_OFFLINE is set and the hub's cache lacks it" if HF_HUB_OFFLINE else brief(error)
             raise Unavailable(f"{self} cannot be had ({why})") from None
 
