@@ -109,7 +109,7 @@ def test_documents_that_the_index_does_not_hold_are_left_out(path: Path, tmp_pat
     qrels, queries = tmp_path / "qrels.tsv", tmp_path / "queries.jsonl"
     out, err = run("clicks", path, "--to-qrels", qrels, "--to-queries", queries, "--json")
     assert json.loads(out)["left_out"] == 3
-    assert "3 judgments left out: the index holds no such document" in err
+    assert "3 judgments left out: the document is not in the index" in err
     assert [list(judged) for judged in corpora.read_qrels(qrels).values()] == [["d1"]]
     assert list(corpora.read_queries(queries).values()) == ["kettle\twith\ntab"]
 
