@@ -59,7 +59,7 @@ _other_letter = re.compile(rf"[{UNSPACED}]|[^\W\d_{_LATIN}]")
 _other_script = re.compile(rf"[{UNSPACED}{_CJK_PUNCTUATION}]|[^\W\d_{_LATIN}]")
 
 
-Found: TypeAlias = tuple[Sequence[str], Sequence[str]]
+RunTerms: TypeAlias = tuple[Sequence[str], Sequence[str]]
 """The terms of a run, and the stop words in it."""
 
 
@@ -71,7 +71,7 @@ class Part(Protocol):
         """Return the terms and their positions in the run."""
         ...
 
-    def terms(self, run: str) -> Found:
+    def terms(self, run: str) -> RunTerms:
         """Return the terms, and the stop words that are not among them."""
         ...
 
@@ -169,7 +169,7 @@ class ScriptAnalyzer(ABC):
         return {"word": self.words, "han": self.han, "unspaced": Bigrams(), "emoji": Whole()}
 
     @cached_property
-    def _analyse(self) -> dict[str | None, Callable[[str], Found]]:
+    def _analyse(self) -> dict[str | None, Callable[[str], RunTerms]]:
         return {kind: part.terms for kind, part in self._parts.items()}
 
 
@@ -199,7 +199,7 @@ class Bigrams:
         pairs = zip(units, units[1:] or units, strict=False)
         return [(clip(run[start:end]), start, end) for (start, _), (_, end) in pairs]
 
-    def terms(self, run: str) -> Found:
+    def terms(self, run: str) -> RunTerms:
         return [term for term, _, _ in self.parts(run)], ()
 
 
@@ -209,7 +209,7 @@ class Whole:
     def parts(self, run: str) -> list[Span]:
         return [(run, 0, len(run))]
 
-    def terms(self, run: str) -> Found:
+    def terms(self, run: str) -> RunTerms:
         return (run,), ()
 
 

@@ -10,7 +10,7 @@ from itertools import chain
 from hybrid.analyzers.dictionary import Literals, UserWord, parse_user_word
 from hybrid.analyzers.lexicon import Lexicon
 from hybrid.analyzers.normalize import Span
-from hybrid.analyzers.segment import Found, clip, is_han, pair
+from hybrid.analyzers.segment import RunTerms, clip, is_han, pair
 
 _loading = threading.Lock()
 
@@ -44,7 +44,7 @@ class Segmenter:
         self._word_parts = lru_cache(maxsize=1 << 16)(self._parts_of_word)
         self._word_terms = lru_cache(maxsize=1 << 16)(self._terms_of_word)
 
-    def terms(self, run: str) -> Found:
+    def terms(self, run: str) -> RunTerms:
         """Return the terms of a folded run of Chinese characters, and the stop words in it."""
         words = self._lexicon.cut(run)
         stopped = () if self._stop_words.isdisjoint(words) else self._stopped(words)

@@ -25,7 +25,7 @@ _BOOLEANS: Final = {"true": True, "false": False}
 _SPELLINGS: Final = ({"true", "false"}, {"True", "False"}, {"TRUE", "FALSE"})
 
 
-class Column:
+class ColumnType:
     """Detects the type of a column: numbers or booleans if every cell would be written back exactly as it
     was, otherwise text. Empty cells are ignored."""
 

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from hybrid.corpora import records
 from hybrid.corpora.assumed import AssumedText, tell
-from hybrid.corpora.cells import Column, Type, value
+from hybrid.corpora.cells import ColumnType, Type, value
 from hybrid.corpora.encodings import opened_text
 from hybrid.corpora.files import kind, lines
 from hybrid.corpora.options import Options
@@ -177,7 +177,7 @@ def _types(table: _Table, names: list[str], options: Options) -> dict[int, Type]
         raise CorpusError(
             f"{named(table.path)}: no column {shown(unknown[0])} to say a type of; there are {there}"
         )
-    found = {number: Column() for name, number in others.items() if name not in options.types}
+    found = {number: ColumnType() for name, number in others.items() if name not in options.types}
     if found:
         _look(table, len(names), found)
     for number, column in found.items():
@@ -187,7 +187,7 @@ def _types(table: _Table, names: list[str], options: Options) -> dict[int, Type]
     return said | {number: column.type for number, column in found.items()}
 
 
-def _look(table: _Table, width: int, columns: Mapping[int, Column]) -> None:
+def _look(table: _Table, width: int, columns: Mapping[int, ColumnType]) -> None:
     for row in islice(table.rows(), 1, None):
         if len(row.cells) == width:
             for number, column in columns.items():

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.errors import QueryError
+from hybrid.order import distinct
 from hybrid.types import Candidates, Ordinals
 
 Terms: TypeAlias = NDArray[np.float64]
-Places: TypeAlias = NDArray[np.intp]
+Places: TypeAlias = NDArray[np.int64]
 
 
 def merge(legs: Sequence[Candidates], terms: Sequence[Terms], limit: int) -> Candidates:
@@ -37,13 +38,7 @@ def pooled(legs: Sequence[Candidates]) -> tuple[Ordinals, Places]:
     everyone = np.concatenate([leg.ordinals for leg in legs])
     if everyone.max(initial=-1) < len(everyone) and (counts := np.bincount(everyone)).all():
         return np.arange(len(counts)), everyone  # numbered without gaps, as in a search
-    order = everyone.argsort()
-    ascending = everyone[order]
-    fresh = np.ones(len(everyone), np.bool_)
-    np.not_equal(ascending[1:], ascending[:-1], out=fresh[1:])
-    places = np.empty(len(everyone), np.intp)
-    places[order] = fresh.cumsum() - 1
-    return ascending[fresh], places
+    return distinct(everyone)
 
 
 def best(ordinals: Ordinals, scores: Terms, limit: int) -> Candidates:

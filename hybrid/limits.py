@@ -128,6 +128,11 @@ def shown(value: object) -> str:
     return " ".join(text.split())[: 2 * _SHOWN]
 
 
+def brief(error: Exception) -> str:
+    """Return the first line of an error's message, or its class."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def named(value: object) -> str:
     """Write a name or path for a message: as it is, or ``shown`` if it has unprintable characters."""
     name = str(value)

@@ -32,17 +32,12 @@ class Pool:
 
     @classmethod
     def of(cls, legs: Sequence[Candidates], ties: Ties) -> Self:
-        everyone = np.concatenate([ties[leg.ordinals] for leg in legs])
-        order = everyone.argsort()
-        ascending = everyone[order]
-        first = firsts(ascending)
-        numbers = np.empty(len(everyone), np.int64)
-        numbers[order] = first.cumsum() - 1
+        everyone, numbers = distinct(np.concatenate([ties[leg.ordinals] for leg in legs]))
         numbered, start = list[Candidates](), 0
         for leg in legs:
             numbered.append(Candidates(numbers[start : start + len(leg)], leg.scores, leg.floor))
             start += len(leg)
-        return cls(ascending[first] & _ORDINAL, tuple(numbered))
+        return cls(everyone & _ORDINAL, tuple(numbered))
 
     def __len__(self) -> int:
         return len(self.ordinals)
@@ -64,6 +59,16 @@ def beyond(legs: Sequence[Candidates], depths: Sequence[int]) -> Ordinals:
     new[order] = firsts(everyone[order])
     new[: sum(map(len, heads))] = False
     return everyone[new]
+
+
+def distinct(values: Ordinals) -> tuple[Ordinals, NDArray[np.int64]]:
+    """Return the distinct values, ascending, and the index among them of each value."""
+    order = values.argsort()
+    ascending = values[order]
+    first = firsts(ascending)
+    indices = np.empty(len(values), np.int64)
+    indices[order] = first.cumsum() - 1
+    return ascending[first], indices
 
 
 def firsts(values: Ordinals) -> Mask:

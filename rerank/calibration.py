@@ -29,8 +29,10 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hybrid import okapi
 from hybrid.errors import FormatTooNew, InputError, SettingsError
 from hybrid.limits import shown
+from hybrid.okapi import K1
 from hybrid.types import Candidates, Ordinals, Scores
 
 Columns: TypeAlias = dict[str, NDArray[np.float32]]
@@ -46,7 +48,7 @@ FOLDS: Final = 5
 _EITHER_WAY: Final = frozenset({"query_idf"})
 """Inputs whose slope may be negative; a larger value of any other never makes relevance less likely."""
 _RIDGE: Final = 1.0
-_SATURATED: Final = 2.2  # k1 + 1: a term's largest contribution, in units of its idf
+_SATURATED: Final = K1 + 1  # a term's largest contribution, in units of its idf
 
 
 # -- inputs
@@ -79,8 +81,8 @@ def signals(
     second for the first itself: a margin is positive for the leg's first document only.
     """
     lexical, vector = legs
-    # log(1 + (N - n + 0.5) / (n + 0.5)); n may count dead documents, N does not.
-    idf = sum(max(0.0, math.log((documents + 1) / (n + 0.5))) for n in frequencies)
+    # n may exceed N: it counts deleted documents, N does not.
+    idf = sum(max(0.0, okapi.idf(n, documents)) for n in frequencies)
     # Without terms the lexical leg is not searched.
     share = bm25.astype(np.float64) / (_SATURATED * idf) if idf > 0 else np.full(len(hits), np.nan)
     rival = _rivals(hits, lexical, 0.0) / (_SATURATED * idf) if idf > 0 else share

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.errors import EncoderFailed, ModelNotFound, QueryError, require
-from hybrid.limits import shown
+from hybrid.limits import brief, shown
 from hybrid.rerank.features import column
 from hybrid.rerank.ordering import Values, continued, standard
 from hybrid.types import Candidates
@@ -114,7 +114,7 @@ class _Network:
                     pairs, batch_size=_BATCH, show_progress_bar=False, activation_fn=nn.Identity()
                 )
         except Exception as error:  # torch raises many classes
-            raise EncoderFailed(f"the cross-encoder {self._name} failed: {_brief(error)}") from error
+            raise EncoderFailed(f"the cross-encoder {self._name} failed: {brief(error)}") from error
         scores = np.asarray(found, np.float64)
         if scores.shape != (len(texts),) or not np.isfinite(scores).all():
             raise EncoderFailed(
@@ -159,7 +159,7 @@ def _from_folder(folder: str) -> Network:
         network: Network = Network(folder, local_files_only=True)
         return network
     except Exception as error:  # its many libraries raise anything for a folder that they cannot read
-        raise EncoderFailed(f"{shown(folder)} is no cross-encoder: {_brief(error)}") from error
+        raise EncoderFailed(f"{shown(folder)} is no cross-encoder: {brief(error)}") from error
 
 
 def _from_hub(name: str) -> Network:
@@ -172,16 +172,12 @@ def _from_hub(name: str) -> Network:
             network: Network = Network(name, local_files_only=cached)
             return network
         except Exception as error:  # the hub's client passes on errors of its HTTP library
-            why = why if cached else _brief(error)
+            why = why if cached else brief(error)
     raise ModelNotFound(
         f"the cross-encoder {shown(name)} is nowhere to be found: no folder of that name, not in the hub's "
         f"cache ({HF_HUB_CACHE}), not on the model hub ({why}); put it back, or have another profile "
         "serve: hybrid profile DIR use N"
     )
-
-
-def _brief(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 @contextmanager

@@ -11,11 +11,11 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid.okapi import K1, B
+
 Column: TypeAlias = NDArray[np.float32]
 Hashes: TypeAlias = NDArray[np.uint32]
 
-_K1: Final = 1.2
-_B: Final = 0.75
 _LAST: Final = np.uint32(0xFFF)
 _FAR: Final = np.iinfo(np.int64).max
 
@@ -231,5 +231,5 @@ def _bm25(
     """Return BM25 (fields, n) from counts (fields, terms, n), idf (terms,) and lengths (fields, n)."""
     usual = lengths.sum(axis=1) / lengths.shape[1]
     usual[usual == 0] = 1
-    norms = _K1 * (1 - _B + _B * lengths / usual[:, None])
-    return np.asarray(idf @ (counts * (_K1 + 1) / (counts + norms[:, None])))
+    norms = K1 * (1 - B + B * lengths / usual[:, None])
+    return np.asarray(idf @ (counts * (K1 + 1) / (counts + norms[:, None])))

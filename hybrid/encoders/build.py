@@ -14,11 +14,6 @@ from typing import Any
 from hybrid.disk.folder import Folder
 
 
-def brief(error: Exception) -> str:
-    """The first line of what an error says, for a message of one line."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
 @contextmanager
 def building(folder: Path) -> Iterator[Path]:
     """Yield a temporary sibling to build in; at the end, sync its files and rename it to ``folder``."""

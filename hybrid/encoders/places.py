@@ -9,7 +9,8 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Protocol
 
-from hybrid.encoders.build import brief, quiet
+from hybrid.encoders.build import quiet
+from hybrid.limits import brief
 
 
 class Unavailable(Exception):

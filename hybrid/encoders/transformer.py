@@ -17,6 +17,7 @@ from hybrid.encoders import build
 from hybrid.encoders.bundle import MODEL, Bundle, Manifest, Prompts
 from hybrid.encoders.tokens import TOKENIZER, free, token_offsets
 from hybrid.errors import EncoderFailed, ModelNotFound, require
+from hybrid.limits import brief
 from hybrid.threads import inside
 from hybrid.types import Matrix
 
@@ -121,7 +122,7 @@ class Transformer:
                 return SentenceTransformer(str(folder), local_files_only=True)
             except Exception as error:  # its many libraries raise anything for a folder they cannot read
                 raise EncoderFailed(
-                    f"{self._place} is no sentence-transformers model: {build.brief(error)}"
+                    f"{self._place} is no sentence-transformers model: {brief(error)}"
                 ) from error
 
     @cached_property
@@ -149,7 +150,7 @@ class Transformer:
             with inside:
                 return np.asarray(encode(list(texts), show_progress_bar=False), np.float32)
         except Exception as error:  # torch raises many classes
-            raise EncoderFailed(f"{self._place} failed: {build.brief(error)}") from error
+            raise EncoderFailed(f"{self._place} failed: {brief(error)}") from error
 
     def _manifest(self) -> Manifest:
         return Manifest(
@@ -196,7 +197,7 @@ def _snapshot(name: str) -> Path:
                 skipped = ["onnx/*", "openvino/*", "*.onnx", "*.h5", "*.ot", "*.msgpack"]
                 return Path(snapshot_download(repository, etag_timeout=5, ignore_patterns=skipped))
         except Exception as error:  # the hub's client passes on errors of its HTTP library
-            why = build.brief(error)
+            why = brief(error)
     raise ModelNotFound(
         f"{name} is nowhere to be found: no folder of that name, not in the hub's cache ({HF_HUB_CACHE}), "
         f"not on the model hub as {repository} ({why})"

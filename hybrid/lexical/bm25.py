@@ -18,9 +18,11 @@ from typing import Final
 import numpy as np
 import tantivy
 
+from hybrid import okapi
 from hybrid.disk.folder import Folder
 from hybrid.errors import IndexCorrupt
 from hybrid.lexical import pruning
+from hybrid.lexical.segments import META
 from hybrid.lexical.terms import FIELDS, Field, Terms, field_of
 from hybrid.types import Candidates, Mask, Ordinals, Scores, Ties
 
@@ -55,7 +57,7 @@ def of_tantivy(cause: BaseException) -> bool:
 def open_index(folder: Path) -> tantivy.Index:
     """Open the index in ``folder``; create it if it is missing. An index of an earlier version lacks
     fields. Raises ValueError."""
-    there = (folder / "meta.json").exists()
+    there = (folder / META).exists()
     index = tantivy.Index.open(str(folder)) if there else tantivy.Index(schema(), str(folder))
     index.register_tokenizer(
         _TOKENIZER, tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build()
@@ -259,9 +261,9 @@ class LexicalView:
         weights = self._weights(term, title_boost)
         lengths = [self._length(field, term) for field, _ in weights]
         # tantivy's own count of documents includes some deleted ones. Every ordinal occurs only once.
-        idfs = [pruning.idf(length, self.reflects) for length in lengths]
+        idfs = [okapi.idf(length, self.reflects) for length in lengths]
         weighed = count * sum(weight * idf for (_, weight), idf in zip(weights, idfs, strict=True))
-        return pruning.Term(term, count, sum(lengths), (pruning.K1 + 1.0) * weighed, count * idfs[0])
+        return pruning.Term(term, count, sum(lengths), (okapi.K1 + 1.0) * weighed, count * idfs[0])
 
     def _parted(self, plan: pruning.Plan, essential: int, title_boost: float) -> tantivy.Query:
         """Query for documents with one of the ``essential`` rarest terms, scored by all terms."""

@@ -16,10 +16,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import accumulate
-from math import log
 from typing import Final, NamedTuple
 
-K1: Final = 1.2
 LEAST_POSTINGS: Final = 100_000
 """Lists shorter than this in total are read in two milliseconds, so no plan is made."""
 _SEEK: Final = 2.0  # postings read sequentially in the time of one seek
@@ -37,11 +35,6 @@ class Term(NamedTuple):
     postings: int
     bound: float
     once: float
-
-
-def idf(frequency: int, documents: int) -> float:
-    """Lucene's, which grows with ``documents``."""
-    return log(1.0 + (documents - frequency + 0.5) / (frequency + 0.5))
 
 
 class Plan:

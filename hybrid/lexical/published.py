@@ -29,10 +29,10 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class State:
-    """The content of a manifest: the ``name`` of the folder, tantivy's ``commit``, and its ``files``."""
+    """The content of a manifest: the ``name`` of the folder, tantivy's ``meta.json``, and its ``files``."""
 
     name: str
-    commit: segments.Commit
+    meta: segments.Meta
     files: dict[str, segments.Sum]
 
 
@@ -58,18 +58,18 @@ class Published:
             if not _NAME.fullmatch(name):
                 raise IndexCorrupt(f"{where}: {name!r} is no folder of a lexical leg")
             files = {str(file): (int(size), int(crc)) for file, (size, crc) in value["files"].items()}
-            commit = self._commit(name, value.get("commit"))
-            if commit.crc != value["meta"] or set(commit.files) != set(files):
+            meta = self._meta(name, value.get("commit"))
+            if meta.crc != value["meta"] or set(meta.files) != set(files):
                 raise IndexCorrupt(f"{where}: does not list what tantivy has committed")
         except (KeyError, ValueError, TypeError, AttributeError) as cause:
             raise IndexCorrupt(f"{where}: damaged: {cause}") from cause
-        return State(name, commit, files)
+        return State(name, meta, files)
 
-    def _commit(self, name: str, text: str | None) -> segments.Commit:
+    def _meta(self, name: str, text: str | None) -> segments.Meta:
         with self.opened(name) as files:
             if text is None:  # earlier versions did not store it
-                return segments.Commit.read(files)
-            return segments.Commit.of(text.encode(), files)
+                return segments.Meta.read(files)
+            return segments.Meta.of(text.encode(), files)
 
     @contextmanager
     def opened(self, name: str) -> Iterator[Folder]:
@@ -80,9 +80,9 @@ class Published:
     def check(self, state: State, known: Mapping[str, segments.Sum]) -> None:
         """Raises IndexCorrupt unless every file is as published; ``known`` ones are trusted."""
         with self.opened(state.name) as files:
-            segments.check(files, state.commit, state.files, known)
+            segments.check(files, state.meta, state.files, known)
 
-    def settled(self, look: Callable[[], _T]) -> _T:
+    def retried(self, look: Callable[[], _T]) -> _T:
         """Return ``look()``; retry if a file disappears meanwhile or the manifest changes. Raises the last
         FileNotFoundError, PermissionError or IndexCorrupt."""
         for patience in reversed(range(RETRIES)):
@@ -111,8 +111,8 @@ class Published:
     def publish(self, name: str, work: Folder, known: Mapping[str, segments.Sum]) -> State:
         """Publish tantivy's last commit in the folder ``work``. Raises FileNotFoundError if a merge removes
         some of its files meanwhile."""
-        commit = segments.Commit.read(work)
-        files = segments.listing(work, commit, known)
+        meta = segments.Meta.read(work)
+        files = segments.listing(work, meta, known)
         if not self._folder.has(name):
             self._folder.make(name).close()
         with self.opened(name) as target:
@@ -120,11 +120,11 @@ class Published:
             for file in files.keys() - there:
                 work.link(file, target)
             target.sync()
-            value = {"uuid": self._uuid, "folder": name, "meta": commit.crc, "files": files}
-            manifest.write(self._folder, FILE, value | {"commit": commit.text.decode()})
+            value = {"uuid": self._uuid, "folder": name, "meta": meta.crc, "files": files}
+            manifest.write(self._folder, FILE, value | {"commit": meta.text.decode()})
             for file in there - files.keys():
                 target.remove(file)
-        return State(name, commit, files)
+        return State(name, meta, files)
 
     def only(self, name: str) -> None:
         """Remove all folders of the leg except this one."""
@@ -134,14 +134,14 @@ class Published:
 
     def copy(self, to: Folder) -> None:
         """Copy the current state to another folder and publish it there."""
-        self.settled(lambda: self._copy(to))
+        self.retried(lambda: self._copy(to))
 
     def _copy(self, to: Folder) -> None:
         state = self.read()
         to.remove_tree("lexical-1")
         to.make("lexical-1").close()
         with self.opened(state.name) as source, to.opened("lexical-1") as target:
-            for file in state.commit.files:
+            for file in state.meta.files:
                 source.copy(file, target)
-        value = {"uuid": self._uuid, "folder": "lexical-1", "meta": state.commit.crc, "files": state.files}
-        manifest.write(to, FILE, value | {"commit": state.commit.text.decode()})
+        value = {"uuid": self._uuid, "folder": "lexical-1", "meta": state.meta.crc, "files": state.files}
+        manifest.write(to, FILE, value | {"commit": state.meta.text.decode()})

@@ -40,7 +40,7 @@ class LexicalReader:
         """Return a view of the last published state. Raises IndexCorrupt."""
         with self._lock:
             try:
-                return self._published.settled(self._look)
+                return self._published.retried(self._look)
             except (FileNotFoundError, PermissionError, IndexCorrupt) as error:
                 raise bm25.corrupt(self._folder, error) from error
 
@@ -63,9 +63,9 @@ class LexicalReader:
         with self._published.opened(state.name) as files, bm25.reading(self._folder):
             mirror = self._made()
             try:
-                for name in state.commit.files:
+                for name in state.meta.files:
                     os.symlink(files.native(name), mirror / name)
-                (mirror / META).write_bytes(state.commit.text)
+                (mirror / META).write_bytes(state.meta.text)
                 self._index = self._index or bm25.open_index(mirror)
                 return LexicalView.of(self._index)
             finally:

@@ -29,7 +29,7 @@ Sum = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Commit:
+class Meta:
     """A commit of tantivy's: the ``text`` of its ``meta.json``, and the names of the ``files`` it refers
     to."""
 
@@ -60,15 +60,15 @@ class Commit:
         return zlib.crc32(self.text)
 
 
-def listing(folder: Folder, commit: Commit, known: Mapping[str, Sum]) -> dict[str, Sum]:
-    """Return the lengths and CRCs of the files of ``commit``: the ``known`` ones, or from their footers."""
-    return {name: known.get(name) or _footer(folder, name)[0] for name in commit.files}
+def listing(folder: Folder, meta: Meta, known: Mapping[str, Sum]) -> dict[str, Sum]:
+    """Return the lengths and CRCs of the files of ``meta``: the ``known`` ones, or from their footers."""
+    return {name: known.get(name) or _footer(folder, name)[0] for name in meta.files}
 
 
-def check(folder: Folder, commit: Commit, listed: Mapping[str, Sum], known: Mapping[str, Sum]) -> None:
-    """Check that every file of ``commit`` is undamaged and the one ``listed`` under its name; ``known``
+def check(folder: Folder, meta: Meta, listed: Mapping[str, Sum], known: Mapping[str, Sum]) -> None:
+    """Check that every file of ``meta`` is undamaged and the one ``listed`` under its name; ``known``
     ones are trusted. Raises IndexCorrupt, FileNotFoundError."""
-    for name in commit.files:
+    for name in meta.files:
         if name in known:
             continue
         expected, length = _footer(folder, name)

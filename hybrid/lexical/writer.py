@@ -32,7 +32,7 @@ from hybrid.lexical import bm25
 from hybrid.lexical.bm25 import LexicalView
 from hybrid.lexical.pins import Pins
 from hybrid.lexical.published import Published, State
-from hybrid.lexical.segments import META, Commit
+from hybrid.lexical.segments import META, Meta
 from hybrid.lexical.terms import Terms
 
 _HEAP_BYTES: Final = 64_000_000  # of one writer thread; below 15 MB tantivy refuses
@@ -63,7 +63,7 @@ class LexicalLeg:
         for name in folder.names():
             if name.startswith(_WORK):  # left by a writer that died
                 folder.remove_tree(name)
-        self._settle()
+        self._recover()
 
     @classmethod
     def create(cls, folder: Folder, uuid: str) -> None:
@@ -71,7 +71,7 @@ class LexicalLeg:
         with closing(cls(folder, uuid)) as leg:
             leg.adopt()
 
-    def _settle(self) -> None:
+    def _recover(self) -> None:
         """Make tantivy's folder usable again after a move or a failure: continue from its last commit, or
         from the published state, or begin an empty leg if that is missing or damaged. Does nothing if the
         folder is sound and in place."""
@@ -91,10 +91,10 @@ class LexicalLeg:
             self.renew()
 
     def _go_on(self, work: Folder) -> None:
-        commit = Commit.read(work)
-        self._enter(work, commit)
+        meta = Meta.read(work)
+        self._enter(work, meta)
         self._index = self._opened()
-        if self._adopted and commit.crc != self._listed:
+        if self._adopted and meta.crc != self._listed:
             self._publish()
         self._sound = True
 
@@ -103,23 +103,23 @@ class LexicalLeg:
         self._published.check(state, {})
         self._published.tidy(state)
         with self._published.opened(state.name) as files:
-            self._enter(files, state.commit)
+            self._enter(files, state.meta)
         self._name, self._known, self._adopted = state.name, state.files, True
-        self._listed = state.commit.crc
+        self._listed = state.meta.crc
         self._index = self._opened()
         if self._index.schema != bm25.schema():
             raise IndexCorrupt(f"{self._parent / state.name}: written by an earlier version")
         self._sound = True
 
-    def _enter(self, source: Folder | None = None, commit: Commit | None = None) -> None:
-        """Give tantivy a new folder, with the files of ``commit`` linked from ``source``."""
+    def _enter(self, source: Folder | None = None, meta: Meta | None = None) -> None:
+        """Give tantivy a new folder, with the files of ``meta`` linked from ``source``."""
         work = self._parent.make(f"{_WORK}{uuid4().hex}")
         try:
-            if source is not None and commit is not None:
-                for name in commit.files:
+            if source is not None and meta is not None:
+                for name in meta.files:
                     source.link(name, work)
                 with work.writing(META) as file:
-                    file.write(commit.text)
+                    file.write(meta.text)
         except BaseException:
             self._drop(work)
             raise
@@ -146,7 +146,7 @@ class LexicalLeg:
 
     def view(self) -> LexicalView:
         """Return a view of the last commit. Raises IndexCorrupt."""
-        self._settle()
+        self._recover()
         with self._lock, bm25.reading(self._parent):
             view = LexicalView.of(self._index)
             self._pins.hold(view, self._tantivys, self._known)
@@ -203,7 +203,7 @@ class LexicalLeg:
         silently lack a batch. The missing documents are replayed from the ledger."""
         try:
             if self._writer is None:
-                self._settle()
+                self._recover()
                 self._writer = self._index.writer(_HEAP_BYTES, 1)
                 self._leaving = threading.Event()
                 self._watcher = threading.Thread(
@@ -247,8 +247,8 @@ class LexicalLeg:
         def publish() -> State:
             return self._published.publish(self._name, self._tantivys, self._known)
 
-        state = self._published.settled(publish)
-        self._known, self._listed = state.files, state.commit.crc
+        state = self._published.retried(publish)
+        self._known, self._listed = state.files, state.meta.crc
         reach("lexical.listed")
 
     def _watch(self, leaving: threading.Event) -> None:
@@ -256,7 +256,7 @@ class LexicalLeg:
         while not leaving.wait(_WATCH):
             self._pins.release()
             with self._lock, suppress(Exception):  # retried at the next check
-                if self._adopted and Commit.read(self._tantivys).crc != self._listed:
+                if self._adopted and Meta.read(self._tantivys).crc != self._listed:
                     self._publish()
 
     def copy(self, to: Folder) -> None:

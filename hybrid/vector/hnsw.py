@@ -35,7 +35,7 @@ LIBRARIES: Final[dict[Precision, tuple[str, ...]]] = {
 
 _PACKAGES: Final = {"hnswlib": "'hybrid-retrieval[hnsw]'", "faiss": "faiss-cpu"}
 
-Found = tuple[NDArray[np.int64], Scores]
+Nearest = tuple[NDArray[np.int64], Scores]
 """Row numbers, nearest first, and their distances: 1 - the inner product, or the squared Euclidean
 distance."""
 
@@ -56,11 +56,11 @@ class Hnsw(Protocol):
     def add(self, vectors: Matrix) -> None:
         """Insert ``vectors`` as the next rows."""
 
-    def search(self, query: Scores, k: int, ef: int) -> Found | None:
+    def search(self, query: Scores, k: int, ef: int) -> Nearest | None:
         """Find up to ``k`` rows; ``k`` must not exceed the rows in the graph. Returns None if fewer are
         reached and the library does not tell which."""
 
-    def search_many(self, queries: Matrix, k: int, ef: int) -> list[Found | None]:
+    def search_many(self, queries: Matrix, k: int, ef: int) -> list[Nearest | None]:
         """``search`` for each of ``queries`` (n, dim)."""
 
     def save(self, path: Path) -> None:
@@ -98,11 +98,11 @@ class Hnswlib:
         first = self._index.get_current_count()
         self._index.add_items(vectors, np.arange(first, first + len(vectors)), num_threads=1)
 
-    def search(self, query: Scores, k: int, ef: int) -> Found | None:
+    def search(self, query: Scores, k: int, ef: int) -> Nearest | None:
         found = self.search_many(query[None], k, ef)
         return found[0]
 
-    def search_many(self, queries: Matrix, k: int, ef: int) -> list[Found | None]:
+    def search_many(self, queries: Matrix, k: int, ef: int) -> list[Nearest | None]:
         """Pass ``ef`` as the number of rows: hnswlib stores its own ef in the index, where concurrent
         searches would overwrite each other's, but it always searches at least as wide as the number of rows
         requested."""
@@ -170,14 +170,14 @@ class Faiss:
     def add(self, vectors: Matrix) -> None:
         self._index.add(np.ascontiguousarray(vectors))
 
-    def search(self, query: Scores, k: int, ef: int) -> Found | None:
+    def search(self, query: Scores, k: int, ef: int) -> Nearest | None:
         how = self._faiss.SearchParametersHNSW(efSearch=ef)
         found, labels = self._index.search(query[None], k, params=how)
         reached = labels[0] >= 0
         distances = 1 - found[0] if self._products else found[0]
         return labels[0][reached], distances[reached]
 
-    def search_many(self, queries: Matrix, k: int, ef: int) -> list[Found | None]:
+    def search_many(self, queries: Matrix, k: int, ef: int) -> list[Nearest | None]:
         return [self.search(query, k, ef) for query in queries]
 
     def save(self, path: Path) -> None:

@@ -35,7 +35,7 @@ from hybrid.types import Candidates, Mask, Matrix, Metric, Ordinals, Scores, Tie
 from hybrid.vector import graph as graphs
 from hybrid.vector.graph import EF_SEARCH, Graph, Neighbours, checked, choose, identity
 from hybrid.vector.hnsw import LIBRARIES
-from hybrid.vector.scan import GATHERED, gathered, scan, similarities
+from hybrid.vector.scan import GATHERED, RowNumbers, gathered, scan, similarities
 
 SEAL_AT: Final = 4096
 QUIET: Final = 1.0
@@ -62,8 +62,6 @@ misses many."""
 
 _FLOOR: Final[dict[Metric, float | None]] = {"cosine": -1.0, "ip": None, "l2": None}
 _log = logging.getLogger(__name__)
-
-RowNumbers = NDArray[np.int64]
 
 
 def default_ef(k: int) -> int:
@@ -430,7 +428,7 @@ class VectorLeg:
             if len(long := self._too_long(rows)):  # a graph that contains them does not work
                 return VectorView(rows, self._metric, None, long)
             if self._graph is None and self._lacks is None and len(rows) > SEAL_AT:
-                self._graph = self._load(rows)
+                self._graph = self._open_graph(rows)
             if self._graph is not None and len(rows) > self._graph.rows:
                 self._start()
                 self._changed.notify_all()
@@ -452,7 +450,7 @@ class VectorLeg:
                 )
         return self._long[self._long < len(rows)]
 
-    def _load(self, rows: Rows) -> Graph | None:
+    def _open_graph(self, rows: Rows) -> Graph | None:
         """Load the saved graph, or make an empty one; None if no library for it is installed."""
         try:
             library = choose(self._folder, self._precision, read_only=self._read_only)

@@ -152,7 +152,9 @@ def test_a_busy_machine_is_told_of(files: Files, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     monkeypatch.setattr("os.getloadavg", lambda: (6.5, 0.0, 0.0))
     busy = run("bench", files.folder, "--sample", 2).err
-    assert busy == "hybrid: this machine is busy (load 6.5, 2 cores): times are longer than on an idle one\n"
+    assert (
+        busy == "hybrid: this machine is busy (load 6.5, 2 cores): times are longer than on an idle one\n"
+    )
     monkeypatch.setattr("os.getloadavg", lambda: (1.5, 0.0, 0.0))
     assert run("bench", files.folder, "--sample", 2).err == ""
 

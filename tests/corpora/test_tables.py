@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.corpora import TYPES, Assumed, AssumedText, read_documents, tables
-from hybrid.corpora.cells import Column, value
+from hybrid.corpora.cells import ColumnType, value
 from hybrid.errors import CorpusError, InputError
 from hybrid.metadata.filters import parse
 from hybrid.types import Document
@@ -218,7 +218,7 @@ def test_no_type_is_mixed_with_another(write: Write) -> None:
 )
 def test_a_type_keeps_every_cell(values: list[Any]) -> None:
     cells = [str(own) for own in values]
-    seen = Column()
+    seen = ColumnType()
     for line, cell in enumerate(cells):
         seen.see(line, cell)
     if seen.type == "number":
