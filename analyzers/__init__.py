@@ -39,7 +39,7 @@ def load(spec: str | Analyzer) -> Analyzer:
         return by_name(spec)
     if not isinstance(getattr(spec, "id", None), str) or not callable(getattr(spec, "terms", None)):
         raise SettingsError(
-            f"{shown(spec)} is no analyzer; choose english, chinese or mixed, or give an Analyzer"
+            f"{shown(spec)} is not an analyzer; choose english, chinese or mixed, or give an Analyzer"
         )
     return spec
 

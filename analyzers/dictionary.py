@@ -62,7 +62,7 @@ def parse_user_word(entry: str) -> UserWord:
     frequency = int(match["frequency"]) if match and match["frequency"] else None
     word = fold(match["word"]).text if match else ""
     if word.split() != [word] or frequency == 0:
-        raise SettingsError(f"{shown(entry)} is no user word; write: word [frequency, at least 1] [tag]")
+        raise SettingsError(f"{shown(entry)} is not a user word; write: word [frequency, at least 1] [tag]")
     if len(word) > MAX_USER_WORD:
         raise SettingsError(f"{shown(entry)}: a user word has at most {MAX_USER_WORD} characters")
     return UserWord(word, frequency)

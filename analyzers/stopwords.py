@@ -65,6 +65,6 @@ def read_stop_words(path: str | PathLike[str]) -> tuple[str, ...]:
 def _check(word: str) -> None:
     """Raises SettingsError unless ``word`` is a single word."""
     if not isinstance(word, str) or word.split() != [word] or any("\ud800" <= c <= "\udfff" for c in word):
-        raise SettingsError(f"{shown(word)} is no stop word; write one word")
+        raise SettingsError(f"{shown(word)} is not a stop word; write one word")
     if len(word) > MAX_USER_WORD:
         raise SettingsError(f"{shown(word)}: a stop word has at most {MAX_USER_WORD} characters")

@@ -74,7 +74,7 @@ def read_documents(
     options = Options(skipped, encoding, types or {}, assuming)
     if types and not is_table(path):
         raise InputError(
-            f"{named(path)}: types are said of the columns of a table, {' or '.join(tables.SUFFIXES)}"
+            f"{named(path)}: types are only for the columns of a table, {' or '.join(tables.SUFFIXES)}"
         )
     with reading(path):
         if path.is_dir():
@@ -87,7 +87,7 @@ def read_documents(
     check_file(path)
     reader = _READERS.get(kind(path))
     if reader is None:
-        raise CorpusError(f"{named(path)}: not a kind of file that is understood: give {UNDERSTOOD}")
+        raise CorpusError(f"{named(path)}: not a supported kind of file: give {UNDERSTOOD}")
     return reader(path, options)
 
 

@@ -25,7 +25,7 @@ class AssumedEncoding:
         return {"file": str(self.path), "encoding": self.encoding, "doubtful": self.doubtful}
 
     def __str__(self) -> str:
-        doubt = "; that is a guess: check it, or say the encoding" if self.doubtful else ""
+        doubt = "; that is a guess: check it, or give the encoding" if self.doubtful else ""
         return f"{named(self.path)}: read as {self.encoding}{doubt}"
 
 
@@ -49,7 +49,7 @@ class AssumedText:
     def __str__(self) -> str:
         return (
             f"{named(self.path)}:{self.line}: column {shown(self.column)} stays text because of "
-            f"{shown(self.cell)}; if it holds numbers, say so: --types {self.column}=number"
+            f"{shown(self.cell)}; if it holds numbers, use --types {self.column}=number"
         )
 
 

@@ -72,7 +72,9 @@ def value(cell: str, type: Type) -> Value:
         return cell
     found = _number(cell) if type == "number" else _BOOLEANS.get(cell.strip().lower())
     if found is None:
-        raise BadRecord(f"{shown(cell)} is no {'number' if type == 'number' else 'boolean: true or false'}")
+        raise BadRecord(
+            f"{shown(cell)} is not a {'number' if type == 'number' else 'boolean: true or false'}"
+        )
     return found
 
 

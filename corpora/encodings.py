@@ -93,7 +93,7 @@ def encoding_of(
     scan = _Scan.of(path)
     found = _marked(path, scan) or _utf8(path, scan) or _declared(path, scan) or _likeliest(path, scan)
     if found.doubtful and not guess:
-        raise NotText(f"{named(path)}: not UTF-8, and perhaps {found.encoding}; say the encoding")
+        raise NotText(f"{named(path)}: not UTF-8, and perhaps {found.encoding}; give the encoding")
     if found.encoding != "utf-8":
         tell(found, assuming)
     return found.encoding
@@ -262,14 +262,14 @@ def _likeliest(path: Path, scan: _Scan) -> AssumedEncoding:
         return wide
     if scan.nuls or scan.controls:
         raise NotText(
-            f"{named(path)}: binary, not text: a control character at {_control(path)}; if it is text all "
-            "the same, say the encoding"
+            f"{named(path)}: binary, not text: a control character at {_control(path)}; if it is text "
+            "nevertheless, give the encoding"
         )
     sample = _sample(path)
     chosen = _chosen(path, readings(sample, NARROW))
     other = _other(sample, chosen.encoding)
     if other == "utf-8":
-        raise NotText(f"{named(path)}: some lines are UTF-8, others are not; bring them to one encoding")
+        raise NotText(f"{named(path)}: some lines are UTF-8, others are not; convert them to one encoding")
     return chosen if other is None else replace(chosen, doubtful=True)
 
 
@@ -283,7 +283,7 @@ def _chosen(path: Path, found: Sequence[Reading]) -> AssumedEncoding:
     if fitting is None:
         wrong = NotText if best.encoding == "utf-8" else CorpusError
         what = f"looks like {best.encoding}, but is not valid at {_invalid(path, best.encoding)}"
-        raise wrong(f"{named(path)}: {what}; mend that, or say the encoding")
+        raise wrong(f"{named(path)}: {what}; correct that, or give the encoding")
     short = len(fitting.text.encode(fitting.encoding)) < _TELLING
     doubtful = short or fitting.average > STRANGE or any(one.text != fitting.text for one in near)
     return AssumedEncoding(path, fitting.encoding, doubtful)

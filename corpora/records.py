@@ -107,7 +107,9 @@ def _passages(record: Mapping[str, Any]) -> list[tuple[int, int]] | None:
     if not isinstance(value, list) or len(value) != count:
         raise BadRecord(f'"passages" must be a list of {count}, one for each vector')
     if wrong := next((pair for pair in value if not _is_passage(pair, end)), None):
-        raise BadRecord(f'"passages" holds {shown(wrong)}, no [start, end] in a text of {end} characters')
+        raise BadRecord(
+            f'"passages" holds {shown(wrong)}, not a [start, end] in a text of {end} characters'
+        )
     return [(start, end) for start, end in value]
 
 

@@ -175,7 +175,7 @@ def _types(table: _Table, names: list[str], options: Options) -> dict[int, Type]
     if unknown := [name for name in options.types if name not in others]:
         there = shown(", ".join(others)) if others else "none"
         raise CorpusError(
-            f"{named(table.path)}: no column {shown(unknown[0])} to say a type of; there are {there}"
+            f"{named(table.path)}: no column {shown(unknown[0])} to set the type of; there are {there}"
         )
     found = {number: ColumnType() for name, number in others.items() if name not in options.types}
     if found:

@@ -62,7 +62,7 @@ def load(profile: Mapping[str, Any]) -> Fusion:
     """Read what ``dump`` wrote; a missing parameter has its default. Raises SettingsError for an unknown
     method or parameter, QueryError for a value that the method refuses."""
     if not isinstance(profile, Mapping):
-        raise SettingsError(f"stored fusion: {shown(profile)} is no JSON object")
+        raise SettingsError(f"stored fusion: {shown(profile)} is not a JSON object")
     parameters = dict(islice(profile.items(), _MOST))
     name = parameters.pop("method", None)
     method = _METHODS.get(name) if isinstance(name, str) else None

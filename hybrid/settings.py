@@ -32,7 +32,7 @@ PRECISIONS: Final[tuple[Precision, ...]] = ("float32", "float16", "int8")
 
 def check_wait(wait: Wait) -> None:
     if wait not in ("searchable", "durable"):
-        raise InputError(f"wait={shown(wait)} is not known; one of 'searchable', 'durable'")
+        raise InputError(f"wait={shown(wait)} is not known; it is one of 'searchable', 'durable'")
 
 
 def check_metric(metric: object) -> None:
@@ -196,6 +196,6 @@ def _installed(number: int, profile: Profile, evidence: Mapping[str, Any]) -> In
     try:
         kept = json.loads(json.dumps(dict(evidence), allow_nan=False))
     except (TypeError, ValueError, RecursionError) as cause:
-        raise SettingsError(f"the evidence for a profile is no JSON: {cause}") from cause
+        raise SettingsError(f"the evidence for a profile is not JSON: {cause}") from cause
     date = datetime.now(UTC).isoformat(timespec="seconds")
     return Installed(number=number, profile=profile, date=date, evidence=kept)

@@ -177,7 +177,7 @@ class Calibration:
                 "upgrade hybrid-retrieval, or fit it again"
             )
         if version != VERSION or isinstance(version, bool):
-            raise SettingsError(f"stored calibration: {shown(stored)} is none; fit it again")
+            raise SettingsError(f"stored calibration: {shown(stored)} is not a calibration; fit it again")
         try:
             return _read(stored)
         except (KeyError, TypeError, ValueError, OverflowError) as cause:
@@ -283,7 +283,7 @@ def _matrix(names: Sequence[str], columns: Mapping[str, NDArray[Any]]) -> _Float
     try:
         return np.column_stack([np.asarray(columns[name], np.float64) for name in names])
     except (TypeError, ValueError) as cause:
-        raise InputError(f"columns that are no numbers: {shown(str(cause))}") from cause
+        raise InputError(f"columns that are not numbers: {shown(str(cause))}") from cause
 
 
 def _checked(
@@ -331,7 +331,7 @@ def _read_model(stored: Mapping[str, Any], inputs: tuple[str, ...]) -> Logistic:
 
 def _names(stored: object) -> tuple[str, ...]:
     if not isinstance(stored, (list, tuple)) or not all(isinstance(name, str) for name in stored):
-        raise TypeError("inputs are no list of names")
+        raise TypeError("inputs are not a list of names")
     if not stored or len(set(stored)) < len(stored):
         raise ValueError("inputs are empty, or hold a name twice")
     return tuple(stored)

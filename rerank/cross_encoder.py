@@ -72,8 +72,8 @@ class CrossEncoder:
         network = _loaded(self.model)
         if self.version not in (None, network.version):
             raise EncoderFailed(
-                f"the cross-encoder {shown(self.model)} is version {network.version} by now, not "
-                f"{self.version}, which was judged; judge it again: hybrid rerank"
+                f"the cross-encoder {shown(self.model)} is now version {network.version}, not "
+                f"{self.version}, which was evaluated; run hybrid rerank again"
             )
         return network.scores(query, texts)
 
@@ -118,8 +118,8 @@ class _Network:
         scores = np.asarray(found, np.float64)
         if scores.shape != (len(texts),) or not np.isfinite(scores).all():
             raise EncoderFailed(
-                f"the cross-encoder {self._name} must give one finite number a pair; to {len(texts)} pairs "
-                f"it gave the shape {scores.shape}"
+                f"the cross-encoder {self._name} must return one finite number per pair; for "
+                f"{len(texts)} pairs it returned the shape {scores.shape}"
             )
         return scores
 
@@ -159,7 +159,7 @@ def _from_folder(folder: str) -> Network:
         network: Network = Network(folder, local_files_only=True)
         return network
     except Exception as error:  # its many libraries raise anything for a folder that they cannot read
-        raise EncoderFailed(f"{shown(folder)} is no cross-encoder: {brief(error)}") from error
+        raise EncoderFailed(f"{shown(folder)} is not a cross-encoder: {brief(error)}") from error
 
 
 def _from_hub(name: str) -> Network:
@@ -175,8 +175,8 @@ def _from_hub(name: str) -> Network:
             why = why if cached else brief(error)
     raise ModelNotFound(
         f"the cross-encoder {shown(name)} is nowhere to be found: no folder of that name, not in the hub's "
-        f"cache ({HF_HUB_CACHE}), not on the model hub ({why}); put it back, or have another profile "
-        "serve: hybrid profile DIR use N"
+        f"cache ({HF_HUB_CACHE}), not on the model hub ({why}); put it back, or use another profile: "
+        "hybrid profile DIR use N"
     )
 
 

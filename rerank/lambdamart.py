@@ -43,8 +43,8 @@ class LambdaMART:
     def __post_init__(self) -> None:
         if self.version != VERSION:
             raise SettingsError(
-                f"the learned model knows features of version {self.version}, this version makes those of "
-                f"version {VERSION}; train it again: hybrid train"
+                f"the learned model uses features of version {self.version}, this package computes "
+                f"those of version {VERSION}; train it again: hybrid train"
             )
 
     @cached_property
@@ -110,8 +110,8 @@ class LambdaMART:
     def _columns(self, features: Columns) -> list[NDArray[np.float32]]:
         if missing := [name for name in self.features if name not in features]:
             raise SettingsError(
-                f"the learned model needs the feature {shown(missing[0])}, which this index cannot make; "
-                "train it again: hybrid train"
+                f"the learned model needs the feature {shown(missing[0])}, which this index cannot "
+                "compute; train it again: hybrid train"
             )
         return [features[name] for name in self.features]
 

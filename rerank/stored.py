@@ -32,7 +32,7 @@ def dump(reranker: Storable) -> dict[str, Any]:
         if isinstance(reranker, made):
             return {"kind": kind, **asdict(reranker)}
     raise SettingsError(
-        f"{shown(reranker)} cannot be kept in an index: it is none of LambdaMART, "
+        f"{shown(reranker)} cannot be kept in an index: it is not one of LambdaMART, "
         f"{', '.join(made.__name__ for made in KINDS.values())}; pass it to search as reranker=…"
     )
 

@@ -142,7 +142,7 @@ def _list(name: str, value: Any) -> list[Any]:
 
 def _id(value: Any) -> str:
     if not isinstance(value, str):  # checked here, since a list cannot be put into a frozenset
-        raise InputError(f"{shown(value)} is no document's id")
+        raise InputError(f"{shown(value)} is not a document id")
     return value
 
 

@@ -29,7 +29,7 @@ def read(folder: Folder, name: str) -> dict[str, Any]:
             return dict(value)
     except (ValueError, KeyError, TypeError, RecursionError) as cause:
         raise IndexCorrupt(f"{folder / name}: damaged: {cause}") from cause
-    raise IndexCorrupt(f"{folder / name}: damaged: its checksum is another")
+    raise IndexCorrupt(f"{folder / name}: damaged: its checksum is wrong")
 
 
 def _sealed(value: Mapping[str, Any]) -> bytes:

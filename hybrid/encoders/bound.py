@@ -32,8 +32,8 @@ class Model:
             if self._encoder is None and self._reference is not None:
                 if self._reference.spec is None:
                     raise EncoderError(
-                        f"{self._path}: built with encoder {self._reference.id!r}, which your program has; "
-                        "pass it: Index.open(path, encoder=…)"
+                        f"{self._path}: built with encoder {self._reference.id!r}, an object of your "
+                        "program; pass it: Index.open(path, encoder=…)"
                     )
                 self._encoder = self._checked(encoders.load(self._reference.spec))
             return self._encoder

@@ -87,7 +87,7 @@ class Manifest(BaseModel):
             text = path.read_bytes()
         except OSError as error:
             raise ModelNotFound(
-                f"{folder} is no encoder bundle: {MANIFEST} cannot be read ({error.strerror})"
+                f"{folder} is not an encoder bundle: {MANIFEST} cannot be read ({error.strerror})"
             ) from None
         try:
             return cls.model_validate_json(text)

@@ -72,7 +72,7 @@ class Hub:
                 return Path(hf_hub_download(self.repository, name, revision=self.revision, etag_timeout=5))
         except Exception as error:  # the hub's client passes on errors of its HTTP library
             why = "HF_HUB_OFFLINE is set and the hub's cache lacks it" if HF_HUB_OFFLINE else brief(error)
-            raise Unavailable(f"{self} cannot be had ({why})") from None
+            raise Unavailable(f"{self} is not available ({why})") from None
 
 
 def _checked(path: Path, sha256: str, place: str) -> Path:
@@ -80,7 +80,5 @@ def _checked(path: Path, sha256: str, place: str) -> Path:
         raise Unavailable(f"{place} lacks {path.name}")
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-            raise Unavailable(
-                f"{place} has another {path.name} than the one known here (its SHA-256 differs)"
-            )
+            raise Unavailable(f"{place} has another {path.name} than expected (its SHA-256 differs)")
     return path

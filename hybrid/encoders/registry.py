@@ -41,7 +41,7 @@ def load(spec: EncoderSpec) -> Encoder:
         return spec
     if callable(spec):
         return FunctionEncoder(spec)
-    raise ModelNotFound(f"{shown(spec)} is no encoder: give a name, a folder, a function or an encoder")
+    raise ModelNotFound(f"{shown(spec)} is not an encoder: give a name, a folder, a function or an encoder")
 
 
 def spec_of(spec: EncoderSpec) -> str | None:
@@ -63,8 +63,8 @@ def _at(place: str | Path) -> Encoder:
     if isinstance(place, str) and _HUB_NAME.fullmatch(place):
         return Transformer(place)
     raise ModelNotFound(
-        f"{shown(place)} is no encoder: no named model ({', '.join(MODELS)}), "
-        "no folder and no name on the hub"
+        f"{shown(place)} is not an encoder: not a named model ({', '.join(MODELS)}), "
+        "not a folder and not a name on the hub"
     )
 
 

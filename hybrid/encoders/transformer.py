@@ -122,7 +122,7 @@ class Transformer:
                 return SentenceTransformer(str(folder), local_files_only=True)
             except Exception as error:  # its many libraries raise anything for a folder they cannot read
                 raise EncoderFailed(
-                    f"{self._place} is no sentence-transformers model: {brief(error)}"
+                    f"{self._place} is not a sentence-transformers model: {brief(error)}"
                 ) from error
 
     @cached_property

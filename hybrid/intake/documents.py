@@ -184,12 +184,12 @@ class _Metadata:
         self._characters += characters
         if self._values > MAX_METADATA_VALUES:
             raise _Refused(
-                f": more than {MAX_METADATA_VALUES:,} values in all; keep what no filter asks for "
-                "elsewhere, under the document's id"
+                f": more than {MAX_METADATA_VALUES:,} values in all; store values that no filter "
+                "uses elsewhere, under the document's id"
             )
         if self._characters > MAX_METADATA:
             raise _Refused(
-                f": more than {MAX_METADATA:,} characters in all; long texts belong into the text, or "
+                f": more than {MAX_METADATA:,} characters in all; put long texts into the text, or "
                 "elsewhere under the document's id"
             )
 
@@ -202,7 +202,7 @@ def _integer(value: int) -> int:
 
 def _float(value: float) -> float:
     if not math.isfinite(number := float.__float__(value)):
-        raise _Refused(f" is {number}, which JSON cannot say; leave the key out")
+        raise _Refused(f" is {number}, which JSON cannot represent; leave the key out")
     return number
 
 
@@ -306,7 +306,7 @@ def check_passages(value: Any, count: int, text: str, where: str) -> NDArray[np.
     if wrong := np.flatnonzero((starts < 0) | (starts > ends) | (ends > len(text))).tolist():
         raise DocumentError(
             f"{where}: passage {wrong[0]} is {tuple(spans[wrong[0]].tolist())}, "
-            f"which is no stretch of a text of {len(text)} characters"
+            f"which is not a part of a text of {len(text)} characters"
         )
     return spans.astype(np.int64)
 

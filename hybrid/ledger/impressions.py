@@ -47,7 +47,7 @@ class Impression:
             shown, clicked = tuple(value.pop("shown")), frozenset(value.pop("clicked"))
             return cls(shown=shown, clicked=clicked, **value)
         except (ValueError, TypeError, KeyError, AttributeError) as cause:
-            raise InputError(f"no record of an impression: {cause}") from cause
+            raise InputError(f"not the record of an impression: {cause}") from cause
 
     def _complaint(self) -> str | None:
         return self._wrong_type() or self._wrong_ranking() or self._wrong_clicks() or self._wrong_number()
@@ -60,7 +60,7 @@ class Impression:
         wrong = (
             id for ids in (self.shown, self.clicked) for id in ids if not isinstance(id, str) or not id
         )
-        return next((f"{quoted(id)} is no document's id" for id in wrong), None)
+        return next((f"{quoted(id)} is not a document id" for id in wrong), None)
 
     def _wrong_ranking(self) -> str | None:
         if not self.shown:

@@ -56,7 +56,7 @@ class Published:
                 raise IndexCorrupt(f"{where}: belongs to another index")
             name = str(value["folder"])
             if not _NAME.fullmatch(name):
-                raise IndexCorrupt(f"{where}: {name!r} is no folder of a lexical leg")
+                raise IndexCorrupt(f"{where}: {name!r} is not the folder of a lexical leg")
             files = {str(file): (int(size), int(crc)) for file, (size, crc) in value["files"].items()}
             meta = self._meta(name, value.get("commit"))
             if meta.crc != value["meta"] or set(meta.files) != set(files):

@@ -274,7 +274,7 @@ def checked(folder: Folder, rows: int, library: str, same: dict[str, Any]) -> di
             raise IndexCorrupt(f"{path}: belongs to another index")
         named = _GRAPH.fullmatch(str(value["file"]))
         if named is None or named[1] not in (library, None):
-            raise IndexCorrupt(f"{path}: {value['file']!r} is no graph")
+            raise IndexCorrupt(f"{path}: {value['file']!r} is not a graph")
         known = value["crc32"]
         crcs, piece = (known, _PIECE) if isinstance(known, list) else ([known], value["bytes"])
         if (value["bytes"], crcs) != _checksums(folder, str(value["file"]), piece):

@@ -163,7 +163,7 @@ def test_what_an_index_stores_of_a_spec() -> None:
 
 @pytest.mark.parametrize("spec", ["/nowhere/at all", "what is this", Path("missing"), 7])
 def test_what_is_no_encoder(spec: Any) -> None:
-    with pytest.raises(ModelNotFound, match="is no encoder"):
+    with pytest.raises(ModelNotFound, match="is not an encoder"):
         load(spec)
 
 
@@ -201,7 +201,7 @@ def test_files_of_a_package_are_checked() -> None:
 
 @pytest.mark.usefixtures("no_network")
 def test_the_hub_when_offline() -> None:
-    with pytest.raises(Unavailable, match="the model hub's a/b at main cannot be had"):
+    with pytest.raises(Unavailable, match="the model hub's a/b at main is not available"):
         Hub("a/b", "main", {"x": "0"}).fetch()
 
 
