@@ -179,7 +179,7 @@ ENCODINGS: Final[dict[str, Use]] = {
     "utf-32-le": (4, EVERY),
     "utf-32-be": (4, EVERY),
 }
-"""The encodings that are tried. Of two that differ in a few characters, the wider stands for both: cp1252
+"""The encodings that are tried. Of two that differ in a few characters, the wider one is listed: cp1252
 for ISO-8859-1, gb18030 for GBK and GB2312."""
 
 WIDE: Final = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
