@@ -22,7 +22,7 @@ from hybrid.lexical import segments
 
 FILE: Final = "lexical.json"
 RETRIES: Final = 5  # attempts to read a folder in which files come and go
-PAUSE: Final = 0.3  # seconds at most between attempts
+PAUSE: Final = 0.3  # seconds, above the longest wait between attempts
 _NAME: Final = re.compile(r"lexical-([0-9]{1,9})")
 _T = TypeVar("_T")
 
