@@ -1,4 +1,5 @@
-"""Documents to vector rows and back: ready-made vectors as they are, texts cut into windows and encoded."""
+"""Turn documents into vector rows: take ready-made vectors as they are; cut texts into windows and encode
+them."""
 
 from __future__ import annotations
 
@@ -21,10 +22,10 @@ def embed(
     dim: int,
     progress: Progress | None = None,
 ) -> Rows:
-    """The rows of a batch, ordinals counted from 0 within it. ``dim`` is the index's, 0 while unknown.
+    """Make the rows of a batch, with ordinals from 0 within it. ``dim`` is the index's, 0 while unknown.
 
-    DocumentError for vectors or passages that do not fit; IndexMismatch for an encoder that does not,
-    EncoderFailed for one whose vectors are too long.
+    Raises DocumentError for vectors or passages that do not fit, IndexMismatch for an encoder that does
+    not, EncoderFailed for one whose vectors are too long.
     """
     plain = _plain(documents, metric, dim)
     brought = [plain] if plain else list(_brought(documents, metric, dim))
@@ -39,8 +40,8 @@ def embed(
 
 
 def _plain(documents: Sequence[Document], metric: Metric, dim: int) -> Rows | None:
-    """The rows of the ready-made vectors where they are arrays alike, one a document: all at once, which
-    takes a sixth of the time. None where they are not, or where one is wrong."""
+    """Make the rows of ready-made vectors all at once, in a sixth of the time, if they are arrays of one
+    shape and type, one per document. Returns None if they are not, or if one is invalid."""
     places = [i for i, document in enumerate(documents) if document.vector is not None]
     if any(document.passages is not None for document in documents):
         return None
@@ -53,7 +54,7 @@ def _plain(documents: Sequence[Document], metric: Metric, dim: int) -> Rows | No
 
 
 def _brought(documents: Sequence[Document], metric: Metric, dim: int) -> Iterator[Rows]:
-    """The rows of the ready-made vectors, document by document."""
+    """Yield the rows of ready-made vectors, document by document."""
     for i, document in enumerate(documents):
         where = f"document {shown(document.id)}"
         if document.vector is not None:
@@ -68,14 +69,14 @@ def _brought(documents: Sequence[Document], metric: Metric, dim: int) -> Iterato
 def _made(
     documents: Sequence[Document], encoder: Encoder | None, metric: Metric, progress: Progress | None
 ) -> Rows:
-    """The rows of the other documents, by the encoder."""
+    """Encode the other documents and return their rows."""
     windows = [] if encoder is None else _windows(documents, encoder)
     vectors = _encode(documents, windows, encoder, progress)
     owners = np.array([i for i, _ in windows], np.int64)
     spans = np.array([passage for _, passage in windows], np.int64).reshape(-1, 2)
     if metric != "cosine":
         return Rows(check_encoded(vectors, metric), owners, spans)
-    directed = vectors.any(axis=1)  # an encoder may answer zeros (to an empty text, say): no row then
+    directed = vectors.any(axis=1)  # drop zero vectors, which an encoder may return for an empty text
     return Rows(check_encoded(vectors[directed], metric), owners[directed], spans[directed])
 
 
@@ -108,7 +109,7 @@ def _encode(
 
 
 def _in_order(parts: Sequence[Rows]) -> Rows:
-    """The rows of all ``parts``, those of one document together, as they stood."""
+    """Merge the rows of all ``parts``, so that those of one document stand together in their order."""
     owners: Ordinals = np.concatenate([part.ordinals for part in parts])
     order = np.argsort(owners, kind="stable")
     vectors = np.concatenate([part.vectors for part in parts])
