@@ -1,7 +1,7 @@
-"""Readers: files and folders of documents, queries and judgments into the records of `hybrid.types`.
+"""Readers: turn files and folders of documents, queries and judgments into the records of `hybrid.types`.
 
-What a reader cannot take is a `CorpusError` that names file and line. Reading documents is lazy, one
-record in memory at a time; ``skipped`` lets it go on past broken records.
+A record that cannot be read raises a `CorpusError` that names file and line. Documents are read lazily, one
+record in memory at a time; pass ``skipped`` to continue past broken records.
 """
 
 from __future__ import annotations
@@ -57,24 +57,24 @@ def read_documents(
     types: Mapping[str, Type] | None = None,
     assuming: Assuming | None = None,
 ) -> Iterator[Document]:
-    """The documents of ``path``: a BEIR folder, a ``.jsonl``, ``.csv`` or ``.tsv`` file, one text file
+    """Read the documents of ``path``: a BEIR folder, a ``.jsonl``, ``.csv`` or ``.tsv`` file, one text file
     (``.txt``, ``.md``), any of these packed by gzip (``.jsonl.gz``), or a folder of text files.
 
-    A record that cannot be read is passed to ``skipped`` (a list's ``append``, say) and left out;
-    without it the first one is raised. What concerns the whole (no such path, a table without an id
-    column) is always raised.
+    A record that cannot be read is passed to ``skipped`` (for example a list's ``append``) and left out;
+    without ``skipped`` it is raised. Errors that concern the whole input (no such path, a table without an
+    id column) are always raised.
 
-    ``encoding``: of the text, where it is known; otherwise its bytes tell. ``types``: what some columns of
-    a table hold, "text", "number" or "bool"; the others are numbers or booleans where each of their cells
-    is written as one would be, otherwise text. ``assuming`` is told of files that are not UTF-8 and of
-    columns that stay text although they look like numbers; without it what is doubtful is logged.
+    ``encoding``: of the text; None detects it. ``types``: the types of some columns of a table, "text",
+    "number" or "bool"; any other column is numbers or booleans if every cell is written exactly as such a
+    value would be, otherwise text. ``assuming`` is called for each file that is not UTF-8 and for each
+    column that stays text although it looks like numbers; without it, doubtful cases are logged.
     """
     path = as_path(path)
     check_types(types or {})
     options = Options(skipped, encoding, types or {}, assuming)
     if types and not is_table(path):
         raise InputError(
-            f"{named(path)}: types are said of the columns of a table, {' or '.join(tables.SUFFIXES)}"
+            f"{named(path)}: types are only for the columns of a table, {' or '.join(tables.SUFFIXES)}"
         )
     with reading(path):
         if path.is_dir():
@@ -87,15 +87,15 @@ def read_documents(
     check_file(path)
     reader = _READERS.get(kind(path))
     if reader is None:
-        raise CorpusError(f"{named(path)}: not a kind of file that is understood: give {UNDERSTOOD}")
+        raise CorpusError(f"{named(path)}: not a supported kind of file: give {UNDERSTOOD}")
     return reader(path, options)
 
 
 def is_table(path: Path) -> bool:
-    """Whether the columns of this file have types that can be said."""
+    """Whether this file has columns, whose types may be given."""
     return kind(path) in tables.SUFFIXES
 
 
 def sample() -> Path:
-    """The folder of the bundled Chinese and English sample, in BEIR layout."""
+    """Return the folder of the bundled Chinese and English sample, in BEIR layout."""
     return Path(str(importlib.resources.files("hybrid.corpora") / "sample"))

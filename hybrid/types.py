@@ -1,9 +1,9 @@
-"""The plain records and the small protocols that every part speaks. Imports nothing of ours.
+"""Plain records and small protocols used everywhere. Imports nothing else of this package.
 
-Words used throughout: a *document* has a user's ``id`` and, inside one index, an *ordinal* (an
-integer that only grows: an update gives the document a new one). A *leg* is one of the two ways to
-search (lexical, vector); its answer is a list of *candidates*. A *run* is what a system answered to
-a set of queries, *qrels* are the judgments it is measured against.
+Terms used throughout: a *document* has an ``id`` given by the user and, inside one index, an *ordinal* (an
+increasing integer; an update gives the document a new one). A *leg* is one of the two ways to search
+(lexical, vector); its result is a list of *candidates*. A *run* is a system's results for a set of queries,
+*qrels* are the relevance judgments that it is evaluated with.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ Ties: TypeAlias = NDArray[np.int64]
 
 Leg: TypeAlias = Literal["lexical", "vector"]
 Progress: TypeAlias = Callable[[float], None]
-"""Told how many more documents are done; a document of many windows comes in fractions."""
+"""Called with the number of documents done since the last call; one with many windows comes in
+fractions."""
 
 Steps: TypeAlias = Callable[[int, int], None]
-"""Told how many steps are done, of how many."""
+"""Called with the number of steps done and the total."""
 
 Stages: TypeAlias = Callable[[str, int, int], None]
-"""Told the stage, how many of its steps are done, of how many."""
+"""Called with the stage, the number of its steps done and their total."""
 
 Mode: TypeAlias = Literal["hybrid", "lexical", "vector"]
 Wait: TypeAlias = Literal["searchable", "durable"]
@@ -40,21 +41,21 @@ Metric: TypeAlias = Literal["cosine", "ip", "l2"]
 Run: TypeAlias = dict[str, list[tuple[str, float]]]
 """query id -> [(document id, score), ...], best first."""
 Lacking: TypeAlias = Mapping[str, Iterable[str]]
-"""query id -> ids of documents that are passed over for it, as if the index lacked them."""
+"""query id -> ids of documents that its search ignores, as if the index lacked them."""
 Qrels: TypeAlias = dict[str, dict[str, int]]
 """query id -> {document id: grade}; a grade of 0 or less means judged and not relevant."""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What goes into an index and what comes out of it.
+    """A document to add to an index, or found in it.
 
     ``metadata`` is any JSON object. ``vector`` is a ready-made embedding of shape (dim,), or several of
-    shape (n, dim), given instead of what the index's encoder would make; the document counts with its
-    best one. ``passages`` are then the stretches ``text[start:end]`` that the n stand for, as (start,
-    end) in characters; without them each stands for the whole text. They are the passages of the keyword
-    leg, too, unless ``text_passages`` names others: what an index gives out says so where an encoder has
-    cut passages further. A document without vectors is cut by the index.
+    shape (n, dim), used instead of the index's encoder; the best one counts. ``passages`` are then the
+    parts ``text[start:end]`` that the n vectors stand for, as (start, end) in characters; without them
+    each stands for the whole text. The keyword leg takes the same passages, unless ``text_passages`` names
+    others, as exports do where an encoder has cut passages further. A document without vectors is cut by
+    the index.
     """
 
     id: str
@@ -72,8 +73,8 @@ class _Stretch(NamedTuple):
 
 
 class Passage(_Stretch):
-    """A stretch of a document's text, a pair: ``text[start:end]``, in characters. ``heading``: the path of
-    headings that it stands under; ``page``: the one it begins on, from 1."""
+    """A part of a document's text, as a pair: ``text[start:end]``, in characters. ``heading``: the path of
+    headings above it; ``page``: the page where it begins, from 1."""
 
     heading: tuple[str, ...]
     page: int | None
@@ -86,12 +87,12 @@ class Passage(_Stretch):
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One document of an answer. ``rank`` counts from 1, on from page to page. ``passages``: of a long
-    document its best passages, best first, from either leg; of one that is a single passage the window of
-    the text whose vector is nearest to the query, where the vector leg had a part in the answer.
-    ``relevance``: the probability, 0 to 1, that the document is relevant, where the index has a
-    calibration (``hybrid calibrate``); unlike ``score`` it may be compared across queries, pages and ways
-    to rank."""
+    """One document in a search result. ``rank`` counts from 1 and continues from page to page.
+    ``passages``: the best passages of a long document, best first, from either leg; of a document that is
+    one passage, the window of the text whose vector is nearest to the query, if the vector leg was
+    searched. ``relevance``: the probability, 0 to 1, that the document is relevant, if the index has a
+    calibration (``hybrid calibrate``); unlike ``score`` it can be compared across queries, pages and
+    ranking methods."""
 
     id: str
     score: float
@@ -108,8 +109,8 @@ class Hit:
 
 @dataclass(frozen=True)
 class Results:
-    """An answer: ``hits`` best first, the ``sequence`` number of the state of the index that it was read
-    from, and the seconds it ``took`` (in a batch, without the encoding). Iterates over its hits."""
+    """The result of a search: ``hits`` best first, the ``sequence`` number of the index's state that was
+    searched, and the seconds it ``took`` (in a batch, without encoding). Iterates over its hits."""
 
     hits: tuple[Hit, ...]
     sequence: int
@@ -118,9 +119,8 @@ class Results:
 
     @cached_property
     def total(self) -> int:
-        """How many documents of the snapshot qualify: those that pass the filter and, in lexical
-        mode, contain a term of the query, whatever ``min_score`` leaves of them. Counted when first
-        asked for."""
+        """The number of documents in the snapshot that match: those that pass the filter and, in lexical
+        mode, contain a term of the query, regardless of ``min_score``. Counted on first use."""
         return self.count()
 
     def __iter__(self) -> Iterator[Hit]:
@@ -134,15 +134,15 @@ class Results:
 class Candidates:
     """One ranked list inside the engine, best first: ``ordinals`` int64 (n,), ``scores`` float32 (n,).
 
-    Equal scores stand in ascending order of ordinal. What fusions and rerankers are given, users' own too,
-    has numbers for ordinals: the candidates of the query are numbered in *the order of ties*, so their
-    ties need no further thought. That order is the same in a search, an evaluation and a ``MemoryIndex``:
-    by a hash of the document's id (``hybrid.ledger.lifetimes.keys``), so it has nothing to do with when, or
-    how often, a document was added. One pair of ids in two thousand million has one hash; these stand by
-    ordinal, and by id where there are no ordinals.
+    Equal scores are ordered by ascending ordinal. In the lists passed to fusions and rerankers, including
+    users' own, the ordinals are numbers: a query's candidates are numbered in *the order of ties*, so
+    ordering ties by number is right. That order is the same in a search, an evaluation and a
+    ``MemoryIndex``: by a hash of the document's id (``hybrid.ledger.lifetimes.keys``), so it does not
+    depend on when, or how often, a document was added. Two ids in two billion have the same hash; those
+    are ordered by ordinal, or by id where there are no ordinals.
 
-    ``floor`` is the lowest score that the leg could ever give (0 for BM25, -1 for a cosine), or None where
-    theory knows none.
+    ``floor`` is the lowest score that the leg can give (0 for BM25, -1 for a cosine), or None if there is
+    no known bound.
     """
 
     ordinals: Ordinals
@@ -159,7 +159,7 @@ class Candidates:
         return self if k >= len(self.ordinals) else self[:k]
 
     def then(self, more: Candidates) -> Candidates:
-        """These, and then what of ``more`` is not among them, by no score above the last of these."""
+        """Append those of ``more`` that are not yet included, with scores capped at the last score."""
         if not len(self):
             return more
         new = ~np.isin(more.ordinals, self.ordinals, assume_unique=True)
@@ -175,8 +175,8 @@ class Candidates:
         floor: float | None = None,
         ties: Ties | None = None,
     ) -> Candidates:
-        """Sort by descending score and keep the first ``k``; equal scores by place, where ``ties`` has the
-        places, or else by ascending ordinal."""
+        """Sort by descending score and keep the first ``k``; equal scores by their place in ``ties``, or
+        else by ascending ordinal."""
         order = np.lexsort((ordinals if ties is None else ties[ordinals], -scores))[:k]
         return cls(ordinals[order], scores[order], floor)
 
@@ -186,11 +186,11 @@ class Candidates:
 
 
 class Analyzer(Protocol):
-    """Text to terms. ``id`` names it and its version (``"mixed-2"``) and changes whenever its terms
-    do. A term is not empty, holds no white space and is at most 255 bytes of UTF-8.
+    """Turns text into terms. ``id`` is its name and version (``"mixed-2"``) and changes whenever its terms
+    do. A term is not empty, contains no white space and has at most 255 bytes of UTF-8.
 
-    One that leaves stop words out may offer ``with_stop_words(text)``, which returns ``terms(text)`` and
-    the words left out: they then answer a query of nothing else.
+    An analyzer that drops stop words may have a method ``with_stop_words(text)``, which returns
+    ``terms(text)`` and the dropped words; a query that consists only of stop words then searches for them.
     """
 
     @property
@@ -201,13 +201,13 @@ class Analyzer(Protocol):
         ...
 
     def spans(self, text: str) -> list[tuple[str, int, int]]:
-        """``terms`` with the characters each came from: ``text[start:end]``."""
+        """Return ``terms`` with the characters each came from: ``text[start:end]``."""
         ...
 
 
 class Encoder(Protocol):
-    """Texts to vectors. ``id`` names the model and the form of its weights; two encoders of one id
-    give the same vectors."""
+    """Turns texts into vectors. ``id`` names the model and the form of its weights; encoders with the
+    same id give the same vectors."""
 
     @property
     def id(self) -> str: ...
@@ -216,31 +216,32 @@ class Encoder(Protocol):
     def dim(self) -> int: ...
 
     def documents(self, texts: Sequence[str]) -> Matrix:
-        """float32 (len(texts), dim)."""
+        """Encode documents: float32 (len(texts), dim)."""
         ...
 
     def queries(self, texts: Sequence[str]) -> Matrix:
-        """float32 (len(texts), dim); apart from ``documents`` since many models are asymmetric."""
+        """Encode queries: float32 (len(texts), dim). Many models treat them differently from documents."""
         ...
 
 
 @runtime_checkable
 class Windowed(Protocol):
-    """What an encoder with a limited window also offers, so that long texts can be cut to fit."""
+    """An encoder with a limited window, to which long texts can be cut."""
 
     @property
     def max_tokens(self) -> int:
-        """How many tokens of text fit beside the prompt and the special tokens."""
+        """The number of tokens of text that fit beside the prompt and the special tokens."""
         ...
 
     def token_offsets(self, text: str) -> NDArray[np.int64]:
-        """(n, 2): the characters ``text[start:end]`` of each token, in order, nothing truncated."""
+        """Return the characters ``text[start:end]`` of each token, in order, (n, 2); nothing is
+        truncated."""
         ...
 
 
 class Fusion(Protocol):
-    """Ranked lists to one list. A value: frozen, comparable, readable as text (``RRF(k=60)``). The lists
-    have numbers for ordinals, see ``Candidates``: ties by ascending ordinal are all that it needs."""
+    """Fuses ranked lists into one. A value: frozen, comparable, readable as text (``RRF(k=60)``). The
+    lists' ordinals are numbers, see ``Candidates``: order ties by ascending ordinal."""
 
     def __call__(self, legs: Sequence[Candidates], limit: int) -> Candidates:
         """Fuse ``legs`` (lexical, vector) and keep the best ``limit``."""
@@ -253,6 +254,5 @@ class Reranker(Protocol):
     def __call__(
         self, query: str | None, candidates: Candidates, features: Mapping[str, NDArray[Any]], /
     ) -> Candidates:
-        """``features``: named columns of len(candidates) rows, aligned with ``candidates``; see
-        ``hybrid.rerank``."""
+        """Reorder ``candidates``. ``features``: named columns aligned with them; see ``hybrid.rerank``."""
         ...

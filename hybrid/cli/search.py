@@ -1,4 +1,4 @@
-"""``hybrid search``."""
+"""``hybrid search``: search an index and show the hits."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ _SNIPPET = 160  # characters
 def search(
     directory: Annotated[Path, typer.Argument(metavar="DIR")],
     query: Annotated[str, typer.Argument(metavar="QUERY")],
-    k: Annotated[int, typer.Option("-k", help="How many hits.")] = 10,
-    offset: Annotated[int, typer.Option(help="How many of the first to pass over.")] = 0,
+    k: Annotated[int, typer.Option("-k", help="The number of hits.")] = 10,
+    offset: Annotated[int, typer.Option(help="The number of hits to skip.")] = 0,
     mode: Annotated[str, typer.Option(help="hybrid, lexical or vector.")] = "hybrid",
     filter: Annotated[
         str | None, typer.Option(help='A condition on metadata, JSON: {"price": {"lt": 100}}.')
     ] = None,
     min_score: Annotated[
         float | None,
-        typer.Option(metavar="P", help="Only hits that are relevant with this probability, 0 to 1."),
+        typer.Option(metavar="P", help="Show only hits whose probability of relevance is P or more."),
     ] = None,
     explain: Annotated[
-        str | None, typer.Option(metavar="ID", help="Also say why this document is where it is, or is not.")
+        str | None, typer.Option(metavar="ID", help="Also explain the rank, or absence, of this document.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Search an index. How relevant the hits are is known once it is calibrated: hybrid calibrate."""
+    """Search an index. Hits have a relevance once the index is calibrated: see hybrid calibrate."""
     options: Options = {
         "k": k,
         "offset": offset,

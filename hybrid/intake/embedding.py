@@ -1,4 +1,5 @@
-"""Documents to vector rows and back: ready-made vectors as they are, texts cut into windows and encoded."""
+"""Turn documents into vector rows: take ready-made vectors as they are; cut texts into windows and encode
+them."""
 
 from __future__ import annotations
 
@@ -24,11 +25,11 @@ def embed(
     dim: int,
     progress: Progress | None = None,
 ) -> Rows:
-    """The rows of a batch, ordinals counted from 0 within it: those that documents bring, and the encoder's
-    of the windows of their ``pieces``. ``dim`` is the index's, 0 while unknown.
+    """Make the rows of a batch, with ordinals from 0 within it: those that documents bring, and for the
+    others the encoder's, of the windows of their ``pieces``. ``dim`` is the index's, 0 while unknown.
 
-    DocumentError for vectors or passages that do not fit; IndexMismatch for an encoder that does not,
-    EncoderFailed for one whose vectors are too long.
+    Raises DocumentError for vectors or passages that do not fit, IndexMismatch for an encoder that does
+    not, EncoderFailed for one whose vectors are too long.
     """
     plain = _plain(documents, metric, dim)
     brought = [plain] if plain else list(_brought(documents, metric, dim))
@@ -43,8 +44,8 @@ def embed(
 
 
 def _plain(documents: Sequence[Document], metric: Metric, dim: int) -> Rows | None:
-    """The rows of the ready-made vectors where they are arrays alike, one a document: all at once, which
-    takes a sixth of the time. None where they are not, or where one is wrong."""
+    """Make the rows of ready-made vectors all at once, in a sixth of the time, if they are arrays of one
+    shape and type, one per document. Returns None if they are not, or if one is invalid."""
     places = [i for i, document in enumerate(documents) if document.vector is not None]
     if any(document.passages is not None for document in documents):
         return None
@@ -57,7 +58,7 @@ def _plain(documents: Sequence[Document], metric: Metric, dim: int) -> Rows | No
 
 
 def _brought(documents: Sequence[Document], metric: Metric, dim: int) -> Iterator[Rows]:
-    """The rows of the ready-made vectors, document by document."""
+    """Yield the rows of ready-made vectors, document by document."""
     for i, document in enumerate(documents):
         where = f"document {shown(document.id)}"
         if document.vector is not None:
@@ -76,14 +77,14 @@ def _made(
     metric: Metric,
     progress: Progress | None,
 ) -> Rows:
-    """The rows of the other documents, by the encoder."""
+    """Encode the other documents and return their rows."""
     windows = [] if encoder is None else list(_windows(documents, pieces, encoder))
     vectors = _encode(documents, windows, encoder, progress)
     owners = np.array([window.owner for window in windows], np.int64)
     spans = np.array([(window.start, window.end) for window in windows], np.int64).reshape(-1, 2)
     if metric != "cosine":
         return Rows(check_encoded(vectors, metric), owners, spans)
-    directed = vectors.any(axis=1)  # an encoder may answer zeros (to an empty text, say): no row then
+    directed = vectors.any(axis=1)  # drop zero vectors, which an encoder may return for an empty text
     return Rows(check_encoded(vectors[directed], metric), owners[directed], spans[directed])
 
 
@@ -127,7 +128,7 @@ def _encode(
 
 
 def _in_order(parts: Sequence[Rows]) -> Rows:
-    """The rows of all ``parts``, those of one document together, as they stood."""
+    """Merge the rows of all ``parts``, so that those of one document stand together in their order."""
     owners: Ordinals = np.concatenate([part.ordinals for part in parts])
     order = np.argsort(owners, kind="stable")
     vectors = np.concatenate([part.vectors for part in parts])

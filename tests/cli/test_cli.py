@@ -329,7 +329,7 @@ def test_a_signal_ends_it_in_good_order(
     command += ["--encoder", "none"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stdout) == (status, "")
-    assert done.stderr == f"hybrid: {word}; what was acknowledged is kept\n"
+    assert done.stderr == f"hybrid: {word}; all acknowledged changes are kept\n"
     with Index.open(tmp_path / "idx") as index:  # no lock is left
         assert len(index) == 1  # the batch on its way was finished
         assert index.verify() == []

@@ -98,7 +98,7 @@ def test_what_cannot_be_is_refused_in_one_line(files: Files, tmp_path: Path) -> 
         (["--recency", "made", "--now", "soon"], 2, "soon"),
         (["--popularity", "none"], 2, "no candidate has a number under the metadata path 'none'"),
         (["--cross-encoder", "nobody/nothing"], 1, "nowhere to be found"),
-        (["--cross-encoder", str(tmp_path)], 1, "is no cross-encoder"),
+        (["--cross-encoder", str(tmp_path)], 1, "is not a cross-encoder"),
         (["--mmr", "--seed", "-1"], 2, "seed"),
         (["--mmr", "--max-queries", "1"], 2, "max-queries"),
     ):

@@ -204,7 +204,7 @@ def test_a_query_has_one_vector() -> None:
         ([(0.0, 1.0), (0.0, 1.0)], "of whole numbers"),
         ([("0", "1"), ("0", "1")], "of whole numbers"),
         ([(0, 2**70), (0, 1)], "of whole numbers"),
-        ([(0, 4), (0, 5)], "passage 1 is (0, 5), which is no stretch of a text of 4 characters"),
+        ([(0, 4), (0, 5)], "passage 1 is (0, 5), which is not a part of a text of 4 characters"),
         ([(-1, 2), (0, 1)], "passage 0 is (-1, 2)"),
         ([(3, 2), (0, 1)], "passage 0 is (3, 2)"),
     ],

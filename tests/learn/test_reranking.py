@@ -77,10 +77,8 @@ def chosen(path: Path, settings: list[Settable], qrels: Qrels = QRELS, seed: int
 def installed(path: Path, found: Reranking) -> Index:
     """The index, open, with what was found."""
     index = Index.open(path, encoder=noise)
-    assert found.installs is not None
     assert found.keeps is not None
-    id = index.keep_model(found.keeps)
-    index.install(found.installs.model_copy(update={"reranker": id}), found.evidence())
+    assert found.install(index) == index.profiles.serves
     return index
 
 

@@ -230,7 +230,7 @@ def _turns(
     queries: Sequence[_Query],
     tell: Steps,
 ) -> list[tuple[list[_Answer], float]]:
-    """What each of ``asks`` answers to each of ``queries``, and the seconds that it takes at the median.
+    """The answers of each of ``asks`` to all ``queries``, and the seconds that one takes at the median.
     They take turns, each time on a query that the ones before were not asked just now."""
     many = len(queries)
     found: list[dict[int, tuple[_Answer, float]]] = [{} for _ in asks]
@@ -255,7 +255,7 @@ def _timed(ask: Callable[[_Query], _Answer], query: _Query) -> tuple[_Answer, fl
 
 
 def _shared(lists: Iterable[set[str]], deepest: Iterable[set[str]]) -> Values:
-    """Of each list the share that is in the deepest one; 1 of one without hits."""
+    """The share of each deepest list that its list holds; 1 where the deepest has no hits."""
     pairs = zip(lists, deepest, strict=True)
     return np.array([len(own & whole) / len(whole) if whole else 1.0 for own, whole in pairs])
 
@@ -266,13 +266,13 @@ def _latency(seconds: Sequence[float]) -> Latency:
 
 
 def _scans(view: VectorView, ef: int | None) -> bool:
-    """Whether the leg looks at every row, so that its answers are exact."""
+    """True if the leg looks at every row, so that its answers are exact."""
     few = ef is None and len(view.rows) <= leg.EXACT_ROWS
     return few or view.graph is None or not view.graph.rows
 
 
 def _judged(profiles: Profiles) -> bool:
-    """Whether judged queries have chosen how the serving profile ranks."""
+    """True if judged queries have chosen how the serving profile ranks."""
 
     def ranks(profile: Profile) -> tuple[object, ...]:
         return profile.fusion, profile.depths, profile.title_boost
