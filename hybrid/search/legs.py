@@ -48,7 +48,7 @@ def legs(snapshot: Snapshot) -> Legs:
 def _has_words(snapshot: Snapshot) -> bool:
     live, terms = np.flatnonzero(snapshot.live), snapshot.analysis.document
     parts = (live[start : start + _STEP].tolist() for start in range(0, len(live), _STEP))
-    return any(any(terms(document)) for part in parts for document in snapshot.documents(part))
+    return any(any(map(any, terms(document))) for part in parts for document in snapshot.documents(part))
 
 
 def _speechless(snapshot: Snapshot) -> str | None:
