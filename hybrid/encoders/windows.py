@@ -9,20 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import regex
 from numpy.typing import NDArray
 
+from hybrid import sentences
 from hybrid.types import Encoder, Passage, Windowed
-
-_SENTENCE_END = regex.compile(
-    r"""
-      [。！？；…]+ [”’」』）》"')\]]*
-    | (?: [!?]+ | (?<! \b (?: \p{Lu} | Dr | Mr | Mrs | Ms | Prof | St | No | vs | e\.g | i\.e ) ) \.+ )
-      [”’"')\]]* (?=\s)
-    | \n+
-    """,
-    regex.VERBOSE,
-)
 
 _SPARE = 2
 """Tokens kept free: where texts are joined or cut, a tokenizer may make one or two more."""
@@ -91,7 +81,7 @@ class _Tokens:
         starts = np.maximum.accumulate(encoder.token_offsets(text)[:, 0])
         at, before = np.unique(starts, return_index=True)
         at[:1] = 0
-        ends = [found.end() for found in _SENTENCE_END.finditer(text)]
+        ends = [found.end() for found in sentences.END.finditer(text)]
         stops = np.unique(np.searchsorted(at, np.array(ends, np.int64)))
         return cls(np.append(at, len(text)), np.append(before, len(starts)), stops)
 
