@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
-from hybrid.intake.passages import pieces
+from hybrid.intake.passages import Piece, pieces
 from hybrid.lexical.bm25 import LexicalView, open_index
 from hybrid.lexical.terms import of_document, of_query
 from hybrid.types import Analyzer, Document, Passage, Scores
 from tests.benchmarks import shelf
 from tests.benchmarks.house import House, write_lexical
-from tests.benchmarks.report import Report, Table
-from tests.benchmarks.shelf import Place, Shelf
+from tests.benchmarks.report import Report
+from tests.benchmarks.shelf import Shelf
 
 _NOTE: Final = (
-    "BM25. `book R@k`: of the queries answered in a book, for which share it is among the first k "
-    "documents; `single R@k`: likewise of those answered by a paragraph that is a document. `passage R@k`: "
-    "a right passage, of which half lies in the answering paragraph or that holds half of it, is among the "
-    "first k; `within`: the best passage of the right book is right."
+    "BM25. `R@k`: for which share of the queries the right document is among the first k; of those in "
+    "`bound` it is a book in the mixed collection, of those in `loose` a paragraph. `passage R@k`: of all "
+    "queries, a right passage, of which half lies in the answering paragraph or that holds half of it, is "
+    "among the first k of all; `within`: the best passage of the right document is right."
 )
-_CUTS: Final[dict[str, Callable[[Document], list[Place]]]] = {
-    "documents": lambda document: [Place(document.id, Passage(0, len(document.text)))],
-    "passages": lambda document: [
-        Place(document.id, piece.span) for piece in pieces(document.text, document.title)
-    ],
+Cut: TypeAlias = Callable[[str, str], list[Piece]]
+CUTS: Final[dict[str, Cut]] = {
+    "documents": lambda text, title: [Piece(Passage(0, len(text)), title)],
+    "passages": pieces,
 }
 
 
@@ -42,8 +41,9 @@ def run(house: House) -> Report:
         table = report.table(f"With{'' if titles else 'out'} titles", note=_NOTE)
         for name, make in (("single", shelf.single), ("mixed", shelf.mixed), ("books", shelf.books)):
             made = make(judged, titles=titles)
-            for cut, places in _CUTS.items():
-                _measure(table, house.analyzer, name, cut, made, places)
+            for rows, cut in CUTS.items():
+                cells = measured(house.analyzer, made, cut, shelf.bound(judged))
+                table.add(collection=name, rows=rows, **cells)
     return report
 
 
@@ -56,41 +56,34 @@ class _Ranks:
     def add(self, what: str, rank: int) -> None:
         self.found.setdefault(what, []).append(rank)
 
-    def share(self, what: str, k: int) -> float | None:
-        ranks = self.found.get(what)
-        return None if ranks is None else float(np.mean(np.array(ranks) <= k))
+    def share(self, what: str, k: int) -> float:
+        return float(np.mean(np.array(self.found[what]) <= k))
 
 
-def _measure(
-    table: Table,
-    analyzer: Analyzer,
-    name: str,
-    cut: str,
-    made: Shelf,
-    places: Callable[[Document], list[Place]],
-) -> None:
-    rows = [(place, document) for document in made.documents for place in places(document)]
-    terms = [_terms(analyzer, place, document) for place, document in rows]
-    view, ranks = _indexed(terms), _Ranks()
+def measured(analyzer: Analyzer, made: Shelf, cut: Cut, bound: Container[str]) -> dict[str, float]:
+    """The cells of a table's row: how often what is right is found, of queries in ``bound`` and others."""
+    rows = [
+        (document, piece) for document in made.documents for piece in cut(document.text, document.title)
+    ]
+    view = _indexed([_terms(analyzer, document, piece) for document, piece in rows])
     numbers = {document.id: number for number, document in enumerate(made.documents)}
-    owners = np.array([numbers[document.id] for _, document in rows])
+    owners, ranks = np.array([numbers[document.id] for document, _ in rows]), _Ranks()
     for query, text in made.queries.items():
         answer = made.answers[query]
         scores, best = np.zeros(len(rows), np.float32), np.zeros(len(numbers), np.float32)
         found = view.search(of_query(analyzer, text), len(rows))
         scores[found.ordinals] = found.scores
         np.maximum.at(best, owners, scores)
-        number, in_book = numbers[answer.document], answer.document in made.books
-        ranks.add("book" if in_book else "single", _rank(best, [number]))
-        if in_book and cut == "passages":
-            own = np.flatnonzero(owners == number)
-            right = [row for row in own.tolist() if _right(rows[row][0].span, answer.span)]
-            ranks.add("passage", _rank(scores, right))
-            ranks.add("within", _rank(scores[own], [row - int(own[0]) for row in right]))
+        number = numbers[answer.document]
+        ranks.add("bound" if query in bound else "loose", _rank(best, [number]))
+        own = np.flatnonzero(owners == number)
+        right = [row for row in own.tolist() if _right(rows[row][1].span, answer.span)]
+        ranks.add("passage", _rank(scores, right))
+        ranks.add("within", _rank(scores[own], [row - int(own[0]) for row in right]))
     cells = {
-        f"{what} R@{k}": ranks.share(what, k) for what in ("book", "single", "passage") for k in (1, 10)
+        f"{what} R@{k}": ranks.share(what, k) for what in ("bound", "loose", "passage") for k in (1, 10)
     }
-    table.add(collection=name, rows=cut, number=len(rows), **cells, within=ranks.share("within", 1))
+    return {"number": len(rows), **cells, "within": ranks.share("within", 1)}
 
 
 def _indexed(rows: list[list[str]]) -> LexicalView:
@@ -99,9 +92,9 @@ def _indexed(rows: list[list[str]]) -> LexicalView:
         return LexicalView.of(open_index(Path(folder) / "rows"))  # whose files are mapped by now
 
 
-def _terms(analyzer: Analyzer, place: Place, document: Document) -> list[str]:
-    start, end = place.span
-    return of_document(analyzer, document.title, document.text[start:end]).of("terms")
+def _terms(analyzer: Analyzer, document: Document, piece: Piece) -> list[str]:
+    start, end = piece.span
+    return of_document(analyzer, piece.context, document.text[start:end]).of("terms")
 
 
 def _rank(scores: Scores, right: Iterable[int]) -> int:

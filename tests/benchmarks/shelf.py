@@ -54,10 +54,9 @@ class Place:
 
 @dataclass(frozen=True)
 class Shelf:
-    """Documents, ``books`` among them by id, and the place that answers each query."""
+    """Documents, books among them, and the place that answers each query."""
 
     documents: list[Document]
-    books: frozenset[str]
     queries: Mapping[str, str]
     answers: Mapping[str, Place]
 
@@ -65,14 +64,14 @@ class Shelf:
 def mixed(judged: Judged, *, titles: bool = False) -> Shelf:
     """Half of the paragraphs, in hundreds, are books; the others are documents. With ``titles`` they have
     their titles, which are headings in the books."""
-    paragraphs = _shuffled(judged.paragraphs)
-    bound = len(paragraphs) // (2 * PARAGRAPHS) * PARAGRAPHS
-    return _shelf(judged, paragraphs[:bound], paragraphs[bound:], titles)
+    bound, loose = _halves(judged)
+    return _shelf(judged, bound, loose, titles)
 
 
 def books(judged: Judged, *, titles: bool = False) -> Shelf:
     """All paragraphs in books."""
-    return _shelf(judged, _shuffled(judged.paragraphs), [], titles)
+    bound, loose = _halves(judged)
+    return _shelf(judged, bound + loose, [], titles)
 
 
 def single(judged: Judged, *, titles: bool = False) -> Shelf:
@@ -80,11 +79,18 @@ def single(judged: Judged, *, titles: bool = False) -> Shelf:
     return _shelf(judged, [], judged.paragraphs, titles)
 
 
-def _shuffled(paragraphs: Iterable[Document]) -> list[Document]:
-    """By chance, the same each time: neighbours in a collection are of one article often."""
-    mixed = list(paragraphs)
-    random.Random(_SEED).shuffle(mixed)
-    return mixed
+def bound(judged: Judged) -> set[str]:
+    """The queries that a paragraph answers which is in a book in the mixed collection."""
+    ids = {paragraph.id for paragraph in _halves(judged)[0]}
+    return {query for query, id in judged.answers.items() if id in ids}
+
+
+def _halves(judged: Judged) -> tuple[list[Document], list[Document]]:
+    """Drawn by chance, the same each time: neighbours in a collection are often of one article."""
+    paragraphs = list(judged.paragraphs)
+    random.Random(_SEED).shuffle(paragraphs)
+    half = len(paragraphs) // (2 * PARAGRAPHS) * PARAGRAPHS
+    return paragraphs[:half], paragraphs[half:]
 
 
 def _shelf(judged: Judged, bound: Sequence[Document], loose: Sequence[Document], titles: bool) -> Shelf:
@@ -99,12 +105,11 @@ def _shelf(judged: Judged, bound: Sequence[Document], loose: Sequence[Document],
             places[paragraph.id] = Place(id, Passage(begin, begin + len(paragraph.text)))
             at += len(parts[-1])
         documents.append(Document(id, "".join(parts)))
-    names = frozenset(book.id for book in documents)
     for paragraph in loose:
         documents.append(Document(paragraph.id, paragraph.text, paragraph.title if titles else ""))
         places[paragraph.id] = Place(paragraph.id, Passage(0, len(paragraph.text)))
     answers = {query: places[id] for query, id in judged.answers.items()}
-    return Shelf(documents, names, judged.queries, answers)
+    return Shelf(documents, judged.queries, answers)
 
 
 def write(shelf: Shelf, folder: Path) -> None:
