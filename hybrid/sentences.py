@@ -10,11 +10,12 @@ END: Final = regex.compile(
     r"""
       [。！？；…]++ [”’」』）》"')\]]*+
     | (?: (?<! [!?]) [!?]++
-        | (?<! \.) (?: \.{2,}+ | (?<! \b (?: \p{Lu} | Dr | Mr | Mrs | Ms | Prof | St | No | vs | e\.g | i\.e ) ) \. )
+        | (?<! \.) \.{2,}+
+        | (?<! \. | \b (?: \p{Lu} | Dr | Mr | Mrs | Ms | Prof | St | No | vs | e\.g | i\.e ) ) \.
       ) [”’"')\]]*+ (?=\s)
     | \n++
     """,
     regex.VERBOSE,
 )
-"""A match ends where a sentence does; one of line breaks where a line does. Runs of marks are taken whole, so
-that a million of them take time in proportion."""
+"""A match ends where a sentence does; one of line breaks where a line does. Runs of marks are taken whole,
+so that a million of them take time in proportion."""

@@ -4,13 +4,13 @@ them."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from hybrid import encoders
 from hybrid.errors import DocumentError, IndexMismatch
 from hybrid.intake.documents import check_alike, check_encoded, check_passages, check_vectors
+from hybrid.intake.windows import windows
 from hybrid.ledger.passages import Pieces
 from hybrid.ledger.rows import Rows
 from hybrid.limits import shown
@@ -78,51 +78,30 @@ def _made(
     progress: Progress | None,
 ) -> Rows:
     """Encode the other documents and return their rows."""
-    windows = [] if encoder is None else list(_windows(documents, pieces, encoder))
-    vectors = _encode(documents, windows, encoder, progress)
-    owners = np.array([window.owner for window in windows], np.int64)
-    spans = np.array([(window.start, window.end) for window in windows], np.int64).reshape(-1, 2)
+    made = [
+        (i, window)
+        for i, (document, own) in enumerate(zip(documents, pieces, strict=True))
+        if encoder is not None and document.vector is None
+        for window in windows(document, own, encoder)
+    ]
+    vectors = _encode(len(documents), [window.encoded for _, window in made], encoder, progress)
+    owners = np.array([i for i, _ in made], np.int64)
+    spans = np.array([(window.start, window.end) for _, window in made], np.int64).reshape(-1, 2)
     if metric != "cosine":
         return Rows(check_encoded(vectors, metric), owners, spans)
     directed = vectors.any(axis=1)  # drop zero vectors, which an encoder may return for an empty text
     return Rows(check_encoded(vectors[directed], metric), owners[directed], spans[directed])
 
 
-class _Window(NamedTuple):
-    """A stretch of the text of the document ``owner``, and what stands before it where it is encoded."""
-
-    owner: int
-    context: str
-    start: int
-    end: int
-
-
-def _windows(
-    documents: Sequence[Document], pieces: Sequence[Pieces], encoder: Encoder
-) -> Iterator[_Window]:
-    """Each passage whole, or cut where it is too long for the encoder."""
-    for i, (document, own) in enumerate(zip(documents, pieces, strict=True)):
-        for piece in own if document.vector is None else ():
-            context = piece.context(document.title)
-            for start, end in encoders.cut(document.text[piece.start : piece.end], context, encoder):
-                yield _Window(i, context, piece.start + start, piece.start + end)
-
-
 def _encode(
-    documents: Sequence[Document],
-    windows: Sequence[_Window],
-    encoder: Encoder | None,
-    progress: Progress | None,
+    documents: int, texts: Sequence[str], encoder: Encoder | None, progress: Progress | None
 ) -> Matrix:
-    if encoder is None or not windows:
+    """Encode the ``texts`` of some ``documents``, by which progress is told."""
+    if encoder is None or not texts:
         if progress is not None:
-            progress(len(documents))
+            progress(documents)
         return np.empty((0, 0), np.float32)
-    texts = [
-        encoders.compose(one.context, documents[one.owner].text[one.start : one.end], encoder)
-        for one in windows
-    ]
-    share = len(documents) / len(texts)
+    share = documents / len(texts)
     tell = None if progress is None else lambda done: progress(done * share)
     return encoders.encode_documents(encoder, texts, tell)
 

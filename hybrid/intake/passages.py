@@ -7,8 +7,7 @@ units that stand for tokens: 4,000 Latin or 1,400 Chinese characters are a thous
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import regex
@@ -40,17 +39,17 @@ _SPACES: Final = regex.compile(r"\s++")
 
 
 def pieces(text: str, title: str = "", spans: Sequence[tuple[int, int]] | None = None) -> list[Piece]:
-    """The passages of a document, in order: it is cut, or they are given as ``spans``. All of a text as one
-    passage has no heading and no page."""
+    """The passages of a document, in order: it is cut, or they are given as ``spans``. One that is all of
+    the text has no heading and no page."""
     if spans is None and _fits(text):
         return whole(text)
     structure = list(blocks(text))
     outline = Outline.of(text, structure)
     if spans is None:
-        spans = [(start, end) for start, end in _cut(text, structure)]
+        spans = list(_cut(text, structure)) or [(0, 0)]
     return [
         Piece(start, end) if (start, end) == (0, len(text)) else _placed(start, end, outline, title)
-        for start, end in spans or [(0, 0)]
+        for start, end in spans
     ]
 
 
@@ -61,22 +60,20 @@ def _placed(start: int, end: int, outline: Outline, title: str) -> Piece:
 
 
 def cut(document: Document) -> list[Piece]:
-    """The passages of a document: those given with its vectors, or it is cut. DocumentError for given ones
-    that are no stretches of its text."""
+    """The passages of a document: those given with its vectors, or else it is cut. Raises DocumentError for
+    given ones that are no parts of its text."""
     given = document.passages if document.text_passages is None else document.text_passages
-    spans = None
-    if given is not None and document.vector is not None:
-        where = f"document {shown(document.id)}"
-        checked = check_passages(given, len(given), document.text, where).tolist()
-        spans = [(start, end) for start, end in checked]
-    return pieces(document.text, document.title, spans)
+    if given is None or document.vector is None:
+        return pieces(document.text, document.title)
+    where = f"document {shown(document.id)}"
+    checked = check_passages(given, len(given), document.text, where).tolist()
+    return pieces(document.text, document.title, [(start, end) for start, end in checked] or [(0, 0)])
 
 
 # -- cutting
 
 
-@dataclass(frozen=True, slots=True)
-class _Stretch:
+class _Stretch(NamedTuple):
     """Some blocks in a row and their ``length``. One block that is too long by itself, of ``code`` or not,
     may be among them, as the last: then it is ``long``."""
 
@@ -90,42 +87,42 @@ class _Stretch:
 def _cut(text: str, structure: Iterable[Block]) -> Iterator[Passage]:
     """Blocks are passages; crumbs join the next block, the last one that before it. A block that is too
     long by itself is cut into even parts, with the crumbs before it; no other is."""
-    for stretch in _joined(text, structure):
-        yield from _parts(text, stretch) if stretch.long else [Passage(stretch.start, stretch.end)]
+    ruler = _Ruler(text)
+    for stretch in _joined(ruler, structure):
+        yield from _parts(text, ruler, stretch) if stretch.long else [Passage(stretch.start, stretch.end)]
 
 
-def _joined(text: str, structure: Iterable[Block]) -> Iterator[_Stretch]:
+def _joined(ruler: _Ruler, structure: Iterable[Block]) -> Iterator[_Stretch]:
     last: _Stretch | None = None
     before: _Stretch | None = None
-    for block in structure:
-        length = _length(text, block.start, block.end)
-        one = _Stretch(block.start, block.end, length, length > _LONGEST, block.code)
-        if last is not None and last.length + (gap := _length(text, last.end, one.start)) < _LEAST:
-            last = replace(one, start=last.start, length=last.length + gap + length)
+    for start, end, _, _, code in structure:
+        long = ruler.length(start, end) > _LONGEST
+        if last is not None and ruler.length(last.start, start) < _LEAST:
+            last = _Stretch(last.start, end, ruler.length(last.start, end), long, code)
             continue
         if before is not None:
             yield before
-        before, last = last, one
-    if before is not None and last is not None and not before.long:
-        length = before.length + _length(text, before.end, last.start) + last.length
-        if last.length < _LEAST and length <= _LONGEST:
-            before, last = replace(before, end=last.end, length=length), None
+        before, last = last, _Stretch(start, end, ruler.length(start, end), long, code)
+    if before is not None and last is not None and last.length < _LEAST:
+        length = ruler.length(before.start, last.end)
+        if length <= _LONGEST:  # so that the one before is not long
+            before, last = before._replace(end=last.end, length=length), None
     yield from (one for one in (before, last) if one is not None)
 
 
-def _parts(text: str, stretch: _Stretch) -> Iterator[Passage]:
+def _parts(text: str, ruler: _Ruler, stretch: _Stretch) -> Iterator[Passage]:
     at, left = stretch.start, stretch.length
     while left > _MOST:
-        end = _end(text, at, left / -(-left // _MOST), stretch.code)
+        end = _end(text, ruler, at, left / -(-left // _MOST), stretch.code)
         yield from _solid(text, at, end)
-        at, left = end, left - _length(text, at, end)
+        at, left = end, ruler.length(end, stretch.end)
     yield from _solid(text, at, stretch.end)
 
 
-def _end(text: str, start: int, share: float, code: bool) -> int:
+def _end(text: str, ruler: _Ruler, start: int, share: float, code: bool) -> int:
     """The place to cut at that is nearest to ``share`` units from ``start``, at least half of them and at
     most ``_MOST``: where a sentence ends, or else a line, or a word."""
-    before = np.r_[0, np.cumsum(_units(text[start : start + _MOST // _NARROW]))]
+    before = ruler.lengths(start, _MOST // _NARROW)
     low = start + int(np.searchsorted(before, share / 2))
     high = start + int(np.searchsorted(before, _MOST, "right")) - 1
     ends: list[int] = []
@@ -134,8 +131,8 @@ def _end(text: str, start: int, share: float, code: bool) -> int:
         (lines if found[0][-1] == "\n" else ends).append(found.end())
     words = (found.end() for found in _SPACES.finditer(text, low, high))
     for choice in (lines, ends, words) if code else (ends, lines, words):
-        if places := [place for place in choice if low < place <= high]:
-            return min(places, key=lambda place: abs(before[place - start] - share))
+        if places := [place - start for place in choice if low < place <= high]:
+            return start + places[int(np.argmin(np.abs(before[places] - share)))]
     return start + int(np.searchsorted(before, share))
 
 
@@ -150,20 +147,33 @@ def _solid(text: str, start: int, end: int) -> Iterator[Passage]:
 
 
 def _fits(text: str) -> bool:
-    return len(text) * _WIDE <= _WHOLE or (
-        len(text) * _NARROW <= _WHOLE and _length(text, 0, len(text)) <= _WHOLE
-    )
+    if len(text) * _WIDE <= _WHOLE:
+        return True
+    return len(text) * _NARROW <= _WHOLE and _Ruler(text).length(0, len(text)) <= _WHOLE
 
 
-def _length(text: str, start: int, end: int) -> int:
-    """The units of ``text[start:end]``."""
-    return sum(
-        int(_units(text[at : min(at + _SLICE, end)]).sum(dtype=np.int64))
-        for at in range(start, end, _SLICE)
-    )
+class _Ruler:
+    """Measures stretches of a text, in units."""
 
+    def __init__(self, text: str) -> None:
+        self._size = len(text)
+        self._wide = None if text.isascii() else np.zeros(len(text) + 1, np.int32)
+        """How many wide characters stand before each place."""
+        if self._wide is not None:
+            for at in range(0, len(text), _SLICE):
+                codes = np.frombuffer(
+                    text[at : at + _SLICE].encode("utf-32-le", "surrogatepass"), np.uint32
+                )
+                part = self._wide[at + 1 : at + 1 + len(codes)]
+                np.cumsum(codes >= _FIRST_WIDE, out=part)
+                part += self._wide[at]
 
-def _units(text: str) -> NDArray[np.int64]:
-    """Of each character."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-    return np.where(codes >= _FIRST_WIDE, _WIDE, _NARROW)
+    def length(self, start: int, end: int) -> int:
+        wide = 0 if self._wide is None else int(self._wide[end] - self._wide[start])
+        return _NARROW * (end - start) + (_WIDE - _NARROW) * wide
+
+    def lengths(self, start: int, most: int) -> NDArray[np.int64]:
+        """From ``start`` to each place from there on, of up to ``most`` characters."""
+        places = np.arange(min(most, self._size - start) + 1)
+        wide = 0 if self._wide is None else self._wide[start + places] - self._wide[start]
+        return _NARROW * places + (_WIDE - _NARROW) * wide

@@ -24,6 +24,8 @@ Row: TypeAlias = tuple[int, int, bytes, int]
 
 ROW: Final = "ordinal, count, passages, crc"
 """The columns that ``read`` takes."""
+LONGEST_HEADING: Final = 200
+"""Characters of a heading, and of a title, that stand before each passage."""
 WHOLE: Final = 1
 """The number of passages of a document that was not cut."""
 
@@ -43,7 +45,7 @@ class Piece:
 
     def context(self, title: str) -> str:
         """What stands before the passage where it is encoded: title and headings above, a line each."""
-        return "\n".join([title, *self.above] if title else self.above)
+        return "\n".join([title[:LONGEST_HEADING], *self.above] if title else self.above)
 
     @property
     def passage(self) -> Passage:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from hybrid.ledger.passages import WHOLE, Pieces
+from hybrid.ledger.passages import LONGEST_HEADING, WHOLE, Pieces
 from hybrid.types import Analyzer, Document
 
 Field: TypeAlias = Literal["terms", "titles", "stop_words"]
@@ -60,8 +60,10 @@ def of_passages(analyzer: Analyzer, document: Document, pieces: Pieces) -> list[
     of the title, and of the headings above it."""
     if len(pieces) == WHOLE:
         return [of_document(analyzer, document.title, document.text)]
-    texts = ("\n".join((*one.above, document.text[one.start : one.end])) for one in pieces)
-    return [of_document(analyzer, document.title, text) for text in texts]
+    texts = ["\n".join((*one.above, document.text[one.start : one.end])) for one in pieces]
+    title = document.title[:LONGEST_HEADING]
+    first = of_document(analyzer, document.title, texts[0])
+    return [first, *(of_document(analyzer, title, text) for text in texts[1:])]
 
 
 def joined(passages: Sequence[Terms]) -> Terms:

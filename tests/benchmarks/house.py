@@ -31,13 +31,14 @@ LONG: Final = (10, 15)
 @dataclass(frozen=True)
 class Plan:
     """What the command line asks for: a collection of ``documents`` documents, ``queries`` of each length,
-    results in ``out``."""
+    results in ``out``; for `books`, a judged collection in ``data``."""
 
     out: Path
     documents: int
     queries: int
     rounds: int
     seed: int = 6
+    data: Path | None = None
 
 
 class House:
