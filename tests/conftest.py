@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -38,6 +39,12 @@ Write = Callable[[str, str | bytes], Path]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--whole", action="store_true", help="large inputs and long series, whole")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not config.getoption("whole"):
+        hypothesis.settings.register_profile("part", hypothesis.settings(), max_examples=50)
+        hypothesis.settings.load_profile("part")
 
 
 # Begun last, these would keep one worker busy long after the other. Those that load torch stand together:
