@@ -4,10 +4,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test check check-wheels check-install docs clean crash power damage moves fuzz load soak bench bench-scale bench-peers
+.PHONY: help demo test test-whole check check-wheels check-install docs clean crash power damage moves fuzz load soak bench bench-scale bench-peers
 MINUTES ?= 3
 ROUNDS ?= 500
 DOCUMENTS ?= 1000000
+
+# What is compiled is kept: tests start many Pythons, and each would compile the engine again.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -16,13 +19,15 @@ demo: $(READY) ## index the bundled sample, search it three ways, evaluate all t
 	$(BIN)/hybrid demo
 
 test: check ## run the checks and all tests
-	HF_HUB_OFFLINE=1 $(BIN)/pytest -n 2 --dist worksteal
+test-whole: check ## the same, large inputs and long series whole
+test-whole: whole := --whole
+test test-whole:
+	HF_HUB_OFFLINE=1 $(BIN)/pytest -n 2 --dist worksteal $(whole)
 
 check: $(READY) ## ruff, mypy, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict -p hybrid
-	$(BIN)/mypy --strict tests
+	$(BIN)/mypy --strict -p hybrid -p tests
 	$(BIN)/lint-imports
 
 docs: .venv/.docs ## build the documentation as a site in build/site
@@ -79,14 +84,16 @@ clean: ## remove the environments, builds and the demo
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	touch $@
 
+# setuptools warns of every editable installation.
+$(READY) .venv/.docs: export PYTHONWARNINGS := ignore:Editable installation
+
 # torch first and alone, so that no later package replaces its version. hnswlib if there is a compiler; otherwise
-# faiss builds the graphs. setuptools warns of every editable installation.
+# faiss builds the graphs.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hybrid-retrieval needs Python 3.11 or later")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	PYTHONWARNINGS='ignore:Editable installation' \
-		$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[models,offline,evaluate,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[models,offline,evaluate,dev]'
 	if command -v "$${CXX:-c++}" > /dev/null; then $(BIN)/pip install --quiet --constraint constraints.txt hnswlib; fi
 	touch $@

@@ -31,18 +31,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Files:
     return files
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return cross_encoder(tmp_path_factory.mktemp("models") / "trained", steps=100)
-
-
-def test_a_cross_encoder_that_helps_is_installed_and_can_be_undone(files: Files, trained: Path) -> None:
+def test_a_cross_encoder_that_helps_is_installed_and_can_be_undone(files: Files, trained: str) -> None:
     said = run("rerank", *files.arguments, "--cross-encoder", trained, "--seed", "3", "--json")
     assert said.err == ""
     told = said.json
     assert told["verdict"]["outcome"] == "better"
     assert (told["installed"], told["before"], told["dry_run"]) == (3, 2, False)
-    assert told["reranker"]["model"] == str(trained)
+    assert told["reranker"]["model"] == trained
     assert len(told["tried"]) == 4
     shown = answer("profile", files.folder)
     assert shown["profile"] == WORDS.model_dump(mode="json") | {"reranker": shown["profile"]["reranker"]}

@@ -23,11 +23,6 @@ from tests.cross_encoder_models import cross_encoder as model_of
 TEXTS = [f"zbb {tint}" for tint in TINTS]
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(model_of(tmp_path_factory.mktemp("models") / "trained", steps=100))
-
-
 def asked(one: CrossEncoder, query: str | None, texts: list[str]) -> Candidates:
     """What it makes of candidates 0, 1, ... that stand in order, checked as the engine does."""
     column = np.array([*texts, None], np.object_)[:-1]

@@ -22,7 +22,7 @@ from tests.durability.history import History, Version
 from tests.durability.load import Load, fill
 from tests.durability.reader import Torn, Witness
 
-SECONDS = 5.0
+SECONDS = 3.0
 
 
 @pytest.fixture
