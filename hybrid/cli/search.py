@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -10,8 +9,8 @@ from typing import Annotated, Any, cast
 import typer
 from rich.text import Text
 
+from hybrid.cli.conditions import Condition, condition
 from hybrid.cli.output import AsJson, out, print_json, table
-from hybrid.errors import FilterError
 from hybrid.index import Index
 from hybrid.search.explain import Explanation
 from hybrid.search.request import Options
@@ -26,9 +25,7 @@ def search(
     k: Annotated[int, typer.Option("-k", help="How many hits.")] = 10,
     offset: Annotated[int, typer.Option(help="How many of the first to pass over.")] = 0,
     mode: Annotated[str, typer.Option(help="hybrid, lexical or vector.")] = "hybrid",
-    filter: Annotated[
-        str | None, typer.Option(help='A condition on metadata, JSON: {"price": {"lt": 100}}.')
-    ] = None,
+    filter: Condition = None,
     min_score: Annotated[
         float | None,
         typer.Option(metavar="P", help="Only hits that are relevant with this probability, 0 to 1."),
@@ -43,7 +40,7 @@ def search(
         "k": k,
         "offset": offset,
         "mode": cast(Mode, mode),
-        "filter": _filter(filter),
+        "filter": condition(filter),
         "min_score": min_score,
     }
     with Index.open(directory, read_only=True) as index:
@@ -57,15 +54,6 @@ def search(
                 _explain(why)
             if min_score is not None and not results.hits and not offset:
                 out.print("no good answer")
-
-
-def _filter(text: str | None) -> dict[str, Any] | None:
-    if text is None:
-        return None
-    try:
-        return cast(dict[str, Any], json.loads(text))
-    except ValueError as error:
-        raise FilterError(f"--filter is not JSON: {error}: {text:.80}") from error
 
 
 def _json(query: str, mode: str, results: Results) -> dict[str, Any]:

@@ -213,8 +213,13 @@ class LexicalView:
             return 0
         if allowed is None:
             return int(self.searcher.search(query, 1, count=True).count)  # type: ignore[attr-defined]
-        ordinals, _ = self._fetch(query, max(self.searcher.num_docs, 1))
-        return int(_pass(ordinals, allowed).sum())
+        return int(_pass(self.matches(terms), allowed).sum())
+
+    def matches(self, terms: Sequence[str]) -> Ordinals:
+        """All documents that contain a term, in no order."""
+        if (query := self._query(terms)) is None:
+            return np.empty(0, np.int64)
+        return self._fetch(query, max(self.searcher.num_docs, 1))[0]
 
     def frequencies(self, terms: Sequence[str]) -> list[int]:
         """In how many documents each term occurs, the dead that wait for a merge included."""

@@ -30,6 +30,8 @@ from hybrid.order import firsts
 from hybrid.types import Mask
 
 TOP: Final = 10
+VALUES: Final = 1_000
+"""How many values are listed unless more are asked for."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Terms:
     top: int = TOP
 
     def __post_init__(self) -> None:
-        _check_path(self.path)
+        check_path(self.path)
         check_most("top", self.top)
 
 
@@ -55,7 +57,7 @@ class Ranges:
     edges: Sequence[float | str]
 
     def __post_init__(self) -> None:
-        _check_path(self.path)
+        check_path(self.path)
         self.limits()
 
     def limits(self) -> tuple[Kind, list[Any]]:
@@ -199,6 +201,8 @@ def check_most(name: str, most: object) -> int:
     return count
 
 
-def _check_path(path: object) -> None:
+def check_path(path: object) -> str:
+    """Raises FilterError."""
     if not isinstance(path, str):
         raise FilterError(f"a path is a key of the metadata, a str, not {shown(path)}")
+    return path

@@ -71,6 +71,11 @@ class Snapshot:
         columns = self.columns if asks_metadata(where) else Columns()
         return self.live & columns.mask(where, self.count, self.places)
 
+    def passing(self, where: Filter | None) -> Mask:
+        """The living documents that pass the filter, bool (count,)."""
+        allowed = self.allowed(where)
+        return self.live if allowed is None else allowed
+
     def found(self, ids: Iterable[str]) -> dict[str, int]:
         """The ordinals of the living documents that have one of ``ids``, ascending."""
         return self.ledger.found(ids, self.count, self.seq)
@@ -93,10 +98,10 @@ class Snapshot:
         """The terms of some documents, in their order."""
         return self.analysis.texts(ordinals.tolist())
 
-    def everything(self) -> Iterator[Document]:
-        """All living documents by ordinal, with their vectors (n, dim) and passages."""
-        live, rows = np.flatnonzero(self.live), self.vectors.rows
-        for start in range(0, len(live), _STEP):
-            part = live[start : start + _STEP]
+    def everything(self, where: Filter | None = None) -> Iterator[Document]:
+        """All documents that pass, by ordinal, with their vectors (n, dim) and passages."""
+        passing, rows = np.flatnonzero(self.passing(where)), self.vectors.rows
+        for start in range(0, len(passing), _STEP):
+            part = passing[start : start + _STEP]
             for ordinal, document in zip(part, self.documents(part.tolist()), strict=True):
                 yield with_rows(document, rows[rows.of(np.array([ordinal]))])
