@@ -21,6 +21,7 @@ from hybrid.rerank import Features, rerank
 from hybrid.rerank.calibration import Columns
 from hybrid.rerank.ordering import continued
 from hybrid.search.features import columns
+from hybrid.search.highlights import lit
 from hybrid.search.lanes import InTurn, Lanes
 from hybrid.search.relevance import known
 from hybrid.search.request import Request
@@ -228,7 +229,7 @@ class Search:
     def hits(self, documents: Iterator[Document]) -> tuple[Hit, ...]:
         """The hits of the page, whose bodies come next among ``documents``."""
         ranked, first, relevance = self.page
-        return tuple(
+        hits = [
             Hit(document.id, score, rank, document, passage, relevant)
             for rank, score, passage, relevant, document in zip(
                 range(first, first + len(ranked)),
@@ -238,7 +239,8 @@ class Search:
                 documents,
                 strict=False,
             )
-        )
+        ]
+        return lit(hits, self.source.analyzer, self.request.text)
 
     def _passages(self, shown: Candidates) -> list[Passage | None]:
         """The window of each document that is nearest to the query."""

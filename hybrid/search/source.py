@@ -13,7 +13,7 @@ from typing import Protocol
 from hybrid.metadata.columns import Columns
 from hybrid.metadata.filters import Filter
 from hybrid.rerank.matching import Texts
-from hybrid.types import Candidates, Document, Mask, Matrix, Ordinals, Passage, Scores, Ties
+from hybrid.types import Analyzer, Candidates, Document, Mask, Matrix, Ordinals, Passage, Scores, Ties
 
 
 class Words(Protocol):
@@ -129,6 +129,9 @@ class Source(Protocol):
 
     @property
     def vectors(self) -> Vectors: ...
+
+    @property
+    def analyzer(self) -> Analyzer: ...
 
     def terms(self, query: str) -> list[str]:
         """The terms that the lexical leg is asked for."""

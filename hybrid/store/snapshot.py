@@ -19,7 +19,7 @@ from hybrid.metadata.kept import KeptColumns
 from hybrid.rerank.matching import Texts
 from hybrid.settings import Profiles, Settings
 from hybrid.store.analysis import Analysis
-from hybrid.types import Document, Mask, Ordinals, Ties
+from hybrid.types import Analyzer, Document, Mask, Ordinals, Ties
 from hybrid.vector.leg import VectorView
 
 _STEP: Final = 1000  # documents a step
@@ -63,6 +63,10 @@ class Snapshot:
     def columns(self) -> Columns:
         """The metadata of at least the first ``count`` ordinals."""
         return self.kept_columns.columns(self.count)
+
+    @property
+    def analyzer(self) -> Analyzer:
+        return self.analysis.analyzer
 
     def allowed(self, where: Filter | None) -> Mask | None:
         """The documents that may be answered: alive and passing the filter; None where all may."""
