@@ -95,6 +95,7 @@ _PARTS = {
     "encoders": "encoders",
     "errors": "errors",
     "evaluate": "evaluate",
+    "facets": "metadata.facets",
     "filters": "metadata.filters",
     "fusion": "fusion",
     "learn": "learn",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import MappingProxyType, TracebackType
 from typing import Any, Final, Self, Unpack
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from hybrid import analyzers, encoders
@@ -20,9 +21,13 @@ from hybrid.intake.documents import check_batch
 from hybrid.intake.embedding import embed
 from hybrid.intake.loading import Prepared, load
 from hybrid.intake.passages import cut
+from hybrid.intake.patch import Patch
 from hybrid.ledger.impressions import Impression
 from hybrid.ledger.passages import Pieces
 from hybrid.ledger.rows import Rows
+from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted
+from hybrid.metadata.filters import Ids
+from hybrid.metadata.selection import Selection
 from hybrid.rerank import stored
 from hybrid.rerank.calibration import Calibration
 from hybrid.rerank.lambdamart import LambdaMART
@@ -36,11 +41,11 @@ from hybrid.search.searcher import Searcher
 from hybrid.settings import AnalyzerRef, Precision, Profile, Profiles, Settings, check_metric, check_wait
 from hybrid.store import backup
 from hybrid.store.directory import Directory
+from hybrid.store.editing import edit
 from hybrid.store.generation import Generation
 from hybrid.store.stats import stats
 from hybrid.store.store import Store
 from hybrid.store.verify import disagreements, unsearchable
-from hybrid.texts import check_lookups
 from hybrid.types import (
     Analyzer,
     Document,
@@ -198,18 +203,53 @@ class Index:
         rows = embed(batch, pieces, encoder, known.settings.metric, known.ledger.dim, progress)
         return Prepared(batch, rows, pieces, known.settings)
 
-    def delete(self, ids: Iterable[str], *, wait: Wait = "searchable") -> int:
-        """Delete documents by id; unknown ids are ignored. Returns how many there were. ``wait`` as in
-        ``add``."""
+    def delete(
+        self,
+        ids: Iterable[str] | None = None,
+        *,
+        filter: Mapping[str, Any] | None = None,
+        everything: bool = False,
+        wait: Wait = "searchable",
+    ) -> int:
+        """Delete documents by id, unknown ids are ignored, or all that pass ``filter``, or everything.
+        Returns how many there were. ``wait`` as in ``add``. FilterError where it is not said which: for an
+        empty filter, too."""
         check_wait(wait)
         self._store.check_writable()
-        wanted = check_lookups(ids)
+        selection = Selection.of("delete", ids, filter, everything)
         with self._store.writing() as generation:
-            if found := generation.ledger.living(wanted):
+            found = self._selected(generation, selection)
+            if found:
                 generation.commit([], deleted=found, wait=wait)
             elif wait == "searchable":  # one of them may be dead and still be found
                 generation.settle()
         return len(found)
+
+    def _selected(self, generation: Generation, selection: Selection) -> Collection[str]:
+        """The ids of the living documents that are selected, also of those that no search finds yet."""
+        if isinstance(selection.where, Ids):
+            return generation.ledger.living(selection.where.ids)
+        generation.settle()
+        snapshot = generation.snapshot
+        return snapshot.ids(np.flatnonzero(snapshot.passing(selection.where)))
+
+    def update_metadata(
+        self,
+        changes: Mapping[str, Any],
+        *,
+        ids: Iterable[str] | None = None,
+        filter: Mapping[str, Any] | None = None,
+        everything: bool = False,
+    ) -> int:
+        """Change the metadata of documents, named as in ``delete``; nothing is encoded again. ``changes``
+        is a JSON Merge Patch: keys are set, inner objects changed key by key, and None takes a key away.
+        Returns how many documents were named; all is searchable on return. A thousand documents at a time
+        are changed whole or not at all: what an error interrupts is done up to there. Raises DocumentError,
+        FilterError, IndexReadOnly, StorageError."""
+        self._store.check_writable()
+        selection, patch = Selection.of("update_metadata", ids, filter, everything), Patch.of(changes)
+        with self._store.writing() as generation:
+            return edit(generation, lambda snapshot: snapshot.passing(selection.where), patch)
 
     def get(self, id: str) -> Document | None:
         """The document of this id, or None."""
@@ -221,14 +261,56 @@ class Index:
         with self.searcher() as searcher:
             return searcher.absent(ids)
 
-    def documents(self) -> Iterator[Document]:
-        """All living documents of one snapshot, oldest first, with their vectors (n, dim) and passages."""
+    def documents(self, filter: Mapping[str, Any] | None = None) -> Iterator[Document]:
+        """All documents of one snapshot that pass ``filter``, oldest first, with their vectors (n, dim) and
+        passages."""
         with self.searcher() as searcher:
-            yield from searcher.documents()
+            yield from searcher.documents(filter)
 
     def __len__(self) -> int:
         with self._store.reading() as snapshot:
             return snapshot.size
+
+    # -- counting
+
+    def count(self, *, query: str | None = None, filter: Mapping[str, Any] | None = None) -> int:
+        """How many documents pass ``filter`` and contain a term of ``query``. Without a query it is what a
+        hybrid search ranks: everything that passes the filter."""
+        with self.searcher() as searcher:
+            return searcher.count(query=query, filter=filter)
+
+    def facets(
+        self,
+        wanted: Iterable[Wanted],
+        *,
+        query: str | None = None,
+        filter: Mapping[str, Any] | None = None,
+    ) -> dict[str, Facet]:
+        """How the documents that ``count`` counts divide by their metadata, exactly. ``wanted``: paths,
+        ``Terms("brand", top=20)``, ``Ranges("price", (100, 500))``; by path. See `hybrid.facets`."""
+        with self.searcher() as searcher:
+            return searcher.facets(wanted, query=query, filter=filter)
+
+    def values(
+        self,
+        path: str,
+        *,
+        query: str | None = None,
+        filter: Mapping[str, Any] | None = None,
+        limit: int = VALUES,
+    ) -> list[Any]:
+        """The distinct values under ``path`` of the documents that ``count`` counts, the first ``limit``:
+        booleans, numbers, instants, strings, each ascending."""
+        with self.searcher() as searcher:
+            return searcher.values(path, query=query, filter=filter, limit=limit)
+
+    def range(
+        self, path: str, *, query: str | None = None, filter: Mapping[str, Any] | None = None
+    ) -> Extent | None:
+        """The least and the largest number under ``path`` of the documents that ``count`` counts; where
+        there is no number, date; or None."""
+        with self.searcher() as searcher:
+            return searcher.range(path, query=query, filter=filter)
 
     # -- searching
 

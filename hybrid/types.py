@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from html import escape
 from typing import Any, Literal, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -86,7 +87,69 @@ class Passage(_Stretch):
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class Fragment:
+    """A stretch of a document's title or text: ``text``, which starts at the document's character ``start``
+    and has more ``before`` and ``after`` it there. ``marks`` are the stretches of it, ascending and apart,
+    at which the query's words stand."""
+
+    text: str
+    marks: tuple[Passage, ...] = ()
+    start: int = 0
+    before: bool = False
+    after: bool = False
+
+    def parts(self) -> Iterator[tuple[str, bool]]:
+        """Its text in pieces, each with whether it is marked."""
+        last = 0
+        for start, end in self.marks:
+            yield self.text[last:start], False
+            yield self.text[start:end], True
+            last = end
+        yield self.text[last:], False
+
+    def html(self) -> str:
+        """As HTML: the text is escaped, and the only tags are ``<mark>`` around the marked words."""
+        return "".join(
+            f"<mark>{escape(part)}</mark>" if marked else escape(part) for part, marked in self.parts()
+        )
+
+    def terminal(self) -> str:
+        """For a terminal: one line, the marked words bold, and nothing in the text that commands it."""
+        return "".join(
+            f"\x1b[1m{printable(part)}\x1b[22m" if marked else printable(part)
+            for part, marked in self.parts()
+        )
+
+
+def printable(text: str) -> str:
+    """``text`` on one line: white space as a space, whatever else cannot be printed as U+FFFD."""
+    return "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in text)
+
+
+@dataclass(frozen=True, slots=True)
+class Highlights:
+    """Where a query's words stand in a document: its ``title``, and the ``fragments`` of its text that show
+    most of them, best first. Where the text has none of them there is one, the beginning of the passage
+    that the vector leg found or of the text."""
+
+    title: Fragment
+    fragments: tuple[Fragment, ...]
+
+    @property
+    def snippet(self) -> Fragment:
+        """The best fragment; that of an empty text is empty."""
+        return self.fragments[0] if self.fragments else Fragment("")
+
+
+class _Lit:
+    """Has a place for what makes the highlights, which is no field of a hit: not compared or copied."""
+
+    __slots__ = ("_highlighter",)
+    _highlighter: Callable[[Document, Passage | None], Highlights]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit(_Lit):
     """One document in a search result. ``rank`` counts from 1 and continues from page to page.
     ``passages``: the best passages of a long document, best first, from either leg; of a document that is
     one passage, the window of the text whose vector is nearest to the query, if the vector leg was
@@ -105,6 +168,17 @@ class Hit:
     def passage(self) -> Passage | None:
         """The best of ``passages``."""
         return self.passages[0] if self.passages else None
+
+    @property
+    def highlights(self) -> Highlights | None:
+        """Where the query's words stand in the document: worked out each time that it is asked for. None
+        for a hit that is not from a search."""
+        make = getattr(self, "_highlighter", None)
+        return None if make is None else make(self.document, self.passage)
+
+    def light(self, highlighter: Callable[[Document, Passage | None], Highlights]) -> None:
+        """Have the highlights made by ``highlighter``."""
+        object.__setattr__(self, "_highlighter", highlighter)
 
 
 @dataclass(frozen=True)

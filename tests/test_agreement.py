@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from hybrid import RRF, Document, Index, MemoryIndex, Results
+from hybrid.metadata.facets import Ranges
 from hybrid.settings import Profile
 from hybrid.types import Mode
 
@@ -68,6 +69,18 @@ class Agreement(RuleBasedStateMachine):
         self.exact &= not deleted
         assert self.index.delete(ids) == deleted
 
+    @rule(where=FILTERS.filter(bool), n=st.none() | st.integers(0, 3))
+    def update(self, where: dict[str, Any], n: int | None) -> None:
+        self.exact &= not self.memory.count(filter=where)
+        changed = self.memory.update_metadata({"n": n}, filter=where)
+        assert self.index.update_metadata({"n": n}, filter=where) == changed
+
+    @rule(where=FILTERS.filter(bool))
+    def delete_passing(self, where: dict[str, Any]) -> None:
+        deleted = self.memory.delete(filter=where)
+        self.exact &= not deleted
+        assert self.index.delete(filter=where) == deleted
+
     @rule()
     def reopen(self) -> None:
         self.index.close()
@@ -86,6 +99,18 @@ class Agreement(RuleBasedStateMachine):
         if self.exact:
             assert np.allclose([hit.score for hit in mine], [hit.score for hit in its], rtol=1e-5)
             self.same_order(*self.both(query, filter=where, k=k, mode="lexical"))
+
+    @rule(query=st.none() | QUERIES, where=FILTERS)
+    def count(self, query: str | None, where: dict[str, Any] | None) -> None:
+        wanted = ["tags", Ranges("n", (1, 3))]
+        for ask in (
+            lambda index: index.count(query=query, filter=where),
+            lambda index: index.facets(wanted, query=query, filter=where),
+            lambda index: index.values("n", query=query, filter=where),
+            lambda index: index.range("n", query=query, filter=where),
+            lambda index: list(index.documents(where)),
+        ):
+            assert ask(self.index) == ask(self.memory)
 
     @rule(vector=VECTORS.filter(bool), where=FILTERS, k=st.integers(1, 15))
     def search_meaning(self, vector: list[int], where: dict[str, Any] | None, k: int) -> None:

@@ -53,6 +53,7 @@ NAMES = {
 PARTS = {
     **{name: name for name in ("analyzers", "corpora", "encoders", "errors", "evaluate", "fusion")},
     **{name: name for name in ("learn", "limits", "rerank", "settings", "types")},
+    "facets": "metadata.facets",
     "filters": "metadata.filters",
 }
 

@@ -11,27 +11,31 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Final, Self, Unpack
+from typing import Any, Final, Self, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from hybrid import analyzers, encoders
+from hybrid.backends import counting
 from hybrid.backends.textbook import Entry, Textbook
 from hybrid.encoders import EncoderSpec
 from hybrid.intake.documents import check_batch
 from hybrid.intake.embedding import embed
 from hybrid.intake.loading import batches
 from hybrid.intake.passages import cut
+from hybrid.intake.patch import Patch
 from hybrid.ledger.lifetimes import keys, marks
 from hybrid.ledger.passages import with_rows
-from hybrid.lexical.terms import of_passages
+from hybrid.lexical.terms import field_of, of_passages, of_query
+from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted, check_most, check_path, check_wanted
+from hybrid.metadata.selection import Selection
 from hybrid.search.explain import Explanation, explain
 from hybrid.search.lanes import InTurn
 from hybrid.search.request import Asker, Options, Request, check_queries
 from hybrid.search.search import answer, ranking
 from hybrid.settings import Profile, check_metric, check_wait
-from hybrid.texts import check_lookup, check_lookups
+from hybrid.texts import check_lookup
 from hybrid.types import Analyzer, Document, Lacking, Matrix, Metric, Progress, Results, Run, Wait
 
 _LANES: Final = InTurn()
@@ -97,21 +101,105 @@ class MemoryIndex:
     def flush(self) -> None:
         """As ``Index.flush``: there is nothing to wait for."""
 
-    def delete(self, ids: Iterable[str], *, wait: Wait = "searchable") -> int:
+    def delete(
+        self,
+        ids: Iterable[str] | None = None,
+        *,
+        filter: Mapping[str, Any] | None = None,
+        everything: bool = False,
+        wait: Wait = "searchable",
+    ) -> int:
         """As ``Index.delete``."""
         check_wait(wait)
-        found = {id for id in check_lookups(ids) if self._entries.pop(id, None) is not None}
+        found = self._named(Selection.of("delete", ids, filter, everything))
+        for document in found:
+            del self._entries[document.id]
         self._seq += bool(found)
         return len(found)
+
+    def update_metadata(
+        self,
+        changes: Mapping[str, Any],
+        *,
+        ids: Iterable[str] | None = None,
+        filter: Mapping[str, Any] | None = None,
+        everything: bool = False,
+    ) -> int:
+        """As ``Index.update_metadata``."""
+        found = self._named(Selection.of("update_metadata", ids, filter, everything))
+        patch = Patch.of(changes)
+        changed = [new for document in found if (new := patch(document)) is not None]
+        for document in changed:
+            entry = self._entries.pop(document.id)
+            self._entries[document.id] = replace(entry, document=document)
+        self._seq += bool(changed)
+        return len(found)
+
+    def _named(self, selection: Selection) -> list[Document]:
+        everyone = [entry.document for entry in self._entries.values()]
+        return [one for one in everyone if selection.where.matches(one.metadata, one.id)]
 
     def get(self, id: str) -> Document | None:
         found = self._entries.get(check_lookup(id))
         return None if found is None else found.document
 
-    def documents(self) -> Iterator[Document]:
+    def documents(self, filter: Mapping[str, Any] | None = None) -> Iterator[Document]:
         """As ``Index.documents``."""
-        for entry in list(self._entries.values()):
+        for entry in self._selected(None, filter):
             yield with_rows(entry.document, entry.rows, entry.pieces)
+
+    def count(self, *, query: str | None = None, filter: Mapping[str, Any] | None = None) -> int:
+        """As ``Index.count``."""
+        return len(self._selected(query, filter))
+
+    def facets(
+        self,
+        wanted: Iterable[Wanted],
+        *,
+        query: str | None = None,
+        filter: Mapping[str, Any] | None = None,
+    ) -> dict[str, Facet]:
+        """As ``Index.facets``."""
+        return counting.facets(self._metadata(query, filter), check_wanted(wanted))
+
+    def values(
+        self,
+        path: str,
+        *,
+        query: str | None = None,
+        filter: Mapping[str, Any] | None = None,
+        limit: int = VALUES,
+    ) -> list[Any]:
+        """As ``Index.values``."""
+        most = check_most("limit", limit)
+        return counting.listed(self._metadata(query, filter), check_path(path), most)
+
+    def range(
+        self, path: str, *, query: str | None = None, filter: Mapping[str, Any] | None = None
+    ) -> Extent | None:
+        """As ``Index.range``."""
+        return counting.extent(self._metadata(query, filter), check_path(path))
+
+    def _metadata(self, query: str | None, filter: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
+        return [entry.document.metadata for entry in self._selected(query, filter)]
+
+    def _selected(self, query: str | None, filter: Mapping[str, Any] | None) -> list[Entry]:
+        """The documents that pass ``filter`` and contain a term of ``query``, oldest first."""
+        question, where = self._asker.selection(query, filter)
+        found = [
+            entry
+            for entry in self._entries.values()
+            if where is None or where.matches(entry.document.metadata, entry.document.id)
+        ]
+        if question is None:
+            return found
+        terms = of_query(self._analyzer, question)
+        field = field_of(terms)
+        return [
+            entry
+            for entry in found
+            if any(not set(terms).isdisjoint(passage.of(field)) for passage in entry.terms)
+        ]
 
     def absent(self, ids: Iterable[str]) -> set[str]:
         """As ``Index.absent``."""

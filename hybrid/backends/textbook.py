@@ -240,7 +240,7 @@ class Textbook:
         self, entries: Iterable[Entry], seq: int, analyzer: Analyzer, metric: Metric, dim: int
     ) -> None:
         self._entries = sorted(entries, key=lambda entry: (entry.key, entry.document.id))
-        self._analyzer = analyzer
+        self.analyzer = analyzer
         self.seq = seq
         self.size = len(self._entries)
         self._pieces = {
@@ -258,7 +258,7 @@ class Textbook:
         return made
 
     def terms(self, query: str) -> list[str]:
-        return of_query(self._analyzer, query)
+        return of_query(self.analyzer, query)
 
     def allowed(self, where: Filter | None) -> Mask | None:
         if where is None:

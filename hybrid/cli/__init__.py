@@ -1,5 +1,6 @@
-"""The command line: ``hybrid index | delete | reindex | search | evaluate | tune | train | rerank |
-calibrate | profile | bench | clicks | mine | verify | stats | compact | backup | restore | export | demo``.
+"""The command line: ``hybrid index | delete | update | reindex | search | count | facets | evaluate |
+tune | train | rerank | calibrate | profile | bench | clicks | mine | verify | stats | compact | backup |
+restore | export | demo``.
 
 Results go to stdout, progress and messages to stderr. Exit status: 0 success; 1 failure, or a negative
 result (``verify`` found damage); 2 invalid arguments or input; 130 Ctrl-C; 143 SIGTERM.
@@ -20,10 +21,12 @@ from hybrid.cli import (
     bench,
     calibrate,
     care,
+    changing,
     clicks,
     copies,
     demo,
     evaluate,
+    facets,
     index,
     mine,
     profile,
@@ -46,9 +49,12 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("index")(index.index)
-app.command("delete")(index.delete)
+app.command("delete")(changing.delete)
+app.command("update")(changing.update)
 app.command("reindex")(index.reindex)
 app.command("search")(search.search)
+app.command("count")(facets.count)
+app.command("facets")(facets.facets)
 app.command("evaluate")(evaluate.evaluate)
 app.command("tune")(tune.tune)
 app.command("train")(train.train)

@@ -120,20 +120,6 @@ def _report(found: _Found, to: Path, held: int, as_json: bool) -> None:
             out.print(str(one), style="dim", soft_wrap=True)
 
 
-def delete(
-    directory: Annotated[Path, typer.Argument(metavar="DIR")],
-    ids: Annotated[list[str], typer.Argument(metavar="ID...")],
-    as_json: AsJson = False,
-) -> None:
-    """Delete documents by id; unknown ids are ignored."""
-    with Index.open(directory) as target:
-        report = {"deleted": target.delete(ids), "documents": len(target)}
-    if as_json:
-        print_json(report)
-    else:
-        out.print(f"{counted(report['deleted'])} deleted; {directory} holds {report['documents']:,}")
-
-
 def reindex(
     directory: Annotated[Path, typer.Argument(metavar="DIR")],
     encoder: Encoder = None,

@@ -77,6 +77,16 @@ def _checked(id: str, document: Document, where: str) -> Document:
     return Document(id, text, title, metadata, *given)
 
 
+def check_metadata(metadata: Mapping[Any, Any], where: str) -> dict[str, Any]:
+    """A clean copy of a document's metadata. Raises DocumentError."""
+    try:
+        return _Metadata.copy(metadata, where)
+    except (HybridError, MemoryError):
+        raise
+    except Exception as cause:  # a mapping of the user's own
+        raise DocumentError(f"{where}: metadata cannot be read: {shown(cause)}") from cause
+
+
 def _check_id(value: object, where: str) -> str:
     """Check that an id is a non-empty str without control characters and surrogates."""
     if not isinstance(value, str):

@@ -278,10 +278,15 @@ class LexicalView:
             return 0
         if allowed is None and not self.cut:
             return int(self.searcher.search(query, 1, count=True).count)  # type: ignore[attr-defined]
-        ordinals, _ = self._fetch(query, max(self.searcher.num_docs, 1))
-        if self.cut:
-            ordinals = np.unique(ordinals)
-        return len(ordinals) if allowed is None else int(_pass(ordinals, allowed).sum())
+        found = self.matches(terms)
+        return len(found) if allowed is None else int(_pass(found, allowed).sum())
+
+    def matches(self, terms: Sequence[str]) -> Ordinals:
+        """Return all documents that contain a term, each once, in no order."""
+        if (query := self._query(terms)) is None:
+            return np.empty(0, np.int64)
+        found, _ = self._fetch(query, max(self.searcher.num_docs, 1))
+        return np.unique(found) if self.cut else found
 
     def frequencies(self, terms: Sequence[str]) -> list[int]:
         """Return the number of passages with each term, including deleted ones not yet merged away."""

@@ -190,6 +190,13 @@ class Asker:
             for r in requests
         ]
 
+    def selection(
+        self, query: str | None, filter: Mapping[str, Any] | None
+    ) -> tuple[str | None, Filter | None]:
+        """What is counted or listed: documents that contain a term of ``query``, and pass ``filter``."""
+        where = None if filter is None else filters.parse(filter)
+        return None if query is None else _text(query), where
+
     def unit(self, encoded: Scores) -> Scores:
         """A vector from the encoder, brought to the index's metric. Raises EncoderFailed."""
         made: Scores = check_encoded(encoded[None, :], self._metric)[0]

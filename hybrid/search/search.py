@@ -21,6 +21,7 @@ from hybrid.rerank import Features, rerank
 from hybrid.rerank.calibration import Columns
 from hybrid.rerank.ordering import continued
 from hybrid.search.features import columns
+from hybrid.search.highlights import lit
 from hybrid.search.lanes import InTurn, Lanes
 from hybrid.search.passages import best_passages
 from hybrid.search.relevance import known
@@ -229,7 +230,7 @@ class Search:
     def hits(self, documents: Iterator[Document]) -> tuple[Hit, ...]:
         """The hits of the page, whose bodies come next among ``documents``."""
         ranked, first, relevance = self.page
-        return tuple(
+        hits = [
             Hit(document.id, score, rank, document, passages, relevant)
             for rank, score, passages, relevant, document in zip(
                 range(first, first + len(ranked)),
@@ -239,7 +240,8 @@ class Search:
                 documents,
                 strict=False,
             )
-        )
+        ]
+        return lit(hits, self.source.analyzer, self.request.text)
 
     def passages(self, ordinals: Ordinals) -> list[tuple[Passage, ...]]:
         """The passages of each document that are shown; see `hybrid.types.Hit`."""

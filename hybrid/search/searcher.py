@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from hybrid.encoders.bound import Model
 from hybrid.encoders.cache import QueryCache
+from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted
 from hybrid.rerank import Features
 from hybrid.rerank.calibration import Columns
 from hybrid.search.batch import answer_all
+from hybrid.search.counted import Counted
 from hybrid.search.explain import Explanation, explain
 from hybrid.search.lanes import Lanes
 from hybrid.search.legs import Legs, legs
@@ -62,9 +64,46 @@ class Searcher:
         there = self.snapshot.found(exact.values())
         return {id for id, looked_up in exact.items() if looked_up not in there}
 
-    def documents(self) -> Iterator[Document]:
-        """All documents, oldest first, with their vectors (n, dim) and passages."""
-        return self.snapshot.everything()
+    def documents(self, filter: Mapping[str, Any] | None = None) -> Iterator[Document]:
+        """As ``Index.documents``."""
+        _, where = self.asker.selection(None, filter)
+        return self.snapshot.everything(where)
+
+    # -- counting
+
+    def count(self, *, query: str | None = None, filter: Mapping[str, Any] | None = None) -> int:
+        """As ``Index.count``."""
+        return len(self._counted(query, filter))
+
+    def facets(
+        self,
+        wanted: Iterable[Wanted],
+        *,
+        query: str | None = None,
+        filter: Mapping[str, Any] | None = None,
+    ) -> dict[str, Facet]:
+        """As ``Index.facets``."""
+        return self._counted(query, filter).facets(wanted)
+
+    def values(
+        self,
+        path: str,
+        *,
+        query: str | None = None,
+        filter: Mapping[str, Any] | None = None,
+        limit: int = VALUES,
+    ) -> list[Any]:
+        """As ``Index.values``."""
+        return self._counted(query, filter).values(path, limit)
+
+    def range(
+        self, path: str, *, query: str | None = None, filter: Mapping[str, Any] | None = None
+    ) -> Extent | None:
+        """As ``Index.range``."""
+        return self._counted(query, filter).range(path)
+
+    def _counted(self, query: str | None, filter: Mapping[str, Any] | None) -> Counted:
+        return Counted.of(self.snapshot, self.asker, query, filter)
 
     # -- searching
 

@@ -17,7 +17,7 @@ from hybrid.ledger.passages import Pieces
 from hybrid.metadata.columns import Columns
 from hybrid.metadata.filters import Filter
 from hybrid.rerank.matching import Texts
-from hybrid.types import Candidates, Document, Mask, Matrix, Ordinals, Passage, Scores, Ties
+from hybrid.types import Analyzer, Candidates, Document, Mask, Matrix, Ordinals, Passage, Scores, Ties
 
 
 class Words(Protocol):
@@ -143,6 +143,9 @@ class Source(Protocol):
 
     @property
     def vectors(self) -> Vectors: ...
+
+    @property
+    def analyzer(self) -> Analyzer: ...
 
     def terms(self, query: str) -> list[str]:
         """The terms that the lexical leg is asked for."""

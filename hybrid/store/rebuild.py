@@ -74,7 +74,7 @@ class Rebuild:
     def _copy(self, snapshot: Snapshot, ordinals: Ordinals, progress: Progress | None) -> None:
         documents = snapshot.documents(ordinals.tolist())
         pieces = self._pieces(snapshot, ordinals, documents)
-        rows = self._embed(documents, pieces) if self._embed else _copied(snapshot.vectors.rows, ordinals)
+        rows = self._embed(documents, pieces) if self._embed else copied(snapshot.vectors.rows, ordinals)
         self._target.commit(documents, rows, pieces, after=snapshot.seq, wait="durable")
         self._target.projection.stage()
         if not self._embed and progress is not None:
@@ -112,7 +112,7 @@ class Rebuild:
             self._target.close(finish=False)
 
 
-def _copied(rows: Rows, ordinals: Ordinals) -> Rows:
+def copied(rows: Rows, ordinals: Ordinals) -> Rows:
     """The rows of some documents, with ordinals counted from 0."""
     taken = rows[rows.of(ordinals)]
     return Rows(taken.vectors, np.searchsorted(ordinals, taken.ordinals), taken.spans)

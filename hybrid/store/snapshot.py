@@ -19,7 +19,7 @@ from hybrid.metadata.kept import KeptColumns
 from hybrid.rerank.matching import Texts
 from hybrid.settings import Profiles, Settings
 from hybrid.store.analysis import Analysis
-from hybrid.types import Document, Mask, Ordinals, Ties
+from hybrid.types import Analyzer, Document, Mask, Ordinals, Ties
 from hybrid.vector.leg import VectorView
 
 _STEP: Final = 1000  # documents a step
@@ -64,12 +64,21 @@ class Snapshot:
         """The metadata of at least the first ``count`` ordinals."""
         return self.kept_columns.columns(self.count)
 
+    @property
+    def analyzer(self) -> Analyzer:
+        return self.analysis.analyzer
+
     def allowed(self, where: Filter | None) -> Mask | None:
         """The documents that may be answered: alive and passing the filter; None where all may."""
         if where is None:
             return None if self.size == self.count else self.live
         columns = self.columns if asks_metadata(where) else Columns()
         return self.live & columns.mask(where, self.count, self.places)
+
+    def passing(self, where: Filter | None) -> Mask:
+        """The living documents that pass the filter, bool (count,)."""
+        allowed = self.allowed(where)
+        return self.live if allowed is None else allowed
 
     def found(self, ids: Iterable[str]) -> dict[str, int]:
         """The ordinals of the living documents that have one of ``ids``, ascending."""
@@ -97,11 +106,11 @@ class Snapshot:
         """The terms of some documents, in their order."""
         return self.analysis.texts(ordinals.tolist())
 
-    def everything(self) -> Iterator[Document]:
-        """All living documents by ordinal, with their vectors (n, dim) and passages."""
-        live, rows = np.flatnonzero(self.live), self.vectors.rows
-        for start in range(0, len(live), _STEP):
-            part = live[start : start + _STEP]
+    def everything(self, where: Filter | None = None) -> Iterator[Document]:
+        """All documents that pass, by ordinal, with their vectors (n, dim) and passages."""
+        passing, rows = np.flatnonzero(self.passing(where)), self.vectors.rows
+        for start in range(0, len(passing), _STEP):
+            part = passing[start : start + _STEP]
             pieces = self.pieces(part.tolist())
             for ordinal, document in zip(part, self.documents(part.tolist()), strict=True):
                 own = pieces.get(int(ordinal)) or whole(document.text)
