@@ -470,7 +470,8 @@ class IndexContract:
             assert hit.id == "book"
             assert "treasure" in hit.document.text[slice(*hit.passage)]
             assert hit.passage.heading[-1] == "Day 41"
-            assert len(hit.passage) == 2 and hit.passages[0] == hit.passage
+            assert len(hit.passage) == 2
+            assert hit.passages[0] == hit.passage
             assert hit.passage[1] - hit.passage[0] < 4000
             assert [one.id for one in found].count("book") == 1
 
