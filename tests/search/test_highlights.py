@@ -163,4 +163,4 @@ def test_hits_have_highlights_and_are_plain_records_all_the_same(tmp_path: Path,
     assert mine.highlights.snippet.html() == "A <mark>kettle</mark> of <mark>steel</mark>."
     assert pickle.loads(pickle.dumps(mine)) == mine
     assert pickle.loads(pickle.dumps(mine)).highlights is None
-    assert set(asdict(mine)) == {"id", "score", "rank", "document", "passage", "relevance"}
+    assert set(asdict(mine)) == {"id", "score", "rank", "document", "passages", "relevance"}
