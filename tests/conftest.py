@@ -42,9 +42,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if not config.getoption("whole"):
-        hypothesis.settings.register_profile("part", hypothesis.settings(), max_examples=50)
-        hypothesis.settings.load_profile("part")
+    examples = 100 if config.getoption("whole") else 50
+    usual = hypothesis.settings()
+    hypothesis.settings.register_profile("tests", usual, max_examples=examples, deadline=None)
+    hypothesis.settings.load_profile("tests")
 
 
 # Begun last, these would keep one worker busy long after the other. Those that load torch stand together:
