@@ -17,7 +17,7 @@ from hybrid.lexical.terms import StopWord, of_query
 from hybrid.types import Analyzer, Document, Fragment, Highlights, Hit, Passage
 
 MOST: Final = 20_000
-"""Characters that are analysed: 0.1 s in Chinese."""
+"""Characters that are analysed."""
 
 SIZE: Final = 160
 """Characters of a fragment."""
