@@ -11,37 +11,29 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import regex
-from numpy.typing import NDArray
 
 from hybrid import sentences
 from hybrid.intake.blocks import Block, blocks
 from hybrid.intake.documents import check_passages
 from hybrid.intake.outline import Outline
-from hybrid.ledger.passages import Piece, whole
+from hybrid.ledger.passages import Piece, covering, whole
 from hybrid.limits import shown
+from hybrid.ruler import NARROW, WHOLE, Ruler, fits
 from hybrid.types import Document, Passage
 
-_NARROW: Final = 7
-"""Units of a character: 28 are a token of 4 Latin characters, or of 1.4 Chinese ones."""
-_WIDE: Final = 20
-_FIRST_WIDE: Final = 0x2E80  # Chinese, Japanese and Korean, with their punctuation, begin here
-_WHOLE: Final = 28_000
-"""A document of at most a thousand tokens is one passage: to cut abstracts costs (BM25 on scifact, nDCG@10
-.700 as they are, .692 cut at 1,000 characters)."""
-_MOST: Final = _WHOLE // 2
+_MOST: Final = WHOLE // 2
 """Of a part of a block that is cut."""
 _LEAST: Final = _MOST // 4
 """Less is a crumb."""
 _LONGEST: Final = _MOST + _LEAST
 """A block of more is cut: one of hardly more than ``_MOST`` would fall into small halves."""
-_SLICE: Final = 1 << 16  # characters measured at once
 _SPACES: Final = regex.compile(r"\s++")
 
 
 def pieces(text: str, title: str = "", spans: Sequence[tuple[int, int]] | None = None) -> list[Piece]:
     """The passages of a document, in order: it is cut, or they are given as ``spans``. One that is all of
     the text has no heading and no page."""
-    if spans is None and _fits(text):
+    if spans is None and fits(text):
         return whole(text)
     structure = list(blocks(text))
     outline = Outline.of(text, structure)
@@ -60,14 +52,15 @@ def _placed(start: int, end: int, outline: Outline, title: str) -> Piece:
 
 
 def cut(document: Document) -> list[Piece]:
-    """The passages of a document: those given with its vectors, or else it is cut. Raises DocumentError for
-    given ones that are no parts of its text."""
+    """The passages of a document: those given with its vectors, and what text they leave out; or else it is
+    cut. Raises DocumentError for given ones that are no parts of its text."""
     given = document.passages if document.text_passages is None else document.text_passages
     if given is None or document.vector is None:
         return pieces(document.text, document.title)
     where = f"document {shown(document.id)}"
     checked = check_passages(given, len(given), document.text, where).tolist()
-    return pieces(document.text, document.title, [(start, end) for start, end in checked] or [(0, 0)])
+    spans = covering(document.text, [(start, end) for start, end in checked])
+    return pieces(document.text, document.title, spans or [(0, 0)])
 
 
 # -- cutting
@@ -87,12 +80,12 @@ class _Stretch(NamedTuple):
 def _cut(text: str, structure: Iterable[Block]) -> Iterator[Passage]:
     """Blocks are passages; crumbs join the next block, the last one that before it. A block that is too
     long by itself is cut into even parts, with the crumbs before it; no other is."""
-    ruler = _Ruler(text)
+    ruler = Ruler(text)
     for stretch in _joined(ruler, structure):
         yield from _parts(text, ruler, stretch) if stretch.long else [Passage(stretch.start, stretch.end)]
 
 
-def _joined(ruler: _Ruler, structure: Iterable[Block]) -> Iterator[_Stretch]:
+def _joined(ruler: Ruler, structure: Iterable[Block]) -> Iterator[_Stretch]:
     last: _Stretch | None = None
     before: _Stretch | None = None
     for start, end, _, _, code in structure:
@@ -110,7 +103,7 @@ def _joined(ruler: _Ruler, structure: Iterable[Block]) -> Iterator[_Stretch]:
     yield from (one for one in (before, last) if one is not None)
 
 
-def _parts(text: str, ruler: _Ruler, stretch: _Stretch) -> Iterator[Passage]:
+def _parts(text: str, ruler: Ruler, stretch: _Stretch) -> Iterator[Passage]:
     at, left = stretch.start, stretch.length
     while left > _MOST:
         end = _end(text, ruler, at, left / -(-left // _MOST), stretch.code)
@@ -119,10 +112,10 @@ def _parts(text: str, ruler: _Ruler, stretch: _Stretch) -> Iterator[Passage]:
     yield from _solid(text, at, stretch.end)
 
 
-def _end(text: str, ruler: _Ruler, start: int, share: float, code: bool) -> int:
+def _end(text: str, ruler: Ruler, start: int, share: float, code: bool) -> int:
     """The place to cut at that is nearest to ``share`` units from ``start``, at least half of them and at
     most ``_MOST``: where a sentence ends, or else a line, or a word."""
-    before = ruler.lengths(start, _MOST // _NARROW)
+    before = ruler.lengths(start, _MOST // NARROW)
     low = start + int(np.searchsorted(before, share / 2))
     high = start + int(np.searchsorted(before, _MOST, "right")) - 1
     ends: list[int] = []
@@ -141,39 +134,3 @@ def _solid(text: str, start: int, end: int) -> Iterator[Passage]:
     part = text[start:end]
     if part and not part.isspace():
         yield Passage(start + len(part) - len(part.lstrip()), start + len(part.rstrip()))
-
-
-# -- lengths
-
-
-def _fits(text: str) -> bool:
-    if len(text) * _WIDE <= _WHOLE:
-        return True
-    return len(text) * _NARROW <= _WHOLE and _Ruler(text).length(0, len(text)) <= _WHOLE
-
-
-class _Ruler:
-    """Measures stretches of a text, in units."""
-
-    def __init__(self, text: str) -> None:
-        self._size = len(text)
-        self._wide = None if text.isascii() else np.zeros(len(text) + 1, np.int32)
-        """How many wide characters stand before each place."""
-        if self._wide is not None:
-            for at in range(0, len(text), _SLICE):
-                codes = np.frombuffer(
-                    text[at : at + _SLICE].encode("utf-32-le", "surrogatepass"), np.uint32
-                )
-                part = self._wide[at + 1 : at + 1 + len(codes)]
-                np.cumsum(codes >= _FIRST_WIDE, out=part)
-                part += self._wide[at]
-
-    def length(self, start: int, end: int) -> int:
-        wide = 0 if self._wide is None else int(self._wide[end] - self._wide[start])
-        return _NARROW * (end - start) + (_WIDE - _NARROW) * wide
-
-    def lengths(self, start: int, most: int) -> NDArray[np.int64]:
-        """From ``start`` to each place from there on, of up to ``most`` characters."""
-        places = np.arange(min(most, self._size - start) + 1)
-        wide = 0 if self._wide is None else self._wide[start + places] - self._wide[start]
-        return _NARROW * places + (_WIDE - _NARROW) * wide

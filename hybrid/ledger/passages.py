@@ -7,7 +7,7 @@ what is shown of a hit, agree on them.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
@@ -16,6 +16,7 @@ import orjson
 
 from hybrid.ledger.rows import Rows
 from hybrid.order import firsts
+from hybrid.ruler import fits
 from hybrid.types import Document, Passage
 
 Pieces: TypeAlias = Sequence["Piece"]
@@ -70,14 +71,34 @@ def with_rows(document: Document, rows: Rows, pieces: Pieces | None) -> Document
     )
 
 
-def windows(rows: Rows) -> Iterator[tuple[int, list[Piece]]]:
-    """The ordinals of documents with several vectors, and as their passages the windows of these."""
+def covering(text: str, spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The ``spans`` in order, and between them the parts of ``text`` that they leave out and that are not
+    blank: no word is lost to the keyword leg."""
+    found, at = [], 0
+    for start, end in [*sorted(spans), (len(text), len(text) + 1)]:
+        gap = text[at:start]
+        if gap.strip():
+            found.append((at + len(gap) - len(gap.lstrip()), at + len(gap.rstrip())))
+        if end <= len(text):
+            found.append((start, end))
+        at = max(at, end)
+    return found
+
+
+def windows(rows: Rows, texts: Callable[[list[int]], Sequence[str]]) -> Iterator[tuple[int, list[Piece]]]:
+    """The ordinals of long documents with several vectors, and as their passages the windows of these.
+    ``texts`` reads the texts of some ordinals."""
     if rows.aligned:
         return
     starts = np.flatnonzero(firsts(rows.ordinals))
-    for start, end in zip(starts.tolist(), [*starts[1:].tolist(), len(rows)], strict=True):
-        if end - start > WHOLE:
-            yield int(rows.ordinals[start]), [Piece(*span) for span in rows.spans[start:end].tolist()]
+    ends = np.append(starts[1:], len(rows))
+    many = ends - starts > WHOLE
+    for start, end in zip(starts[many].tolist(), ends[many].tolist(), strict=True):
+        ordinal = int(rows.ordinals[start])
+        (text,) = texts([ordinal])
+        if not fits(text):
+            spans = [(first, last) for first, last in rows.spans[start:end].tolist()]
+            yield ordinal, [Piece(*span) for span in covering(text, spans)]
 
 
 def row(ordinal: int, pieces: Pieces) -> Row:

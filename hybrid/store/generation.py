@@ -132,12 +132,14 @@ class Generation:
         self.reanalysed = True
 
     def _keep_windows(self) -> None:
-        """Take the windows of the first versions' documents, of which each has its vector, for their
+        """Take the windows of the first versions' long documents, of which each has its vector, for their
         passages: so what was encoded is not encoded again, and both legs agree."""
         if not self.ledger.cut:
-            many = windows(self.ledger.rows)
-            keep = self.tables.writes_passages(many)
-            self.ledger.now_cut(keep)
+            kept = list(windows(self.ledger.rows, self._texts))
+            self.ledger.now_cut(self.tables.writes_passages(kept))
+
+    def _texts(self, ordinals: list[int]) -> list[str]:
+        return [document.text for document in self.ledger.documents(ordinals)]
 
     # -- snapshots
 

@@ -501,3 +501,12 @@ class IndexContract:
         assert index.search("whale", mode="lexical").hits[0].passage == (9, 19)
         assert index.search("fox", mode="lexical").hits[0].passages == ((0, 8),)
         assert index.search("blue whale", mode="vector").hits[0].passage == (9, 19)
+
+    def test_no_word_outside_given_passages_is_lost(self, index: Any) -> None:
+        text = "red fox. A hedgehog between. blue whale; and an owl"
+        vectors = letters(["blue whale", "red fox"])
+        index.add([Document("two", text, vector=vectors, passages=[(29, 39), (0, 8)])])
+        for word in ("fox", "hedgehog", "whale", "owl"):
+            (hit,) = index.search(word, mode="lexical").hits
+            assert word in text[slice(*hit.passage)]
+        assert index.search("blue whale", mode="vector").hits[0].passage == (29, 39)
