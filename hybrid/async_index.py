@@ -29,7 +29,8 @@ class _Asked(Generic[_Inner]):
     """What is asked of ``inner`` is done in the threads of ``reads``."""
 
     def __init__(self, inner: _Inner, reads: ThreadPoolExecutor) -> None:
-        self._inner, self._reads = inner, reads
+        self._inner: _Inner = inner
+        self._reads = reads
 
     async def _in(self, pool: ThreadPoolExecutor, work: Callable[[], _R]) -> _R:
         try:
@@ -45,7 +46,7 @@ def _reading(
     """``method``, awaited, beside others."""
 
     @wraps(method)
-    async def awaited(self: _Asked[_Inner], *args: _P.args, **kwargs: _P.kwargs) -> _R:
+    async def awaited(self: _Asked[_Inner], /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
         return await self._in(self._reads, partial(method, self._inner, *args, **kwargs))
 
     return awaited
@@ -57,7 +58,7 @@ def _writing(
     """``method``, awaited, after those that were called before it."""
 
     @wraps(method)
-    async def awaited(self: AsyncIndex, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+    async def awaited(self: AsyncIndex, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
         return await self._in(self._writes, partial(method, self._inner, *args, **kwargs))
 
     return awaited
@@ -69,7 +70,7 @@ def _iterating(
     """``method``, whose items are fetched a hundred at a time."""
 
     @wraps(method)
-    async def iterated(self: _Asked[_Inner], *args: _P.args, **kwargs: _P.kwargs) -> AsyncIterator[_R]:
+    async def iterated(self: _Asked[_Inner], /, *args: _P.args, **kwargs: _P.kwargs) -> AsyncIterator[_R]:
         async with _apart(lambda: _ended(method(self._inner, *args, **kwargs))) as (pool, items):
             while part := await self._in(pool, lambda: list(islice(items, _AT_ONCE))):
                 for item in part:
@@ -108,7 +109,7 @@ def _opening(
     """``make``, a class method of ``Index``, awaited. An index that nobody waits for any more is closed."""
 
     @wraps(getattr(make, "__func__", make))
-    async def opened(cls: type[AsyncIndex], *args: _P.args, **kwargs: _P.kwargs) -> AsyncIndex:
+    async def opened(cls: type[AsyncIndex], /, *args: _P.args, **kwargs: _P.kwargs) -> AsyncIndex:
         pool = ThreadPoolExecutor(1, "hybrid-open")
         opening = pool.submit(make, *args, **kwargs)
         pool.shutdown(wait=False)

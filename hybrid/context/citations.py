@@ -30,7 +30,8 @@ _CITATION: Final = regex.compile(
     r"[\[【［] \s*+ (\d{1,4}+ (?: \s*+ [,，、;；\-–—－~～] \s*+ \d{1,4}+ )*+) \s*+ [\]】］]", regex.VERBOSE
 )
 _FROM_TO: Final = regex.compile(r"(\d++)(?:\s*+[\-–—－~～]\s*+(\d++))?+")
-_NUMBER: Final = regex.compile(r"\d++(?:[.,]\d++)*+")
+_NUMBER: Final = regex.compile(r"(?<![A-Za-z])[A-Za-z]*+\d++(?:[.,]\d++)*+")
+"""Or a name that ends with one: K2, v1.2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ class _Words:
     def of(cls, text: str, analyzer: Analyzer) -> _Words:
         folded = unicodedata.normalize("NFKC", text)
         numbers = (found[0].replace(",", "") for found in _NUMBER.finditer(folded))
-        return cls(frozenset(analyzer.terms(text)), frozenset(numbers))
+        return cls(frozenset(analyzer.terms(text)), frozenset(n for n in numbers if n[0].isdecimal()))
 
 
 def _claim(

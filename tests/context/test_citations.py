@@ -87,7 +87,7 @@ def test_numbers_that_no_passage_has() -> None:
 def test_support_is_the_share_of_words_and_all_numbers() -> None:
     supported = f"The cook found 1200 coins in 1987 [{COOK}]."
     other = f"Planets orbit distant suns [{COOK}]."
-    wrong = f"The cook found 1,300 coins [{COOK}]."
+    wrong = f"The cook of log A1987 found 1,300 coins [{COOK}]."
     found = check_citations(f"{supported} {other} {wrong}", CONTEXT)
     assert [claim.supported for claim in found.claims] == [True, False, False]
     assert [claim.unfound for claim in found.claims] == [(), (), ("1300",)]
