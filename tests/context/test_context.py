@@ -154,9 +154,10 @@ def test_the_budget_holds_and_offsets_point_at_the_text(
         assert document is not None
         assert document.text[one.start : one.end] == one.text == one.text.strip() != ""
         ends = {0, len(document.text)} | {end.end() for end in sentences.END.finditer(document.text)}
-        before = document.text[: one.start].rstrip()
-        assert any(before == document.text[:end].rstrip() for end in ends)
-        assert any(document.text[one.start : end].strip() == one.text for end in ends if end > one.start)
+        before = max(end for end in ends if end <= one.start)
+        after = min(end for end in ends if end >= one.end)
+        for start, end in ((before, one.start), (one.end, after)):  # long sentences may be cut
+            assert not document.text[start:end].strip() or end - start > 400
     by_place = sorted(spans(found))
     assert all(a[0] != b[0] or a[2] <= b[1] for a, b in pairwise(by_place))
 
