@@ -35,7 +35,9 @@ class _Asked(Generic[_Inner]):
     async def _in(self, pool: ThreadPoolExecutor, work: Callable[[], _R]) -> _R:
         try:
             done = pool.submit(work)
-        except RuntimeError as cause:  # the pool is shut down
+        except RuntimeError as cause:
+            if "shutdown" not in str(cause):  # but that no thread can be started
+                raise
             raise IndexClosed(f"{self!r} is closed; open it again") from cause
         return await asyncio.wrap_future(done)
 

@@ -23,7 +23,8 @@ _WAIT: Final = 3
 _CONSIDERED: Final = 1_000
 """Passages that are looked at."""
 _LOOKED: Final = 20_000
-"""Characters of a passage in which the sentence that the query asks for is looked for."""
+"""Characters of a passage that are analysed, for near-duplicates and for the sentence that the query asks
+for."""
 _LONGEST: Final = 100
 """Characters of a token on average: a longer sentence is not counted to know that it does not fit."""
 
@@ -123,7 +124,8 @@ class _Gathering:
                 continue
             text, piece = self._hits[turn.place].document.text, self._pieces[turn.place][turn.number]
             part = _Part(turn, *whole_sentences(text, piece.start, piece.end))
-            if part.start >= part.end or seen.like(shingles := seen.shingles(text[part.start : part.end])):
+            looked = text[part.start : min(part.end, part.start + _LOOKED)]
+            if not looked or seen.like(shingles := seen.shingles(looked)):
                 continue
             room = left - (0 if turn.joins is not None else self._header(part))
             cost = self._cost(text, (part.start, part.end), room)
