@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
 from functools import partial, wraps
@@ -26,7 +26,7 @@ _AT_ONCE: Final = 100
 
 
 class _Asked(Generic[_Inner]):
-    """What is asked of ``inner`` is done in the threads of ``reads``."""
+    """Does what is asked of ``inner`` in the threads of ``reads``."""
 
     def __init__(self, inner: _Inner, reads: ThreadPoolExecutor) -> None:
         self._inner: _Inner = inner
@@ -68,11 +68,13 @@ def _writing(
 
 def _iterating(
     method: Callable[Concatenate[_Inner, _P], Iterator[_R]],
-) -> Callable[Concatenate[_Asked[_Inner], _P], AsyncIterator[_R]]:
+) -> Callable[Concatenate[_Asked[_Inner], _P], AsyncGenerator[_R, None]]:
     """``method``, whose items are fetched a hundred at a time."""
 
     @wraps(method)
-    async def iterated(self: _Asked[_Inner], /, *args: _P.args, **kwargs: _P.kwargs) -> AsyncIterator[_R]:
+    async def iterated(
+        self: _Asked[_Inner], /, *args: _P.args, **kwargs: _P.kwargs
+    ) -> AsyncGenerator[_R, None]:
         async with _apart(lambda: _ended(method(self._inner, *args, **kwargs))) as (pool, items):
             while part := await self._in(pool, lambda: list(islice(items, _AT_ONCE))):
                 for item in part:

@@ -1,5 +1,5 @@
-"""What a chatbot is given to answer from: numbered passages within a budget of tokens, and whether what it
-then says cites them."""
+"""Numbered passages for a chatbot to answer from, within a budget of tokens, and a check of the citations
+in its answer."""
 
 from hybrid.context.citations import Citations, Claim, check_citations
 from hybrid.context.gathering import gathered

@@ -25,7 +25,7 @@ from hybrid.types import Analyzer
 SUPPORT: Final = 0.5
 """The share of a sentence's terms that must stand in what it cites for it to count as supported."""
 _RANGE: Final = 100
-"""Of a wider one only the ends count."""
+"""The widest range that counts whole; of a wider one the two ends do."""
 _CITATION: Final = regex.compile(
     r"[\[【［] \s*+ (\d{1,4}+ (?: \s*+ [,，、;；\-–—－~～] \s*+ \d{1,4}+ )*+) \s*+ [\]】］]", regex.VERBOSE
 )

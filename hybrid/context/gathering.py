@@ -72,7 +72,7 @@ class _Turn:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What is taken in a turn: ``text[start:end]``."""
+    """The stretch ``text[start:end]`` that is taken in a turn."""
 
     turn: _Turn
     start: int

@@ -1,4 +1,4 @@
-"""What is asked of a context, checked."""
+"""The options of a context, checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked of a context: how it is made, and the search that it is made from."""
+"""A context from a search: the options of both, and the way from one to the other."""
 
 from __future__ import annotations
 

@@ -37,8 +37,8 @@ _NOTE: Final = (
 
 
 class Asked(NamedTuple):
-    """What a context without a floor is for one query: the relevance of its best passage, 0 for none, and
-    whether the answering paragraph is in it."""
+    """A context without a floor, for one query: the relevance of its best passage, 0 for none, and whether
+    the answering paragraph is in it."""
 
     relevance: float
     right: bool

@@ -1,4 +1,4 @@
-"""What an answer cites, and what of it stands there."""
+"""Citations are found in all their forms, and held against the passages that they name."""
 
 from __future__ import annotations
 
