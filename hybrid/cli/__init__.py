@@ -24,6 +24,7 @@ from hybrid.cli import (
     copies,
     demo,
     evaluate,
+    files,
     index,
     mine,
     profile,
@@ -113,7 +114,7 @@ def _command(arguments: list[str]) -> int:
     # Not app(): that ends Ctrl-C without a word, and a closed pipe with status 1.
     command = typer.main.get_command(app)
     try:
-        with command.make_context("hybrid", arguments) as context:
+        with command.make_context("hybrid", files.spelled(arguments)) as context:
             command.invoke(context)
     except typer.Exit as left:
         return left.exit_code
