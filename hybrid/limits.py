@@ -82,13 +82,13 @@ MIN_EXPANDED: Final = 1 << 27
 """Bytes that any packed file may unpack to, however small: less than a second."""
 
 MAX_FILE: Final = 1 << 28
-"""Bytes of a file that is read whole: the largest books in PDF have half of that."""
+"""Bytes of a file that is read whole. Only tables, JSON lines and mailboxes may be larger."""
 
 MAX_READING_SECONDS: Final = 60.0
-"""For each document that is extracted from a file: a book of 2,000 pages takes a sixth of that."""
+"""Of the processor's time, for each document that is extracted from a file."""
 
 MAX_READING_MEMORY: Final = 1 << 31
-"""Bytes of the process that extracts: a bomb of a PDF takes 1.9 GB, a long book a tenth of that."""
+"""Bytes of the process that extracts: a PDF that unpacks to 1 GB takes 1.9 GB."""
 
 MAX_DICTIONARY_BYTES: Final = 1 << 24
 """A user dictionary; jieba's own has 5 MB."""

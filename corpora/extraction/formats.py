@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from hybrid.corpora.extraction.extracted import Extracted
-from hybrid.corpora.files import opened
+from hybrid.corpora.files import beginning, opened
 from hybrid.corpora.kinds import OLD, kind_of
 from hybrid.corpora.options import Options
 from hybrid.corpora.records import BadRecord
@@ -54,7 +54,7 @@ def read(path: Path, options: Options) -> Iterator[Extracted]:
 def whole(path: Path) -> bytes:
     """All bytes of a file that is not too large."""
     with opened(path) as file:
-        content = file.read(MAX_FILE + 1)
+        content = b"".join(beginning(file, MAX_FILE))
     if len(content) > MAX_FILE:
         raise BadRecord(f"larger than {MAX_FILE:,} bytes")
     if not content:

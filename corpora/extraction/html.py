@@ -10,7 +10,7 @@ from hybrid.corpora.encodings import NotText, opened_text
 from hybrid.corpora.extraction.extracted import Extracted
 from hybrid.corpora.extraction.formats import lying, some
 from hybrid.corpora.extraction.lines import joined
-from hybrid.corpora.files import opened
+from hybrid.corpora.files import beginning, opened
 from hybrid.corpora.options import Options
 from hybrid.corpora.records import BadRecord
 from hybrid.errors import require
@@ -39,7 +39,7 @@ def read(path: Path, options: Options) -> Iterator[Extracted]:
         with opened(path) as file:
             raise lying(file.read(8), "a page of HTML") from error
     with opened_text(path, encoding) as file:
-        content = file.read(MAX_FILE + 1)
+        content = "".join(beginning(file, MAX_FILE))
     if len(content) > MAX_FILE:
         raise BadRecord(f"larger than {MAX_FILE:,} characters")
     page = text_of(content)

@@ -35,13 +35,25 @@ from hybrid.errors import CorpusError, MissingExtra
 from hybrid.limits import MAX_FILE, MAX_JSON_LINE, MAX_READING_MEMORY, MAX_READING_SECONDS, named
 
 _MODULE: Final = "hybrid.corpora.extraction.worker"
+_PROF: Final = getattr(signal, "SIGPROF", 0)
+CLOCK: Final = 5
+"""Seconds by the clock for one of the processor's time."""
+
+FULL: Final = 3
+"""The status of a process that ran out of memory and could say so."""
+
+_SPARING: Final = {"OPENBLAS_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+"""Libraries reserve no memory that they do not use: what is reserved counts, too."""
+
+_DYING: Final = 10.0  # seconds, for a process that has closed its output
 _LOOK: Final = 0.05  # seconds between two looks at the memory
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """``seconds`` for each document, ``memory`` of the process in bytes. The operating system holds it to
-    that where it can (``rlimit``), and this process looks where psutil is installed."""
+    """``seconds`` of the processor's time for each document, ``memory`` of the process in bytes. The
+    operating system holds it to that where it can (``rlimit``), and this process looks where psutil is
+    installed."""
 
     seconds: float = MAX_READING_SECONDS
     memory: int = MAX_READING_MEMORY
@@ -141,7 +153,7 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=os.environ | {"PYTHONPATH": path, "ARROW_DEFAULT_MEMORY_POOL": "system"},
+            env=os.environ | {"PYTHONPATH": path} | _SPARING,
         )
         self._watch()
 
@@ -165,15 +177,17 @@ class _Worker:
                 return
             yield answer
             start = time.monotonic()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_DYING)  # or its own status would be lost
         self.end()
         raise CorpusError(f"{named(question['path'])}: {self._cause(time.monotonic() - start)}")
 
     def _cause(self, took: float) -> str:
         gigabytes = f"{self._bounds.memory / (1 << 30):.1f} GB of memory"
         status = self._process.returncode
-        if self._too_large:
+        if self._too_large or status == FULL:
             return f"takes more than {gigabytes} to read; is it built to?"
-        if took >= self._bounds.seconds:
+        if status == -_PROF or took >= CLOCK * self._bounds.seconds:
             return f"takes longer than {self._bounds.seconds:g} s to read; is it built to?"
         ended = signal.Signals(-status).name if status < 0 else f"status {status}"
         return f"broken, or takes more than {gigabytes}: reading it ended the process that reads ({ended})"

@@ -19,6 +19,7 @@ import orjson
 
 from hybrid.corpora.assumed import Assumed, AssumedEncoding
 from hybrid.corpora.extraction import formats
+from hybrid.corpora.extraction.process import CLOCK, FULL
 from hybrid.corpora.options import Options
 from hybrid.corpora.records import BadRecord
 from hybrid.errors import CorpusError, MissingExtra
@@ -61,12 +62,12 @@ class _Server:
             except RecursionError:
                 self._answer(failed=f"{named(path)}: {_DEEP}")
             except MemoryError:
-                return  # as if it had been ended, and the next file finds no full house
+                sys.exit(FULL)  # the next file finds a new process, not a full one
             except Exception as error:
                 what = f"cannot be read, is it broken? {type(error).__name__}: {shown(str(error))}"
                 self._answer(failed=f"{named(path)}: {what}")
             self._answer(end=True)
-            faulthandler.cancel_dump_traceback_later()
+            self._rest()
 
     def _read(self, path: Path, encoding: str | None) -> None:
         def skipped(error: CorpusError) -> None:
@@ -81,11 +82,18 @@ class _Server:
 
     def _begin(self) -> None:
         """Have this process end if the next answer takes too long, also in native code that never comes
-        back, and when nobody is left to end it."""
-        faulthandler.dump_traceback_later(self._seconds, exit=True, file=self._nowhere)
+        back, and when nobody is left to end it. On a busy machine the clock runs faster than the work."""
+        if hasattr(signal, "setitimer"):  # it lets SIGPROF end the process
+            signal.setitimer(signal.ITIMER_PROF, self._seconds)
+        faulthandler.dump_traceback_later(CLOCK * self._seconds, exit=True, file=self._nowhere)
+
+    def _rest(self) -> None:
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_PROF, 0)
+        faulthandler.cancel_dump_traceback_later()
 
     def _answer(self, **answer: Any) -> None:
-        faulthandler.cancel_dump_traceback_later()  # who asks may be slow to take it
+        self._rest()  # the program that asks may be slow to take it
         self._answers.write(orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n")
         self._answers.flush()
         self._begin()

@@ -112,7 +112,8 @@ def _remarks(assumed: Iterable[Assumed], report: Report | None) -> Iterator[str]
     if report is None:
         return
     if report.gone and not report.kept:
-        yield f"{counted(report.gone)} of files that are gone stay; --prune removes them"
+        stay = "stays; --prune removes it" if report.gone == 1 else "stay; --prune removes them"
+        yield f"{counted(report.gone)} of files that are gone {stay}"
     if report.duplicates:
         pairs = [f"{one} = {other}" for one, other in report.duplicates]
         yield f"same text: {_listed(pairs)}"

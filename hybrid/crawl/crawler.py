@@ -216,7 +216,7 @@ class Crawler:
             return self._remove(ids)
         report.gone += count
         if count and self._prune is not None:
-            what = f"{counted(count)} of files that are gone stay"
+            what = f"{counted(count)} of files that are gone stay{'s' if count == 1 else ''}"
             report.kept.append(f"{named(seen.path)}: {what}: {reason}")
         return set()
 

@@ -143,8 +143,8 @@ def test_a_folder_of_texts(tmp_path: Path) -> None:
     (tmp_path / "notes" / "deep" / "tea.md").write_text("How to brew oolong tea.")
     (tmp_path / "notes" / "茶.txt").write_bytes("乌龙茶的冲泡方法".encode("gb18030"))
     run("index", tmp_path / "notes", "--to", tmp_path / "idx", "--encoder", "none")
-    assert answer("search", tmp_path / "idx", "oolong")["hits"][0]["id"] == "deep/tea.md"
-    assert answer("search", tmp_path / "idx", "乌龙茶")["hits"][0]["id"] == "茶.txt"
+    assert answer("search", tmp_path / "idx", "oolong")["hits"][0]["id"] == "notes/deep/tea.md"
+    assert answer("search", tmp_path / "idx", "乌龙茶")["hits"][0]["id"] == "notes/茶.txt"
 
 
 def test_a_bad_line_is_named_and_nothing_written(tmp_path: Path) -> None:
