@@ -87,6 +87,6 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
 	PYTHONWARNINGS='ignore:Editable installation' \
-		$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[models,offline,evaluate,dev]'
+		$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[models,offline,evaluate,files,parquet,dev]'
 	if command -v "$${CXX:-c++}" > /dev/null; then $(BIN)/pip install --quiet --constraint constraints.txt hnswlib; fi
 	touch $@

@@ -51,7 +51,9 @@ NAMES = {
     "salvage": "store.salvage",
 }
 PARTS = {
-    **{name: name for name in ("analyzers", "corpora", "encoders", "errors", "evaluate", "fusion")},
+    **{
+        name: name for name in ("analyzers", "corpora", "crawl", "encoders", "errors", "evaluate", "fusion")
+    },
     **{name: name for name in ("learn", "limits", "rerank", "settings", "types")},
     "filters": "metadata.filters",
 }

@@ -356,7 +356,7 @@ def test_a_sentence_at_the_end_of_a_long_file_is_found_by_meaning(tmp_path: Path
     run("index", folder, "--to", tmp_path / "idx")
     for query, expected in (("newborn pets", "minutes.txt"), ("宠物刚出生", "会议.txt")):
         hit = answer("search", tmp_path / "idx", query, "--mode", "vector")["hits"][0]
-        assert hit["id"] == expected
+        assert hit["id"] == f"notes/{expected}"
         start, end = hit["passage"]
         assert start > 0
         assert "kittens" in hit["text"][start:end] or "小猫" in hit["text"][start:end]
