@@ -18,7 +18,7 @@ _SHARE: Final = 10  # of the time that a look takes: a pause
 
 
 def watch(
-    crawler: Crawler, told: Callable[[Report], object], sleep: Callable[[float], object] | None = None
+    crawler: Crawler, told: Callable[[Report], object], sleep: Callable[[float], object] = time.sleep
 ) -> NoReturn:
     """Make passes until an exception ends it, Ctrl-C say; ``told`` is told of each that did something or
     failed at something new. A file is read when it has not changed between two looks: whoever writes it may
@@ -35,4 +35,4 @@ def watch(
             told(report)
         said = report.failed + report.kept
         before = seen
-        (sleep or time.sleep)(max(PAUSE, _SHARE * (time.monotonic() - start)))
+        sleep(max(PAUSE, _SHARE * (time.monotonic() - start)))

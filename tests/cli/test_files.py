@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hybrid.cli import files
-from hybrid.crawl import watch as watching
+from hybrid.crawl.watch import watch
 from tests.commands import answer, refusal, run
 from tests.conftest import Write, lines
 
@@ -94,15 +94,16 @@ def test_what_cannot_be_understood(
 
 
 def test_watch_goes_on_until_ctrl_c(notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    looks = iter([lambda: (notes / "new.txt").write_text("zebra"), lambda: None])
+    looks = iter(range(2))
 
     def sleep(_: float) -> None:
-        act = next(looks, None)
-        if act is None:
+        look = next(looks, None)
+        if look is None:
             raise KeyboardInterrupt
-        act()
+        if look == 0:
+            (notes / "new.txt").write_text("zebra")
 
-    monkeypatch.setattr(watching.time, "sleep", sleep)
+    monkeypatch.setattr(files, "watch", lambda crawler, told: watch(crawler, told, sleep))
     done = run("index", notes, *to(tmp_path), "--watch", status=130)
     assert [line.partition(";")[0] for line in done.out.splitlines()] == [
         "3 documents indexed",
