@@ -30,7 +30,8 @@ RECORDS: Final = (".jsonl", ".csv", ".tsv", ".parquet")
 STREAMED: Final = (*RECORDS, ".mbox")
 """Read piece by piece, however large."""
 
-FORMATS: Final = (".html", ".htm", ".xhtml", ".pdf", ".docx", ".xlsx", ".epub", ".eml", ".mbox")
+HTML: Final = (".html", ".htm", ".xhtml")
+FORMATS: Final = (*HTML, ".pdf", ".docx", ".xlsx", ".epub", ".eml", ".mbox")
 OLD: Final = {".doc": ".docx", ".xls": ".xlsx"}
 """What is no longer written, and as what to save it."""
 

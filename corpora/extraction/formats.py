@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from hybrid.corpora.extraction.extracted import Extracted
 from hybrid.corpora.files import beginning, opened
-from hybrid.corpora.kinds import OLD, kind_of
+from hybrid.corpora.kinds import HTML, OLD, kind_of
 from hybrid.corpora.options import Options
 from hybrid.corpora.records import BadRecord
 from hybrid.limits import MAX_FILE
@@ -17,7 +17,7 @@ from hybrid.limits import MAX_FILE
 Read: TypeAlias = Callable[[Path, Options], Iterator[Extracted]]
 
 _READERS: Final = {
-    **dict.fromkeys((".html", ".htm", ".xhtml"), "html"),
+    **dict.fromkeys(HTML, "html"),
     **dict.fromkeys((".eml", ".mbox"), "mail"),
     ".pdf": "pdf",
     ".docx": "word",

@@ -61,6 +61,12 @@ def test_html_in_the_encoding_that_it_declares(extractor: Extractor, write: Writ
 
 
 @needs_files
+def test_what_html_declares_is_more_than_a_guess(extractor: Extractor, write: Write) -> None:
+    page = '<meta http-equiv="Content-Type" content="text/html; charset=iso-8859-7"><p>abc \u03b1\u03ad'
+    assert only(extractor, write("a.html", page.encode("iso-8859-7"))).text == "abc \u03b1\u03ad"
+
+
+@needs_files
 def test_pdf_keeps_pages_headings_paragraphs_and_items(extractor: Extractor, write: Write) -> None:
     first: list[office.Text] = [
         (24, 770, "园艺 Gardening"),
