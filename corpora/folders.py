@@ -16,8 +16,8 @@ from hybrid.types import Document
 
 
 def documents(folder: Path, options: Options) -> Iterator[Document]:
-    """The files in and below ``folder``, in order of path; see `hybrid.corpora.walk.listing` for what is
-    left out.
+    """Read the files in and below ``folder``, in order of path; `hybrid.corpora.walk.listing` says which
+    are left out.
 
     A document's id is its path below ``folder``, with forward slashes, and after a ``#`` the record or
     message where there are several; its title is what the document says, or the file's name without suffix;
@@ -28,18 +28,18 @@ def documents(folder: Path, options: Options) -> Iterator[Document]:
         options.report(error)
     if not found.files:
         raise CorpusError(
-            f"{named(folder)}: no corpus.jsonl and no file that is understood in this folder or below it"
+            f"{named(folder)}: no corpus.jsonl and no supported file in this folder or below it"
         )
     return _read(folder, found.files, options)
 
 
 def document(path: Path, options: Options) -> Iterator[Document]:
-    """One file as if its folder held nothing else."""
+    """Read one file as if it were alone in its folder."""
     return _read(path.parent, [path], options)
 
 
 def records(path: Path, options: Options) -> Iterator[Document]:
-    """The records of one file under the ids that they have."""
+    """Read the records of one file, under their own ids."""
     with Extractor() as extractor:
         for one in extractor.read(path, path.parent, options):
             yield Document(one.part, one.text, one.title, one.metadata, one.vector, one.passages)

@@ -1,4 +1,4 @@
-"""The kinds of files that are understood, by the ends of their names."""
+"""The supported kinds of files, by suffix."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BARE: Final = (
 )
 TEXT: Final = (*MARKDOWN, *_PROSE.split(), *_CODE.split())
 NAMES: Final = frozenset(_BARE.split())
-"""Files of text whose names have no end."""
+"""Text files without a suffix, in lower case."""
 
 RECORDS: Final = (".jsonl", ".csv", ".tsv", ".parquet")
 STREAMED: Final = (*RECORDS, ".mbox")
@@ -33,7 +33,7 @@ STREAMED: Final = (*RECORDS, ".mbox")
 HTML: Final = (".html", ".htm", ".xhtml")
 FORMATS: Final = (*HTML, ".pdf", ".docx", ".xlsx", ".epub", ".eml", ".mbox")
 OLD: Final = {".doc": ".docx", ".xls": ".xlsx"}
-"""What is no longer written, and as what to save it."""
+"""Old formats, and the format to save them in."""
 
 UNDERSTOOD: Final = (
     "a BEIR folder (with corpus.jsonl), .jsonl, .csv, .tsv or .parquet with an id in each record, a folder "
@@ -43,8 +43,8 @@ UNDERSTOOD: Final = (
 
 
 def kind_of(path: Path) -> str | None:
-    """The end of its name that says what is in a file, ``.txt`` for a README without one; None where
-    nothing is known."""
+    """Return the suffix that says what a file contains, ``.txt`` for a README without one; None if it is
+    not supported."""
     end = kind(path)
     if not end and plain_name(path).name.lower() in NAMES:
         return ".txt"

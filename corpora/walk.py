@@ -1,4 +1,4 @@
-"""What lies in a folder: files by name, size and time, and what is passed over."""
+"""List a folder: its files with their sizes and times, and what is passed over."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hybrid.corpora.kinds import kind_of
 from hybrid.errors import CorpusError
 
 Skip: TypeAlias = Callable[[Path], bool]
-"""Whether a folder is none of those to read."""
+"""Whether to leave a folder out."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,8 @@ class Stamp:
 
 @dataclass
 class Listing:
-    """What was found in and below a folder: ``files`` of kinds that are understood, in order of path;
-    folders that could not be listed (``closed``); how many files of other kinds there are, by the ends of
-    their names; how many links."""
+    """The contents of a folder and those below it: supported ``files`` in order of path; errors of folders
+    that could not be listed (``closed``); counts of the ``others`` by suffix, and of ``links``."""
 
     files: dict[Path, Stamp] = field(default_factory=dict)
     closed: list[CorpusError] = field(default_factory=list)
@@ -48,8 +47,8 @@ class Listing:
 
 
 def listing(folder: Path, skip: Skip = lambda _: False) -> Listing:
-    """Everything in and below ``folder``. Left out: what is hidden, the notes that Office keeps beside an
-    open file (``~$``), folders that are to ``skip``, and links, which might lead out of the folder."""
+    """List everything in and below ``folder``. Left out: hidden files and folders, Office's lock files
+    (``~$``), folders for which ``skip`` is true, and links, which could lead out of the folder."""
     found = Listing()
     left = [folder]
     while left:

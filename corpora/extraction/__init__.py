@@ -1,8 +1,8 @@
-"""Files to text: what people keep, read in a process of its own.
+"""Extract the text of files in a separate process.
 
 The text keeps the structure of the document: headings as in Markdown (``# ``), a blank line between blocks,
-``- `` before an item of a list, a form feed between pages. A file may be built to harm whoever reads it: a
-process apart reads it, with limits on time and memory, and another one takes its place when it dies.
+``- `` before an item of a list, a form feed between pages. Files may be malicious, so a separate process
+reads them, with limits on time and memory; if it dies, another one is started.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What comes out of a file."""
+"""A document as it is extracted from a file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Extracted:
 
     @classmethod
     def of(cls, document: Document) -> Self:
-        """A record that has an id of its own."""
+        """Make one of a record that has its own id."""
         return cls(
             document.text,
             document.title,
@@ -37,7 +37,7 @@ class Extracted:
         )
 
     def cleaned(self) -> Self:
-        """As UTF-8 can hold it; BadRecord for a text that is too long."""
+        """Replace what UTF-8 cannot encode; BadRecord if the text is too long."""
         if len(self.text) > MAX_TEXT:
             raise records.BadRecord(f"longer than {MAX_TEXT:,} characters; cut it into several files")
         title = " ".join(clean(self.title).split())[:MAX_TITLE]

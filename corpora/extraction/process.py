@@ -1,7 +1,7 @@
-"""The process that reads files: started when first needed, ended when it takes too much, started again.
+"""The process that reads files: started when first needed, killed when it takes too much, restarted.
 
 It is asked by a line of JSON and answers with lines of JSON (`hybrid.corpora.extraction.worker`). Threads
-would not do: what a hostile PDF brings down is the whole process, and no thread can be stopped.
+would not do: a malicious PDF aborts the whole process, and a thread cannot be stopped.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ class Extractor:
             self._worker = None
 
     def read(self, path: Path, within: Path, options: Options) -> Iterator[Extracted]:
-        """The documents of a file that lies in or below the folder ``within``, also once every link is
-        followed. Parts that cannot be read are reported to ``options``. Raises CorpusError for the file as
+        """Read the documents of a file that is in or below the folder ``within``, also after following all
+        links. Parts that cannot be read are reported to ``options``. Raises CorpusError for the file as
         a whole, MissingExtra where it needs what is not installed."""
         check(path, within)
         if plain.reads(path):
@@ -106,8 +106,7 @@ class Extractor:
 
 
 def check(path: Path, folder: Path) -> None:
-    """CorpusError for a file outside of ``folder``, where a link or ``..`` led to it, or one that is too
-    large to be read whole."""
+    """Raise CorpusError if a file is outside of ``folder`` (through a link or ``..``) or too large."""
     check_file(path)
     if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
         raise CorpusError(f"{named(path)}: a link leads out of the folder")
@@ -127,7 +126,7 @@ def _each(found: Iterator[Extracted], path: Path) -> Iterator[Extracted]:
 
 
 def _told(answer: dict[str, Any], path: Path, options: Options) -> CorpusError | MissingExtra | None:
-    """Pass on what an answer says of a part, or of the encoding; why the file as a whole is not read."""
+    """Pass on an answer about a part or the encoding; return the error if the whole file is not read."""
     if "skipped" in answer:
         options.report(CorpusError(answer["skipped"]))
     elif "assumed" in answer:

@@ -1,4 +1,4 @@
-"""What an index holds of files: read from the metadata of its own documents, so it is never out of step.
+"""The files whose documents an index holds, read from those documents' metadata.
 
 A document of a file has ``path`` in its metadata, below the folder ``file.root``; one of them, the last one
 written, also says which state of the file it was: ``file.size``, ``file.modified`` and ``file.hash``.

@@ -77,7 +77,7 @@ def test_collections_and_files_together(notes: Path, write: Write, tmp_path: Pat
     ("arguments", "what"),
     [
         (["{tmp}/nowhere"], "nowhere: no such file or folder"),
-        (["{tmp}/x.png"], "not a kind of file that is understood: give a BEIR folder"),
+        (["{tmp}/x.png"], "not a supported kind of file: give a BEIR folder"),
         (["{tmp}/notes", "--prune=some"], "write --prune or --prune=all"),
         (["{tmp}/notes/a.md", "--prune"], "give the folder"),
         (["{tmp}/a.jsonl", "--watch"], "--watch follows files and folders"),

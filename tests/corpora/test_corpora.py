@@ -84,7 +84,7 @@ def test_what_is_not_understood_is_said_at_once(write: Write, tmp_path: Path, na
 
 
 def test_a_folder_without_anything_to_read(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"no corpus\.jsonl and no file that is understood"):
+    with pytest.raises(CorpusError, match=r"no corpus\.jsonl and no supported file"):
         read_documents(tmp_path)
 
 
