@@ -1,6 +1,7 @@
-"""Text to terms, for the keyword leg, in English, Chinese or a mix.
+"""Analyzers: turn text in English, Chinese or a mix into terms for the keyword leg.
 
-An analyzer is a value: frozen, comparable, hashable, picklable. Equal ``id``s give equal terms.
+An analyzer is a value: frozen, comparable, hashable, picklable. Analyzers with equal ``id``s give equal
+terms.
 """
 
 from __future__ import annotations
@@ -33,19 +34,19 @@ _WITH_DICTIONARY: dict[str, type[Chinese]] = {"chinese": Chinese, "mixed": Mixed
 
 
 def load(spec: str | Analyzer) -> Analyzer:
-    """The analyzer that ``spec`` names or is. Raises SettingsError for anything else."""
+    """Return the analyzer that ``spec`` names or is. Raises SettingsError for anything else."""
     if isinstance(spec, str):
         return by_name(spec)
     if not isinstance(getattr(spec, "id", None), str) or not callable(getattr(spec, "terms", None)):
         raise SettingsError(
-            f"{shown(spec)} is no analyzer; choose english, chinese or mixed, or give an Analyzer"
+            f"{shown(spec)} is not an analyzer; choose english, chinese or mixed, or give an Analyzer"
         )
     return spec
 
 
 def by_name(name: str, user_words: Iterable[str] = (), stop_words: StopWords = DEFAULT) -> Analyzer:
-    """The analyzer called "english", "chinese" or "mixed". Raises SettingsError for any other name, for a
-    user word or stop word that does not parse and for user words with "english", which takes none."""
+    """Make the analyzer called "english", "chinese" or "mixed". Raises SettingsError for any other name,
+    for an invalid user word or stop word, and for user words with "english", which takes none."""
     words = as_user_words(user_words)
     if not isinstance(name, str) or name not in ("english", *_WITH_DICTIONARY):
         raise SettingsError(f"unknown analyzer {shown(name)}; choose english, chinese or mixed")
@@ -57,7 +58,8 @@ def by_name(name: str, user_words: Iterable[str] = (), stop_words: StopWords = D
 
 
 def options(analyzer: Analyzer) -> dict[str, Any]:
-    """What `by_name` needs beside the name to make an analyzer of this package again."""
+    """Return the arguments, beside the name, from which `by_name` makes this analyzer again; empty for an
+    analyzer from outside this package."""
     if not isinstance(analyzer, (Chinese, English)):
         return {}
     user_words = analyzer.user_words if isinstance(analyzer, Chinese) else ()
@@ -65,5 +67,5 @@ def options(analyzer: Analyzer) -> dict[str, Any]:
 
 
 def former_id(analyzer: Analyzer) -> str | None:
-    """The id that an analyzer of this package had in the version before; None where there was none."""
+    """The id that this analyzer had in the previous version of this package; None if it did not exist."""
     return analyzer.former_id if isinstance(analyzer, (Chinese, English)) else None

@@ -17,11 +17,11 @@ from hybrid.analyzers.words import Words
 
 @dataclass(frozen=True)
 class Chinese(ScriptAnalyzer):
-    """Chinese text. English words in it are folded and taken apart, but not stemmed: see ``Mixed``.
+    """Chinese text. English words in it are folded and split, but not stemmed: see ``Mixed``.
 
     ``user_words`` are lines of a dictionary in jieba's format, as ``read_user_dictionary`` returns
-    them; ``stop_words`` other words than the built-in list in its place, or None for none. A user word is
-    no stop word. Raises SettingsError for a line that is none.
+    them; ``stop_words`` replaces the built-in list, None turns stop words off. A user word is never a
+    stop word. Raises SettingsError for an invalid line.
     """
 
     user_words: tuple[str, ...] = ()

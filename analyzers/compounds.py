@@ -1,9 +1,9 @@
-"""A compound word into the forms by which people look for it.
+"""Split a compound word into the forms by which people search for it.
 
 "WH-1000XM5" is also written wh1000xm5, WH 1000XM5 and wh-1000xm5; "iPhone15" is also iPhone 15. So a
-compound gives its joined whole, its segments (between hyphens, dots, @ and &), and their stretches of
-letters and of digits, each where it stands. O'Brien is also Brien, rock'n'roll also rock and roll; but
-a contraction of function words is one word.
+compound yields the joined whole, its segments (between hyphens, dots, @ and &), and the runs of letters
+and of digits inside each segment, with their positions. O'Brien is also found as Brien, rock'n'roll as
+rock and roll; but a contraction of function words stays one word.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Final
 from hybrid.analyzers.normalize import Span
 from hybrid.analyzers.segment import LETTER, MARK
 
-LONGEST_WORD = 1024  # characters; what goes on beyond (base64, a wall of letters) is cut off
-_MAX_SEGMENTS = 6  # a longer chain (a slug, a path) has no name as a whole
-_MAX_STRETCHES = 4  # a longer alternation (a hash) has no parts that mean anything
+LONGEST_WORD = 1024  # characters; a longer word (base64, a wall of letters) is cut off here
+_MAX_SEGMENTS = 6  # nobody searches for a longer chain (a slug, a path) as a whole
+_MAX_STRETCHES = 4  # the parts of a longer alternation (a hash) mean nothing
 
 _SUBJECTS = (
     *("i", "you", "he", "she", "it", "we", "they", "who", "what", "which", "that", "this", "there", "here"),
@@ -35,17 +35,17 @@ CONTRACTIONS: Final = frozenset(
     + [f"{verb}'ve" for verb in _MODALS]
 )
 
-_NUMBER = r"\d+(?:[.,]\d+)*"  # 3.5, 2.1.3; commas have been checked to stand between thousands
+_NUMBER = r"\d+(?:[.,]\d+)*"  # 3.5, 2.1.3; the tokenizer has checked that commas separate thousands
 _WORD = rf"(?:(?!\d){LETTER}[{MARK}]*)+(?:'(?:(?!\d){LETTER}[{MARK}]*)+)*"
 _initials = re.compile(r"[^\W\d_](?:\.[^\W\d_])+")
 _ending = re.compile(r"'(?:s|re|ve|ll|d)?$")  # Jane's, dogs', Jane'll
 _elision = re.compile(r"[^\W\d_]'(?=\w)")
-_point = re.compile(r"\.(?!\d)|(?<!\d)\.")  # not that of a number
+_point = re.compile(r"\.(?!\d)|(?<!\d)\.")  # not a decimal point
 _joiners = str.maketrans("", "", "-_,'\r\n\t ")
 
 
 @cache
-def _segment() -> re.Pattern[str]:  # this one and the next take 10 ms: not at import
+def _segment() -> re.Pattern[str]:  # compiling this and the next takes 10 ms: not at import
     return re.compile(rf"\.net\b|(?:{_NUMBER}|{_WORD}|')+(?:\+\+|\#)?")
 
 
@@ -55,7 +55,8 @@ def _stretch() -> re.Pattern[str]:
 
 
 def parts(run: str) -> list[Span]:
-    """Whole, segments, stretches: by start, then the longer first, no place twice."""
+    """Return the whole, its segments and their stretches, by start and then the longer first; at most one
+    per position."""
     if run.isalpha():
         return [(run, 0, len(run))]
     if _initials.fullmatch(run):  # u.s.a, e.g
@@ -75,7 +76,8 @@ def _forms(run: str) -> Iterator[Span]:
 
 
 def _joined(run: str) -> str:
-    """wh1000xm5, nodejs, phd; jane.doe@example.com stays as it is, and so does the point of v2.1."""
+    """Join the parts: wh1000xm5, nodejs, phd. jane.doe@example.com stays as it is, as does the point in
+    v2.1."""
     whole = _ending.sub("", run)
     return (whole if "@" in whole else _point.sub("", whole)).translate(_joiners)
 
@@ -95,5 +97,6 @@ def _segment_forms(word: str, offset: int) -> Iterator[Span]:
 
 
 def _is_a_name(segment: str) -> bool:
-    """C++ is not C and .NET is not net; but Notepad++ is found as notepad."""
+    """Whether to keep the segment whole: C++ is not C and .NET is not net, but Notepad++ is also
+    notepad."""
     return segment == ".net" or segment.endswith("#") or (segment.endswith("++") and len(segment) == 3)

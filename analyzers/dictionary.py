@@ -1,4 +1,4 @@
-"""The user dictionary: words that segmentation must keep whole."""
+"""The user dictionary: words that segmentation keeps whole."""
 
 from __future__ import annotations
 
@@ -18,22 +18,23 @@ _entry = re.compile(r"(?P<word>\S+)(?:[ \t]+(?P<frequency>[0-9]{1,12}))?(?:[ \t]
 
 
 class UserWord(NamedTuple):
-    """``word`` is folded as texts are; without a ``frequency`` it is made just high enough."""
+    """A ``word``, folded as texts are. With no ``frequency``, it gets the lowest one that keeps it
+    whole."""
 
     word: str
     frequency: int | None
 
 
 def read_user_dictionary(path: str | PathLike[str]) -> tuple[str, ...]:
-    """The entries of a file in jieba's format: ``word [frequency] [tag]``, one a line, UTF-8.
+    """Read a UTF-8 file in jieba's format: ``word [frequency] [tag]``, one entry per line.
 
-    Empty lines and lines that begin with ``#`` are left out. Raises CorpusError, naming file and line.
+    Skips empty lines and lines that begin with ``#``. Raises CorpusError, naming file and line.
     """
     return read_lines(path, "user dictionary", parse_user_word)
 
 
 def as_user_words(entries: Iterable[str]) -> tuple[str, ...]:
-    """Raises SettingsError for what is no list."""
+    """Return the entries as a tuple. Raises SettingsError for anything but a list."""
     try:
         if isinstance(entries, str):
             raise TypeError
@@ -43,7 +44,7 @@ def as_user_words(entries: Iterable[str]) -> tuple[str, ...]:
 
 
 def check_user_words(entries: tuple[str, ...]) -> None:
-    """Raises SettingsError unless all of ``entries`` parse and are not too many."""
+    """Raises SettingsError for an invalid entry, or for more than `MAX_USER_WORDS` of them."""
     if not isinstance(entries, tuple):
         raise SettingsError(f"user words are a tuple of str, not {shown(entries)}")
     if len(entries) > MAX_USER_WORDS:
@@ -55,20 +56,20 @@ def check_user_words(entries: tuple[str, ...]) -> None:
 
 
 def parse_user_word(entry: str) -> UserWord:
-    """Raises SettingsError unless ``entry`` reads ``word [frequency] [tag]``, the word of at most 100
-    characters."""
+    """Parse ``word [frequency] [tag]``. Raises SettingsError if it has another form, or if the word has
+    more than `MAX_USER_WORD` characters."""
     match = _entry.fullmatch(entry.strip()) if _is_text(entry) else None
     frequency = int(match["frequency"]) if match and match["frequency"] else None
     word = fold(match["word"]).text if match else ""
     if word.split() != [word] or frequency == 0:
-        raise SettingsError(f"{shown(entry)} is no user word; write: word [frequency, at least 1] [tag]")
+        raise SettingsError(f"{shown(entry)} is not a user word; write: word [frequency, at least 1] [tag]")
     if len(word) > MAX_USER_WORD:
         raise SettingsError(f"{shown(entry)}: a user word has at most {MAX_USER_WORD} characters")
     return UserWord(word, frequency)
 
 
 def _is_text(entry: object) -> bool:
-    """A str without surrogates: it goes into the settings of the index, as JSON."""
+    """Whether this is a str without surrogates: the settings of the index keep it as JSON."""
     return isinstance(entry, str) and not any("\ud800" <= c <= "\udfff" for c in entry)
 
 
@@ -78,9 +79,9 @@ def folded_words(entries: Iterable[str]) -> list[str]:
 
 
 class Literals:
-    """User words that are not all Chinese characters (T恤, 卡拉OK): found as they stand, beside what
-    the runs of each script give; of two that begin at one place, the longer. As fast with 100,000 words
-    as with one: a regular expression would try them one after the other."""
+    """Finds user words that are not purely Chinese (T恤, 卡拉OK) in the text as it stands, in addition to
+    the terms of each script's runs; of two words that begin at the same position, the longer. Takes as long
+    for 100,000 words as for one: a regular expression would try them one by one."""
 
     def __init__(self, words: Sequence[str]) -> None:
         self._words = frozenset(words)
@@ -107,7 +108,7 @@ class Literals:
             at = start + max(1, len(longest))
 
     def _stands_alone(self, text: str, start: int, end: int) -> bool:
-        """Not cut out of a longer word: "ai" is not in "said"."""
+        """Whether this is not part of a longer word: "ai" is not found in "said"."""
         inside = _inside_word()
         return not inside.match(text, start) and not inside.match(text, end)
 

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class English(ScriptAnalyzer):
-    """English text. Chinese is taken as pairs of characters: use ``Mixed`` where there is any.
+    """English text. Chinese in it becomes character bigrams: for a mix use ``Mixed``.
 
-    ``stop_words``: other words than Lucene's in place of those, a tuple of str; None: no stop words.
-    Raises SettingsError for what is no word.
+    ``stop_words``: a tuple of str that replaces Lucene's list; None turns stop words off. Raises
+    SettingsError for an invalid word.
     """
 
     stop_words: StopWords = DEFAULT
@@ -52,12 +52,12 @@ class English(ScriptAnalyzer):
 
 @lru_cache(maxsize=16)
 def english_words(stop_words: frozenset[str]) -> Words:
-    """The shared ones for these ``stop_words``."""
+    """Return the shared instance for these ``stop_words``."""
     return Words(stop_words, stem)
 
 
 def stem(word: str) -> str:
-    """Snowball's English stem; what is not all English letters stays as it is."""
+    """Return Snowball's English stem; a word with anything but English letters stays as it is."""
     return _stemmer().stemWord(word) if word.isascii() and word.isalpha() else word
 
 
@@ -68,5 +68,5 @@ def _stemmer() -> Stemmer:
     if not hasattr(_local, "stemmer"):
         from Stemmer import Stemmer
 
-        _local.stemmer = Stemmer("english", 0)  # Words remembers
+        _local.stemmer = Stemmer("english", 0)  # no cache of its own: Words has one
     return _local.stemmer

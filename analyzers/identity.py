@@ -1,4 +1,4 @@
-"""What an analyzer is called: its name, version and options in one short id."""
+"""The id of an analyzer: its name, version and options in one short string."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Final
 from hybrid.analyzers.stopwords import DEFAULT, StopWords
 
 _VERSION: Final = 2
-"""Raised whenever terms change. An index of the version before is analysed again from its ledger."""
+"""Increase it whenever terms change. An index of the previous version is analysed again from its ledger."""
 
 
 def identity(name: str, user_words: tuple[str, ...] = (), stop_words: StopWords = DEFAULT) -> str:
-    """The name and version, and a short hash of the options that are not the default."""
+    """Return the name, the version and, for options other than the default, a short hash of them."""
     return _identity(name, _VERSION, user_words, stop_words)
 
 
 def former_identity(
     name: str, user_words: tuple[str, ...] = (), stop_words: StopWords = DEFAULT
 ) -> str | None:
-    """``identity`` as the version before had it; None where it had no such analyzer."""
+    """Return the ``identity`` that the previous version gave; None if it had no such analyzer."""
     return _identity(name, _VERSION - 1, user_words) if stop_words == DEFAULT else None
 
 

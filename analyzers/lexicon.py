@@ -1,9 +1,9 @@
-"""jieba's dictionary, and the likeliest cut of Chinese text into its words.
+"""jieba's dictionary, and the likeliest segmentation of Chinese text into its words.
 
-jieba itself puts all of its 349,000 words and all their beginnings into a table before the first cut.
-Here a character's words are read when the character is first met, which makes the first query a second
-faster, and the table is one that cuts three times as fast. The cuts are jieba's (accurate mode, no HMM):
-the same sums in the same order.
+jieba itself puts all of its 349,000 words and all their prefixes into a table before the first cut. Here
+the words of a character are read when the character first occurs, which makes the first query a second
+faster; the layout of the table makes cutting three times as fast. The result is jieba's (accurate mode, no
+HMM): the same sums in the same order.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-_block = re.compile("[\u4e00-\u9fd5]+|.")  # jieba takes every other character for a word of its own
+_block = re.compile("[\u4e00-\u9fd5]+|.")  # jieba treats every other character as a word
 
 
 class _Words(NamedTuple):
     """The words that begin with one character. Frequencies are natural logarithms."""
 
-    alone: float  # of the character; -inf where it is no word
+    alone: float  # the character as a word; -inf if it is not one
     longer: dict[str, float]
-    lengths: dict[str, tuple[int, ...]]  # of the longer words, by their second character, ascending
+    lengths: dict[str, tuple[int, ...]]  # lengths of the longer words by second character, ascending
 
     def put(self, word: str, frequency: float) -> _Words:
         if len(word) == 1:
@@ -40,7 +40,7 @@ class _Words(NamedTuple):
 
 
 class _Table(dict[str, _Words]):
-    """Words by their first character; jieba's are read when the character is first asked for."""
+    """Words by first character; jieba's are read when the character is first looked up."""
 
     def __missing__(self, first: str) -> _Words:
         longer = {word: log(frequency) for word, frequency in _dictionary().words(first)}
@@ -54,18 +54,18 @@ class _Table(dict[str, _Words]):
 
 
 class Lexicon:
-    """jieba's words, and those that are added before the first text is cut."""
+    """jieba's words, and user words added before the first text is cut."""
 
     def __init__(self) -> None:
         self._words = _Table()
         self._total = _dictionary().total
 
     def has(self, word: str) -> bool:
-        """Whether ``word``, of two characters or more, is one."""
+        """Whether ``word``, of two characters or more, is in the lexicon."""
         return word in self._words[word[0]].longer
 
     def add(self, word: str, frequency: int | None) -> None:
-        """Let ``word`` have this ``frequency``; None: the lowest by which it is not cut."""
+        """Add ``word`` with this ``frequency``; None: the lowest with which it is not cut."""
         frequency = self._sufficient(word) if frequency is None else frequency
         self._words[word[0]] = self._words[word[0]].put(word, log(frequency))
         self._total += frequency
@@ -83,7 +83,7 @@ class Lexicon:
         return round(exp(longer.get(word, 0.0)))
 
     def cut(self, text: str) -> list[str]:
-        """The words of ``text`` in order. What is in no word gives words of one character."""
+        """Cut ``text`` into words; characters that are in no word become words of one character."""
         log_total = log(self._total)
         words: list[str] = []
         for block in _block.findall(text):
@@ -94,8 +94,9 @@ class Lexicon:
         return words
 
     def _ends(self, text: str, log_total: float) -> list[int]:
-        """Where the word ends that begins at each place of the likeliest cut: the one whose words have the
-        greatest product of relative frequencies; of equals that with the longer word first."""
+        """Return, for each position, the end of the word that begins there in the likeliest cut of the
+        rest: the one with the greatest product of relative frequencies, among equals with the longer
+        first word."""
         table, start, size = self._words, len(text), len(text)
         best, ends = [0.0] * (size + 1), list(range(1, size + 1))
         second = ""
@@ -111,15 +112,15 @@ class Lexicon:
                     likelihood = longer[word] - log_total + best[end]
                     if likelihood >= likeliest:
                         likeliest, ends[start] = likelihood, end
-            # A character that is in no word counts as if it had been seen once.
+            # A character that is in no word counts as if it had occurred once.
             best[start] = likeliest if likeliest > -inf else best[start + 1] - log_total
             second = first
         return ends
 
 
 class _Dictionary:
-    """jieba's file: lines of word, frequency and tag, in which words of one first character stand together,
-    in one place or a few."""
+    """jieba's file: lines of word, frequency and tag. Words with the same first character stand together,
+    in one block or a few."""
 
     def __init__(self, path: Path) -> None:
         self._content = path.read_bytes()
@@ -140,12 +141,12 @@ class _Dictionary:
 
 
 def _code(one: NDArray[np.uint8], two: NDArray[np.uint8], three: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """A number for every three bytes, which are a Chinese character in UTF-8."""
+    """Combine the three bytes of a Chinese character in UTF-8 into one number."""
     return one.astype(np.int32) << 16 | two.astype(np.int32) << 8 | three
 
 
 def _total(raw: NDArray[np.uint8]) -> int:
-    """The sum of all frequencies, digit by digit from the last."""
+    """Sum all frequencies, digit by digit from the last."""
     total, worth = 0, 1
     places = np.flatnonzero(raw == ord(" "))[1::2] - 1
     while len(places := places[raw[places] != ord(" ")]):

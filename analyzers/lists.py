@@ -1,4 +1,4 @@
-"""Files of words, as users write them: UTF-8, one entry a line, ``#`` before a comment."""
+"""Word lists from users: UTF-8, one entry per line, ``#`` begins a comment."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from hybrid.limits import MAX_DICTIONARY_BYTES, MAX_USER_WORDS, named
 
 
 def read_lines(path: str | PathLike[str], what: str, check: Callable[[str], object]) -> tuple[str, ...]:
-    """The lines of a file without the empty ones and comments, each of which passes ``check``.
+    """Read the entries of a file, without empty lines and comments, and ``check`` each.
 
-    Raises CorpusError, naming ``what`` it is, the file and the line, where ``check`` raises SettingsError.
+    Raises CorpusError where ``check`` raises SettingsError; names file and line. ``what`` says in messages
+    what kind of list it is.
     """
     name = named(path)
     found = tuple(_lines(_content(path, f"{what} {name}"), name, what, check))
@@ -26,7 +27,7 @@ def read_lines(path: str | PathLike[str], what: str, check: Callable[[str], obje
 
 def _content(path: str | PathLike[str], what: str) -> bytes:
     try:
-        if Path(path).exists() and not Path(path).is_file():  # to open a named pipe would wait for ever
+        if Path(path).exists() and not Path(path).is_file():  # opening a named pipe would block for ever
             raise CorpusError(f"{what}: not a file, but a folder, pipe or device")
         with Path(path).open("rb") as file:
             content = file.read(MAX_DICTIONARY_BYTES + 1)

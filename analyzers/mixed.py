@@ -1,4 +1,4 @@
-"""Chinese and English in one text, as in "iPhone15手机壳": each script goes its own way."""
+"""Chinese and English in one text, as in "iPhone15手机壳": each script is analysed by its own rules."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from hybrid.analyzers.words import Words
 
 @dataclass(frozen=True)
 class Mixed(Chinese):
-    """Chinese characters as ``Chinese`` has them, all other words as ``English`` has them.
+    """Analyses Chinese characters as ``Chinese`` does, all other words as ``English`` does.
 
-    ``user_words`` as for ``Chinese``; ``stop_words`` as well, in place of both built-in lists.
+    ``user_words`` as for ``Chinese``; ``stop_words`` replaces both built-in lists.
     """
 
     @property

@@ -1,14 +1,15 @@
-"""Text to the form in which it is compared: one spelling for what a searcher takes to be the same.
+"""Fold text for comparison: one spelling for everything that a searcher considers the same.
 
-NFKC (full and half width, ligatures, unit signs), radicals and strokes as the characters that they look
-like, case folding, accents off Latin and Greek letters, vowel points off Hebrew and Arabic, Traditional to
-Simplified Chinese. Marks that make another letter are kept: kana voicing, Indic vowel signs, Cyrillic й.
-What Unicode calls ignorable goes: variation selectors, joiners, zero-width spaces (Thai and Khmer are cut
-without them), soft hyphens but for one at a line's end. Every folded character knows where it came from.
+Folding applies NFKC (full and half width, ligatures, unit signs), replaces radicals and strokes by the
+characters they look like, folds case, removes accents from Latin and Greek letters and vowel points from
+Hebrew and Arabic, and converts Traditional to Simplified Chinese. It keeps marks that make a different
+letter: kana voicing, Indic vowel signs, Cyrillic й. It drops what Unicode calls ignorable: variation
+selectors, joiners, zero-width spaces (Thai and Khmer are cut without them), and soft hyphens except at the
+end of a line. Every folded character can be traced to its original.
 
-These letters give no term by themselves: apostrophes (``_APOSTROPHES``), the Hangul fillers, and Arabic's
-tatweel and vowel points in their presentation forms. Nor do ⺀ and the strokes that Unicode equates with
-no character.
+These letters alone give no term: apostrophes (``_APOSTROPHES``), the Hangul fillers, and Arabic's tatweel
+and vowel points in their presentation forms. Nor do ⺀ and the strokes that Unicode equates with no
+character.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from opencc import OpenCC
 
 Span: TypeAlias = tuple[str, int, int]
-"""A term and the characters that it came from: (term, start, end)."""
+"""A term and the characters it came from: (term, start, end)."""
 
 _RAISED = r"\u00B2\u00B3\u00B9\u2070-\u209C"
 # Characters whose folding depends on a neighbour; a text without any folds character by character.
@@ -37,14 +38,15 @@ _INTERACTING = (
     r"\u1100-\u11FF\uA960-\uA97F\uD7B0-\uD7FF"  # conjoining jamo
 ) + _RAISED
 
-# These and many more do not, and re finds them ten times faster than regex the others.
+# A common subset of the characters that do not interact: re matches it ten times faster than regex searches
+# for the interacting ones.
 _alone = re.compile(
     "[\x00-\xac\xae-\xb1\xb4-\xb8\xba-\u02ff\u2010-\u2027\u2030-\u205f\u3000-\u3029\u3040-\u3098"
     "\u4e00-\u9fff\uff00-\uff9d\uffe0-\uffe6]*"
 )
 _interacting = regex.compile(f"[{_INTERACTING}]")
 _cluster = regex.compile(rf"(?=.[{_INTERACTING}]|[{_INTERACTING}])\X")
-_MAX_CLUSTER = 32  # Unicode's stream-safe format allows 30 marks on a letter; to order more is quadratic
+_MAX_CLUSTER = 32  # Unicode's stream-safe format allows 30 marks per letter; ordering more is quadratic
 _raised_after_digit = regex.compile(rf"(?<=\p{{Nd}})[{_RAISED}]")
 
 _han = regex.compile(r"\p{Han}")
@@ -58,7 +60,7 @@ _accents = regex.compile(
 )
 _APOSTROPHES = "\u2018\u2019\u201b\u2032\u02bb\u02bc\u02bd\u02be\u02bf"  # also Hawaiʻi, Qurʾān
 _soft_break = re.compile("\u00ad\r?\n")
-# NFKC would glue the sign to its word ("sonytm"), and spell the ellipsis with three characters.
+# NFKC would join the sign to its word ("sonytm") and turn the ellipsis into three characters.
 _BEFORE_NFKC = str.maketrans("™℠…‥´", "    '")
 _AFTER_NFKC: dict[int, str | int] = {
     **{ord(apostrophe): "'" for apostrophe in _APOSTROPHES},
@@ -72,20 +74,21 @@ _AFTER_NFKC: dict[int, str | int] = {
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """A folded text and the way back to the original."""
+    """A folded text that can be mapped back to the original."""
 
     text: str
     edits: _Edits | None = None
 
     def originals(self, spans: list[Span]) -> list[Span]:
-        """Where each ``text[start:end]`` came from; a part of an expanded character means all of it."""
+        """Map each ``text[start:end]`` back to the original; part of an expanded character maps to all of
+        it."""
         if self.edits is None:
             return spans
         return [(term, self.edits.start(start), self.edits.end(end)) for term, start, end in spans]
 
 
 def fold(text: str) -> Folded:
-    """Fold any string at all, in time and memory proportional to its length."""
+    """Fold any string, in time and memory proportional to its length."""
     if text.isascii():
         return Folded(text.lower())
     if _alone.fullmatch(text) or not _interacting.search(text):
@@ -96,8 +99,8 @@ def fold(text: str) -> Folded:
 
 
 def simplify(text: str) -> str:
-    """Traditional to Simplified Chinese, never changing the length: by phrase (乾燥 to 干燥, but 乾隆
-    stays) where the phrases keep it, else by character."""
+    """Convert Traditional to Simplified Chinese without changing the length: by phrase (乾燥 becomes 干燥,
+    乾隆 stays) if that keeps the length, otherwise by character."""
     if not _han.search(text):
         return text
     simplified: str = _opencc().convert(text)
@@ -107,7 +110,7 @@ def simplify(text: str) -> str:
 
 
 def _fold_by_cluster(text: str) -> Folded:
-    """Fold whole grapheme clusters where neighbours matter, single characters in between."""
+    """Fold whole grapheme clusters where neighbouring characters interact, single characters elsewhere."""
     edits = _Edits()
     pieces: list[str] = []
     done = 0
@@ -115,7 +118,7 @@ def _fold_by_cluster(text: str) -> Folded:
         start, end = match.span()
         pieces += _fold_plain(text, done, start, edits)
         piece = _fold_cluster(text[start : min(end, start + _MAX_CLUSTER)])
-        if _raised_after_digit.match(text, start):  # "2015²" is 2015 and a note, not 20152
+        if _raised_after_digit.match(text, start):  # "2015²" is 2015 and a footnote, not 20152
             piece = " " + piece
         if _soft_break.match(text, start):
             piece = "-"
@@ -133,7 +136,7 @@ def _fold_plain(text: str, start: int, end: int, edits: _Edits) -> list[str]:
 
 
 class _Edits:
-    """The stretches whose length changed, as positions in the folded and in the original text."""
+    """The spans whose length changed, as positions in the folded and in the original text."""
 
     def __init__(self) -> None:
         self.starts, self.ends = array("q"), array("q")
@@ -166,7 +169,7 @@ class _Edits:
 
 
 class _Characters(dict[int, str]):
-    """Each character's folding, worked out when first met: a table for ``str.translate``."""
+    """A table for ``str.translate``: each character's folding, computed on first use."""
 
     def __missing__(self, code: int) -> str:
         folded = self[code] = _fold_cluster(chr(code))
@@ -189,8 +192,7 @@ _characters = _Characters()
 
 @cache
 def _look_alikes() -> dict[int, int]:
-    """What radicals and strokes stand for: Unicode's Equivalent_Unified_Ideograph, where NFKC leaves them
-    as they are."""
+    """Map radicals and strokes that NFKC leaves alone to their Equivalent_Unified_Ideograph in Unicode."""
     lines = files("hybrid.analyzers").joinpath("lookalikes.txt").read_text("utf-8").splitlines()
     return str.maketrans(*(line for line in lines if not line.startswith("#")))
 

@@ -1,4 +1,4 @@
-"""A folded text into runs by script, and the walk over them that every analyzer shares."""
+"""Cut a folded text into runs by script; the base class of all analyzers."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ UNSPACED = (
     "\u1000-\u103f\u1050-\u109f\u1780-\u17d3\u17dc\u17dd"
 )
 EMOJI = "\u231a\u231b\u23e9-\u23fa\u2600-\u27bf\u2b50\u2b55\U0001f300-\U0001f3fa\U0001f400-\U0001faff"
-# Python's \w leaves out combining marks, without which no Indic word holds together. (Those beyond the
-# basic plane, of historic scripts, would make the pattern three times slower; ideographs, Hangul and
-# private use have none.)
+# Python's \w leaves out combining marks, without which Indic words fall apart. (The marks of historic
+# scripts, beyond the basic plane, would make the pattern three times slower; the ranges skipped,
+# ideographs, Hangul and private use, have none.)
 _MARKED = chain(range(0x300, 0x3400), range(0xA000, 0xAC00), range(0xF900, 0x10000))
 MARK = "".join(c for c in map(chr, _MARKED) if unicodedata.category(c)[0] == "M")
 LETTER = rf"[^\W_{HAN}{UNSPACED}]"
 LETTERS = rf"{LETTER}+(?:[{MARK}]+{LETTER}*)*"
 
-BROKEN = r"(?<=[^\W\d])-\r?\n[ \t]*+(?=[^\W\d])"  # a hyphen at a line's end: a word, or a compound, goes on
+BROKEN = r"(?<=[^\W\d])-\r?\n[ \t]*+(?=[^\W\d])"  # a hyphen at a line's end: the word goes on
 
-# No group is possessive: up to Python 3.11.4 `re` then loses what the group has matched.
-# "word" takes whole compounds: wh-1000xm5, at&t, jane@example.com, 1,000.5, c++, c#, .net
+# No possessive groups: up to Python 3.11.4 `re` loses what such a group has matched.
+# "word" matches whole compounds: wh-1000xm5, at&t, jane@example.com, 1,000.5, c++, c#, .net
 _runs = re.compile(
     rf"(?P<word>(?:{LETTERS}|\.net\b)"
     rf"(?:(?=[-_.'@&,+#])(?:(?:{BROKEN}|[-_.'@]|(?<=[^\W\d])&(?=[^\W\d])|(?<=\d),(?=\d\d\d(?!\d)))"
@@ -45,10 +45,10 @@ _runs = re.compile(
 _MAX_TERM_BYTES = 255
 _capitalized = re.compile("[A-Z][a-z]+")
 _hashtag = re.compile("(?<=#)(?:[A-Z][a-z]+){2,}(?![A-Za-z0-9_])")
-_NEAR = 4  # characters: a neighbour and what is between
+_NEAR = 4  # characters: a neighbour and the separators before it
 _BETWEEN = " ()[]\"'“”/-"
 
-# Letters of English text: Latin, and Greek as in "the β subunit".
+# Letters that occur in English text: Latin, and Greek as in "the β subunit".
 _LATIN = "a-z\u00aa-\u02af\u0370-\u03ff\u1d00-\u1dbf\u1e00-\u1fff\u2c60-\u2c7f\ua720-\ua7ff\uab30-\uab6f"
 _CJK_PUNCTUATION = "\u3001-\u3003\u3008-\u3011\u3014-\u301f"
 
@@ -59,59 +59,59 @@ _other_letter = re.compile(rf"[{UNSPACED}]|[^\W\d_{_LATIN}]")
 _other_script = re.compile(rf"[{UNSPACED}{_CJK_PUNCTUATION}]|[^\W\d_{_LATIN}]")
 
 
-Found: TypeAlias = tuple[Sequence[str], Sequence[str]]
-"""The terms of a run, and the stop words that stand in it."""
+RunTerms: TypeAlias = tuple[Sequence[str], Sequence[str]]
+"""The terms of a run, and the stop words in it."""
 
 
 class Part(Protocol):
-    """What turns a run of one script into terms. They may overlap (a compound and its parts): they come by
-    start, then the longer first."""
+    """Turns a run of one script into terms. Terms may overlap (a compound and its parts); they are ordered
+    by start, then the longer first."""
 
     def parts(self, run: str) -> Sequence[Span]:
-        """The terms and where they stand in the run."""
+        """Return the terms and their positions in the run."""
         ...
 
-    def terms(self, run: str) -> Found:
-        """The terms alone, and the stop words that are not among them."""
+    def terms(self, run: str) -> RunTerms:
+        """Return the terms, and the stop words that are not among them."""
         ...
 
 
 class ScriptAnalyzer(ABC):
-    """Folds a text, cuts it into runs by script and lets a part for each script turn them into terms.
+    """Folds a text, cuts it into runs by script and passes each run to the part for its script.
 
-    Subclasses are dataclasses, whose fields are what they are made with.
+    Subclasses are dataclasses; their fields are the constructor's arguments.
     """
 
     @property
     @abstractmethod
     def words(self) -> Part:
-        """For words and compounds of scripts that are written with spaces."""
+        """The part for words and compounds of scripts that are written with spaces."""
 
     @property
     @abstractmethod
     def han(self) -> Part:
-        """For runs of Chinese characters."""
+        """The part for runs of Chinese characters."""
 
     @property
     def foreign(self) -> Part | None:
-        """For a stop word that stands among letters of another script than Latin; None: as elsewhere."""
+        """The part for a stop word among letters of a script other than Latin; None: no special part."""
         return None
 
     def whole(self, text: str) -> Sequence[Span]:  # noqa: ARG002
-        """Terms that runs by script would break."""
+        """Return terms that cutting into runs by script would break."""
         return ()
 
     def __reduce__(self) -> tuple[Any, ...]:
         made_with = (getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]
-        return type(self), tuple(made_with)  # without what was built from it
+        return type(self), tuple(made_with)  # without the cached properties
 
     def terms(self, text: str) -> list[str]:
         """The terms of ``text`` in order, repeats included."""
         return self.with_stop_words(text)[0]
 
     def with_stop_words(self, text: str) -> tuple[list[str], list[str]]:
-        """``terms``, and the stop words of ``text``, also those that are terms there; beside two that are
-        neighbours their pair (to_be), which says more than either."""
+        """Return ``terms``, and the stop words of ``text``, including those that count as terms there. For
+        two stop words side by side their pair (to_be) is added, which says more than either."""
         folded = fold(text).text
         terms, stopped = self._terms(folded)
         if self.whole(folded) or ("#" in text and _hashtag.search(text)):
@@ -119,7 +119,7 @@ class ScriptAnalyzer(ABC):
         return terms, stopped
 
     def spans(self, text: str) -> list[Span]:
-        """``terms`` with the characters that each came from: ``text[start:end]``."""
+        """Return ``terms`` with the characters each came from: ``text[start:end]``."""
         folded = fold(text)
         spans = folded.originals(list(self._spans(folded.text)))
         if more := [*folded.originals([*self.whole(folded.text)]), *self._tagged(text)]:
@@ -127,7 +127,7 @@ class ScriptAnalyzer(ABC):
         return spans
 
     def _tagged(self, text: str) -> Iterator[Span]:
-        """The words of hashtags: #MachineLearning is also machine learning."""
+        """Yield the words of hashtags: #MachineLearning is also machine learning."""
         for tag in _hashtag.finditer(text):
             for word in _capitalized.finditer(tag.group()):
                 at = tag.start() + word.start()
@@ -138,7 +138,7 @@ class ScriptAnalyzer(ABC):
         analyse, foreign = self._analyse, self._foreign(text)
         terms: list[str] = []
         stopped: list[str] = []
-        last, before = "", -1  # the last stop word, and how many terms came before it
+        last, before = "", -1  # the last stop word, and the number of terms before it
         for match in _runs.finditer(text):
             kept, stops = analyse[match.lastgroup](match.group())
             if stops:
@@ -169,14 +169,14 @@ class ScriptAnalyzer(ABC):
         return {"word": self.words, "han": self.han, "unspaced": Bigrams(), "emoji": Whole()}
 
     @cached_property
-    def _analyse(self) -> dict[str | None, Callable[[str], Found]]:
+    def _analyse(self) -> dict[str | None, Callable[[str], RunTerms]]:
         return {kind: part.terms for kind, part in self._parts.items()}
 
 
 def _among_others(text: str, word: re.Match[str]) -> bool:
-    """Whether a word belongs to text in another script than Latin, as in 维生素A, "IT 行业" and 《A》: it
-    touches such a letter; or it stands beside one or beside Chinese punctuation, with no more than space,
-    brackets and quotes between, and beside no Latin letter."""
+    """Whether a word belongs to text in a script other than Latin, as in 维生素A, "IT 行业" and 《A》: it
+    touches a letter of that script; or only spaces, brackets and quotes separate it from one or from
+    Chinese punctuation, and it is not next to a Latin letter."""
     if word.lastgroup != "word":
         return False
     before, after = text[max(0, word.start() - _NEAR) : word.start()], text[word.end() : word.end() + _NEAR]
@@ -187,39 +187,39 @@ def _among_others(text: str, word: re.Match[str]) -> bool:
 
 
 def pair(first: str, second: str) -> str:
-    """Two stop words side by side, as one."""
+    """Join two stop words that stand side by side into one."""
     return f"{first}_{second}"
 
 
 class Bigrams:
-    """Overlapping pairs of characters with their marks; a lone one is a term of its own."""
+    """Cuts a run into overlapping pairs of characters, with their marks; a single character is a term."""
 
     def parts(self, run: str) -> list[Span]:
         units = [match.span() for match in _unit.finditer(run)]
         pairs = zip(units, units[1:] or units, strict=False)
         return [(clip(run[start:end]), start, end) for (start, _), (_, end) in pairs]
 
-    def terms(self, run: str) -> Found:
+    def terms(self, run: str) -> RunTerms:
         return [term for term, _, _ in self.parts(run)], ()
 
 
 class Whole:
-    """The run as it is."""
+    """Takes the run as one term."""
 
     def parts(self, run: str) -> list[Span]:
         return [(run, 0, len(run))]
 
-    def terms(self, run: str) -> Found:
+    def terms(self, run: str) -> RunTerms:
         return (run,), ()
 
 
 def is_han(text: str) -> bool:
-    """Whether ``text`` is Chinese characters only."""
+    """Whether ``text`` consists of Chinese characters only."""
     return _all_han.fullmatch(text) is not None
 
 
 def clip(term: str) -> str:
-    """At most 255 bytes of UTF-8, cut between characters: a longer term is no word."""
+    """Cut a term to at most 255 bytes of UTF-8, between characters: no word is longer."""
     if len(term) * 4 <= _MAX_TERM_BYTES:
         return term
     return term.encode()[:_MAX_TERM_BYTES].decode(errors="ignore")

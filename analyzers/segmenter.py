@@ -1,4 +1,4 @@
-"""Chinese words as terms: one segmenter a process and user dictionary."""
+"""Chinese words as terms: one segmenter per process and user dictionary."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from itertools import chain
 from hybrid.analyzers.dictionary import Literals, UserWord, parse_user_word
 from hybrid.analyzers.lexicon import Lexicon
 from hybrid.analyzers.normalize import Span
-from hybrid.analyzers.segment import Found, clip, is_han, pair
+from hybrid.analyzers.segment import RunTerms, clip, is_han, pair
 
 _loading = threading.Lock()
 
 
 def segmenter(user_words: tuple[str, ...], stop_words: frozenset[str]) -> Segmenter:
-    """The shared one for these ``user_words`` and ``stop_words``."""
+    """Return the shared segmenter for these ``user_words`` and ``stop_words``."""
     with _loading:
         return _segmenter(user_words, stop_words)
 
@@ -27,10 +27,10 @@ def _segmenter(user_words: tuple[str, ...], stop_words: frozenset[str]) -> Segme
 
 
 class Segmenter:
-    """Cuts runs of Chinese characters by the words of jieba's dictionary and of the user's.
+    """Cuts runs of Chinese characters into the words of jieba's dictionary and of the user's.
 
-    As in jieba's search mode a long word also gives the shorter words inside it. jieba's guess at words
-    that it does not know (HMM) is off: it cuts one name differently in different sentences, which cost
+    As in jieba's search mode, a long word also yields the shorter words inside it. jieba's HMM, which
+    guesses at unknown words, is off: it cuts the same name differently in different sentences, which cost
     .006 nDCG@10 or more on each of three judged collections. Unknown words become single characters.
     """
 
@@ -44,14 +44,14 @@ class Segmenter:
         self._word_parts = lru_cache(maxsize=1 << 16)(self._parts_of_word)
         self._word_terms = lru_cache(maxsize=1 << 16)(self._terms_of_word)
 
-    def terms(self, run: str) -> Found:
-        """The terms of a run of Chinese characters, folded before, and the stop words in it."""
+    def terms(self, run: str) -> RunTerms:
+        """Return the terms of a folded run of Chinese characters, and the stop words in it."""
         words = self._lexicon.cut(run)
         stopped = () if self._stop_words.isdisjoint(words) else self._stopped(words)
         return [*chain.from_iterable(map(self._word_terms, words))], stopped
 
     def _stopped(self, words: Sequence[str]) -> list[str]:
-        """The stop words among ``words``, and pairs of neighbours between the two."""
+        """Return the stop words among ``words``, and between two neighbours their pair."""
         stopped: list[str] = []
         last = ""
         for word in words:
@@ -63,7 +63,7 @@ class Segmenter:
         return stopped
 
     def parts(self, run: str) -> list[Span]:
-        """``terms``, and where in the run they stand."""
+        """Return ``terms`` with their positions in the run."""
         found: list[Span] = []
         offset = 0
         for word in self._lexicon.cut(run):

@@ -1,4 +1,4 @@
-"""Words too common to search for: ``stopwords_en.txt``, ``stopwords_zh.txt``, or the user's own list."""
+"""Stop words, too common to search for: ``stopwords_en.txt``, ``stopwords_zh.txt``, or a user's list."""
 
 from __future__ import annotations
 
@@ -17,34 +17,33 @@ from hybrid.limits import MAX_USER_WORD, MAX_USER_WORDS, shown
 Language: TypeAlias = Literal["en", "zh"]
 
 StopWords: TypeAlias = tuple[str, ...] | Literal["default"] | None
-"""Which words are stop words: the built-in lists ("default"), these in their place, or none (None, ())."""
+"""The built-in lists ("default"), a list that replaces them, or none (None, ())."""
 
 DEFAULT: Final = "default"
 
 
 @cache
 def stop_words(language: Language) -> frozenset[str]:
-    """The built-in list."""
+    """Return the built-in list."""
     lines = files("hybrid.analyzers").joinpath(f"stopwords_{language}.txt").read_text("utf-8").splitlines()
     listed = frozenset(word for line in lines if not line.startswith("#") for word in line.split())
     return listed | CONTRACTIONS if language == "en" else listed
 
 
 def chosen(given: StopWords, language: Language, spared: Iterable[str] = ()) -> frozenset[str]:
-    """The stop words among a language's words, in the form in which words are compared; never those that
-    are ``spared``."""
+    """Return the folded stop words to use for a language, without those that are ``spared``."""
     listed = stop_words(language) if given == DEFAULT else frozenset(map(_form, given or ()))
     return listed.difference(spared)
 
 
 def _form(word: str) -> str:
-    """As a text that consists of the word has it: "e-mail" is email."""
+    """Fold a word the way a text of this one word is folded: "e-mail" becomes email."""
     folded = fold(word).text
     return next((term for term, _, _ in parts(folded)), folded)
 
 
 def check_stop_words(given: StopWords) -> None:
-    """Raises SettingsError for what is no list of words."""
+    """Raises SettingsError for anything but a list of words."""
     if given is None or given == DEFAULT:
         return
     if not isinstance(given, tuple):
@@ -58,14 +57,14 @@ def check_stop_words(given: StopWords) -> None:
 
 
 def read_stop_words(path: str | PathLike[str]) -> tuple[str, ...]:
-    """The words of a file, one a line, UTF-8; empty lines and lines that begin with ``#`` are left out.
-    Raises CorpusError, naming file and line."""
+    """Read a UTF-8 file of words, one per line. Skips empty lines and lines that begin with ``#``. Raises
+    CorpusError, naming file and line."""
     return read_lines(path, "list of stop words", _check)
 
 
 def _check(word: str) -> None:
-    """Raises SettingsError unless ``word`` is one word."""
+    """Raises SettingsError unless ``word`` is a single word."""
     if not isinstance(word, str) or word.split() != [word] or any("\ud800" <= c <= "\udfff" for c in word):
-        raise SettingsError(f"{shown(word)} is no stop word; write one word")
+        raise SettingsError(f"{shown(word)} is not a stop word; write one word")
     if len(word) > MAX_USER_WORD:
         raise SettingsError(f"{shown(word)}: a stop word has at most {MAX_USER_WORD} characters")

@@ -1,7 +1,7 @@
-"""Readers: files and folders of documents, queries and judgments into the records of `hybrid.types`.
+"""Readers: turn files and folders of documents, queries and judgments into the records of `hybrid.types`.
 
-What a reader cannot take is a `CorpusError` that names file and line. Reading documents is lazy, one
-record in memory at a time; ``skipped`` lets it go on past broken records.
+A record that cannot be read raises a `CorpusError` that names file and line. Documents are read lazily, one
+record in memory at a time; pass ``skipped`` to continue past broken records.
 """
 
 from __future__ import annotations
@@ -56,26 +56,25 @@ def read_documents(
     types: Mapping[str, Type] | None = None,
     assuming: Assuming | None = None,
 ) -> Iterator[Document]:
-    """The documents of ``path``: a BEIR folder (with ``corpus.jsonl``); or else a file of records
-    (``.jsonl``, ``.csv``, ``.tsv``, ``.parquet``), under the ids that they have; or else any other file
-    that is understood, or a folder of them, see `hybrid.corpora.folders.documents`. Any of them may be
-    packed by gzip (``.jsonl.gz``).
+    """Read the documents of ``path``: a BEIR folder (with ``corpus.jsonl``); a file of records (``.jsonl``,
+    ``.csv``, ``.tsv``, ``.parquet``), under the ids that they have; any other supported file; or a folder of
+    such files, see `hybrid.corpora.folders.documents`. Each may be packed by gzip (``.jsonl.gz``).
 
-    A record that cannot be read is passed to ``skipped`` (a list's ``append``, say) and left out;
-    without it the first one is raised; so is a file of a folder. What concerns the whole (no such path, a
-    table without an id column, an extra that is not installed) is always raised.
+    A record, or a file of a folder, that cannot be read is passed to ``skipped`` (for example a list's
+    ``append``) and left out; without ``skipped`` it is raised. Errors that concern the whole input (no such
+    path, a table without an id column, an extra that is not installed) are always raised.
 
-    ``encoding``: of the text, where it is known; otherwise its bytes tell. ``types``: what some columns of
-    a table hold, "text", "number" or "bool"; the others are numbers or booleans where each of their cells
-    is written as one would be, otherwise text. ``assuming`` is told of files that are not UTF-8 and of
-    columns that stay text although they look like numbers; without it what is doubtful is logged.
+    ``encoding``: of the text; None detects it. ``types``: the types of some columns of a table, "text",
+    "number" or "bool"; any other column is numbers or booleans if every cell is written exactly as such a
+    value would be, otherwise text. ``assuming`` is called for each file that is not UTF-8 and for each
+    column that stays text although it looks like numbers; without it, doubtful cases are logged.
     """
     path = as_path(path)
     check_types(types or {})
     options = Options(skipped, encoding, types or {}, assuming)
     if types and not is_table(path):
         raise InputError(
-            f"{named(path)}: types are said of the columns of a table, {' or '.join(tables.SUFFIXES)}"
+            f"{named(path)}: types are only for the columns of a table, {' or '.join(tables.SUFFIXES)}"
         )
     if (collection := collection_at(path)) is not None:
         return _RECORDS[kind(collection)](collection, options)
@@ -95,15 +94,15 @@ def collection_at(path: Path) -> Path | None:
             raise CorpusError(f"{named(path)}: no such file or folder")
     check_file(path)
     if kind_of(path) is None:
-        raise CorpusError(f"{named(path)}: not a kind of file that is understood: give {UNDERSTOOD}")
+        raise CorpusError(f"{named(path)}: not a supported kind of file: give {UNDERSTOOD}")
     return path if kind(path) in _RECORDS else None
 
 
 def is_table(path: Path) -> bool:
-    """Whether the columns of this file have types that can be said."""
+    """Whether this file has columns, whose types may be given."""
     return kind(path) in tables.SUFFIXES
 
 
 def sample() -> Path:
-    """The folder of the bundled Chinese and English sample, in BEIR layout."""
+    """Return the folder of the bundled Chinese and English sample, in BEIR layout."""
     return Path(str(importlib.resources.files("hybrid.corpora") / "sample"))

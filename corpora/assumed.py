@@ -1,4 +1,4 @@
-"""What a reader assumed of a file that does not say it, and whom it tells."""
+"""Assumptions that a reader makes about a file, and how it reports them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class AssumedEncoding:
-    """A file is not UTF-8 and was read in this encoding; ``doubtful`` where that is a guess."""
+    """A file is not UTF-8 and was read in this encoding; ``doubtful`` if that is a guess."""
 
     path: Path
     encoding: str
@@ -25,14 +25,14 @@ class AssumedEncoding:
         return {"file": str(self.path), "encoding": self.encoding, "doubtful": self.doubtful}
 
     def __str__(self) -> str:
-        doubt = "; that is a guess: check it, or say the encoding" if self.doubtful else ""
+        doubt = "; that is a guess: check it, or give the encoding" if self.doubtful else ""
         return f"{named(self.path)}: read as {self.encoding}{doubt}"
 
 
 @dataclass(frozen=True)
 class AssumedText:
-    """A table's column stays text although all of it could be read as numbers: this cell would not come
-    back as it was written."""
+    """A table's column stays text although all its cells could be read as numbers, because this cell would
+    not be written back the way it was."""
 
     path: Path
     column: str
@@ -49,17 +49,17 @@ class AssumedText:
     def __str__(self) -> str:
         return (
             f"{named(self.path)}:{self.line}: column {shown(self.column)} stays text because of "
-            f"{shown(self.cell)}; if it holds numbers, say so: --types {self.column}=number"
+            f"{shown(self.cell)}; if it holds numbers, use --types {self.column}=number"
         )
 
 
 Assumed: TypeAlias = AssumedEncoding | AssumedText
 Assuming: TypeAlias = Callable[[Assumed], object]
-"""Is told of each."""
+"""Called with each assumption."""
 
 
 def tell(found: Assumed, assuming: Assuming | None) -> None:
-    """Tell ``assuming``; where nobody listens, a doubt is logged."""
+    """Report to ``assuming``; if that is None, log the assumption if it is doubtful."""
     if assuming is not None:
         assuming(found)
     elif found.doubtful:

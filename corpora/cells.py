@@ -1,4 +1,4 @@
-"""What the cells of a table's column are: numbers, booleans or text, one of these for the whole column."""
+"""The type of a table's column: numbers, booleans or text, the same for all its cells."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ Value: TypeAlias = str | int | float | bool
 
 TYPES: Final[tuple[Type, ...]] = get_args(Type)
 
-# Up to 15 digits survive a double and every JSON reader; more, or a leading zero or plus, is a number in
-# looks only (a barcode, a telephone, "007").
+# Up to 15 digits survive a double and every JSON reader. With more digits, or a leading zero or plus, a
+# cell only looks like a number (a barcode, a telephone number, "007").
 _PLAIN: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(\.[0-9]{1,30})?")
 _LOOSE: Final = re.compile(r"[+-]?(?:[0-9]{1,300}(\.[0-9]*)?|(\.[0-9]+))([eE][+-]?[0-9]{1,4})?")
 _BOOLEANS: Final = {"true": True, "false": False}
 _SPELLINGS: Final = ({"true", "false"}, {"True", "False"}, {"TRUE", "FALSE"})
 
 
-class Column:
-    """Finds out what a column is: numbers or booleans where every cell comes back from its value as it was
-    written, otherwise text. Empty cells say nothing."""
+class ColumnType:
+    """Detects the type of a column: numbers or booleans if every cell would be written back exactly as it
+    was, otherwise text. Empty cells are ignored."""
 
     def __init__(self) -> None:
         self._fitting: list[tuple[Type, Callable[[str], bool]]] = [
@@ -38,7 +38,7 @@ class Column:
         self._odd: tuple[int, str] | None = None
 
     def see(self, line: int, cell: str) -> None:
-        """One more cell, and the line that its row begins at."""
+        """Take a cell into account; ``line`` is where its row begins."""
         self._fitting = [(type, fits) for type, fits in self._fitting if fits(cell)]
         self._numbers = self._numbers and _number(cell) is not None
         if self._odd is None and self._numbers and not _is_plain(cell):
@@ -50,12 +50,13 @@ class Column:
 
     @property
     def odd(self) -> tuple[int, str] | None:
-        """Line and cell for which a column stays text although all of it could be read as numbers."""
+        """Line and content of the cell because of which the column stays text, although all its cells could
+        be read as numbers."""
         return self._odd if self._numbers else None
 
 
 def check_types(types: Mapping[str, str]) -> None:
-    """InputError for what is no mapping of a column's name to one of ``TYPES``."""
+    """Raises InputError for anything but a mapping of column names to ``TYPES``."""
     if not isinstance(types, Mapping):
         raise InputError(f"types are a mapping of a column's name to its type, not {shown(types)}")
     for name, type in types.items():
@@ -66,17 +67,19 @@ def check_types(types: Mapping[str, str]) -> None:
 
 
 def value(cell: str, type: Type) -> Value:
-    """What a cell of a column of this type holds; BadRecord where it cannot be read so."""
+    """Return the value of a cell in a column of this type. Raises BadRecord if it has another form."""
     if type == "text":
         return cell
     found = _number(cell) if type == "number" else _BOOLEANS.get(cell.strip().lower())
     if found is None:
-        raise BadRecord(f"{shown(cell)} is no {'number' if type == 'number' else 'boolean: true or false'}")
+        raise BadRecord(
+            f"{shown(cell)} is not a {'number' if type == 'number' else 'boolean: true or false'}"
+        )
     return found
 
 
 def _is_plain(cell: str) -> bool:
-    """Whether this is how the number would be written."""
+    """Whether the cell is written exactly as its number would be."""
     if (found := _PLAIN.fullmatch(cell)) is None:
         return False
     return cell == (f"{Decimal(repr(float(cell))):f}" if found[1] else str(int(cell)))

@@ -1,8 +1,9 @@
-"""The encoding of a file of text: what its bytes say, what it declares, or what is most plausible.
+"""Detect the encoding of a text file.
 
-A byte order mark decides; then UTF-8, where the whole file is valid; then a declaration in its head; then
-what makes the likeliest text of it (`hybrid.corpora.plausibility`) without an error in the whole file. What
-is binary, mixed or damaged is refused, and what remains a guess is reported: nothing is misread in silence.
+A byte order mark decides; otherwise UTF-8, if the whole file is valid; otherwise a declaration in its
+head; otherwise the encoding that gives the most plausible text (`hybrid.corpora.plausibility`) and is
+valid for the whole file. Binary, mixed and damaged files are refused, and guesses are reported: nothing
+is misread silently.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
     from hybrid.corpora.plausibility import Reading
 
 _BLOCK: Final = 1 << 20
-_SAMPLE: Final = 1 << 10  # bytes that are judged
-_TELLING: Final = 6  # bytes, with the line break: less is a guess, whatever it looks like
-_HEAD: Final = 1024  # bytes that a declaration stands in
+_SAMPLE: Final = 1 << 10  # bytes whose plausibility is rated
+_TELLING: Final = 6  # bytes, with the line break; anything shorter is a guess
+_HEAD: Final = 1024  # bytes in which a declaration is looked for
 
 _MARKS: Final = {  # the longer ones first: UTF-32's begins with UTF-16's
     codecs.BOM_UTF32_LE: "utf-32-le",
@@ -38,10 +39,10 @@ _MARKS: Final = {  # the longer ones first: UTF-32's begins with UTF-16's
     codecs.BOM_UTF16_BE: "utf-16-be",
     b"\x84\x31\x95\x33": "gb18030",
 }
-_DECLARING: Final = (*TEXT, *HTML)  # what stands in other kinds of files is data
+_DECLARING: Final = (*TEXT, *HTML)  # in other kinds of files a declaration would be data
 # As HTML, XML, Python, Emacs and Vim declare it.
 _DECLARED: Final = re.compile(rb"(?:coding|charset)[ \t]*[:=][ \t]*[\"']?([A-Za-z0-9][-.\w]*)")
-# By these names much is written that only the wider encoding holds; https://encoding.spec.whatwg.org
+# Text labelled with these names often needs the wider encoding; see https://encoding.spec.whatwg.org
 _WIDER: Final = {
     "iso8859-1": "cp1252",
     "gb2312": "gb18030",
@@ -54,22 +55,22 @@ _WIDER: Final = {
     "tis-620": "cp874",
     "utf-8-sig": "utf-8",
 }
-_ESCAPING: Final = ("iso2022_kr", "iso2022_jp_2")  # of 7 bits, so valid as UTF-8
+_ESCAPING: Final = ("iso2022_kr", "iso2022_jp_2")  # 7-bit encodings, so also valid UTF-8
 _ESCAPE: Final = re.compile(rb"\x1b\$")
-# Control characters that texts hold: BEL to CR, Ctrl-Z at the end, escape sequences.
+# All control characters but those that occur in texts: BEL to CR, Ctrl-Z at the end, escape sequences.
 _CONTROLS: Final = bytes(set(range(32)) - {*range(7, 14), 26, 27} | {127})
 _CONTROL: Final = re.compile(b"[" + re.escape(_CONTROLS) + b"]")
-_FEW: Final = 100  # more than one in so many bytes is a control character: binary
+_FEW: Final = 100  # a file with more than one control character per this many bytes is binary
 
 
 class NotText(CorpusError):
-    """Not text as a whole: binary, damaged UTF-8, or a mixture. Some of its lines may still be UTF-8."""
+    """The file as a whole is not text: binary, damaged UTF-8 or mixed. Some lines may still be UTF-8."""
 
 
 def check_encoding(name: str) -> str:
-    """The codec of that name, or a wider one; InputError where there is none."""
+    """Return the codec of this name, or a wider one. Raises InputError if there is none."""
     try:
-        io.TextIOWrapper(io.BytesIO(), name)  # raises for codecs of no text, such as base64
+        io.TextIOWrapper(io.BytesIO(), name)  # raises for codecs that are not for text, such as base64
         known = codecs.lookup(name).name
     except (LookupError, TypeError, ValueError) as error:
         raise InputError(
@@ -81,9 +82,9 @@ def check_encoding(name: str) -> str:
 def encoding_of(
     path: Path, said: str | None = None, assuming: Assuming | None = None, *, guess: bool = True
 ) -> str:
-    """The encoding of a file: the one that is ``said``, or what its bytes tell; the whole file is valid in
-    it. ``assuming`` is told of what is not UTF-8; without it doubts are logged. NotText for a ``guess``
-    where there should be none."""
+    """Return the encoding of a file: the one that the caller ``said``, or the one detected. The whole
+    file is valid in it. ``assuming`` is called if it is not UTF-8; without it, doubtful cases are logged.
+    Raises NotText instead of guessing if ``guess`` is False."""
     if said is not None:
         encoding = check_encoding(said)
         if where := _invalid(path, encoding):
@@ -93,7 +94,7 @@ def encoding_of(
     scan = _Scan.of(path)
     found = _marked(path, scan) or _utf8(path, scan) or _declared(path, scan) or _likeliest(path, scan)
     if found.doubtful and not guess:
-        raise NotText(f"{named(path)}: not UTF-8, and perhaps {found.encoding}; say the encoding")
+        raise NotText(f"{named(path)}: not UTF-8, and perhaps {found.encoding}; give the encoding")
     if found.encoding != "utf-8":
         tell(found, assuming)
     return found.encoding
@@ -101,7 +102,7 @@ def encoding_of(
 
 @contextmanager
 def opened_text(path: Path, encoding: str, newline: str | None = None) -> Iterator[TextIO]:
-    """The text of a file, without a byte order mark."""
+    """Open a file as text, without its byte order mark."""
     with opened(path) as file:
         for mark, marked in _MARKS.items():
             if marked == encoding and file.peek(len(mark)).startswith(mark):
@@ -113,7 +114,7 @@ def opened_text(path: Path, encoding: str, newline: str | None = None) -> Iterat
 def text_lines(
     path: Path, encoding: str | None = None, assuming: Assuming | None = None
 ) -> Iterator[tuple[int, str]]:
-    """The lines that are not blank, each with its number from 1 and without its line break."""
+    """Yield the lines that are not blank, each with its number from 1 and without its line break."""
     with opened_text(path, encoding_of(path, encoding, assuming)) as file:
         for number, line in enumerate(lines(file, MAX_TEXT_LINE), start=1):
             if line is None:
@@ -125,8 +126,8 @@ def text_lines(
 
 @dataclass(frozen=True)
 class _Scan:
-    """What one look at a whole file shows: its ``head``, whether it is UTF-8, whether it holds NUL bytes or
-    escape sequences of ISO 2022, and whether control characters are frequent."""
+    """The result of one pass over a whole file: its ``head``, whether it is UTF-8, whether it contains NUL
+    bytes or escape sequences of ISO 2022, and whether control characters are frequent."""
 
     head: bytes
     utf8: bool
@@ -160,9 +161,9 @@ def _decodes(decoder: codecs.IncrementalDecoder, block: bytes, final: bool = Fal
 
 
 def _invalid(path: Path, encoding: str) -> str | None:
-    """The first place where a file is not valid in an encoding."""
+    """Find the first place where a file is not valid in an encoding."""
     decoder = codecs.getincrementaldecoder(encoding)()
-    done = broken = 0  # bytes, and line breaks among them
+    done = broken = 0  # bytes read, and line breaks among them
     with opened(path) as file:
         block = b""
         try:
@@ -172,16 +173,16 @@ def _invalid(path: Path, encoding: str) -> str | None:
                 broken += block.count(b"\n")
             decoder.decode(b"", final=True)
         except UnicodeDecodeError as error:
-            left = len(error.object) - len(block)  # of the block before
+            left = len(error.object) - len(block)  # bytes left over from the previous block
             at = error.start - left
             return _place(done + at, broken + block.count(b"\n", 0, max(at, 0)))
-        except UnicodeError:  # no byte order mark where "utf-16" was said
+        except UnicodeError:  # the caller said "utf-16" and there is no byte order mark
             return _place(0, 0)
     return None
 
 
 def _control(path: Path) -> str:
-    """The place of the first control character."""
+    """Find the first control character."""
     done = broken = 0
     with opened(path) as file:
         while block := file.read(_BLOCK):
@@ -197,7 +198,7 @@ def _place(byte: int, breaks: int) -> str:
 
 
 def _marked(path: Path, scan: _Scan) -> AssumedEncoding | None:
-    """What a byte order mark says."""
+    """Return the encoding of the byte order mark, if there is one."""
     marked = [encoding for mark, encoding in _MARKS.items() if scan.head.startswith(mark)]
     wrong = {encoding: _invalid(path, encoding) for encoding in marked}
     for encoding, where in wrong.items():
@@ -210,7 +211,8 @@ def _marked(path: Path, scan: _Scan) -> AssumedEncoding | None:
 
 
 def _utf8(path: Path, scan: _Scan) -> AssumedEncoding | None:
-    """UTF-8, unless it looks like another encoding that has only bytes of ASCII."""
+    """Return UTF-8 if the file is valid, unless it is more likely one of the other encodings that use only
+    ASCII bytes."""
     if not scan.utf8:
         return None
     if scan.nuls or scan.controls:
@@ -222,8 +224,8 @@ def _utf8(path: Path, scan: _Scan) -> AssumedEncoding | None:
 
 
 def _declared(path: Path, scan: _Scan) -> AssumedEncoding | None:
-    """What is declared in the head, where the whole file is valid in it; a doubt where something else is
-    far likelier."""
+    """Return the encoding declared in the head, if the whole file is valid in it; doubtful if another
+    encoding is far more plausible."""
     from hybrid.corpora.languages import EVERY, NARROW
     from hybrid.corpora.plausibility import SURE, cost, decoded, readings
 
@@ -242,12 +244,12 @@ def _declared(path: Path, scan: _Scan) -> AssumedEncoding | None:
 
 
 def _wide(path: Path, scan: _Scan) -> AssumedEncoding | None:
-    """UTF-16 or UTF-32 without a mark, where that is the likeliest."""
+    """Return UTF-16 or UTF-32 without a mark, if one of them is the most plausible."""
     from hybrid.corpora.languages import NARROW, WIDE
     from hybrid.corpora.plausibility import STRANGE, readings
 
     found = readings([scan.head], WIDE)
-    if found[0].cost > STRANGE * len(found[0].text):  # any two bytes are some character
+    if found[0].cost > STRANGE * len(found[0].text):  # any two bytes are a character in UTF-16
         return None
     found = sorted(found + readings([scan.head], NARROW), key=lambda reading: reading.cost)
     return _chosen(path, found) if found[0].encoding in WIDE else None
@@ -261,19 +263,19 @@ def _likeliest(path: Path, scan: _Scan) -> AssumedEncoding:
         return wide
     if scan.nuls or scan.controls:
         raise NotText(
-            f"{named(path)}: binary, not text: a control character at {_control(path)}; if it is text all "
-            "the same, say the encoding"
+            f"{named(path)}: binary, not text: a control character at {_control(path)}; if it is text "
+            "nevertheless, give the encoding"
         )
     sample = _sample(path)
     chosen = _chosen(path, readings(sample, NARROW))
     other = _other(sample, chosen.encoding)
     if other == "utf-8":
-        raise NotText(f"{named(path)}: some lines are UTF-8, others are not; bring them to one encoding")
+        raise NotText(f"{named(path)}: some lines are UTF-8, others are not; convert them to one encoding")
     return chosen if other is None else replace(chosen, doubtful=True)
 
 
 def _chosen(path: Path, found: Sequence[Reading]) -> AssumedEncoding:
-    """The first of some readings, or one that is as good as that, in which the whole file is valid."""
+    """Choose the best reading, or one about as good, in which the whole file is valid."""
     from hybrid.corpora.plausibility import STRANGE, SURE
 
     best = found[0]
@@ -282,14 +284,14 @@ def _chosen(path: Path, found: Sequence[Reading]) -> AssumedEncoding:
     if fitting is None:
         wrong = NotText if best.encoding == "utf-8" else CorpusError
         what = f"looks like {best.encoding}, but is not valid at {_invalid(path, best.encoding)}"
-        raise wrong(f"{named(path)}: {what}; mend that, or say the encoding")
+        raise wrong(f"{named(path)}: {what}; correct that, or give the encoding")
     short = len(fitting.text.encode(fitting.encoding)) < _TELLING
     doubtful = short or fitting.average > STRANGE or any(one.text != fitting.text for one in near)
     return AssumedEncoding(path, fitting.encoding, doubtful)
 
 
 def _other(sample: Sequence[bytes], encoding: str) -> str | None:
-    """An encoding in which a line is far likelier than in the one that all of them seem to have."""
+    """Find another encoding in which some line is far more plausible than in ``encoding``."""
     from hybrid.corpora.languages import NARROW
     from hybrid.corpora.plausibility import DEAR, SURE, read, readings
 
@@ -303,9 +305,9 @@ def _other(sample: Sequence[bytes], encoding: str) -> str | None:
 
 
 def _sample(path: Path) -> list[bytes]:
-    """Lines that are not ASCII, from all over the file; long ones are cut."""
+    """Sample lines that are not ASCII from the whole file; long ones are cut."""
     sample: list[bytes] = []
-    size, step = 0, 1  # bytes in the sample, and of how many lines one is in it
+    size, step = 0, 1  # bytes in the sample; every step-th line is in it
     with opened(path) as file:
         beyond = (line for line in _beginnings(file) if not line.isascii())
         for number, line in enumerate(beyond):
@@ -319,7 +321,7 @@ def _sample(path: Path) -> list[bytes]:
 
 
 def _beginnings(file: IO[bytes]) -> Iterator[bytes]:
-    """Each line with its line break, or a part of it where it is long: from where it is not ASCII on."""
+    """Yield each line with its line break, or if it is long, the part that begins where it is not ASCII."""
     whole, line = True, file.readline(_SAMPLE)
     while line:
         following = file.readline(_SAMPLE)

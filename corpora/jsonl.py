@@ -1,4 +1,4 @@
-"""JSON Lines: one object a line, as BEIR writes ``corpus.jsonl`` and ``queries.jsonl``."""
+"""JSON Lines: one object per line, as in BEIR's ``corpus.jsonl`` and ``queries.jsonl``."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from hybrid.limits import MAX_JSON_LINE, named
 from hybrid.types import Document
 
 _BOM = b"\xef\xbb\xbf"
-# Any escape in a JSON string; a surrogate that has no partner is caught in the group.
+# Any escape in a JSON string; the group matches a surrogate without its partner.
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
 )
-# Digits before a decimal point that may be more than 64 bits hold: orjson makes a float of those.
+# An integer that may exceed 64 bits: orjson would make it a float.
 _LONG = re.compile(rb"(?<![.0-9])[0-9]{19}")
 _Made = TypeVar("_Made")
 
 
 def documents(path: Path, options: Options) -> Iterator[Document]:
-    """The documents of a ``.jsonl`` file; see `records.document` for the names that count."""
+    """Read the documents of a ``.jsonl`` file; see `records.document` for the keys."""
     return read(path, records.document, options)
 
 
@@ -47,8 +47,8 @@ def has_ids(path: Path, options: Options) -> bool:
 
 
 def read(path: Path, make: Callable[[dict[str, Any]], _Made], options: Options) -> Iterator[_Made]:
-    """What ``make`` makes of each object; blank lines, CRLF and a byte order mark do not matter. Of a key
-    that stands twice in an object, the last counts."""
+    """Call ``make`` on each object and yield the results. Accepts blank lines, CRLF and a byte order
+    mark. If an object has a key twice, the last one counts."""
     for number, line in _lines(path, options):
         try:
             if line is None:
@@ -61,8 +61,8 @@ def read(path: Path, make: Callable[[dict[str, Any]], _Made], options: Options) 
 
 
 def parse(line: bytes) -> dict[str, Any]:
-    """One line's object. An escaped lone surrogate (``\\ud800``), which no UTF-8 can hold, becomes
-    U+FFFD, except in an id, where it is refused."""
+    """Parse one line's object. An escaped lone surrogate (``\\ud800``), which UTF-8 cannot encode, becomes
+    U+FFFD; in an id it is refused."""
     try:
         return _object(_loads(line))
     except orjson.JSONDecodeError as error:
@@ -102,7 +102,7 @@ def _refusal(line: bytes, error: orjson.JSONDecodeError) -> BadRecord:
 
 
 def _lines(path: Path, options: Options) -> Iterator[tuple[int, bytes | None]]:
-    """The lines that are not blank, in UTF-8, each with its number from 1; None for one too long."""
+    """Yield the lines that are not blank, in UTF-8, each with its number from 1; None if it is too long."""
     for number, line in enumerate(_raw(path, options), start=1):
         if line is not None:
             line = line.removeprefix(_BOM) if number == 1 else line
@@ -115,7 +115,7 @@ def _raw(path: Path, options: Options) -> Iterator[bytes | None]:
     try:
         encoding = options.encoding_of(path, guess=False)
     except NotText:
-        encoding = "utf-8"  # which JSON should be; it shows line by line what is not
+        encoding = "utf-8"  # as JSON should be; bad lines are then reported one by one
     if encoding == "utf-8":
         with opened(path) as file:
             yield from lines(file, MAX_JSON_LINE)

@@ -17,11 +17,11 @@ _DIGIT = re.compile(r"[0-9]")
 
 
 def read_qrels(path: str | Path, *, encoding: str | None = None, assuming: Assuming | None = None) -> Qrels:
-    """Query id -> {document id: grade}, in the file's order; the file may be packed (``.gz``).
+    """Read judgments: query id -> {document id: grade}, in the file's order; it may be packed (``.gz``).
 
-    BEIR: query, document and grade separated by tabs, under a header row or without one. TREC: query,
-    iteration (ignored), document and grade separated by white space. Grades are integers, 1.0 for 1
-    included. For ``encoding`` and ``assuming`` see `read_documents`.
+    BEIR: query, document and grade separated by tabs, with or without a header row. TREC: query, iteration
+    (ignored), document and grade separated by white space. Grades are integers; 1.0 is accepted for 1. For
+    ``encoding`` and ``assuming`` see `read_documents`.
     """
     path = as_path(path)
     check_file(path)
@@ -40,7 +40,8 @@ def read_qrels(path: str | Path, *, encoding: str | None = None, assuming: Assum
 
 
 def _fields(line: str) -> list[str]:
-    """(query, document, grade). Only tabs separate where they give 3 columns: BEIR ids may hold spaces."""
+    """Split into (query, document, grade). If tabs give 3 columns, only tabs separate: BEIR ids may contain
+    spaces."""
     tabbed = line.split("\t")
     if len(tabbed) == 3:
         return tabbed

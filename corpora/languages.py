@@ -1,7 +1,7 @@
-"""What text looks like: the letters of some languages, the frequent ones first, and the encodings they use.
+"""The letters of some languages, most frequent first, and the encodings they are written in.
 
-The order of the Chinese, Japanese and Korean characters was worked out from the probabilities of the pieces
-in XLM-R's vocabulary (Conneau et al., ACL 2020); the alphabets are common knowledge.
+The order of the Chinese, Japanese and Korean characters was derived from the probabilities of the pieces in
+XLM-R's vocabulary (Conneau et al., ACL 2020); the alphabets are common knowledge.
 """
 
 from __future__ import annotations
@@ -69,12 +69,12 @@ _SIGNS: Final = "’“”„–—…«»°§€•·©®£‘‚×½²³µ±¿
 
 @dataclass(frozen=True)
 class Language:
-    """``letters`` beyond ASCII, the frequent ones first, of which those count that ``charset`` has (the
-    Simplified ones, say), and ``signs``: punctuation beyond ASCII.
+    """``letters``: the letters outside ASCII, most frequent first; only those that ``charset`` can encode
+    count (for example Simplified Chinese). ``signs``: punctuation outside ASCII.
 
     ``beside_ascii`` and ``stretch`` are costs in nats (see `hybrid.corpora.plausibility`): of a letter next
-    to one of ASCII, and of each stretch of text beyond ASCII. ``share``: how many of all letters are beyond
-    ASCII, for Latin alphabets.
+    to an ASCII letter, and of each run of characters outside ASCII. ``share``: the share of letters outside
+    ASCII among all letters, for Latin alphabets.
     """
 
     letters: str
@@ -140,7 +140,7 @@ _JAPANESE: Final = (_asian(_KANA + _HAN, "shift_jis"),)
 _KOREAN: Final = (_asian(_HANGUL, "euc_kr"),)
 
 Use: TypeAlias = tuple[float, tuple[Language, ...]]
-"""How rare an encoding is, in nats, and the languages that are written in it."""
+"""How rare an encoding is, in nats, and the languages written in it."""
 
 EVERY: Final = tuple(
     dict.fromkeys(
@@ -179,10 +179,10 @@ ENCODINGS: Final[dict[str, Use]] = {
     "utf-32-le": (4, EVERY),
     "utf-32-be": (4, EVERY),
 }
-"""Those that are tried. The wider of two that differ in some characters stands for both: cp1252 for
-ISO-8859-1, gb18030 for GBK and GB2312."""
+"""The encodings that are tried. Of two that differ in a few characters, the wider one is listed: cp1252
+for ISO-8859-1, gb18030 for GBK and GB2312."""
 
 WIDE: Final = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
-"""Those in which ASCII is not ASCII."""
+"""The encodings in which ASCII characters are not single ASCII bytes."""
 
 NARROW: Final = tuple(encoding for encoding in ENCODINGS if encoding not in WIDE)

@@ -1,4 +1,4 @@
-"""How files are to be read: what a caller may say, and whom a reader tells."""
+"""The options of reading files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hybrid.corpora.encodings import encoding_of
 from hybrid.errors import CorpusError
 
 Skipped: TypeAlias = Callable[[CorpusError], object]
-"""Is told of each record that was left out."""
+"""Called with the error of each record that is left out."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Options:
     assuming: Assuming | None = None
 
     def report(self, error: CorpusError) -> None:
-        """Tell ``skipped``, or raise where nobody asked to go on."""
+        """Pass the error to ``skipped``, or raise it if that is None."""
         if self.skipped is None:
             raise error
         self.skipped(error)

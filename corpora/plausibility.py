@@ -1,11 +1,12 @@
-"""How plausible bytes are as text in an encoding: as the characters that they would be, in some language.
+"""Rate how plausible bytes are as text in an encoding.
 
-The likelihood of a text is that of its characters, drawn one by one (naive Bayes), the letters of a
-language by their rank in it (Zipf); shapes that words do not have cost extra: a capital within a word, a
-sign between letters. All readings are of the same bytes, so their likelihoods compare. Distributions of
-characters were first used so by Li and Momoi, A Composite Approach to Language/Encoding Detection, 2001.
+The likelihood of a text is the product of its characters' (naive Bayes); that of a letter follows from its
+frequency rank in the language (Zipf). Shapes that words do not have cost extra: a capital inside a word, a
+sign between letters. All readings are of the same bytes, so their likelihoods are comparable. Character
+distributions were first used for this by Li and Momoi, A Composite Approach to Language/Encoding Detection,
+2001.
 
-Costs are in nats, the natural logarithm of how improbable something is.
+Costs are negative log likelihoods, in nats.
 """
 
 from __future__ import annotations
@@ -24,24 +25,24 @@ import regex
 from hybrid.corpora.languages import ENCODINGS, Language
 
 SURE: Final = 5.0
-"""Nats between two readings, from which on the better one is no longer a guess: 150 to 1."""
+"""Difference in nats between two readings from which the better one is no longer a guess: 150 to 1."""
 
 DEAR: Final = 8.0
-"""Nats of a character beyond ASCII on average, above which a text is looked at again: most take 5 to 6."""
+"""Average cost per character outside ASCII above which a text is examined again; most texts have 5 to 6."""
 
 STRANGE: Final = 11.0
-"""The same, from which on it resembles no language that is known here; random characters take 13."""
+"""Average cost above which a text resembles no language listed here; random characters cost 13."""
 
-# Chosen by hand, and tried on translations of programs into thirty languages, in all encodings they have.
-_ASCII: Final = 3.5  # any character of it
+# Chosen by hand and checked on translations of programs into thirty languages, in all their encodings.
+_ASCII: Final = 3.5  # any ASCII character
 _CONTROL: Final = 14.0
-_SHAPE: Final = 5.0  # that words do not have
-_CAPITAL: Final = 2.5  # or a run of capitals: a capital is else as frequent as its small letter
-_PAIR: Final = 2.0  # of letters beyond ASCII, in a Latin alphabet
-_FLATTEN: Final = 5  # added to ranks: the first letters are not that much more frequent
-_SIGNS: Final = 0.1  # of the characters beyond ASCII; the rest are letters
+_SHAPE: Final = 5.0  # a shape that words do not have
+_CAPITAL: Final = 2.5  # a capital or a run of them: letters have one cost for both cases
+_PAIR: Final = 2.0  # two adjacent letters outside ASCII, in a Latin alphabet
+_FLATTEN: Final = 5  # added to ranks: the first letters are less frequent than Zipf's law says
+_SIGNS: Final = 0.1  # share of signs among the characters outside ASCII; the rest are letters
 _DAMAGE: Final = 20.0  # a place where the bytes are not valid
-_OTHER: Final = {"C": 18.0, "L": 13.0, "M": 13.0}  # by category; private use and unassigned are in C
+_OTHER: Final = {"C": 18.0, "L": 13.0, "M": 13.0}  # by category; C includes private use and unassigned
 
 _LETTER: Final = regex.compile(r"[A-Za-z]")
 _STRANGE: Final = regex.compile(
@@ -54,8 +55,8 @@ _PAIRED: Final = regex.compile(r"[^\x00-\x7f\P{L}](?=[^\x00-\x7f\P{L}])")
 
 
 class Reading(NamedTuple):
-    """A text that some bytes may be, and what it costs them to be that: the less, the likelier. Where they
-    are not ``valid`` in the encoding, U+FFFD stands for what is wrong."""
+    """The text of some bytes in an encoding, and its cost: the lower, the likelier. If they are not
+    ``valid`` in the encoding, U+FFFD replaces the invalid ones."""
 
     encoding: str
     text: str
@@ -64,13 +65,13 @@ class Reading(NamedTuple):
 
     @property
     def average(self) -> float:
-        """What a character beyond ASCII costs."""
+        """The average cost of a character outside ASCII."""
         beyond = sum(not character.isascii() for character in self.text)
         return (self.cost - _ascii(Counter(self.text))) / max(beyond, 1)
 
 
 def readings(lines: Sequence[bytes], encodings: Iterable[str]) -> list[Reading]:
-    """What some ``lines`` may be in ``encodings``, the likeliest first."""
+    """Read ``lines`` in each of ``encodings``; the likeliest reading first."""
     return sorted((read(lines, encoding) for encoding in encodings), key=lambda reading: reading.cost)
 
 
@@ -84,23 +85,23 @@ def read(lines: Sequence[bytes], encoding: str) -> Reading:
 
 
 def decoded(lines: Iterable[bytes], encoding: str) -> str:
-    """Lines as text. One without a line break may be cut: what is left of its last character is dropped."""
+    """Decode lines. One without a line break may have been cut: an incomplete last character is dropped."""
     decoder = codecs.getincrementaldecoder(encoding)
     return "".join(decoder().decode(line, final=line.endswith(b"\n")) for line in lines)
 
 
 def cost(text: str, languages: Iterable[Language]) -> float:
-    """What ``text`` costs in the likeliest of ``languages``."""
+    """Return the cost of ``text`` in the likeliest of ``languages``."""
     looks = _Looks.of(text)
     return min(map(looks.cost, languages))
 
 
 @dataclass(frozen=True)
 class _Looks:
-    """What counts of a text, whatever its language."""
+    """The counts of a text that do not depend on the language."""
 
     beyond: dict[str, int]
-    """Characters beyond ASCII, each with its frequency."""
+    """Characters outside ASCII, each with its frequency."""
     plain: float
     letters: int
     beside: int
@@ -125,7 +126,7 @@ class _Looks:
         known = _costs(language)
         characters = sum(count * (known.get(c) or _other(c)) for c, count in self.beyond.items())
         shape = self.beside * language.beside_ascii + self.stretches * language.stretch
-        if language.share is not None:  # half, since what stands around a text is often English
+        if language.share is not None:  # half, since text is often surrounded by English
             shape += _PAIR * self.pairs - 0.5 * self.letters * math.log(1 - language.share)
         return self.plain + characters + shape
 
@@ -137,7 +138,7 @@ def _ascii(counts: Mapping[str, int]) -> float:
 
 @cache
 def _costs(language: Language) -> dict[str, float]:
-    """Of each character that the language uses beyond ASCII."""
+    """Return the cost of each character outside ASCII that the language uses."""
     letters = [letter for letter in language.letters if letter.encode(language.charset, "ignore")]
     whole = sum(1 / (_FLATTEN + rank) for rank in range(len(letters)))
     rare = 0.0 if language.share is None else -0.6 * math.log(language.share)
@@ -149,5 +150,5 @@ def _costs(language: Language) -> dict[str, float]:
 
 @cache
 def _other(character: str) -> float:
-    """The cost of a character that a language does not use."""
+    """Return the cost of a character that a language does not use."""
     return _DAMAGE if character == "\ufffd" else _OTHER.get(unicodedata.category(character)[0], 11.0)

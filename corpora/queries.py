@@ -22,8 +22,8 @@ _HEADER_TEXTS = {"text", "query"}
 def read_queries(
     path: str | Path, *, encoding: str | None = None, assuming: Assuming | None = None
 ) -> dict[str, str]:
-    """Query id -> text, in the file's order, from ``.jsonl`` (``_id`` or ``id``, and ``text``) or from
-    ``.tsv`` or ``.txt`` (id, tab, text; a header row is recognised), packed (``.gz``) or not. For
+    """Read queries: id -> text, in the file's order, from ``.jsonl`` (``_id`` or ``id``, and ``text``) or
+    from ``.tsv`` or ``.txt`` (id, tab, text; a header row is recognised), packed (``.gz``) or not. For
     ``encoding`` and ``assuming`` see `read_documents`."""
     path = as_path(path)
     check_file(path)

@@ -1,4 +1,4 @@
-"""One record, a mapping from names to values, into a document: the checks that all readers share."""
+"""Turn a record, a mapping from names to values, into a document: the checks that all readers share."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ _FORBIDDEN_IN_ID = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class BadRecord(ValueError):
-    """What is wrong with a record. Never leaves the readers: they add where, and make it a CorpusError."""
+    """A record cannot be read. Stays inside the readers, which turn it into a CorpusError with the
+    place."""
 
 
 def document(record: Mapping[str, Any]) -> Document:
-    """A document from ``_id`` or ``id``, ``title``, ``text`` (or else ``contents``, as Pyserini has it),
-    ``metadata``, ``vector`` (one, or a list of them) and beside it ``passages`` (a list of [start, end],
-    one for each vector). Whatever else there is becomes metadata, unless that has its name already."""
+    """Make a document from ``_id`` or ``id``, ``title``, ``text`` (or ``contents``, as in Pyserini),
+    ``metadata``, ``vector`` (one, or a list of them) and with it ``passages`` (a list of [start, end], one
+    for each vector) and ``text_passages`` (such a list of any length). All other keys go into the metadata,
+    unless it has them already."""
     if "text" not in record and isinstance(record.get("contents"), str):
         record = {("text" if name == "contents" else name): value for name, value in record.items()}
     made = Document(
@@ -30,7 +32,8 @@ def document(record: Mapping[str, Any]) -> Document:
         title=string(record, "title"),
         metadata=_metadata(record),
         vector=_vector(record),
-        passages=_passages(record),
+        passages=_passages(record, "passages"),
+        text_passages=_passages(record, "text_passages"),
     )
     if not made.text.strip() and not made.title.strip() and made.vector is None:
         raise BadRecord(f"document {shown(made.id)} has neither text, title nor vector")
@@ -38,7 +41,7 @@ def document(record: Mapping[str, Any]) -> Document:
 
 
 def identifier(record: Mapping[str, Any]) -> str:
-    """``_id``, else ``id``, as a string: integers are common in the wild and taken."""
+    """Return ``_id``, or else ``id``, as a string. Integers, which are common, are accepted."""
     key = _id_key(record)
     value = record[key]
     if isinstance(value, int) and not isinstance(value, bool):
@@ -53,7 +56,7 @@ def identifier(record: Mapping[str, Any]) -> str:
 
 
 def string(record: Mapping[str, Any], key: str) -> str:
-    """A text field; absent and null are the empty string."""
+    """Return a text field; the empty string if it is missing or null."""
     value = record.get(key)
     if value is None:
         return ""
@@ -63,7 +66,7 @@ def string(record: Mapping[str, Any], key: str) -> str:
 
 
 def kind(value: object) -> str:
-    """What JSON calls a value's type."""
+    """Name a value's type as JSON does."""
     names = {bool: "true or false", dict: "an object", list: "a list", str: "a string", type(None): "null"}
     return names.get(type(value), "a number")
 
@@ -81,7 +84,7 @@ def _metadata(record: Mapping[str, Any]) -> dict[str, Any]:
         raise BadRecord(f'"metadata" must be an object, not {kind(given)}')
     taken = {_id_key(record), *_FIELDS}
     if record.get("vector") is not None:
-        taken.add("passages")  # of other people's records it may be anything
+        taken |= {"passages", "text_passages"}  # without a vector the keys may mean anything
     return {name: value for name, value in record.items() if name not in taken} | (given or {})
 
 
@@ -98,15 +101,15 @@ def _numbers(value: object) -> TypeGuard[list[float]]:
     return isinstance(value, list) and bool(value) and set(map(type, value)) <= {int, float}
 
 
-def _passages(record: Mapping[str, Any]) -> list[tuple[int, int]] | None:
-    vector, value = record.get("vector"), record.get("passages")
+def _passages(record: Mapping[str, Any], name: str) -> list[tuple[int, int]] | None:
+    vector, value = record.get("vector"), record.get(name)
     if vector is None or value is None:
         return None
     count, end = (1 if _numbers(vector) else len(vector)), len(string(record, "text"))
-    if not isinstance(value, list) or len(value) != count:
-        raise BadRecord(f'"passages" must be a list of {count}, one for each vector')
+    if not isinstance(value, list) or (name == "passages" and len(value) != count):
+        raise BadRecord(f'"{name}" must be a list of {count}, one for each vector')
     if wrong := next((pair for pair in value if not _is_passage(pair, end)), None):
-        raise BadRecord(f'"passages" holds {shown(wrong)}, no [start, end] in a text of {end} characters')
+        raise BadRecord(f'"{name}" holds {shown(wrong)}, not a [start, end] in a text of {end} characters')
     return [(start, end) for start, end in value]
 
 

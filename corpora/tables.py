@@ -1,6 +1,6 @@
 """CSV and TSV with a header row.
 
-What the columns are is found out in a pass of its own over the whole file; no pass holds more than a row.
+A first pass over the whole file detects the columns' types; no pass holds more than a row in memory.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from hybrid.corpora import records
 from hybrid.corpora.assumed import AssumedText, tell
-from hybrid.corpora.cells import Column, Type, value
+from hybrid.corpora.cells import ColumnType, Type, value
 from hybrid.corpora.encodings import opened_text
 from hybrid.corpora.files import kind, lines
 from hybrid.corpora.options import Options
@@ -26,7 +26,7 @@ from hybrid.types import Document
 
 SUFFIXES: Final = (".csv", ".tsv")
 
-# What a column is called, the first name that is there.
+# The names of each column; the first one present counts.
 _ROLES: Final = {
     "id": records.ID_KEYS,
     "title": ("title",),
@@ -40,7 +40,8 @@ _QUOTED: Final = re.compile(r'"(?:[^"]|"")*"')
 
 
 class _Row(NamedTuple):
-    """A row that is not blank, and the line that it begins at; without cells, what is wrong with it."""
+    """A row that is not blank, and the line where it begins; for a bad row, without cells, what is
+    ``wrong``."""
 
     line: int
     cells: list[str]
@@ -48,9 +49,9 @@ class _Row(NamedTuple):
 
 
 def documents(path: Path, options: Options) -> Iterator[Document]:
-    """The documents of a table with the columns ``_id`` or ``id``, ``title`` and ``text`` (or ``contents``,
-    ``content`` or ``body``), in any case; other columns become metadata, of the types that are said or that
-    they are found to be. An error names the line that its row begins at: cells may hold line breaks."""
+    """Read the documents of a table with the columns ``_id`` or ``id``, ``title`` and ``text`` (or
+    ``contents``, ``content`` or ``body``), in upper or lower case; other columns become metadata, of the
+    types given or detected. An error names the line where the row begins: cells may contain line breaks."""
     table = _Table.of(path, options.encoding_of(path))
     names = _header(table)
     roles = _roles(names)
@@ -85,7 +86,7 @@ class _Table:
         return quoted if _quotes(plain, quoted) else plain
 
     def rows(self) -> Iterator[_Row]:
-        csv.field_size_limit(max(csv.field_size_limit(), MAX_TEXT))  # of the whole process: never lowered
+        csv.field_size_limit(max(csv.field_size_limit(), MAX_TEXT))  # global to the process: never lower it
         with opened_text(self.path, self.encoding, newline="") as file:
             source = _Lines(lines(file, MAX_TEXT_LINE))
             rows = csv.reader(source, strict=True, **self.dialect)
@@ -94,7 +95,7 @@ class _Table:
                 try:
                     cells = next(rows, None)
                 except (BadRecord, csv.Error) as error:
-                    # The csv module quotes the tab that it missed.
+                    # The csv module's message contains the tab itself.
                     yield _Row(line, [], str(error).replace("\t", "\\t"))
                     continue
                 if cells is None:
@@ -104,8 +105,8 @@ class _Table:
 
 
 class _Lines:
-    """Hands lines to the csv module, so many characters a row: where a quote is never closed, or a comma
-    follows each line break in quotes, the rest of the file is one row."""
+    """Feeds lines to the csv module, up to a limit of characters per row: with a quote that is never
+    closed, the rest of the file would be one row."""
 
     def __init__(self, found: Iterator[str | None]) -> None:
         self._found = found
@@ -113,7 +114,7 @@ class _Lines:
         self._room = MAX_TEXT_LINE
 
     def begin(self) -> int:
-        """A new row; the number of its first line."""
+        """Begin a new row; return the number of its first line."""
         self._room = MAX_TEXT_LINE
         return self._number + 1
 
@@ -132,9 +133,10 @@ class _Lines:
 
 
 def _quotes(plain: _Table, quoted: _Table) -> bool:
-    """Whether a file of tab-separated values quotes its cells, which the format does not (IANA's
-    text/tab-separated-values) and spreadsheets do: the names in its header are quoted, or every cell that
-    begins with a quote is quoted and doubles one within, or only so each row is as wide as the header."""
+    """Whether a file of tab-separated values quotes its cells. The format (IANA's
+    text/tab-separated-values) does not, but spreadsheets do. True if the names in the header are quoted;
+    or every cell that begins with a quote is properly quoted and doubles a quote inside; or only with
+    quoting all rows are as wide as the header."""
     width = marked = doubled = 0
     fits = True
     for row in plain.rows():
@@ -169,22 +171,22 @@ def _header(table: _Table) -> list[str]:
 
 
 def _roles(names: list[str]) -> dict[str, int]:
-    """Role -> number of its column, for the roles that have one."""
+    """Map each role to the number of its column, if it has one."""
     lower = [name.lower() for name in names]
     found = {role: next((key for key in keys if key in lower), None) for role, keys in _ROLES.items()}
     return {role: lower.index(key) for role, key in found.items() if key is not None}
 
 
 def _types(table: _Table, names: list[str], options: Options) -> dict[int, Type]:
-    """The type of each column that becomes metadata, by its number."""
+    """Return the type of each column that becomes metadata, by column number."""
     roles = set(_roles(names).values())
     others = {name: number for number, name in enumerate(names) if name and number not in roles}
     if unknown := [name for name in options.types if name not in others]:
         there = shown(", ".join(others)) if others else "none"
         raise CorpusError(
-            f"{named(table.path)}: no column {shown(unknown[0])} to say a type of; there are {there}"
+            f"{named(table.path)}: no column {shown(unknown[0])} to set the type of; there are {there}"
         )
-    found = {number: Column() for name, number in others.items() if name not in options.types}
+    found = {number: ColumnType() for name, number in others.items() if name not in options.types}
     if found:
         _look(table, len(names), found)
     for number, column in found.items():
@@ -194,7 +196,7 @@ def _types(table: _Table, names: list[str], options: Options) -> dict[int, Type]
     return said | {number: column.type for number, column in found.items()}
 
 
-def _look(table: _Table, width: int, columns: Mapping[int, Column]) -> None:
+def _look(table: _Table, width: int, columns: Mapping[int, ColumnType]) -> None:
     for row in islice(table.rows(), 1, None):
         if len(row.cells) == width:
             for number, column in columns.items():

@@ -36,6 +36,8 @@ html_title = project
 html_search_language = "zh"  # and English: words of both are found
 jieba.setLogLevel(logging.WARNING)
 jieba.dt.tmp_dir = str(Path(__file__).parent.parent / "build")  # not in a folder that all users share
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_extra_path = ["site"]
 html_copy_source = False
 

@@ -1,4 +1,4 @@
-"""Ranked lists to one list. A fusion is a value: ``RRF(k=60)``, ``Linear(weights=(0.4, 0.6))``."""
+"""Fuse ranked lists into one. A fusion is a value: ``RRF(k=60)``, ``Linear(weights=(0.4, 0.6))``."""
 
 from hybrid.fusion.adaptive import Adaptive
 from hybrid.fusion.combsum import CombSUM

@@ -1,4 +1,4 @@
-"""What all fusions share: contributions per list, added up per document, ranked."""
+"""Shared by all fusions: add up each list's contributions per document, and rank the sums."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.errors import QueryError
+from hybrid.order import distinct
 from hybrid.types import Candidates, Ordinals
 
 Terms: TypeAlias = NDArray[np.float64]
-Places: TypeAlias = NDArray[np.intp]
+Places: TypeAlias = NDArray[np.int64]
 
 
 def merge(legs: Sequence[Candidates], terms: Sequence[Terms], limit: int) -> Candidates:
     """Add up what each list contributes to a document and keep the best ``limit``.
 
     ``terms[i]`` is float64 (len(legs[i]),), aligned with ``legs[i]``; a document that a list lacks
-    gets 0 from it. Sums in float64, then ranks what float32 keeps of the sums: scores that are equal
-    to whoever reads them are ties, and go to the smaller ordinal (see ``Candidates``).
+    gets 0 from it. Sums in float64 and ranks the sums rounded to float32, as callers see them: equal ones
+    are ties and go to the smaller ordinal (see ``Candidates``).
     """
     if limit < 0:
         raise QueryError(f"a fused list cannot have {limit} candidates; ask for 0 or more")
@@ -32,22 +33,16 @@ def merge(legs: Sequence[Candidates], terms: Sequence[Terms], limit: int) -> Can
 
 
 def pooled(legs: Sequence[Candidates]) -> tuple[Ordinals, Places]:
-    """The candidates of all lists, ascending, each once; and the place there of each of the lists', one
-    list after the other."""
+    """Return the distinct candidates of all lists, ascending, and for each candidate of each list, one list
+    after the other, its index among them."""
     everyone = np.concatenate([leg.ordinals for leg in legs])
     if everyone.max(initial=-1) < len(everyone) and (counts := np.bincount(everyone)).all():
-        return np.arange(len(counts)), everyone  # numbered without a gap, as in a search
-    order = everyone.argsort()
-    ascending = everyone[order]
-    fresh = np.ones(len(everyone), np.bool_)
-    np.not_equal(ascending[1:], ascending[:-1], out=fresh[1:])
-    places = np.empty(len(everyone), np.intp)
-    places[order] = fresh.cumsum() - 1
-    return ascending[fresh], places
+        return np.arange(len(counts)), everyone  # numbered without gaps, as in a search
+    return distinct(everyone)
 
 
 def best(ordinals: Ordinals, scores: Terms, limit: int) -> Candidates:
-    """The best ``limit`` of ascending ``ordinals``, by what float32 keeps of their ``scores``."""
+    """Rank ascending ``ordinals`` by their ``scores``, rounded to float32, and keep the best ``limit``."""
     rounded = scores.astype(np.float32)
     order = np.argsort(-rounded, kind="stable")[:limit]
     return Candidates(ordinals[order], rounded[order])

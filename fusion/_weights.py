@@ -1,4 +1,4 @@
-"""Weights, one a list, as whoever calls a fusion gives them."""
+"""The weights of a fusion, one per list, as callers give them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Weights: TypeAlias = Sequence[float] | Mapping[str, float]
 
 
 def checked(owner: str, given: Weights) -> tuple[float, ...]:
-    """QueryError, in the name of ``owner``, for one that is negative or not finite, and if all are 0."""
+    """Check weights. Raises QueryError, naming ``owner``, if one is negative or not finite or all are 0."""
     if isinstance(given, Mapping):
         if set(given) != set(LEGS):
             raise QueryError(f"{owner}: weights name {shown(list(given))}; name {' and '.join(LEGS)}")
@@ -37,13 +37,13 @@ def checked(owner: str, given: Weights) -> tuple[float, ...]:
 
 
 def counting(weights: Sequence[float], legs: Sequence[Candidates]) -> Sequence[float]:
-    """``weights``, or 1 for each where no list that answers has any. Else all would tie there, and whatever
-    breaks ties would rank."""
+    """Return ``weights``, or 1 for each if every list with candidates has weight 0: otherwise all would
+    tie, and the order of ties would decide the ranking."""
     answering = any(weight and len(leg) for weight, leg in zip(weights, legs, strict=True))
     return weights if answering else (1.0,) * len(weights)
 
 
 def check_count(owner: object, weights: Sequence[float], legs: Sequence[Candidates]) -> None:
-    """QueryError unless there is a weight for each list."""
+    """Raises QueryError unless there is one weight per list."""
     if len(legs) != len(weights):
         raise QueryError(f"{owner!r} has {len(weights)} weights for {len(legs)} lists; give one a list")

@@ -1,4 +1,4 @@
-"""Score fusion whose weights lean on one signal of each query."""
+"""Score fusion whose weights depend on a signal of each query."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hybrid.types import Candidates
 
 _SIGNALS: Final = (*OF_LISTS, *OF_QUERY)
 _STEEPEST: Final = 100
-"""Beyond, the weight is 0 or 1 on either side of a point."""
+"""With a steeper slope the weight is in effect a step from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -25,13 +25,14 @@ class Adaptive:
     """`Linear` over completed lists, with a vector weight of sigmoid(bias + slope * signal) for each query.
 
     ``signal`` is a name: "gap", "entropy", "overlap", "length", "rarity" or "han"; see
-    ``hybrid.fusion.signals``. All lie in [-1, 1], so with a ``slope`` of 1 and no ``bias`` the weight goes
-    from .27 to .73; the larger the signal, the more counts the vector leg (with a negative slope, the
-    less). Where a list is empty the signal is 0, and so is one of the query in the plain call, which has no
-    evidence. Meant for tuning on one's own judgments: on collections that it was not fitted to, it was no
-    better than equal weights. QueryError if ``signal`` is none of these, if ``slope`` or ``bias`` is no
-    number from -100 to 100, and when called with other than two lists. Compare Markovits, Shtok, Kurland
-    and Carmel, "Predicting Query Performance for Fusion-Based Retrieval", CIKM 2012.
+    ``hybrid.fusion.signals``. All lie in [-1, 1], so with a ``slope`` of 1 and no ``bias`` the weight
+    ranges from .27 to .73; the larger the signal, the more the vector leg counts (the less, if the slope
+    is negative). The signal is 0 if a list is empty; signals of the query are 0 in the plain call, which
+    has no evidence. Meant to be tuned on your own judgments: on collections that it was not fitted to, it
+    was no better than equal weights. Raises QueryError for an unknown ``signal``, for a ``slope`` or
+    ``bias`` that is not a number from -100 to 100, and if called with any number of lists but two.
+    Compare Markovits, Shtok, Kurland and Carmel, "Predicting Query Performance for Fusion-Based
+    Retrieval", CIKM 2012.
     """
 
     signal: str
@@ -62,11 +63,11 @@ class Adaptive:
         return self._linear(legs, QueryTerms)(legs, limit)
 
     def _linear(self, legs: Sequence[Candidates], terms: Callable[[], QueryTerms]) -> Linear:
-        """The combination for this query; ``terms`` is asked only by the signals that need it."""
+        """Return the combination for this query; ``terms`` is called only by signals that need it."""
         if len(legs) != 2:
             raise QueryError(f"{self!r} weighs 2 lists, lexical and vector; it was given {len(legs)}")
         leaning = self.bias + self.slope * self._measured(legs, terms)
-        vector = (1 + math.tanh(leaning / 2)) / 2  # the sigmoid, where no exp can overflow
+        vector = (1 + math.tanh(leaning / 2)) / 2  # the sigmoid; unlike exp, tanh cannot overflow
         return Linear((1 - vector, vector), self.normalize, complete=True)
 
     def _measured(self, legs: Sequence[Candidates], terms: Callable[[], QueryTerms]) -> float:

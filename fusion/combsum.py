@@ -1,4 +1,4 @@
-"""CombSUM: normalised scores, added up."""
+"""CombSUM: the sum of normalised scores."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hybrid.types import Candidates
 
 @dataclass(frozen=True, slots=True, init=False)
 class CombSUM:
-    """score(d) = sum over any number of lists of the normalised score of d, absent counts 0.
+    """score(d) = sum over any number of lists of the normalised score of d; a list that lacks d adds 0.
 
     ``normalize`` is a normaliser or its name; with "distribution" this is distribution-based score fusion
     (Mazzeschi 2023). Ranks as `Linear` does with equal weights. Fox and Shaw, "Combination of Multiple

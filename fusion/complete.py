@@ -1,4 +1,4 @@
-"""Both lists over all candidates: what a score fusion may ask for before it standardises."""
+"""Complete both lists, so that every candidate has a score from each leg before scores are normalised."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Complete(NamedTuple):
 
 
 def complete(lexical: Candidates, vector: Candidates, evidence: Evidence) -> Complete:
-    """Each list, neither of them empty, with the other's documents.
+    """Complete each list with the other's documents. Neither may be empty.
 
-    A document that only the lexical leg found gets its similarity, which costs one product of vectors. One
-    that only the vector leg found gets BM25's floor of 0: it contains no term of the query, or its score
-    lies below the list's last.
+    A document found only by the lexical leg gets its similarity, at the cost of one inner product. A
+    document found only by the vector leg gets BM25's floor of 0: it contains no term of the query, or it
+    scores lower than the last of the list.
     """
     ordinals, places = pooled((lexical, vector))
     words = np.zeros(len(ordinals), np.float32)

@@ -1,4 +1,4 @@
-"""What a fusion may ask about candidates beyond the lists that it fuses."""
+"""Evidence: information about candidates, beyond the lists, that a fusion may ask for."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from hybrid.types import Candidates, Matrix, Ordinals, Scores
 
 @dataclass(frozen=True, slots=True)
 class QueryTerms:
-    """The ``terms`` of a query in order, repeats included, and their document ``frequencies``, aligned, in
-    an index of so many ``documents``. Without arguments: no text, or a query that is not known."""
+    """The ``terms`` of a query in order, repeats included, their document ``frequencies``, aligned, and the
+    number of ``documents`` in the index. Without arguments: a query without text, or an unknown one."""
 
     terms: Sequence[str] = ()
     frequencies: Sequence[int] = ()
@@ -20,24 +20,25 @@ class QueryTerms:
 
 
 class Evidence(Protocol):
-    """What the vector leg knows of any candidate of either list, whether it ranked it or not, and the
-    lexical leg of the query."""
+    """The vector leg's scores and vectors of all candidates, including those that it did not find, and the
+    query's terms from the lexical leg."""
 
     def scores(self, ordinals: Ordinals, /) -> Scores:
-        """float32 (n,): the leg's score; NaN for a document without a vector."""
+        """Return the vector leg's scores, float32 (n,); NaN for a document without a vector."""
         ...
 
     def vectors(self, ordinals: Ordinals, /) -> Matrix:
-        """float32 (n, dim), of unit length: the window nearest to the query; zeros where there is none."""
+        """Return the unit vector of each document's window nearest to the query, float32 (n, dim); zeros
+        for a document without one."""
         ...
 
     def terms(self) -> QueryTerms:
-        """The query as the lexical leg reads it."""
+        """Return the query's terms in the lexical leg."""
         ...
 
 
 class Informed(Protocol):
-    """A fusion that asks. The engine calls this in place of the plain call."""
+    """A fusion that uses evidence. The engine calls ``informed`` instead of the fusion itself."""
 
     def informed(self, legs: Sequence[Candidates], limit: int, evidence: Evidence, /) -> Candidates:
         """Fuse ``legs`` (lexical, vector) and keep the best ``limit``."""

@@ -19,15 +19,16 @@ from hybrid.types import Candidates, Scores
 
 @dataclass(frozen=True, slots=True, init=False)
 class Linear:
-    """Convex combination: score(d) = sum over lists of w * normalised score of d, absent counts 0.
+    """Convex combination: score(d) = sum over lists of w * normalised score of d; a list that lacks d
+    adds 0.
 
-    ``weights`` are one a list, in the order (lexical, vector), or a mapping with these two names. Only
-    their proportions count: they are divided by their sum, so (3, 1) ranks and scores as (.75, .25). Where
-    nothing but lists of weight 0 answers, all count alike.
-    ``normalize`` is a normaliser or its name: "min-max", "theoretical-min-max", "z-score", "softplus" or
-    "distribution". ``complete`` has the engine score each list's documents by the other leg, too, before it
-    calls this (``hybrid.fusion.complete``): no document is judged by one leg alone. QueryError if a weight
-    is negative or not finite, if all are 0, and when called with another number of lists. Bruch, Gai and
+    ``weights``: one per list, in the order (lexical, vector), or a mapping with these two names. Only
+    their proportions count: they are divided by their sum, so (3, 1) ranks and scores as (.75, .25). If
+    only lists of weight 0 have candidates, all lists count alike. ``normalize`` is a normaliser or its
+    name: "min-max", "theoretical-min-max", "z-score", "softplus" or "distribution". With ``complete``,
+    each list's documents are scored by the other leg as well before scores are normalised
+    (``hybrid.fusion.complete``), so no document is judged by one leg alone. Raises QueryError if a weight
+    is negative or not finite, if all are 0, and if called with another number of lists. Bruch, Gai and
     Ingber, "An Analysis of Fusion Functions for Hybrid Retrieval", TOIS 2023.
     """
 
@@ -38,7 +39,7 @@ class Linear:
     def __init__(
         self,
         weights: Weights = (0.5, 0.5),
-        normalize: Normalizer | str = TheoreticalMinMax(),  # noqa: B008 - frozen, so one will do for all
+        normalize: Normalizer | str = TheoreticalMinMax(),  # noqa: B008 - frozen, so it can be shared
         complete: bool = False,
     ) -> None:
         object.__setattr__(self, "weights", checked("Linear", weights))
@@ -63,7 +64,7 @@ class Linear:
         return merge(legs, self._weighed([leg.scores for leg in legs], legs), limit)
 
     def _weighed(self, scores: Sequence[Scores], legs: Sequence[Candidates]) -> list[Terms]:
-        """What each list contributes to its documents, whose ``scores`` these are, in any order."""
+        """Weigh the normalised ``scores`` of each list's documents, in any order."""
         weights = counting(self.weights, legs)
         total = sum(weights)
         return [

@@ -1,9 +1,8 @@
-"""Score normalisers: one list's scores onto a scale that can be added to another list's.
+"""Score normalisers: map one list's scores to a scale on which they can be added to another list's.
 
-A document that a list lacks counts 0 there, so each of these maps onto values of 0 and more, where 0
-is the worst. If all scores of a list are equal, each gives 1: there is no spread to divide by, and a
-document that was found is better than one that was not. All compute in float64, where no float32 score
-can overflow.
+A list adds 0 for a document that it lacks, so each normaliser maps to values of 0 or more, where 0 is the
+worst. If all scores of a list are equal, all become 1: there is no spread to divide by, and a document that
+was found is better than one that was not. All compute in float64, where no float32 score can overflow.
 """
 
 from __future__ import annotations
@@ -29,8 +28,8 @@ class Normalizer(Protocol):
     """A value: frozen, comparable, readable as text (``ZScore()``)."""
 
     def __call__(self, scores: Scores, floor: float | None, /) -> Normalized:
-        """Finite float64 (n,), 0 or more, aligned with ``scores`` (n,), which stand in any order; ``floor``
-        is the lowest score that the leg could ever give, or None (see ``hybrid.types.Candidates``)."""
+        """Return finite float64 (n,), 0 or more, aligned with ``scores`` (n,), which may be in any order;
+        ``floor`` is the lowest score that the leg can give, or None (see ``hybrid.types.Candidates``)."""
         ...
 
 
@@ -47,18 +46,18 @@ class MinMax:
 
 @dataclass(frozen=True, slots=True)
 class TheoreticalMinMax:
-    """(s - floor) / (max - floor), where the floor is the lowest score that the leg could ever give.
+    """(s - floor) / (max - floor), where the floor is the lowest score that the leg can give.
 
-    Steadier than the observed minimum, which depends on how deep the list is. A list whose floor
-    theory does not know uses its minimum. Bruch, Gai and Ingber, "An Analysis of Fusion Functions for
-    Hybrid Retrieval", TOIS 2023.
+    More stable than the observed minimum, which depends on the depth of the list. A list without a known
+    floor uses its minimum. Bruch, Gai and Ingber, "An Analysis of Fusion Functions for Hybrid Retrieval",
+    TOIS 2023.
     """
 
     def __call__(self, scores: Scores, floor: float | None) -> Normalized:
         worst, best = _range(scores)
         if _flat(worst, best):
             return np.ones(len(scores))
-        # A computed cosine may be -1.0000001: the floor is never above what was observed.
+        # A computed cosine may be -1.0000001, so keep the floor at or below the minimum.
         low = worst if floor is None else min(floor, worst)
         return _scale(scores, low, best - low)
 
@@ -67,8 +66,8 @@ class TheoreticalMinMax:
 class ZScore:
     """(s - mean) / sd, shifted so that the lowest is 0: (s - min) / sd, sd of the population.
 
-    The shift adds one constant to a whole list, so it changes no order among the documents that the
-    list has; without it an absent document (0) would beat all that are below the mean.
+    The shift adds one constant to a whole list, so it does not change the order of the list's documents;
+    without it a document that the list lacks (0) would beat every document below the mean.
     """
 
     def __call__(self, scores: Scores, _floor: float | None) -> Normalized:
@@ -83,8 +82,8 @@ class ZScore:
 class Softplus:
     """log(1 + exp(z)), z the z-score of the list.
 
-    Added up over lists this ranks by 1 - product of (1 - sigmoid(z)), a noisy or: standing low in one list
-    costs little, standing high in one already counts.
+    Summed over lists this ranks by 1 - product of (1 - sigmoid(z)), a noisy or: a low rank in one list
+    costs little, a high rank in one is enough to count.
     """
 
     def __call__(self, scores: Scores, _floor: float | None) -> Normalized:
@@ -97,9 +96,9 @@ class Softplus:
 class Distribution:
     """Distribution-based: (s - low) / (high - low), low and high = mean -+ 3 sd of the population.
 
-    A score below low becomes 0, like an absent document. One above high passes 1 and is not cut:
-    cutting would tie the best documents of a list that has outliers, the very ones it is sure of.
-    Mazzeschi, "Distribution-Based Score Fusion", 2023.
+    A score below low becomes 0, like a document that the list lacks. One above high exceeds 1 and is not
+    clipped: clipping would tie a list's outliers, the documents that it is surest of. Mazzeschi,
+    "Distribution-Based Score Fusion", 2023.
     """
 
     def __call__(self, scores: Scores, _floor: float | None) -> Normalized:
@@ -124,7 +123,7 @@ NORMALIZERS: Final[Mapping[str, type[Normalizer]]] = MappingProxyType(
 
 
 def normalizer(owner: str, given: Normalizer | str) -> Normalizer:
-    """A normaliser from itself or its name; QueryError, in the name of ``owner``, for anything else."""
+    """Return a normaliser, given it or its name. Raises QueryError, naming ``owner``, for anything else."""
     if isinstance(given, str):
         if given not in NORMALIZERS:
             raise QueryError(
@@ -141,13 +140,13 @@ def _range(scores: Scores) -> tuple[float, float]:
 
 
 def _flat(worst: float, best: float) -> bool:
-    """Whether all scores are equal, up to what float32 rounds. Without the tolerance, equal documents
-    scored in another order of summation would be spread over the whole scale."""
+    """Whether all scores are equal, up to rounding in float32. Without this tolerance, equal documents
+    whose scores were summed in a different order would be spread over the whole scale."""
     return best - worst <= _ROUNDING * max(abs(best), abs(worst))
 
 
 def standardized(scores: Normalized, noise: float) -> Normalized:
-    """z-scores over the population; 0 where the scores differ by no more than ``noise``."""
+    """Return z-scores (population); all 0 if the standard deviation is at most ``noise``."""
     from_mean = scores - _mean(scores)
     deviation = _deviation(from_mean)
     return from_mean / deviation if deviation > noise else np.zeros(len(scores))
@@ -162,5 +161,5 @@ def _mean(scores: Normalized) -> float:
 
 
 def _deviation(from_mean: Normalized) -> float:
-    """The standard deviation of the population; a fifth of the time of ``np.std``."""
+    """Return the standard deviation of the population, in a fifth of the time of ``np.std``."""
     return math.sqrt(from_mean @ from_mean / len(from_mean))

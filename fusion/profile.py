@@ -1,4 +1,4 @@
-"""Fusions as JSON, the form in which an index keeps the one it serves with."""
+"""Fusions as JSON, the form in which an index stores its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hybrid.fusion.rrf import RRF
 from hybrid.limits import shown
 from hybrid.types import Fusion
 
-_MOST: Final = 20  # parameters; no method has so many
+_MOST: Final = 20  # parameters; no method has as many
 _METHODS: Final[Mapping[str, type[RRF | Linear | CombSUM | Rocchio | Adaptive]]] = {
     "rrf": RRF,
     "linear": Linear,
@@ -28,7 +28,8 @@ _METHODS: Final[Mapping[str, type[RRF | Linear | CombSUM | Rocchio | Adaptive]]]
 
 
 def dump(fusion: Fusion) -> dict[str, Any]:
-    """A fusion as JSON: ``{"method": "rrf", "k": 60}``. SettingsError if it is not one of this package."""
+    """Write a fusion as JSON: ``{"method": "rrf", "k": 60}``. Raises SettingsError for a fusion from
+    outside this package."""
     if isinstance(fusion, RRF):
         weighted = {} if fusion.weights is None else {"weights": list(fusion.weights)}
         return {"method": "rrf", "k": fusion.k, **weighted}
@@ -58,10 +59,10 @@ def dump(fusion: Fusion) -> dict[str, Any]:
 
 
 def load(profile: Mapping[str, Any]) -> Fusion:
-    """The fusion that ``dump`` wrote; a parameter left out has its default. SettingsError for an
-    unknown method or parameter, QueryError for a value that the method refuses."""
+    """Read what ``dump`` wrote; a missing parameter has its default. Raises SettingsError for an unknown
+    method or parameter, QueryError for a value that the method refuses."""
     if not isinstance(profile, Mapping):
-        raise SettingsError(f"stored fusion: {shown(profile)} is no JSON object")
+        raise SettingsError(f"stored fusion: {shown(profile)} is not a JSON object")
     parameters = dict(islice(profile.items(), _MOST))
     name = parameters.pop("method", None)
     method = _METHODS.get(name) if isinstance(name, str) else None

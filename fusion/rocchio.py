@@ -20,19 +20,20 @@ from hybrid.types import Candidates, Fusion
 
 _ROUNDING: Final = 5e-7  # a few units in the last place of a float32
 _STEEPNESS: Final = 2.0
-"""How fast trust falls off from the first candidate, per standard deviation of the fused scores."""
+"""How fast a candidate's weight falls with its fused score, per standard deviation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rocchio:
-    """Rank by ``first``, then let the candidates at the top say what else is relevant.
+    """Rank by ``first``, then move up candidates that are similar to the best ones.
 
-    score(d) = z(first(d)) + share * z(v(d) . (t - m)): t is the mean vector of the best ``top`` documents,
-    weighted by exp(2 z(first)), m that of all candidates, z the z-score over the candidates; shifted so
-    that the lowest is 0. Nothing leaves the candidates and no leg is asked again. Where a leg has no
-    answer, and without the candidates' vectors, this is ``first``. QueryError if ``share`` is negative or
-    not finite, or ``top`` no integer above 0. Rocchio 1971; over dense vectors: Li, Mourad, Zhuang, Koopman
-    and Zuccon, "Pseudo Relevance Feedback with Deep Language Models and Dense Retrievers", TOIS 2023.
+    score(d) = z(first(d)) + share * z(v(d) . (t - m)): t is the mean vector of the best ``top``
+    documents, weighted by exp(2 z(first)), m the mean of all candidates, z the z-score over the
+    candidates; shifted so that the lowest is 0. The set of candidates stays the same and no leg is
+    searched again. If a leg has no candidates, or none of the candidates has a vector, the result is that
+    of ``first``. Raises QueryError if ``share`` is negative or not finite, or ``top`` is not an integer
+    above 0. Rocchio 1971; over dense vectors: Li, Mourad, Zhuang, Koopman and Zuccon, "Pseudo Relevance
+    Feedback with Deep Language Models and Dense Retrievers", TOIS 2023.
     """
 
     first: Fusion = field(default_factory=lambda: Linear((0.5, 0.5), Softplus(), complete=True))
@@ -54,7 +55,7 @@ class Rocchio:
 
     def informed(self, legs: Sequence[Candidates], limit: int, evidence: Evidence) -> Candidates:
         everyone = sum(map(len, legs))
-        # Not by isinstance: a protocol that is looked up at run time costs as much as the feedback.
+        # Not isinstance: checking a runtime protocol costs as much as the feedback itself.
         informed = getattr(self.first, "informed", None)
         ranked = self.first(legs, everyone) if informed is None else informed(legs, everyone, evidence)
         if not all(map(len, legs)):
@@ -74,7 +75,7 @@ class Rocchio:
     def _feedback(
         self, vectors: NDArray[np.float32], scores: NDArray[np.float64], known: NDArray[np.bool_]
     ) -> NDArray[np.float64]:
-        """How much each of ``vectors`` looks like the best of those that are ``known``."""
+        """Return the similarity of each of ``vectors`` to the best ones among those that are ``known``."""
         ranked = np.argsort(-scores, kind="stable")
         first = ranked[known[ranked]][: self.top]
         trust = np.exp(_STEEPNESS * (scores[first] - scores[first[0]]))

@@ -15,20 +15,20 @@ from hybrid.limits import shown
 from hybrid.types import Candidates
 
 _LARGEST: Final = 1_000_000
-"""Beyond, all ranks count alike; from 2**53 on, k + 1 is k."""
+"""With a larger k all ranks count alike; from 2**53 on, k + 1 equals k."""
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class RRF:
     """Reciprocal rank fusion: score(d) = sum over lists of w / (k + rank of d), ranks from 1.
 
-    Ignores the lists' scores, so any scale will do. The larger ``k``, the less the first ranks stand
-    out. ``weights`` are one a list, in the order (lexical, vector), or a mapping with these two names; None
-    is 1 for each, which also holds where nothing but lists of weight 0 answers. Ties go to the smaller
-    ordinal: same input, same output. QueryError if ``k`` is not an integer from 0 to a million, for a
-    weight that is negative or not finite, if all are 0, and when called with another number of lists.
-    Cormack, Clarke and Buettcher, "Reciprocal Rank Fusion outperforms Condorcet and individual Rank
-    Learning Methods", SIGIR 2009.
+    Ignores the lists' scores, so any scale will do. The larger ``k``, the less the first ranks stand out.
+    ``weights``: one per list, in the order (lexical, vector), or a mapping with these two names; None
+    means 1 for each, as does the case that only lists of weight 0 have candidates. Ties go to the smaller
+    ordinal: same input, same output. Raises QueryError if ``k`` is not an integer from 0 to a million, if
+    a weight is negative or not finite, if all are 0, and if called with another number of lists. Cormack,
+    Clarke and Buettcher, "Reciprocal Rank Fusion outperforms Condorcet and individual Rank Learning
+    Methods", SIGIR 2009.
     """
 
     k: int

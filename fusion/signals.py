@@ -1,10 +1,10 @@
-"""Signals: what the two lists and the query say, free of charge, about which leg to trust.
+"""Signals: cheap hints, from the two lists and the query, about which leg to trust.
 
-Each is one number from -1 to 1. Those of the lists are positive where the vector leg looks the surer one,
-except `overlap`, which takes no side; they want lists that are not empty, do not depend on the scale of the
-scores, and are 0 for lists that look alike. Those of the query are 0 where its terms are not known. The
-constants are round figures near what collections of questions and of keywords show; none is fitted to
-judgments. Clarity (Cronen-Townsend, Zhou and Croft, SIGIR 2002) is not here: it reads the documents.
+Each is a number from -1 to 1. Signals of the lists are positive where the vector leg looks more certain,
+except `overlap`, which favours neither; they need lists that are not empty, do not depend on the scale of
+the scores, and are 0 for lists that look alike. Signals of the query are 0 if its terms are not known. The
+constants are round figures close to those of collections of questions and of keywords; none is fitted to
+judgments. Clarity (Cronen-Townsend, Zhou and Croft, SIGIR 2002) is left out: it has to read the documents.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hybrid.fusion.normalize import ZScore
 from hybrid.types import Candidates
 
 _TOP: Final = 10
-_USUAL_OVERLAP: Final = 3  # documents of the first ten
+_USUAL_OVERLAP: Final = 3  # shared documents among the first ten
 _USUAL_LENGTH: Final = 6  # terms
 _WIDE_GAP: Final = 4.0  # standard deviations; the difference is rarely more
 _Z: Final = ZScore()
@@ -30,9 +30,9 @@ _han: Final = regex.compile(r"\p{Han}")
 
 
 def gap(lexical: Candidates, vector: Candidates) -> float:
-    """tanh((z(first of vector) - z(first of lexical)) / 4): whose first candidate stands out further.
+    """tanh((z(first of vector) - z(first of lexical)) / 4): which list's first candidate stands out more.
 
-    z is the z-score within the list. That scattered scores are a good sign is the idea of NQC: Shtok,
+    z is the z-score within the list. That widely spread scores are a good sign is the idea of NQC: Shtok,
     Kurland, Carmel, Raiber and Markovits, "Predicting Query Performance by Query-Drift Estimation", TOIS
     2012.
     """
@@ -42,15 +42,16 @@ def gap(lexical: Candidates, vector: Candidates) -> float:
 def entropy(lexical: Candidates, vector: Candidates) -> float:
     """H(lexical) - H(vector): H is the entropy of softmax(z), divided by its largest value, log n.
 
-    1 is a flat list, and one of a single candidate, which says nothing; near 0 one candidate has it all.
+    H is 1 for a flat list and for a list of one candidate, which says nothing; it is near 0 if one
+    candidate dominates.
     """
     return _flatness(lexical) - _flatness(vector)
 
 
 def overlap(lexical: Candidates, vector: Candidates) -> float:
-    """(n - 3) / (n + 3), n how many documents the first ten of both lists share.
+    """(n - 3) / (n + 3), n the number of documents that the first ten of both lists share.
 
-    Where lists agree they are mostly right: Yom-Tov, Fine, Carmel and Darlow, "Learning to Estimate Query
+    Lists that agree are mostly right: Yom-Tov, Fine, Carmel and Darlow, "Learning to Estimate Query
     Difficulty", SIGIR 2005.
     """
     shared = set(lexical.ordinals[:_TOP].tolist()) & set(vector.ordinals[:_TOP].tolist())
@@ -66,16 +67,16 @@ def length(query: QueryTerms) -> float:
 
 
 def rarity(query: QueryTerms) -> float:
-    """2 s - 1, s the share of terms that are rare: in some document, but in at most sqrt(N) of N.
+    """2 s - 1, s the share of rare terms: those in at least one document and at most sqrt(N) of N.
 
-    A term that is in no document gives the lexical leg nothing to go by, so it is not among the rare.
+    A term that is in no document does not help the lexical leg, so it is not counted as rare.
     """
     most = math.sqrt(query.documents)
     return _side(sum(0 < n <= most for n in query.frequencies), len(query.frequencies))
 
 
 def han(query: QueryTerms) -> float:
-    """2 s - 1, s the share of Han among the characters of the terms: 1 all Chinese, -1 none."""
+    """2 s - 1, s the share of Chinese characters in the terms: 1 if all are Chinese, -1 if none is."""
     text = "".join(query.terms)
     return _side(len(_han.findall(text)), len(text))
 
@@ -83,7 +84,7 @@ def han(query: QueryTerms) -> float:
 OF_LISTS: Final[Mapping[str, Callable[[Candidates, Candidates], float]]] = MappingProxyType(
     {"gap": gap, "entropy": entropy, "overlap": overlap}
 )
-"""The signals that need nothing but the lists, by name."""
+"""The signals computed from the lists alone, by name."""
 
 OF_QUERY: Final[Mapping[str, Callable[[QueryTerms], float]]] = MappingProxyType(
     {"length": length, "rarity": rarity, "han": han}
@@ -92,13 +93,13 @@ OF_QUERY: Final[Mapping[str, Callable[[QueryTerms], float]]] = MappingProxyType(
 
 
 def _lead(leg: Candidates) -> float:
-    """The z-score of the first candidate; 0 in a flat list."""
-    z = _Z(leg.scores, leg.floor)  # shifted to a lowest of 0
+    """Return the z-score of the first candidate; 0 for a flat list."""
+    z = _Z(leg.scores, leg.floor)  # shifted so that the lowest is 0
     return float(z[0] - z.sum() / len(z))
 
 
 def _flatness(leg: Candidates) -> float:
-    """The entropy of softmax(z) by its largest value."""
+    """Return the entropy of softmax(z), divided by its largest value."""
     if len(leg) < 2:
         return 1.0
     z = _Z(leg.scores, leg.floor)
@@ -109,7 +110,7 @@ def _flatness(leg: Candidates) -> float:
 
 
 def _beside(count: int, usual: int) -> float:
-    """-1 for none, 0 for as many as usual, 1/3 for twice as many, towards 1 beyond."""
+    """Compare a count with the usual one: -1 for 0, 0 for the usual, 1/3 for twice that, approaching 1."""
     return (count - usual) / (count + usual)
 
 

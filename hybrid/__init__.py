@@ -72,8 +72,8 @@ __all__ = [
     "salvage",
 ]
 
-# Where each name comes from. The modules load when a name is first asked for: a program that imports
-# this package and does not search yet waits a hundredth of a second for it, not half of one.
+# The module of each name. Modules load when a name is first used, so importing this package takes a
+# hundredth of a second, not half of one.
 _HOMES = {
     "hybrid.store.salvage": "salvage",
     "hybrid.index": "DEFAULT_ENCODER Index",
@@ -88,7 +88,7 @@ _HOMES = {
     "hybrid.backends.memory": "MemoryIndex",
     "hybrid.types": "Candidates Document Hit Passage Qrels Results Run",
 }
-# Parts that need no import of their own, and where each stands.
+# Submodules that can be used without importing them, and their paths.
 _PARTS = {
     "analyzers": "analyzers",
     "corpora": "corpora",
@@ -96,6 +96,7 @@ _PARTS = {
     "encoders": "encoders",
     "errors": "errors",
     "evaluate": "evaluate",
+    "facets": "metadata.facets",
     "filters": "metadata.filters",
     "fusion": "fusion",
     "learn": "learn",
@@ -105,7 +106,7 @@ _PARTS = {
     "types": "types",
 }
 
-if not TYPE_CHECKING:  # with it a type checker would take any name for one of ours
+if not TYPE_CHECKING:  # or a type checker would accept any name
 
     def __getattr__(name: str) -> object:
         for home, names in _HOMES.items():

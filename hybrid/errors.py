@@ -1,29 +1,29 @@
-"""Every error that this package raises on purpose.
+"""All errors that this package raises deliberately.
 
     HybridError
-    ├── InputError (ValueError)         what was passed in cannot be taken
+    ├── InputError (ValueError)         an argument is invalid
     │   ├── DocumentError               a document: its id, text, metadata or vector
     │   ├── QueryError                  a query: mode, k, vector, fusion
     │   ├── FilterError                 a filter that does not parse
-    │   ├── CorpusError                 a file of documents, queries or judgments: file and line
-    │   ├── MeasureError                a measure that is not known
-    │   └── SettingsError               what an index is made with: metric, analyzer, dictionary
+    │   ├── CorpusError                 a file of documents, queries or judgments; names file and line
+    │   ├── MeasureError                an unknown measure
+    │   └── SettingsError               settings of an index: metric, analyzer, dictionary
     ├── StorageError                    the index on disk, or its state
-    │   ├── IndexNotFound               there is none at this path
+    │   ├── IndexNotFound               there is no index at this path
     │   ├── IndexExists                 there is one already
-    │   ├── IndexLocked                 another writer has it
-    │   ├── IndexClosed                 closed, or carried into a forked process
+    │   ├── IndexLocked                 another writer has it open
+    │   ├── IndexClosed                 closed, or inherited by a forked process
     │   ├── IndexReadOnly               opened for reading
     │   ├── IndexMismatch               built with another encoder or analyzer
     │   ├── FormatTooNew                written by a newer version
-    │   └── IndexCorrupt                what is on disk is not what was written
-    │       └── CommitsLost             the ledger lacks commits that were acknowledged
+    │   └── IndexCorrupt                data on disk is damaged or missing
+    │       └── CommitsLost             acknowledged commits are missing from the ledger
     └── EncoderError                    vectors cannot be made
-        ├── ModelNotFound               nowhere to be found; names the places tried
-        ├── MissingExtra (ImportError)  needs an optional part of this package; names it
-        └── EncoderFailed               the encoder raised, or returned what is no matrix of vectors
+        ├── ModelNotFound               in none of the places tried, which it names
+        ├── MissingExtra (ImportError)  needs an optional dependency; names it
+        └── EncoderFailed               the encoder raised, or returned anything but a matrix of vectors
 
-A message says what, where and how to get out, in one line.
+A message says, in one line, what is wrong, where, and what to do.
 """
 
 from __future__ import annotations
@@ -32,39 +32,39 @@ from importlib.util import find_spec
 
 
 class HybridError(Exception):
-    """The root: catch this to catch all of ours."""
+    """The base class: catch this to catch all errors of this package."""
 
 
 class InputError(HybridError, ValueError):
-    """What was passed in cannot be taken; nothing was written."""
+    """An argument is invalid; nothing was written."""
 
 
 class DocumentError(InputError):
-    """A document's id, text, metadata or vector."""
+    """A document's id, text, metadata or vector is invalid."""
 
 
 class QueryError(InputError):
-    """A query's text, vector, mode, k, depth or fusion."""
+    """A query's text, vector, mode, k, depth or fusion is invalid."""
 
 
 class FilterError(InputError):
-    """A filter that does not parse."""
+    """A filter does not parse."""
 
 
 class CorpusError(InputError):
-    """A file of documents, queries or judgments that cannot be read; names file and line."""
+    """A file of documents, queries or judgments cannot be read; names file and line."""
 
 
 class MeasureError(InputError):
-    """A measure that is not known."""
+    """A measure is not known."""
 
 
 class SettingsError(InputError):
-    """What an index is made with: metric, analyzer, user dictionary."""
+    """A setting of an index is invalid: metric, analyzer, user dictionary."""
 
 
 class StorageError(HybridError):
-    """The index on disk, or the state of the handle to it."""
+    """The index on disk, or the state of its handle, does not allow the operation."""
 
 
 class IndexNotFound(StorageError):
@@ -76,11 +76,11 @@ class IndexExists(StorageError):
 
 
 class IndexLocked(StorageError):
-    """Another writer, in this process or another, has the index."""
+    """Another writer, in this process or another, has the index open."""
 
 
 class IndexClosed(StorageError):
-    """The handle was closed, or carried into a forked process."""
+    """The handle was closed, or inherited by a forked process."""
 
 
 class IndexReadOnly(StorageError):
@@ -96,11 +96,11 @@ class FormatTooNew(StorageError):
 
 
 class IndexCorrupt(StorageError):
-    """What is on disk is not what was written."""
+    """Data on disk is damaged or missing."""
 
 
 class CommitsLost(IndexCorrupt):
-    """The ledger is sound but lacks commits that were acknowledged."""
+    """The ledger is sound but lacks acknowledged commits."""
 
 
 class EncoderError(HybridError):
@@ -112,15 +112,15 @@ class ModelNotFound(EncoderError):
 
 
 class MissingExtra(EncoderError, ImportError):
-    """This needs an optional part of the package that is not installed."""
+    """An optional dependency is not installed."""
 
 
 class EncoderFailed(EncoderError):
-    """The encoder raised, or returned something that is not a matrix of vectors."""
+    """The encoder raised, or returned anything but a matrix of vectors."""
 
 
 def lacking(*modules: str) -> list[str]:
-    """Those of ``modules`` that are not installed."""
+    """Return those of ``modules`` that are not installed."""
     return [module for module in modules if find_spec(module) is None]
 
 

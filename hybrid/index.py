@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import MappingProxyType, TracebackType
 from typing import Any, Final, Self, Unpack
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from hybrid import analyzers, encoders
@@ -19,8 +20,14 @@ from hybrid.encoders.bound import Model, reference_to
 from hybrid.intake.documents import check_batch
 from hybrid.intake.embedding import embed
 from hybrid.intake.loading import Prepared, load
+from hybrid.intake.passages import cut
+from hybrid.intake.patch import Patch
 from hybrid.ledger.impressions import Impression
+from hybrid.ledger.passages import Pieces
 from hybrid.ledger.rows import Rows
+from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted
+from hybrid.metadata.filters import Ids
+from hybrid.metadata.selection import Selection
 from hybrid.rerank import stored
 from hybrid.rerank.calibration import Calibration
 from hybrid.rerank.lambdamart import LambdaMART
@@ -34,11 +41,11 @@ from hybrid.search.searcher import Searcher
 from hybrid.settings import AnalyzerRef, Precision, Profile, Profiles, Settings, check_metric, check_wait
 from hybrid.store import backup
 from hybrid.store.directory import Directory
+from hybrid.store.editing import edit
 from hybrid.store.generation import Generation
 from hybrid.store.stats import stats
 from hybrid.store.store import Store
 from hybrid.store.verify import disagreements, unsearchable
-from hybrid.texts import check_lookups
 from hybrid.types import (
     Analyzer,
     Document,
@@ -118,9 +125,9 @@ class Index:
         words = None if analyzer is None else analyzers.load(analyzer)
         index = cls(Store.open(path, words, read_only=read_only), None)
         try:
-            index._store.generation.check_analyzer()
+            _ = index._store.generation.analysis.analyzer  # or IndexMismatch
             if encoder is not None:
-                index._model(index._store.generation).take(encoder)
+                index._model(index._store.generation.settings).take(encoder)
         except BaseException:
             index._close(finish=False)
             raise
@@ -186,28 +193,63 @@ class Index:
     def _put(self, batch: Prepared) -> None:
         with self._store.writing(follow=False) as generation:
             generation.commit(*_fitting(batch, generation), wait="durable")
-            generation.stage()
+            generation.projection.stage()
 
     def _prepared(self, documents: Iterable[Document], progress: Progress | None) -> Prepared:
         batch, known = check_batch(documents), self._store.generation
-        encoder = (
-            self._model(known).encoder() if any(document.vector is None for document in batch) else None
-        )
-        rows = embed(batch, encoder, known.settings.metric, known.ledger.dim, progress)
-        return Prepared(batch, rows, known.settings)
+        lacking = any(document.vector is None for document in batch)
+        encoder = self._model(known.settings).encoder() if lacking else None
+        pieces = [cut(document) for document in batch]
+        rows = embed(batch, pieces, encoder, known.settings.metric, known.ledger.dim, progress)
+        return Prepared(batch, rows, pieces, known.settings)
 
-    def delete(self, ids: Iterable[str], *, wait: Wait = "searchable") -> int:
-        """Delete documents by id; unknown ids are ignored. Returns how many there were. ``wait`` as in
-        ``add``."""
+    def delete(
+        self,
+        ids: Iterable[str] | None = None,
+        *,
+        filter: Mapping[str, Any] | None = None,
+        everything: bool = False,
+        wait: Wait = "searchable",
+    ) -> int:
+        """Delete documents by id, unknown ids are ignored, or all that pass ``filter``, or everything.
+        Returns how many there were. ``wait`` as in ``add``. FilterError where it is not said which: for an
+        empty filter, too."""
         check_wait(wait)
         self._store.check_writable()
-        wanted = check_lookups(ids)
+        selection = Selection.of("delete", ids, filter, everything)
         with self._store.writing() as generation:
-            if found := generation.ledger.living(wanted):
+            found = self._selected(generation, selection)
+            if found:
                 generation.commit([], deleted=found, wait=wait)
             elif wait == "searchable":  # one of them may be dead and still be found
                 generation.settle()
         return len(found)
+
+    def _selected(self, generation: Generation, selection: Selection) -> Collection[str]:
+        """The ids of the living documents that are selected, also of those that no search finds yet."""
+        if isinstance(selection.where, Ids):
+            return generation.ledger.living(selection.where.ids)
+        generation.settle()
+        snapshot = generation.snapshot
+        return snapshot.ids(np.flatnonzero(snapshot.passing(selection.where)))
+
+    def update_metadata(
+        self,
+        changes: Mapping[str, Any],
+        *,
+        ids: Iterable[str] | None = None,
+        filter: Mapping[str, Any] | None = None,
+        everything: bool = False,
+    ) -> int:
+        """Change the metadata of documents, named as in ``delete``; nothing is encoded again. ``changes``
+        is a JSON Merge Patch: keys are set, inner objects changed key by key, and None takes a key away.
+        Returns how many documents were named; all is searchable on return. A thousand documents at a time
+        are changed whole or not at all: what an error interrupts is done up to there. Raises DocumentError,
+        FilterError, IndexReadOnly, StorageError."""
+        self._store.check_writable()
+        selection, patch = Selection.of("update_metadata", ids, filter, everything), Patch.of(changes)
+        with self._store.writing() as generation:
+            return edit(generation, lambda snapshot: snapshot.passing(selection.where), patch)
 
     def get(self, id: str) -> Document | None:
         """The document of this id, or None."""
@@ -219,14 +261,56 @@ class Index:
         with self.searcher() as searcher:
             return searcher.absent(ids)
 
-    def documents(self) -> Iterator[Document]:
-        """All living documents of one snapshot, oldest first, with their vectors (n, dim) and passages."""
+    def documents(self, filter: Mapping[str, Any] | None = None) -> Iterator[Document]:
+        """All documents of one snapshot that pass ``filter``, oldest first, with their vectors (n, dim) and
+        passages."""
         with self.searcher() as searcher:
-            yield from searcher.documents()
+            yield from searcher.documents(filter)
 
     def __len__(self) -> int:
         with self._store.reading() as snapshot:
             return snapshot.size
+
+    # -- counting
+
+    def count(self, *, query: str | None = None, filter: Mapping[str, Any] | None = None) -> int:
+        """How many documents pass ``filter`` and contain a term of ``query``. Without a query it is what a
+        hybrid search ranks: everything that passes the filter."""
+        with self.searcher() as searcher:
+            return searcher.count(query=query, filter=filter)
+
+    def facets(
+        self,
+        wanted: Iterable[Wanted],
+        *,
+        query: str | None = None,
+        filter: Mapping[str, Any] | None = None,
+    ) -> dict[str, Facet]:
+        """How the documents that ``count`` counts divide by their metadata, exactly. ``wanted``: paths,
+        ``Terms("brand", top=20)``, ``Ranges("price", (100, 500))``; by path. See `hybrid.facets`."""
+        with self.searcher() as searcher:
+            return searcher.facets(wanted, query=query, filter=filter)
+
+    def values(
+        self,
+        path: str,
+        *,
+        query: str | None = None,
+        filter: Mapping[str, Any] | None = None,
+        limit: int = VALUES,
+    ) -> list[Any]:
+        """The distinct values under ``path`` of the documents that ``count`` counts, the first ``limit``:
+        booleans, numbers, instants, strings, each ascending."""
+        with self.searcher() as searcher:
+            return searcher.values(path, query=query, filter=filter, limit=limit)
+
+    def range(
+        self, path: str, *, query: str | None = None, filter: Mapping[str, Any] | None = None
+    ) -> Extent | None:
+        """The least and the largest number under ``path`` of the documents that ``count`` counts; where
+        there is no number, date; or None."""
+        with self.searcher() as searcher:
+            return searcher.range(path, query=query, filter=filter)
 
     # -- searching
 
@@ -285,11 +369,11 @@ class Index:
         """The index as it is now, to be asked any number of times while it may change, also by judging and
         learning: ``with index.searcher() as searcher: …``."""
         with self._store.reading() as snapshot:
-            yield Searcher(snapshot, self._model(snapshot.generation), self._models, self._lanes)
+            yield Searcher(snapshot, self._model(snapshot.settings), self._models, self._lanes)
 
-    def _model(self, generation: Generation) -> Model:
-        """The encoder of this generation. (A reader may find that the writer has re-indexed.)"""
-        reference = generation.settings.encoder
+    def _model(self, settings: Settings) -> Model:
+        """The encoder that ``settings`` name. (A reader may find that the writer has re-indexed.)"""
+        reference = settings.encoder
         if reference not in self._encoders:
             self._encoders = {reference: Model(self._store.path, reference)}
         return self._encoders[reference]
@@ -300,7 +384,7 @@ class Index:
     def profiles(self) -> Profiles:
         """The profiles that this index has served with, and the one that serves now."""
         with self._store.reading() as snapshot:
-            return snapshot.generation.ledger.profiles
+            return snapshot.profiles
 
     def install(self, profile: Profile, evidence: Mapping[str, Any] | None = None) -> int:
         """Serve with ``profile`` from the next search on; returns its number. ``evidence``, a JSON object,
@@ -356,7 +440,7 @@ class Index:
     def impressions(self) -> Iterator[Impression]:
         """The impressions that ``feedback`` and ``log`` recorded, oldest first."""
         with self._store.reading() as snapshot:
-            yield from map(Impression.from_json, snapshot.generation.tables.logged())
+            yield from map(Impression.from_json, snapshot.tables.logged())
 
     # -- care
 
@@ -366,12 +450,18 @@ class Index:
         with self._store.writing() as generation:
             generation.settle()
 
+    def finish_graph(self, stop: Callable[[], bool] = lambda: False) -> None:
+        """Wait until the graph holds every vector, or until ``stop``, which is asked ten times a second,
+        returns True. Searches are as exact before, and slower."""
+        with self._store.holding() as generation:
+            generation.vector.settle(stop)
+
     def compact(self, *, progress: Progress | None = None) -> None:
         """Write the living documents anew and drop the rest: frees space, leaves no byte of what was
         deleted, and makes BM25 statistics exact again (they count dead documents until then). Searches go
         on meanwhile, writes wait. Runs by itself, beside writes, when a third is dead."""
         generation = self._store.generation
-        self._store.rebuild(generation.settings, generation.analyzer, progress=progress)
+        self._store.rebuild(generation.settings, generation.analysis.analyzer, progress=progress)
 
     def backup(self, to: str | os.PathLike[str], *, progress: Progress | None = None) -> None:
         """Copy the index as of now to the new directory ``to``, also while a writer is at work: whole or
@@ -381,8 +471,8 @@ class Index:
     def verify(self) -> list[str]:
         """Check ledger, legs and vectors against one another: a line for each thing wrong, and for what no
         search finds. Reads all."""
-        with self._store.reading() as snapshot:
-            return [*disagreements(snapshot.generation), *unsearchable(snapshot)]
+        with self._store.holding() as generation:
+            return [*disagreements(generation), *unsearchable(generation.snapshot)]
 
     def repair(self) -> None:
         """Build the lexical leg and the graph again from the ledger."""
@@ -391,8 +481,8 @@ class Index:
 
     def stats(self) -> dict[str, Any]:
         """Counts, sizes in bytes and identities, ready for JSON."""
-        with self._store.reading() as snapshot:
-            return {"path": str(self._store.path), **stats(snapshot)}
+        with self._store.holding() as generation:
+            return {"path": str(self._store.path), **stats(generation)}
 
     def reindex(
         self,
@@ -405,7 +495,7 @@ class Index:
         """Build the index again from its own documents with another encoder, analyzer or graph, and switch
         over at once. A change of encoder drops ready-made vectors: there is nothing to make them from."""
         generation = self._store.generation
-        settings, words = generation.settings, generation.analyzer
+        settings, words = generation.settings, generation.analysis.analyzer
         if analyzer is not None:
             words = analyzers.load(analyzer)
             settings = settings.model_copy(update={"analyzer": AnalyzerRef.of(words)})
@@ -413,18 +503,21 @@ class Index:
             check_precision(graph_precision, settings.metric)
             settings = settings.model_copy(update={"graph_precision": graph_precision})
         if encoder is None:
-            self._store.rebuild(settings, words, progress=progress)
+            self._store.rebuild(settings, words, cut=cut, progress=progress)
             return
         model = encoders.load(encoder)
         settings = settings.model_copy(update={"encoder": reference_to(encoder, model)})
         self._encoders[settings.encoder] = Model(self._store.path, settings.encoder, model)
         self._store.rebuild(
-            settings, words, lambda batch: embed(batch, model, settings.metric, 0, progress)
+            settings,
+            words,
+            lambda batch, pieces: embed(batch, pieces, model, settings.metric, 0, progress),
+            cut,
         )
         self._encoders = {settings.encoder: self._encoders[settings.encoder]}
 
 
-def _fitting(batch: Prepared, generation: Generation) -> tuple[list[Document], Rows]:
+def _fitting(batch: Prepared, generation: Generation) -> tuple[list[Document], Rows, Sequence[Pieces]]:
     return batch.fit(generation.settings, generation.ledger.dim, generation.home)
 
 

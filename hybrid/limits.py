@@ -1,8 +1,8 @@
-"""How large may be what comes from outside, each with its reason.
+"""Limits on the size of input, each with its reason.
 
-Whoever passes something larger gets an error that names the limit and the way out; nothing is cut off in
-silence. Below the limits time and memory grow in proportion to what is passed. The figures: two cores, an
-index of 100,000 short documents.
+Anything larger raises an error that names the limit and what to do; nothing is silently cut off. Below the
+limits, time and memory are proportional to the input. The figures were measured on two cores, with an index
+of 100,000 short documents.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from typing import Any, Final
 # --- queries
 
 MAX_QUERY: Final = 100_000
-"""Characters of a query: 50,000 distinct words take 1 s in the lexical leg, an encoder 1 s at most."""
+"""Characters in a query: 50,000 distinct words take 1 s in the lexical leg, and at most 1 s to encode."""
 
 MAX_HITS: Final = 100_000
-"""offset + k, and depth: so many hits take 2 s; no measure looks deeper."""
+"""offset + k, and depth: this many hits take 2 s; no measure looks deeper."""
 
 MAX_SCAN: Final = 1 << 29
-"""Bytes of vectors that a search scans where the library of the graph is not installed: 350,000 rows of
-384 numbers take 0.06 s, under "l2" 0.2 s. Above that the search names what is to be installed."""
+"""Bytes of vectors that a search scans if no library for the graph is installed: 350,000 rows of 384
+numbers take 0.06 s, under "l2" 0.2 s. For more, the search raises an error that names the library to
+install."""
 
 # --- filters
 
@@ -29,57 +30,67 @@ MAX_FILTER_DEPTH: Final = 32
 """How deep ``and``, ``or`` and ``not`` may nest."""
 
 MAX_CONDITIONS: Final = 1_000
-"""Conditions of a filter: over a million documents each costs 1 ms, 12 ms where they hold lists."""
+"""Conditions in a filter: over a million documents each costs 1 ms, or 12 ms if the values are lists."""
 
 MAX_FILTER_VALUES: Final = 100_000
 """Values in all lists of a filter together: 0.3 s over a million documents."""
 
+# --- facets
+
+MAX_FACETS: Final = 100
+"""Facets of one call: over a million documents each takes 0.1 s, 2 s where all values differ."""
+
+MAX_LISTED: Final = 10_000
+"""Values of a facet or a list of values, and edges of its ranges: nobody reads more."""
+
 # --- documents
 
 MAX_ID: Final = 4_096
-"""Characters of an id: the longest path that Linux takes."""
+"""Characters in an id: the longest path on Linux."""
 
 MAX_TITLE: Final = 10_000
-"""Characters of a title, which stands before each window of the text and is cut to fit each time."""
+"""Characters in a title, which is put before each window of the text and cut to fit each time."""
 
 MAX_TEXT: Final = 5_000_000
-"""Characters of a text, more than the Bible: to analyse takes 2 s in English and 20 s in Chinese."""
+"""Characters in a text, more than the Bible; analysing it takes 2 s in English and 20 s in Chinese."""
 
 MAX_METADATA: Final = 1_000_000
-"""Characters of all keys and strings in a document's metadata: every opened index holds them in memory."""
+"""Characters in all keys and strings of a document's metadata: an open index holds them in memory."""
 
 MAX_METADATA_VALUES: Final = 10_000
-"""Values in a document's metadata, empty lists and objects included: each is an entry in a column."""
+"""Values in a document's metadata, including empty lists and objects: each is an entry in a column."""
 
 MAX_METADATA_DEPTH: Final = 64
-"""How deep metadata may nest: Python's own JSON takes some hundreds."""
+"""How deep metadata may nest: Python's own JSON module handles some hundreds."""
 
 MAX_PATH: Final = 1_024
-"""Characters of a key with those above it (``author.name``): each value is filed under its whole path."""
+"""Characters in a key including its parents (``author.name``): each value is stored under its full path."""
 
 MAX_INTEGER_BITS: Final = 1_024
-"""An integer in metadata; larger than any float, and reading decimal digits is quadratic."""
+"""Bits of an integer in metadata: larger than any float; parsing decimal digits takes quadratic time."""
 
 MAX_DIM: Final = 65_536
-"""Numbers of a vector: five times those of the largest models."""
+"""Dimensions of a vector: five times those of the largest models."""
 
 MAX_LENGTH: Final = 2.0**62
-"""Euclidean length of a vector under "ip" and "l2", documents' and queries': no product of any two, and no
-squared distance (at most 2**126), is beyond float32."""
+"""Euclidean length of a vector under "ip" and "l2", for documents and queries, so that every inner product
+and squared distance (at most 2**126) fits into float32."""
 
 # --- files
 
 MAX_JSON_LINE: Final = 1 << 28
-"""Bytes: the longest text with its vectors. A file without line breaks is not read into memory whole."""
+"""Bytes in a line of JSON: the longest text with its vectors. A file without line breaks is not read into
+memory as a whole."""
 
 MAX_TEXT_LINE: Final = 1 << 24
-"""Characters of a line of text, or of all lines of a table's row: three of the longest texts."""
+"""Characters in a line of text, or in all lines of a table's row: three of the longest texts."""
 
 MAX_EXPANSION: Final = 100
-"""Times its size that a packed file (``.gz``) may unpack to: collections take 2 to 4, a bomb 1,000."""
+"""How many times its size a packed file (``.gz``) may unpack to: collections have 2 to 4, a zip bomb
+1,000."""
 
 MIN_EXPANDED: Final = 1 << 27
-"""Bytes that any packed file may unpack to, however small: less than a second."""
+"""Bytes that any packed file may unpack to, however small it is: takes less than a second."""
 
 MAX_FILE: Final = 1 << 28
 """Bytes of a file that is read whole. Only tables, JSON lines and mailboxes may be larger."""
@@ -91,13 +102,13 @@ MAX_READING_MEMORY: Final = 1 << 31
 """Bytes of the process that extracts: a PDF that unpacks to 1 GB takes 1.9 GB."""
 
 MAX_DICTIONARY_BYTES: Final = 1 << 24
-"""A user dictionary; jieba's own has 5 MB."""
+"""Bytes in a user dictionary; jieba's own has 5 MB."""
 
 MAX_USER_WORDS: Final = 100_000
-"""Words of a user dictionary: 4 s to load, at each opening."""
+"""Words in a user dictionary: take 4 s to load whenever the index is opened."""
 
 MAX_USER_WORD: Final = 100
-"""Characters of a user word, once folded."""
+"""Characters in a user word, after folding."""
 
 # --- messages
 
@@ -111,13 +122,13 @@ class _Short(reprlib.Repr):
         self.maxlevel = 2
 
     def repr_int(self, value: int, _: int) -> str:
-        # More than 4,300 digits and Python refuses to print it.
+        # Python refuses to print more than 4,300 digits.
         return (
             repr(value) if value.bit_length() < 4 * _SHOWN else f"an integer of {value.bit_length()} bits"
         )
 
     def repr_instance(self, value: Any, _: int) -> str:
-        # Of an object that holds others even the repr can be without end.
+        # The repr of an object that contains others may be endless.
         plain = not isinstance(value, Collection) or isinstance(value, (str, bytes))
         return repr(value)[:_SHOWN] if plain else type(value).__name__
 
@@ -126,15 +137,20 @@ _short: Final = _Short()
 
 
 def shown(value: object) -> str:
-    """``value`` as a message quotes it: one line of some 80 characters, whatever it is."""
+    """Quote any ``value`` for a message: one line of some 80 characters."""
     try:
         text = _short.repr(value)
-    except Exception:  # a repr of the user's own
+    except Exception:  # in the caller's own __repr__
         text = type(value).__name__
     return " ".join(text.split())[: 2 * _SHOWN]
 
 
+def brief(error: Exception) -> str:
+    """Return the first line of an error's message, or its class."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def named(value: object) -> str:
-    """A name or path as a message names it: as it is, or ``shown`` where that would not be one line."""
+    """Write a name or path for a message: as it is, or ``shown`` if it has unprintable characters."""
     name = str(value)
     return name if name.isprintable() else shown(name)

@@ -1,4 +1,4 @@
-"""Lengths of vectors."""
+"""The lengths of vectors."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _EPS: Final = float(np.finfo(np.float32).eps)
 
 
 def bounded(rows: Matrix) -> Mask:
-    """Which rows, bool (n,), are no longer than ``MAX_LENGTH``; not what holds NaN."""
+    """Return which rows are no longer than ``MAX_LENGTH``, bool (n,); False for a row with NaN."""
     wide = rows.astype(np.float64)
     return np.asarray(np.vecdot(wide, wide) <= MAX_LENGTH**2)
 
 
 def unit(rows: Matrix) -> Matrix:
-    """Rows (n, dim) scaled to length one. Rows of zeros stay, and so do those of length one as nearly as
-    float32 can say, to the bit: ``unit(unit(rows))`` is ``unit(rows)``."""
-    wide = rows.astype(np.float64)  # in which no float32 has a square that vanishes or overflows
+    """Scale rows (n, dim) to unit length. Rows of zeros, and rows whose length is 1 up to the precision of
+    float32, stay the same to the bit: ``unit(unit(rows))`` equals ``unit(rows)``."""
+    wide = rows.astype(np.float64)  # squares of float32 neither underflow nor overflow in float64
     norms = np.sqrt(np.vecdot(wide, wide))
-    # Rounding each number to float32 moves the length by no more than half of eps.
+    # Rounding to float32 changes the length by at most half of eps.
     done = np.abs(norms - 1) <= _EPS
     if done.all():
         return rows.astype(np.float32, copy=False)

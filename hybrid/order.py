@@ -1,4 +1,4 @@
-"""Where documents stand: among equals, and after the candidates of a query."""
+"""The order of documents: among ties, and beyond the candidates of a query."""
 
 from __future__ import annotations
 
@@ -16,45 +16,40 @@ _ORDINAL: Final = 2**_BITS - 1
 
 
 def places(keys: NDArray[np.int64], ordinals: Ordinals) -> Ties:
-    """The place of each ordinal below 2**32 in the order of ties: its key in [0, 2**31) and, among equal
-    keys, the ordinal. So a place is nobody else's, and says whose it is."""
+    """Return the place of each ordinal below 2**32 in the order of ties: its key in [0, 2**31), then the
+    ordinal. So places are unique, and contain their ordinal."""
     return keys << _BITS | ordinals
 
 
 @dataclass(frozen=True)
 class Pool:
     """All candidates of some ``legs``, numbered in the order of ties: ``ordinals`` int64 (n,) by number.
-    ``legs`` are the same lists with numbers for ordinals, so that "ties by ascending ordinal", all that a
-    fusion or a reranker knows, is the order of ties."""
+    ``legs`` are the same lists with these numbers as ordinals, so that a fusion or reranker that orders
+    ties by ascending ordinal orders them correctly."""
 
     ordinals: Ordinals
     legs: tuple[Candidates, ...]
 
     @classmethod
     def of(cls, legs: Sequence[Candidates], ties: Ties) -> Self:
-        everyone = np.concatenate([ties[leg.ordinals] for leg in legs])
-        order = everyone.argsort()
-        ascending = everyone[order]
-        first = firsts(ascending)
-        numbers = np.empty(len(everyone), np.int64)
-        numbers[order] = first.cumsum() - 1
+        everyone, numbers = distinct(np.concatenate([ties[leg.ordinals] for leg in legs]))
         numbered, start = list[Candidates](), 0
         for leg in legs:
             numbered.append(Candidates(numbers[start : start + len(leg)], leg.scores, leg.floor))
             start += len(leg)
-        return cls(ascending[first] & _ORDINAL, tuple(numbered))
+        return cls(everyone & _ORDINAL, tuple(numbered))
 
     def __len__(self) -> int:
         return len(self.ordinals)
 
     def named(self, ranked: Candidates) -> Candidates:
-        """``ranked``, by number, by ordinal again."""
+        """Turn the numbers in ``ranked`` back into ordinals."""
         return Candidates(self.ordinals[ranked.ordinals], ranked.scores, ranked.floor)
 
 
 def beyond(legs: Sequence[Candidates], depths: Sequence[int]) -> Ordinals:
-    """The documents that are in none of the legs' first ``depths``: the next of each leg by turns, each
-    document once. Deeper legs only make this longer."""
+    """Return the documents beyond the legs' first ``depths``, taking one from each leg in turn, each
+    document once. Deeper legs only append to the result."""
     heads = [leg.ordinals[:depth] for leg, depth in zip(legs, depths, strict=True)]
     rests = [leg.ordinals[depth:] for leg, depth in zip(legs, depths, strict=True)]
     turns = np.concatenate([len(legs) * np.arange(len(rest)) + i for i, rest in enumerate(rests)])
@@ -66,8 +61,23 @@ def beyond(legs: Sequence[Candidates], depths: Sequence[int]) -> Ordinals:
     return everyone[new]
 
 
+def first_of_each(values: Ordinals) -> NDArray[np.intp]:
+    """Return the places, ascending, at which each of ``values`` stands for the first time."""
+    return np.sort(np.unique(values, return_index=True)[1])
+
+
+def distinct(values: Ordinals) -> tuple[Ordinals, NDArray[np.int64]]:
+    """Return the distinct values, ascending, and the index among them of each value."""
+    order = values.argsort()
+    ascending = values[order]
+    first = firsts(ascending)
+    indices = np.empty(len(values), np.int64)
+    indices[order] = first.cumsum() - 1
+    return ascending[first], indices
+
+
 def firsts(values: Ordinals) -> Mask:
-    """Which, bool (n,), are the first of their kind, where equal ones stand together."""
+    """Return which values are the first of a run of equal ones, bool (n,)."""
     first = np.ones(len(values), np.bool_)
     np.not_equal(values[1:], values[:-1], out=first[1:])
     return first

@@ -1,7 +1,7 @@
-"""What an index is, fixed when it is made, and how it ranks, which may change.
+"""An index's settings, fixed when it is created, and its profile, how it ranks, which may change.
 
-Both are pydantic models that live as JSON in the ledger. Settings are frozen for the life of a
-generation: another encoder or analyzer means a new generation (``hybrid reindex``).
+Both are pydantic models, stored as JSON in the ledger. Settings are fixed for the life of a generation:
+another encoder or analyzer needs a new generation (``hybrid reindex``).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from hybrid.errors import InputError, SettingsError
 from hybrid.limits import MAX_HITS, shown
 from hybrid.types import Analyzer, Fusion, Metric, Wait
 
-FORMAT: Final = 1
-"""The version of the layout on disk. Raised when an older engine could misread a newer index."""
+FORMAT: Final = 2
+"""The version of the layout on disk. Increase it if older versions could misread newer indexes."""
 
 MAX_BOOST: Final = 100.0
 
@@ -32,11 +32,11 @@ PRECISIONS: Final[tuple[Precision, ...]] = ("float32", "float16", "int8")
 
 def check_wait(wait: Wait) -> None:
     if wait not in ("searchable", "durable"):
-        raise InputError(f"wait={shown(wait)} is not known; one of 'searchable', 'durable'")
+        raise InputError(f"wait={shown(wait)} is not known; it is one of 'searchable', 'durable'")
 
 
 def check_metric(metric: object) -> None:
-    """SettingsError for anything but the three."""
+    """Raises SettingsError for anything but the three metrics."""
     if not isinstance(metric, str) or metric not in METRICS:
         raise SettingsError(
             f"metric {shown(metric)} is not known; it is one of {', '.join(map(repr, METRICS))}"
@@ -51,16 +51,16 @@ class _Frozen(BaseModel):
 
 
 class EncoderRef(_Frozen):
-    """Which encoder an index was built with. ``spec`` loads it again; None for a callable, which
-    must be passed to ``open`` each time."""
+    """The encoder that an index was built with. ``spec`` loads it again; None for a callable, which must be
+    passed to ``open`` each time."""
 
     id: str
     spec: str | None = None
 
 
 class AnalyzerRef(_Frozen):
-    """Which analyzer an index was built with: its versioned ``id``, the ``name`` that makes it, the lines
-    of the user dictionary, and the stop words where they are not the built-in ones."""
+    """The analyzer that an index was built with: its versioned ``id``, its ``name``, the lines of the user
+    dictionary, and the stop words if they are not the built-in ones."""
 
     id: str
     name: str
@@ -72,39 +72,40 @@ class AnalyzerRef(_Frozen):
         return cls(id=analyzer.id, name=analyzer.id.partition("-")[0], **analyzers.options(analyzer))
 
     def make(self) -> Analyzer:
-        """The analyzer of this name and these options, in its version of today. Raises SettingsError."""
+        """Make the analyzer with this name and these options, in its current version. Raises
+        SettingsError."""
         return analyzers.by_name(self.name, self.user_words, self.stop_words)
 
 
 class Settings(_Frozen):
-    """The choices that all documents of an index share."""
+    """The settings that all documents of an index share."""
 
     metric: Metric = "cosine"
     analyzer: AnalyzerRef
     encoder: EncoderRef | None = None
     graph_precision: Precision = "float32"
-    """Of the vectors in the graph's memory, which find the candidates; scores are of float32 always."""
+    """The precision of the vectors in the graph, which only find candidates; scores always use float32."""
 
 
 class Profile(_Frozen):
-    """How an index ranks when the caller says nothing: the fusion, how many candidates each leg hands to it
-    (``depth``, one number or (lexical, vector)), and how much a title's words count beyond the text's: the
-    lexical score is BM25(title and text) + ``title_boost`` * BM25(title).
+    """How an index ranks by default: the fusion, the number of candidates from each leg (``depth``, one
+    number or (lexical, vector)), and the extra weight of words in the title: the lexical score is
+    BM25(title and text) + ``title_boost`` * BM25(title).
 
-    The default needs no judgments. Chosen on training queries alone, 6,600 of seven pairs of collection and
-    encoder: mean nDCG@10 .610, of the same without feedback .606, RRF(60) .592, BM25 .573, vectors .558.
+    The default needs no judgments. It was chosen on training queries alone, 6,600 of seven pairs of
+    collection and encoder: mean nDCG@10 .610; without feedback .606, RRF(60) .592, BM25 .573, vectors .558.
     """
 
     fusion: dict[str, Any] = Field(default_factory=lambda: fusion.dump(fusion.Rocchio()))
     depth: Depth | tuple[Depth, Depth] = 100
     title_boost: float = Field(default=0.0, ge=0, le=MAX_BOOST)
     ef: Depth | None = None
-    """How far the graph looks around: more costs more and finds more. None: as many as `hybrid.vector.leg`
-    has measured that the depth needs. ``hybrid bench`` measures it on the index itself."""
+    """The size of the graph's candidate list: a larger one costs more and finds more. None: the default of
+    `hybrid.vector.leg` for this depth. ``hybrid bench`` measures the effect on an index."""
     reranker: str | None = None
     """The reranker of the fused candidates: its id in the ledger's table ``models``."""
     calibration: str | None = None
-    """The calibration that gives hits a relevance: likewise an id."""
+    """The calibration from which hits get a relevance: its id in the same table."""
 
     def fuse(self) -> Fusion:
         return _fusion(_Stored(self.fusion))
@@ -120,30 +121,30 @@ class Profile(_Frozen):
 
     @property
     def depths(self) -> tuple[int, int]:
-        """The depths of the lexical and of the vector leg."""
+        """The depths of the lexical and the vector leg."""
         return self.depth if isinstance(self.depth, tuple) else (self.depth, self.depth)
 
 
 class _Stored(dict[str, Any]):
-    """A fusion's stored form, told from others by how it is written."""
+    """A fusion's stored form, hashable by its repr."""
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(repr(self))
 
 
-@lru_cache(maxsize=256)  # every query asks, and most for the same one
+@lru_cache(maxsize=256)  # called for every query, mostly with the same fusion
 def _fusion(stored: _Stored) -> Fusion:
     return fusion.load(stored)
 
 
 class Installed(_Frozen):
-    """A profile that an index serves, or once served with. ``evidence``: what spoke for it (data, seed,
-    figures), as whoever installed it wrote down."""
+    """A profile that an index serves with, or did once. ``evidence``: the reasons for it (data, seed,
+    figures), as given when it was installed."""
 
     number: int
     profile: Profile
     date: str
-    """ISO 8601, UTC; empty where an earlier version wrote none."""
+    """ISO 8601, UTC; empty if an earlier version wrote none."""
     evidence: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -176,13 +177,13 @@ class Profiles(_Frozen):
         return self.history[number - 1]
 
     def with_new(self, profile: Profile, evidence: Mapping[str, Any]) -> Profiles:
-        """These and one more, which serves."""
+        """Return these profiles and a new one, which serves."""
         number = len(self.history) + 1
         return Profiles(serves=number, history=(*self.history, _installed(number, profile, evidence)))
 
     def with_default(self, reason: str) -> Profiles:
-        """These, and the default one serves: what was found best for one encoder and analyzer says nothing
-        of others."""
+        """Return these profiles, with the default one serving: the best profile for one encoder and
+        analyzer need not suit another."""
         if self.serving == Profile():
             return self
         return self.with_new(Profile(), {"reason": reason})
@@ -195,6 +196,6 @@ def _installed(number: int, profile: Profile, evidence: Mapping[str, Any]) -> In
     try:
         kept = json.loads(json.dumps(dict(evidence), allow_nan=False))
     except (TypeError, ValueError, RecursionError) as cause:
-        raise SettingsError(f"the evidence for a profile is no JSON: {cause}") from cause
+        raise SettingsError(f"the evidence for a profile is not JSON: {cause}") from cause
     date = datetime.now(UTC).isoformat(timespec="seconds")
     return Installed(number=number, profile=profile, date=date, evidence=kept)

@@ -1,4 +1,4 @@
-"""Texts and ids in the one form in which they are kept and compared."""
+"""Bring texts and ids into the form in which they are stored and compared."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hybrid.limits import shown
 
 
 def clean(text: str) -> str:
-    """``text`` with every lone surrogate as U+FFFD (a pair becomes its character)."""
+    """Replace every lone surrogate in ``text`` by U+FFFD (a pair becomes its character)."""
     text = exact(text)
     try:
         text.encode()
@@ -19,13 +19,13 @@ def clean(text: str) -> str:
 
 
 def exact(text: str) -> str:
-    """A subclass's characters, none of its methods."""
+    """Return a plain str, even for a subclass with methods of its own."""
     return str.__str__(text)
 
 
 def check_lookup(id: object) -> str:
-    """An id to look up: the empty one, which nobody has, for a str that no document could have.
-    DocumentError for what is no str."""
+    """Return an id to look up; the empty one, which no document has, for a str that cannot be an id. Raises
+    DocumentError for anything but a str."""
     if not isinstance(id, str):
         raise DocumentError(f"an id is a str, not a {type(id).__name__}: {shown(id)}")
     known = exact(id)
@@ -33,7 +33,7 @@ def check_lookup(id: object) -> str:
 
 
 def check_lookups(ids: Iterable[str]) -> list[str]:
-    """Ids to look up; DocumentError for what is no list of them."""
+    """Return ids to look up. Raises DocumentError for anything but a list of them."""
     try:
         wanted = None if isinstance(ids, (str, bytes)) else list(ids)
     except TypeError:  # a number, an array without dimensions

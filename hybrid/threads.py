@@ -1,10 +1,10 @@
-"""Threads, and the end of the interpreter.
+"""Threads at interpreter shutdown.
 
-A thread that comes back from native code while the interpreter goes down is ended there and then, and
-where that code is C++ or Rust it takes the whole process with it: SIGABRT instead of the program's own exit
-status. So before the interpreter goes down every open index ends its threads, and threads of the program
-that are on their way into native code wait for the end instead. (They are daemons, or the interpreter would
-have waited for them.) Whatever else happens that late must do without new threads.
+A thread that returns from native code while the interpreter shuts down is terminated on the spot, and if
+that code is C++ or Rust, this aborts the process: SIGABRT instead of the program's own exit status. So
+before shutdown every open index ends its threads, and the program's threads block when they are about to
+enter native code. (They are daemons, or the interpreter would have waited for them.) No new threads can
+be started that late.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from contextlib import suppress
 from typing import Final, ParamSpec, Protocol, TypeVar
 
 PATIENCE: Final = 3.0
-"""Seconds that the end waits for threads in native code; a batch through an encoder takes one."""
+"""Seconds that shutdown waits for threads in native code; encoding a batch takes one."""
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -29,26 +29,26 @@ _R = TypeVar("_R")
 
 
 class Leaver(Protocol):
-    """An object with threads of its own."""
+    """An object that owns threads."""
 
     def leave(self) -> None:
-        """End them: the interpreter goes down."""
+        """End the threads, before the interpreter shuts down."""
 
 
 class _Own(threading.local):
     depth = 0
-    """How often this thread is inside."""
+    """How many times this thread has entered."""
 
 
 class _Inside:
-    """``with inside:`` around what calls native code. It may be nested: each beginning of one is a place
-    where a thread that takes long can be stopped."""
+    """Use ``with inside:`` around calls to native code. It may be nested: each entry is a point where
+    shutdown can stop a thread."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """In a forked child there is one thread, which is in Python."""
+        """Start afresh, in a forked child: its only thread is not in native code."""
         self._lock = threading.Lock()
         self._own = _Own()
         self._busy = 0
@@ -63,7 +63,7 @@ class _Inside:
             time.sleep(3600)
 
     def _exempt(self) -> bool:
-        """Whether this is the last thread, or one that its leaver ends."""
+        """Whether this is the thread that shuts down, or one that its owner ends."""
         return self._last == threading.get_ident() or threading.current_thread() in _started
 
     def __exit__(self, *_: object) -> None:
@@ -73,18 +73,18 @@ class _Inside:
 
     @property
     def shut(self) -> bool:
-        """Whether the interpreter goes down."""
+        """Whether the interpreter is shutting down."""
         return self._last is not None
 
     def close(self) -> None:
-        """Let no other thread in any more, and wait until all are out or stopped."""
+        """Let no other thread in any more, and wait until all have left or are blocked."""
         self._last = threading.get_ident()
         end = time.monotonic() + PATIENCE
         while self._busy > self._own.depth and time.monotonic() < end:
             time.sleep(0.002)
 
     def pause(self) -> int:
-        """Be outside for a while; returns what ``resume`` takes."""
+        """Leave for a while; pass the result to ``resume``."""
         with self._lock:
             depth, self._own.depth = self._own.depth, 0
             self._busy -= depth
@@ -98,7 +98,7 @@ class _Inside:
 
 
 class _Outside:
-    """``with outside:`` around what may wait long in Python, called from ``inside``."""
+    """Use ``with outside:`` around code, called from ``inside``, that may wait long in Python."""
 
     def __init__(self) -> None:
         self._depths = _Depths()
@@ -125,7 +125,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def enlist(leaver: Leaver) -> None:
-    """Have ``leaver`` leave before the interpreter goes down."""
+    """Call ``leaver.leave()`` before the interpreter shuts down."""
     _leavers.add(leaver)
 
 
@@ -138,8 +138,8 @@ def _leave() -> None:
 
 
 def start(thread: threading.Thread) -> bool:
-    """Start ``thread``; False where no more can be started: the interpreter goes down, or the machine has
-    no more."""
+    """Start ``thread``. Returns False if that is impossible: the interpreter is shutting down, or the
+    system has no more threads."""
     if inside.shut:
         return False
     _started.add(thread)
@@ -151,7 +151,7 @@ def start(thread: threading.Thread) -> bool:
 
 
 def submit(pool: Executor, work: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> Future[_R]:
-    """Submit work to ``pool``; do it at once where the pool takes no more."""
+    """Submit work to ``pool``; do it in this thread if the pool accepts no more."""
     try:
         return pool.submit(work, *args, **kwargs)
     except RuntimeError:
@@ -164,8 +164,8 @@ def submit(pool: Executor, work: Callable[_P, _R], *args: _P.args, **kwargs: _P.
 
 
 def each(work: Callable[[_T], _R], items: Iterable[_T], threads: int) -> list[_R]:
-    """``work`` on each of ``items``, in their order, by this thread and others, ``threads`` together where
-    as many can be started. Raises what the first of them raised."""
+    """Call ``work`` on each of ``items``, in up to ``threads`` threads including this one; return the
+    results in order. Raises the error of the first item that failed."""
     left = list(items)
     done: list[Future[_R]] = [Future() for _ in left]
     numbers = iter(range(len(left)))
@@ -182,7 +182,7 @@ def each(work: Callable[[_T], _R], items: Iterable[_T], threads: int) -> list[_R
     try:
         go_on()
     finally:
-        deque(numbers, 0)  # after Ctrl-C there is nothing left to do
+        deque(numbers, 0)  # after Ctrl-C, leave nothing for the others to do
         for other in started:
             other.join()
     return [one.result() for one in done]

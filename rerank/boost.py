@@ -1,4 +1,4 @@
-"""Boosts: what is new, or what many like, stands higher than its words and meaning put it."""
+"""Boosts: rank recent or popular documents higher than their fused scores alone would."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ class Recency:
     """score = z(fused score) + ``weight`` * 2 ** (-age / ``half_life``): a boost that halves every
     ``half_life`` days. z standardises within the query.
 
-    ``field`` is the metadata path of a date (ISO 8601) or of seconds since 1970; age is counted from it to
-    ``now`` (seconds since 1970; None: the time of the query), and what lies ahead has none. A document
-    without a date gets no boost. QueryError for a ``half_life`` that is not above 0, a ``weight`` below 0.
-    Li and Croft, "Time-Based Language Models", CIKM 2003, have the exponential prior.
+    ``field`` is the metadata path of a date (ISO 8601) or of seconds since 1970; the age is measured from
+    it to ``now`` (seconds since 1970; None: the time of the query) and is 0 for dates in the future. A
+    document without a date gets no boost. Raises QueryError for a ``half_life`` that is not above 0 and
+    for a ``weight`` below 0. The exponential prior is from Li and Croft, "Time-Based Language Models",
+    CIKM 2003.
     """
 
     field: str
@@ -61,7 +62,8 @@ class Popularity:
     """score = z(fused score) + ``weight`` * log(1 + n), where n is the number under the metadata path
     ``field``: sales, links, readers. z standardises within the query.
 
-    A document without a number, or with one below 0, gets no boost. QueryError for a ``weight`` below 0.
+    A document without a number, or with one below 0, gets no boost. Raises QueryError for a ``weight``
+    below 0.
     """
 
     field: str
@@ -78,7 +80,7 @@ class Popularity:
         self, _query: str | None, candidates: Candidates, features: Mapping[str, NDArray[Any]]
     ) -> Candidates:
         counts = column(features, METADATA + self.field, self).astype(np.float64)
-        # A number too large for float32 comes as infinity; log1p of the largest float32 is 89.
+        # A number too large for float32 arrives as infinity; log1p of the largest float32 is 89.
         counts = np.clip(counts, 0, np.finfo(np.float32).max)
         return _boosted(candidates, self.weight * np.log1p(counts))
 

@@ -1,21 +1,22 @@
-"""Scores that mean something: the probability that a hit is relevant, learned from judged queries.
+"""Calibrated scores: the probability that a hit is relevant, learned from judged queries.
 
-A fused score only orders one list. `signals` says of each hit what does not depend on the list, page or
-`k` that it was shown in, `fit` learns from such columns and judgments, and the `Calibration` that comes of
-it turns the columns of any hit into a probability. The model is a logistic regression, that is Platt
+A fused score only orders one list. `signals` computes columns for each hit that do not depend on the list,
+page or `k` in which it was shown; `fit` learns a `Calibration` from such columns and judgments; the
+`Calibration` turns the columns of any hit into a probability. The model is a logistic regression: Platt
 scaling with more than one input ("Probabilistic Outputs for Support Vector Machines", 1999).
 
 The inputs were chosen on the training queries of five collections, two of them with two encoders: fitted on
-half of the queries, compared on the other half. From the two plain scores alone the first hits get far too
-little (a calibration error of .17), since nothing tells a first hit from one with equally good rivals; with
-the margins it is .06. An isotonic regression on top did not pay.
+half of the queries, compared on the other half. With the two plain scores alone, the probabilities of first
+hits are far too low (a calibration error of .17), because nothing distinguishes a first hit that stands out
+from one with equally good rivals; with the margins the error is .06. An isotonic regression on top did not
+help.
 
-What nobody judged counts as not relevant, as in every measure, so where judgments are sparse the
-probabilities are lower bounds. And judged queries all have an answer, those of users do not: fitted on
-nothing else, a calibration trusts the best of a list of noise. So let `fit` see some queries a second time,
-one list in five, with their relevant documents taken out of hits and legs alike. Of queries
-without an answer fewer then get a first hit above .5 (10 % instead of 26 on one collection, 15 instead of
-18 on another), and the first hits of the others get a little less than they deserve.
+Unjudged documents count as not relevant, as in every measure, so where judgments are sparse the
+probabilities are lower bounds. Also, all judged queries have an answer, but users' queries may not: fitted
+on judged queries alone, a calibration trusts the best hit of a list of noise. So give `fit` some queries a
+second time, one list in five, with their relevant documents removed from hits and legs. Then fewer queries
+without an answer get a first hit above .5 (10 % instead of 26 on one collection, 15 instead of 18 on
+another), while first hits of the other queries get a slightly lower probability than they should.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hybrid import okapi
 from hybrid.errors import FormatTooNew, InputError, SettingsError
 from hybrid.limits import shown
+from hybrid.okapi import K1
 from hybrid.types import Candidates, Ordinals, Scores
 
 Columns: TypeAlias = dict[str, NDArray[np.float32]]
@@ -37,18 +40,18 @@ _Floats: TypeAlias = NDArray[np.float64]
 _Mask: TypeAlias = NDArray[np.bool_]
 
 VERSION: Final = 1
-"""Of the stored form and of what `signals` means; an older calibration must be fitted again."""
+"""The version of the stored form and of the meaning of `signals`; an older calibration must be refitted."""
 SIGNALS: Final = ("similarity", "similarity_margin", "bm25", "bm25_margin", "query_idf")
 FEWEST: Final = 10
-"""Judged queries that a model needs."""
+"""The smallest number of judged queries for a model."""
 FOLDS: Final = 5
 _EITHER_WAY: Final = frozenset({"query_idf"})
-"""May count for or against; of any other input more never makes a document less likely to be relevant."""
+"""Inputs whose slope may be negative; a larger value of any other never makes relevance less likely."""
 _RIDGE: Final = 1.0
-_SATURATED: Final = 2.2  # k1 + 1: what a term can give at most, in units of its idf
+_SATURATED: Final = K1 + 1  # a term's largest contribution, in units of its idf
 
 
-# What is known of a hit
+# -- inputs
 
 
 def signals(
@@ -59,32 +62,33 @@ def signals(
     frequencies: Sequence[int],
     documents: int,
 ) -> Columns:
-    """The inputs of a calibration, float32 (n,) each, for ``hits``, int64 (n,), of one query.
+    """Compute the inputs of a calibration, float32 (n,) each, for ``hits``, int64 (n,), of one query.
 
-    ``similarities`` (n,): the vector leg's score of each hit, whether that leg ranked it or not; NaN for a
-    document without a vector, and everywhere if the leg was not asked. ``bm25`` (n,): likewise the lexical
-    leg's, which is 0 for a document without a term of the query. ``legs``: the (lexical, vector) lists from
-    the first place on, `Candidates.none` for one that was not asked; only two candidates of each are read.
-    ``frequencies``: in how many of the ``documents`` each term of the query occurs, repeats included.
+    ``similarities`` (n,): the vector leg's score of each hit, including hits that it did not find; NaN
+    for a document without a vector, and everywhere if the leg was not searched. ``bm25`` (n,): the same
+    for the lexical leg; 0 for a document without a term of the query. ``legs``: the (lexical, vector)
+    lists from rank 1 on, `Candidates.none` for a leg that was not searched; only the first two candidates
+    of each are read. ``frequencies``: the document frequency of each term of the query, repeats included,
+    among ``documents``.
 
         similarity          as given
         similarity_margin   similarity - that of the best other document
-        bm25                BM25 / what the query can give at most: (k1 + 1) * sum of the terms' idf
+        bm25                BM25 / the most that the query can give: (k1 + 1) * sum of the terms' idf
         bm25_margin         bm25 - that of the best other document
-        query_idf           log(1 + sum of the terms' idf): how much the query says
+        query_idf           log(1 + sum of the terms' idf): how specific the query is
 
-    The columns of a leg that was not asked are NaN. The best other document is the leg's first one, or its
+    The columns of a leg that was not searched are NaN. The best other document is the leg's first, or its
     second for the first itself: a margin is positive for the leg's first document only.
     """
     lexical, vector = legs
-    # log(1 + (N - n + 0.5) / (n + 0.5)); n may count dead documents, N does not.
-    idf = sum(max(0.0, math.log((documents + 1) / (n + 0.5))) for n in frequencies)
-    # A query of no terms asks nothing of the lexical leg.
+    # n may exceed N: it counts deleted documents, N does not.
+    idf = sum(max(0.0, okapi.idf(n, documents)) for n in frequencies)
+    # Without terms the lexical leg is not searched.
     share = bm25.astype(np.float64) / (_SATURATED * idf) if idf > 0 else np.full(len(hits), np.nan)
     rival = _rivals(hits, lexical, 0.0) / (_SATURATED * idf) if idf > 0 else share
     nearest = similarities.astype(np.float64)
     ahead = nearest - _rivals(hits, vector, np.nan)
-    alone = np.isnan(ahead) & ~np.isnan(nearest)  # neither ahead of another document nor behind
+    alone = np.isnan(ahead) & ~np.isnan(nearest)  # there is no other document to compare with
     columns = {
         "similarity": nearest,
         "similarity_margin": np.where(alone, 0.0, ahead),
@@ -96,18 +100,18 @@ def signals(
 
 
 def _rivals(hits: Ordinals, leg: Candidates, nobody: float) -> _Floats:
-    """The score of the leg's best document other than the hit itself."""
+    """Return, for each hit, the score of the leg's best other document."""
     best = [*leg.scores[:2].tolist(), nobody, nobody]
     return np.where(hits == leg.ordinals[0], best[1], best[0]) if len(leg) else np.full(len(hits), nobody)
 
 
-# What is learned
+# -- the model
 
 
 @dataclass(frozen=True, slots=True)
 class Logistic:
-    """p = 1 / (1 + exp(-(intercept + sum of slope * input))), each input held within ``low`` and ``high``,
-    the smallest and the largest that was fitted on: beyond, nothing is known."""
+    """p = 1 / (1 + exp(-(intercept + sum of slope * input))), each input clipped to [``low``, ``high``],
+    the range of the data it was fitted on: nothing is known outside."""
 
     inputs: tuple[str, ...]
     intercept: float
@@ -126,20 +130,20 @@ class Logistic:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Signals to probabilities of relevance. ``models``: one for each set of inputs that were known
-    together (those of hybrid, lexical and vector answers), most inputs first. ``base_rate``: the share of
-    relevant hits among all that were fitted on."""
+    """Maps signals to probabilities of relevance. ``models``: one for each set of inputs that are known
+    together (those of hybrid, lexical and vector searches), most inputs first. ``base_rate``: the share of
+    relevant hits in the data it was fitted on."""
 
     inputs: tuple[str, ...]
     models: tuple[Logistic, ...]
     base_rate: float
 
     def __call__(self, columns: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
-        """The probability that each hit is relevant, float32 (n,) in [0, 1].
+        """Return the probability that each hit is relevant, float32 (n,) in [0, 1].
 
-        ``columns``: (n,) for each of ``inputs`` and no other; NaN says unknown. A hit is judged by the
-        first model all of whose inputs are known; if there is none, by the base rate. SettingsError if
-        the names are others, InputError if the columns are not of one shape (n,).
+        ``columns``: (n,) for each of ``inputs`` and no others; NaN means unknown. Each hit uses the first
+        model all of whose inputs are known, or else the base rate. Raises SettingsError for other names,
+        InputError if the columns do not share one shape (n,).
         """
         if columns.keys() != set(self.inputs):
             raise SettingsError(
@@ -164,8 +168,8 @@ class Calibration:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Calibration:
-        """What ``to_json`` gave. FormatTooNew if a newer version of this package wrote it, SettingsError if
-        none did."""
+        """Read what ``to_json`` wrote. Raises FormatTooNew if a newer version of this package wrote it,
+        SettingsError for anything else."""
         version = stored.get("version") if isinstance(stored, Mapping) else None
         if isinstance(version, int) and version > VERSION:
             raise FormatTooNew(
@@ -173,7 +177,7 @@ class Calibration:
                 "upgrade hybrid-retrieval, or fit it again"
             )
         if version != VERSION or isinstance(version, bool):
-            raise SettingsError(f"stored calibration: {shown(stored)} is none; fit it again")
+            raise SettingsError(f"stored calibration: {shown(stored)} is not a calibration; fit it again")
         try:
             return _read(stored)
         except (KeyError, TypeError, ValueError, OverflowError) as cause:
@@ -181,17 +185,19 @@ class Calibration:
 
 
 def fit(columns: Mapping[str, NDArray[np.float32]], labels: ArrayLike, groups: ArrayLike) -> Calibration:
-    """A calibration of hits that were judged.
+    """Fit a calibration to judged hits.
 
-    ``columns``: what is known of each hit, (n,) a name, NaN where it is not. ``labels`` (n,): 1 relevant,
-    0 not, or not judged. ``groups`` (n,): the query of each hit. Best are the first ten hits of each query,
-    in each of the modes: the deeper the lists, the less of the model is about what users see.
+    ``columns``: the signals of each hit, (n,) per name, NaN if unknown. ``labels`` (n,): 1 relevant, 0
+    not relevant or not judged. ``groups`` (n,): the query of each hit. Best pass the first ten hits of
+    each query in each of the modes: the deeper the lists, the less the model is about the hits that users
+    see.
 
-    Each set of inputs that are known together gets a model of its own if at least `FEWEST` queries show
-    it. A model maximises the likelihood of Platt's smoothed labels, so that even hits that are all
-    relevant get no probability of 1, less half the squared slopes of the standardised inputs; slopes of
-    all but ``query_idf`` are 0 or more. Every hit weighs the same. Same input, same output. InputError if
-    the arrays do not fit together, hold infinities or labels other than 0 and 1, or are empty.
+    Each set of inputs that are known together gets its own model if it occurs in at least `FEWEST`
+    queries. A model maximises the likelihood of Platt's smoothed labels, so that even hits that are all
+    relevant get a probability below 1, minus half the squared slopes of the standardised inputs; slopes
+    of all inputs but ``query_idf`` are 0 or more. All hits have equal weight. Same input, same output.
+    Raises InputError if the arrays do not fit together, hold infinities or labels other than 0 and 1, or
+    are empty.
     """
     names, values, relevant, queries = _checked(columns, labels, groups)
     known = ~np.isnan(values)
@@ -208,9 +214,9 @@ def fit(columns: Mapping[str, NDArray[np.float32]], labels: ArrayLike, groups: A
 def out_of_fold(
     columns: Mapping[str, NDArray[np.float32]], labels: ArrayLike, groups: ArrayLike, *, seed: int = 0
 ) -> NDArray[np.float32]:
-    """The probability of each hit, float32 (n,), from a calibration that was fitted without its query: what
-    may be held against ``labels`` to tell what `fit` is worth. InputError as there, and for fewer than
-    `FOLDS` queries."""
+    """Return the probability of each hit, float32 (n,), from a calibration fitted without its query.
+    Compare with ``labels`` to evaluate `fit`. Raises InputError as `fit` does, and for fewer than `FOLDS`
+    queries."""
     names, values, relevant, queries = _checked(columns, labels, groups)
     distinct, query = np.unique(queries, return_inverse=True)
     if len(distinct) < FOLDS:
@@ -244,7 +250,7 @@ def _logistic(inputs: tuple[str, ...], values: _Floats, relevant: _Mask) -> Logi
     free, rising = (None, None), (0, None)
     bounds = [free, *(free if name in _EITHER_WAY else rising for name in inputs)]
     start = np.zeros(len(bounds))
-    # As close to the optimum as the arithmetic gets: no figure should depend on where it was left.
+    # Go as close to the optimum as the arithmetic allows: no figure should depend on where it stops.
     precise = {"ftol": 1e-15, "gtol": 1e-9, "maxiter": 1000}
     weights = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=precise).x
     slopes = weights[1:] / deviation
@@ -258,16 +264,16 @@ def _logistic(inputs: tuple[str, ...], values: _Floats, relevant: _Mask) -> Logi
 
 
 def _smoothed(relevant: _Mask) -> _Floats:
-    """Platt's targets, (N1 + 1) / (N1 + 2) and 1 / (N0 + 2): a uniform prior on the labels."""
+    """Return Platt's targets, (N1 + 1) / (N1 + 2) and 1 / (N0 + 2): a uniform prior on the labels."""
     ones = int(relevant.sum())
     return np.where(relevant, (ones + 1) / (ones + 2), 1 / (len(relevant) - ones + 2))
 
 
 def _sigmoid(logits: _Floats) -> _Floats:
-    return np.asarray((1 + np.tanh(logits / 2)) / 2)  # where no exp can overflow
+    return np.asarray((1 + np.tanh(logits / 2)) / 2)  # unlike exp, tanh cannot overflow
 
 
-# What comes from outside
+# -- checks of input
 
 
 def _matrix(names: Sequence[str], columns: Mapping[str, NDArray[Any]]) -> _Floats:
@@ -277,7 +283,7 @@ def _matrix(names: Sequence[str], columns: Mapping[str, NDArray[Any]]) -> _Float
     try:
         return np.column_stack([np.asarray(columns[name], np.float64) for name in names])
     except (TypeError, ValueError) as cause:
-        raise InputError(f"columns that are no numbers: {shown(str(cause))}") from cause
+        raise InputError(f"columns that are not numbers: {shown(str(cause))}") from cause
 
 
 def _checked(
@@ -325,7 +331,7 @@ def _read_model(stored: Mapping[str, Any], inputs: tuple[str, ...]) -> Logistic:
 
 def _names(stored: object) -> tuple[str, ...]:
     if not isinstance(stored, (list, tuple)) or not all(isinstance(name, str) for name in stored):
-        raise TypeError("inputs are no list of names")
+        raise TypeError("inputs are not a list of names")
     if not stored or len(set(stored)) < len(stored):
         raise ValueError("inputs are empty, or hold a name twice")
     return tuple(stored)

@@ -1,4 +1,5 @@
-"""A cross-encoder reads query and document together, which no index can prepare: slow, and often best."""
+"""A cross-encoder reads query and document together, so nothing can be precomputed: slow, often the
+best."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.errors import EncoderFailed, ModelNotFound, QueryError, require
-from hybrid.limits import shown
+from hybrid.limits import brief, shown
 from hybrid.rerank.features import column
 from hybrid.rerank.ordering import Values, continued, standard
 from hybrid.types import Candidates
@@ -28,20 +29,21 @@ if TYPE_CHECKING:
 
 _BATCH: Final = 32
 _CHARACTERS: Final = 16
-"""Of a text are read so many a token that the model can take: more would be cut off anyway, and cutting
-off is not free."""
+"""Characters of a text kept per token of the model's window: the tokenizer would truncate longer texts
+anyway, but more slowly."""
 
 
 @dataclass(frozen=True)
 class CrossEncoder:
-    """Reorders the first ``top`` by ``weight`` * z(what the model says of query and text) + (1 -
+    """Reorders the first ``top`` by ``weight`` * z(the model's score of query and text) + (1 -
     ``weight``) * z(fused score); the others keep their order below. z standardises within the query.
 
     ``model`` is a folder, or a name on the model hub, of any sentence-transformers CrossEncoder that gives
-    one score a pair; it loads with the first query. Text beyond its window is cut off. A query without
-    text keeps its order. ``version``: which weights, if no others will do (see ``pinned``). Needs the extra
-    ``models``. QueryError for a ``weight`` that is not from 0 to 1, a ``top`` below 1; its use may raise
-    MissingExtra, ModelNotFound, EncoderFailed. Nogueira and Cho, "Passage Re-ranking with BERT", 2019.
+    one score per pair; it loads with the first query. Text beyond its window is cut off. A query without
+    text keeps its order. ``version``: the only weights to accept (see ``pinned``); None accepts any. Needs
+    the extra ``models``. Raises QueryError for a ``weight`` outside 0 to 1 and for a ``top`` below 1; when
+    called, MissingExtra, ModelNotFound, EncoderFailed. Nogueira and Cho, "Passage Re-ranking with BERT",
+    2019.
     """
 
     features: ClassVar[tuple[str, ...]] = ("text",)
@@ -66,22 +68,22 @@ class CrossEncoder:
         return self.placed(candidates, self.scores(query, texts))
 
     def scores(self, query: str, texts: Sequence[str]) -> Values:
-        """The model's output for the pairs, before any activation: float64 (len(texts),)."""
+        """Return the model's output for the pairs, without activation: float64 (len(texts),)."""
         network = _loaded(self.model)
         if self.version not in (None, network.version):
             raise EncoderFailed(
-                f"the cross-encoder {shown(self.model)} is version {network.version} by now, not "
-                f"{self.version}, which was judged; judge it again: hybrid rerank"
+                f"the cross-encoder {shown(self.model)} is now version {network.version}, not "
+                f"{self.version}, which was evaluated; run hybrid rerank again"
             )
         return network.scores(query, texts)
 
     def pinned(self) -> CrossEncoder:
-        """The same, found from any working directory, and of the weights of now alone: the beginning of a
-        folder's SHA-256, or the hub's revision."""
+        """Return a copy with an absolute path that accepts only the current weights, named by the beginning
+        of the folder's SHA-256 or by the hub's revision."""
         return replace(self, model=absolute(self.model), version=_loaded(self.model).version)
 
     def placed(self, candidates: Candidates, scores: Values) -> Candidates:
-        """``candidates``, of whose first ones the model says ``scores``, in their new order."""
+        """Reorder ``candidates``, given the model's ``scores`` of the first ones."""
         head = candidates.top(len(scores))
         mixed = self.weight * standard(scores) + (1 - self.weight) * standard(head.scores)
         ranked = Candidates.ranked(head.ordinals, mixed.astype(np.float32))
@@ -89,13 +91,13 @@ class CrossEncoder:
 
 
 def absolute(model: str) -> str:
-    """A folder's name from any working directory; a name on the hub as it is."""
+    """Return a folder's absolute path; a name on the hub as it is."""
     folder = Path(model).expanduser()
     return str(folder.absolute()) if folder.is_dir() else model
 
 
 class _Network:
-    """A loaded model, asked by one thread at a time: its tokenizer takes no more."""
+    """A loaded model. Only one thread at a time may use it: its tokenizer is not thread-safe."""
 
     def __init__(self, name: str, network: Network, version: str | None) -> None:
         self._name, self._network, self.version = name, network, version
@@ -112,12 +114,12 @@ class _Network:
                     pairs, batch_size=_BATCH, show_progress_bar=False, activation_fn=nn.Identity()
                 )
         except Exception as error:  # torch raises many classes
-            raise EncoderFailed(f"the cross-encoder {self._name} failed: {_brief(error)}") from error
+            raise EncoderFailed(f"the cross-encoder {self._name} failed: {brief(error)}") from error
         scores = np.asarray(found, np.float64)
         if scores.shape != (len(texts),) or not np.isfinite(scores).all():
             raise EncoderFailed(
-                f"the cross-encoder {self._name} must give one finite number a pair; to {len(texts)} pairs "
-                f"it gave the shape {scores.shape}"
+                f"the cross-encoder {self._name} must return one finite number per pair; for "
+                f"{len(texts)} pairs it returned the shape {scores.shape}"
             )
         return scores
 
@@ -126,7 +128,7 @@ _loading = threading.Lock()
 
 
 def _loaded(model: str) -> _Network:
-    """The model, loaded once for all that name it."""
+    """Return the model, loaded once for all rerankers that name it."""
     with _loading:
         return _load(absolute(model))
 
@@ -156,8 +158,8 @@ def _from_folder(folder: str) -> Network:
     try:
         network: Network = Network(folder, local_files_only=True)
         return network
-    except Exception as error:  # whatever its many libraries raise for a folder they cannot read
-        raise EncoderFailed(f"{shown(folder)} is no cross-encoder: {_brief(error)}") from error
+    except Exception as error:  # its many libraries raise anything for a folder that they cannot read
+        raise EncoderFailed(f"{shown(folder)} is not a cross-encoder: {brief(error)}") from error
 
 
 def _from_hub(name: str) -> Network:
@@ -169,22 +171,18 @@ def _from_hub(name: str) -> Network:
         try:
             network: Network = Network(name, local_files_only=cached)
             return network
-        except Exception as error:  # the hub's client lets its HTTP library's errors through
-            why = why if cached else _brief(error)
+        except Exception as error:  # the hub's client passes on errors of its HTTP library
+            why = why if cached else brief(error)
     raise ModelNotFound(
         f"the cross-encoder {shown(name)} is nowhere to be found: no folder of that name, not in the hub's "
-        f"cache ({HF_HUB_CACHE}), not on the model hub ({why}); put it back, or have another profile "
-        "serve: hybrid profile DIR use N"
+        f"cache ({HF_HUB_CACHE}), not on the model hub ({why}); put it back, or use another profile: "
+        "hybrid profile DIR use N"
     )
-
-
-def _brief(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """transformers warns, logs and draws progress bars while it loads; not in here."""
+    """Silence transformers, which warns, logs and draws progress bars while it loads."""
     from transformers.utils import logging as transformers_logging
 
     bars: Any = transformers_logging  # its functions carry no types

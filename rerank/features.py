@@ -1,4 +1,4 @@
-"""The columns that a reranker sees, and the check of what it answers."""
+"""The columns that a reranker gets, and the check of its answer."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from hybrid.types import Candidates, Ordinals, Reranker
 Features: TypeAlias = dict[str, NDArray[Any]]
 
 METADATA: Final = "metadata."
-"""Before the path of a metadata field that is asked for as a feature."""
+"""The prefix of a feature's name that stands before the path of a metadata field."""
 _LEGS: Final = ("lexical", "vector")
 
 
 def rerank(reranker: Reranker, query: str | None, fused: Candidates, columns: Features) -> Candidates:
-    """``fused`` as ``reranker`` orders it by ``columns``. QueryError if the answer breaks the reranker's
-    contract."""
+    """Let ``reranker`` order ``fused`` by ``columns``. Raises QueryError if the answer breaks the
+    contract of rerankers."""
     answer = reranker(query, fused, columns)
     if complaint := _complaint(answer, fused):
         raise QueryError(f"reranker {reranker!r:.80}: {complaint}; Candidates.ranked makes a valid one")
@@ -29,7 +29,7 @@ def rerank(reranker: Reranker, query: str | None, fused: Candidates, columns: Fe
 
 
 def column(features: Mapping[str, NDArray[Any]], name: str, reranker: Reranker) -> NDArray[Any]:
-    """The column of this name, which ``reranker`` cannot do without. SettingsError where it is missing."""
+    """Return a column that ``reranker`` needs. Raises SettingsError if it is missing."""
     if name not in features:
         raise SettingsError(
             f"{reranker!r:.80} needs the feature {shown(name)}, which is made only for a reranker whose "
@@ -39,8 +39,8 @@ def column(features: Mapping[str, NDArray[Any]], name: str, reranker: Reranker) 
 
 
 def features(fused: Candidates, legs: Sequence[Candidates]) -> Features:
-    """What is known of each fused candidate; the columns are named in the package's docstring. ``legs`` are
-    (lexical, vector), as fusion gets them; one that was not asked is ``Candidates.none()``."""
+    """Return the columns that every reranker gets, named in the package's docstring. ``legs`` are (lexical,
+    vector), as passed to fusion; a leg that was not searched is ``Candidates.none()``."""
     columns = {"fused_score": fused.scores}
     for name, leg in zip(_LEGS, legs, strict=True):
         columns[f"{name}_score"], columns[f"{name}_rank"] = _of_leg(fused.ordinals, leg)
@@ -48,7 +48,7 @@ def features(fused: Candidates, legs: Sequence[Candidates]) -> Features:
 
 
 def _of_leg(ordinals: Ordinals, leg: Candidates) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The score and the rank of each in ``leg``, NaN for one that is not there."""
+    """Return the score and rank of each ordinal in ``leg``, NaN if the leg lacks it."""
     scores, ranks = np.full((2, len(ordinals)), np.nan, np.float32)
     if len(leg):
         order = leg.ordinals.argsort()
@@ -80,6 +80,6 @@ def _ties_rise(ordinals: NDArray[Any], scores: NDArray[Any]) -> NDArray[np.bool_
 
 
 def _are_some_of(ordinals: NDArray[Any], known: Ordinals) -> bool:
-    """Whether each stands among ``known``, and only once itself."""
+    """Whether all are among ``known``, and none occurs twice."""
     mine = set(ordinals.tolist())
     return len(mine) == len(ordinals) and mine <= set(known.tolist())

@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 Columns: TypeAlias = Mapping[str, NDArray[np.float32]]
 
 VERSION: Final = 1
-"""Of the meaning of the features; raised when a column comes to mean something else."""
+"""The version of the features' meaning: increase it whenever the meaning of a column changes."""
 
 
 @dataclass(frozen=True, eq=False)
 class LambdaMART:
-    """Trees over named ``features``, whose order the model knows; ``base`` times the column "fused_score",
-    standardised within the query, is added to what the trees say.
+    """Trees over named ``features``, in the model's order; adds ``base`` times the column "fused_score",
+    standardised within the query, to the output of the trees.
 
-    A reranker (see ``hybrid.rerank``). SettingsError where a feature is missing, or the model's version is
-    not this one's. Burges, "From RankNet to LambdaRank to LambdaMART", MSR-TR-2010-82; the trees are
+    A reranker (see ``hybrid.rerank``). Raises SettingsError if a feature is missing or the model has
+    another version. Burges, "From RankNet to LambdaRank to LambdaMART", MSR-TR-2010-82; the trees are
     LightGBM's (Ke et al., NIPS 2017).
     """
 
@@ -43,13 +43,13 @@ class LambdaMART:
     def __post_init__(self) -> None:
         if self.version != VERSION:
             raise SettingsError(
-                f"the learned model knows features of version {self.version}, this version makes those of "
-                f"version {VERSION}; train it again: hybrid train"
+                f"the learned model uses features of version {self.version}, this package computes "
+                f"those of version {VERSION}; train it again: hybrid train"
             )
 
     @cached_property
     def _trees(self) -> Trees | None:
-        """None for trees that only LightGBM itself knows how to walk."""
+        """The trees; None for those that only LightGBM itself can evaluate."""
         trees = read(self.model)
         if trees is not None:
             self._check(trees.features)
@@ -80,7 +80,7 @@ class LambdaMART:
         return Candidates.ranked(candidates.ordinals, scores)
 
     def scores(self, features: Columns) -> Values:
-        """float64 (n,): higher is better, comparable within one query."""
+        """Return scores, float64 (n,): higher is better, comparable within one query."""
         columns = self._columns(features)
         if self._trees is not None:
             sums = self._trees(columns)
@@ -89,9 +89,9 @@ class LambdaMART:
         return sums + self.base * standard(features["fused_score"])
 
     def contributions(self, features: Columns) -> dict[str, Values]:
-        """What each feature adds to each score, float64 (n,) each, with "fused_score" including the base
-        and "bias" for the constant; they sum to ``scores``. Lundberg et al., "From Local Explanations to
-        Global Understanding with Explainable AI for Trees", 2020."""
+        """Return each feature's contribution to each score, float64 (n,) each, with "fused_score" including
+        the base and "bias" for the constant; they sum to ``scores``. Lundberg et al., "From Local
+        Explanations to Global Understanding with Explainable AI for Trees", 2020."""
         rows = _rows(self._columns(features))
         found = np.asarray(self._booster.predict(rows, num_threads=1, pred_contrib=True))
         columns = dict(zip((*self.features, "bias"), found.T, strict=True))
@@ -101,7 +101,7 @@ class LambdaMART:
         return columns
 
     def importances(self) -> dict[str, float]:
-        """Each feature's share of what the trees gained, largest first."""
+        """Return each feature's share of the trees' total gain, largest first."""
         gains = self._booster.feature_importance("gain")
         shares = gains / max(gains.sum(), 1e-12)
         order = np.argsort(-shares, kind="stable")
@@ -110,14 +110,14 @@ class LambdaMART:
     def _columns(self, features: Columns) -> list[NDArray[np.float32]]:
         if missing := [name for name in self.features if name not in features]:
             raise SettingsError(
-                f"the learned model needs the feature {shown(missing[0])}, which this index cannot make; "
-                "train it again: hybrid train"
+                f"the learned model needs the feature {shown(missing[0])}, which this index cannot "
+                "compute; train it again: hybrid train"
             )
         return [features[name] for name in self.features]
 
 
 def matrix(names: Sequence[str], columns: Columns) -> Values:
-    """float64 (n, names), NaN where a feature is not known."""
+    """Stack named columns into float64 (n, names); NaN where a feature is not known."""
     return _rows([columns[name] for name in names])
 
 
@@ -126,7 +126,7 @@ def _rows(columns: Sequence[NDArray[np.float32]]) -> Values:
 
 
 def dump(model: LambdaMART) -> dict[str, Any]:
-    """As JSON."""
+    """Write a model as JSON."""
     return {
         "features": list(model.features),
         "base": model.base,

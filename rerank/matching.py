@@ -1,6 +1,6 @@
-"""How a query's terms stand in each candidate: the textual features of learned ranking.
+"""How each candidate matches the query's terms: the textual features of learned ranking.
 
-Everything is worked out for all candidates at once, over their terms laid end to end.
+Everything is computed for all candidates at once, over their concatenated terms.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid.okapi import K1, B
+
 Column: TypeAlias = NDArray[np.float32]
 Hashes: TypeAlias = NDArray[np.uint32]
 
-_K1: Final = 1.2
-_B: Final = 0.75
 _LAST: Final = np.uint32(0xFFF)
 _FAR: Final = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True)
 class Texts:
-    """The terms of n candidates, as hashes: each one's title, then its text.
+    """The terms of n candidates, as hashes: for each the title's, then the text's.
 
     ``terms`` uint32 (total,); ``starts`` int64 (n + 1,): candidate i has terms[starts[i]:starts[i + 1]];
-    ``titles`` int64 (n,): how many of them are the title's; ``han`` float32 (n,): the share of Chinese
+    ``titles`` int64 (n,): the number of terms in its title; ``han`` float32 (n,): the share of Chinese
     characters among its letters.
     """
 
@@ -41,7 +41,7 @@ class Texts:
 @dataclass(frozen=True)
 class Asked:
     """A query: its ``terms`` as hashes in order, uint32 (m,), repeats included; ``idf`` float32 (m,);
-    ``digits`` bool (m,): which hold a digit (numbers, codes); ``han``: as of `Texts`."""
+    ``digits`` bool (m,): whether a term contains a digit (numbers, codes); ``han``: as in `Texts`."""
 
     terms: Hashes
     idf: Column
@@ -50,19 +50,19 @@ class Asked:
 
 
 def matching(asked: Asked, texts: Texts) -> dict[str, Column]:
-    """float32 (n,) each, NaN where a feature has no meaning (no term, no title, no digit):
+    """Compute the features, float32 (n,) each, NaN where one is undefined (no term, no title, no digit):
 
-    coverage_*      share of the query's distinct terms that the title, the text or either holds
+    coverage_*      share of the query's distinct terms that occur in the title, the text or either
     weighted_*      the same, each term weighted by its idf
-    bm25_*          BM25 of the field, lengths relative to the candidates'
-    bigrams         share of the query's neighbouring pairs that stand as neighbours somewhere
-    phrase          1 if the whole query stands somewhere as it is
-    proximity       distinct terms found, by the length of the shortest stretch that holds them all
+    bm25_*          BM25 of the field, lengths relative to the average of the candidates
+    bigrams         share of the query's pairs of adjacent terms that are adjacent somewhere
+    phrase          1 if the whole query occurs as it is
+    proximity       number of distinct terms found / length of the shortest stretch with all of them
     earliness       1 / (1 + terms before the first match)
-    title_exact     1 if the title is the query
-    digits          share of the terms with a digit that are held
+    title_exact     1 if the title equals the query
+    digits          share of the query's terms with a digit that occur
     length_*        log(1 + terms) of title and text
-    script          how far apart query and candidate are in their shares of Chinese
+    script          difference between query and candidate in the share of Chinese
     """
     if not len(texts):
         return {name: np.empty(0, np.float32) for name in FEATURES}
@@ -107,8 +107,8 @@ FEATURES: Final = (
 
 
 def _told_apart(terms: Hashes) -> tuple[Hashes, list[int], NDArray[np.int64]]:
-    """The distinct terms, ascending, where each stands, and each of ``terms`` as a place among them.
-    (For a dozen terms a fifth of the time of np.unique.)"""
+    """Return the distinct terms, ascending, an index of each in ``terms``, and each of ``terms`` as an
+    index among them. (For a dozen terms this takes a fifth of the time of np.unique.)"""
     known = terms.tolist()
     stands = {term: i for i, term in enumerate(known)}
     distinct = sorted(stands)
@@ -119,9 +119,9 @@ def _told_apart(terms: Hashes) -> tuple[Hashes, list[int], NDArray[np.int64]]:
 
 @dataclass(frozen=True)
 class _Matches:
-    """Where query terms stand, in order: ``place`` (in ``Texts.terms``), ``term`` (which of ``width``
-    distinct ones), ``owner`` (which candidate), ``field`` (the owner for a title, n more for a text).
-    ``rows``: the candidates that have any, ``heads``: which match is their first."""
+    """The occurrences of query terms, in order: ``place`` (index in ``Texts.terms``), ``term`` (which of
+    ``width`` distinct ones), ``owner`` (which candidate), ``field`` (the owner for a title, the owner + n
+    for a text). ``rows``: the candidates with a match, ``heads``: the index of each one's first match."""
 
     texts: Texts
     width: int
@@ -134,7 +134,7 @@ class _Matches:
 
     @classmethod
     def of(cls, distinct: Hashes, texts: Texts) -> _Matches:
-        # A table of the hashes' last bits first: nearly all terms are none of the query's.
+        # Filter by the hashes' last bits first: nearly all terms are not in the query.
         likely = np.zeros(_LAST + 1, np.bool_)
         likely[distinct & _LAST] = True
         place = likely.take(texts.terms & _LAST).nonzero()[0]
@@ -150,7 +150,7 @@ class _Matches:
         return cls(texts, len(distinct), place, term, owner, field, rows, bounds[rows])
 
     def counts(self) -> NDArray[np.float64]:
-        """(2, width, n): how often each term stands in the candidate's title and in its text."""
+        """Count each term in each candidate's title and in its text: (2, width, n)."""
         n = len(self.texts)
         cells = (self.width * (self.field >= n) + self.term) * n + self.owner
         found = np.bincount(cells, minlength=2 * self.width * n)
@@ -162,8 +162,8 @@ class _Matches:
         return found
 
     def proximity(self, held: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n,): how many distinct terms are ``held`` (width, n) by the length of the shortest stretch with
-        all of them; 0: none.
+        """Divide the number of distinct terms ``held`` (width, n) by the length of the shortest stretch
+        with all of them: (n,), 0 without a match.
 
         The stretch that ends at a match begins at the earliest of the terms' latest places before it.
         """
@@ -171,18 +171,18 @@ class _Matches:
         if len(self.place):
             here = held.take(self.rows, axis=1)
             latest = np.full((self.width, len(self.place)), -1, np.int64)
-            # A term that the candidate lacks stands at its end, where it lengthens nothing.
+            # A term that the candidate lacks is placed at its end, where it does not lengthen the stretch.
             latest[:, self.heads] = np.where(here, -1, self.texts.starts.take(self.rows + 1) - 1)
             latest[self.term, np.arange(len(self.place))] = self.place
             begin = np.maximum.accumulate(latest, axis=1, out=latest).min(axis=0)
-            complete = begin >= self.texts.starts.take(self.owner)  # else a place is of a candidate before
+            complete = begin >= self.texts.starts.take(self.owner)  # or a place is another candidate's
             length = np.where(complete, self.place - begin + 1, _FAR)
             found[self.rows] = here.sum(axis=0) / np.minimum.reduceat(length, self.heads)
         return found
 
     def bigrams(self, asked: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(n,): the share of neighbouring pairs of the query (``asked``, its distinct terms in order) that
-        stand as neighbours somewhere; NaN for a query without a pair."""
+        """Return the share of the query's pairs of adjacent terms that are adjacent in the candidate, (n,);
+        NaN for a query without a pair. ``asked``: the query's terms, numbered, in order."""
         pairs = np.array(sorted(set((asked[:-1] * self.width + asked[1:]).tolist())), np.int64)
         if not len(pairs):
             return np.full(len(self.texts), np.nan)
@@ -195,8 +195,8 @@ class _Matches:
         return np.asarray(stands.sum(axis=0) / len(pairs))
 
     def phrases(self, asked: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(2, n): 1 where the query (``asked``, as of `bigrams`) stands as it is, and where it is the
-        title; NaN for a query without terms."""
+        """Return (2, n): 1 if the query (``asked``, as in `bigrams`) occurs as it is, and 1 if the title
+        equals it; NaN for a query without terms."""
         m, n = len(asked), len(self.texts)
         if not m:
             return np.full((2, n), np.nan)
@@ -211,15 +211,15 @@ class _Matches:
         return found
 
     def _neighbours(self, m: int) -> NDArray[np.bool_]:
-        """Which matches begin a stretch of ``m`` terms, all of them matches, within one field."""
+        """Return which matches begin ``m`` adjacent matches within one field."""
         last = max(len(self.place) - m + 1, 0)
         side_by_side = self.place[m - 1 :] - self.place[:last] == m - 1
         return np.asarray(side_by_side & (self.field[m - 1 :] == self.field[:last]))
 
 
 def _shares(held: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(kinds, fields, n) of (fields, terms, n) and (kinds, terms): the weight that is held of all there is;
-    NaN where there is none."""
+    """Return the share of the total weight that is held: (kinds, fields, n) from (fields, terms, n) and
+    (kinds, terms); NaN if the total is 0."""
     totals = weights.sum(axis=1)
     totals[totals <= 0] = np.nan
     return np.asarray((weights @ held).swapaxes(0, 1) / totals[:, None, None])
@@ -228,8 +228,8 @@ def _shares(held: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[
 def _bm25(
     counts: NDArray[np.float64], idf: NDArray[np.float64], lengths: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """(fields, n) of (fields, terms, n), (terms,) and (fields, n)."""
+    """Return BM25 (fields, n) from counts (fields, terms, n), idf (terms,) and lengths (fields, n)."""
     usual = lengths.sum(axis=1) / lengths.shape[1]
     usual[usual == 0] = 1
-    norms = _K1 * (1 - _B + _B * lengths / usual[:, None])
-    return np.asarray(idf @ (counts * (_K1 + 1) / (counts + norms[:, None])))
+    norms = K1 * (1 - B + B * lengths / usual[:, None])
+    return np.asarray(idf @ (counts * (K1 + 1) / (counts + norms[:, None])))

@@ -1,4 +1,4 @@
-"""Maximal marginal relevance: what is relevant and not yet said."""
+"""Maximal marginal relevance: prefer documents that are relevant and differ from those ranked before."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ from hybrid.types import Candidates
 
 Order: TypeAlias = NDArray[np.int64]
 
-_APART = 1e-6  # what float32 can still tell, at scores between -1 and 1
+_APART = 1e-6  # a difference that float32 can represent for scores between -1 and 1
 
 
 @dataclass(frozen=True)
 class MMR:
-    """Picks one document after the other: the one of largest ``balance`` * relevance - (1 - ``balance``) *
-    similarity to the nearest one picked before, ``top`` times; the others follow as they stood.
+    """Picks documents one by one: each time the one with the largest ``balance`` * relevance - (1 -
+    ``balance``) * similarity to the nearest one picked before, ``top`` times; the others follow in their
+    order.
 
-    Relevance is the fused score, from 0 to 1 within the query; similarity the cosine of the vectors that
-    are nearest to the query. A document without one counts as the average candidate. A query without a
-    vector keeps its order. QueryError for a ``balance`` that is not from 0 to 1, a ``top`` below 1.
-    Carbonell and Goldstein, "The Use of MMR, Diversity-Based Reranking for Reordering Documents and
-    Producing Summaries", SIGIR 1998.
+    Relevance is the fused score, scaled to 0 to 1 within the query; similarity is the cosine of the
+    documents' vectors nearest to the query. A document without a vector counts as the average candidate. A
+    query without a vector keeps its order. Raises QueryError for a ``balance`` outside 0 to 1 and for a
+    ``top`` below 1. Carbonell and Goldstein, "The Use of MMR, Diversity-Based Reranking for Reordering
+    Documents and Producing Summaries", SIGIR 1998.
     """
 
     features: ClassVar[tuple[str, ...]] = ("vector",)
@@ -48,7 +49,7 @@ class MMR:
         self, _query: str | None, candidates: Candidates, features: Mapping[str, NDArray[Any]]
     ) -> Candidates:
         vectors = column(features, "vector", self)
-        known = ~np.isnan(vectors[:, :1]).any(axis=1)  # a row is whole or NaN throughout
+        known = ~np.isnan(vectors[:, :1]).any(axis=1)  # a row is either whole or all NaN
         if not vectors.size or not known.any():
             return candidates
         order, worth = self._picked(_shares(candidates.scores), vectors, known)
@@ -59,8 +60,8 @@ class MMR:
     def _picked(
         self, relevance: Values, vectors: NDArray[np.float32], known: NDArray[np.bool_]
     ) -> tuple[Order, Values]:
-        """The places of those that are picked, in order, and what each was worth then; which never rises,
-        since nothing gets less similar to more documents."""
+        """Return the indices of the picked documents, in order, and the gain of each at that time. Gains
+        never rise: adding documents never lowers the similarity to the nearest one."""
         average = 0.0 if known.all() else _average(vectors[known])
         nearest = np.full(len(vectors), -1.0)
         left = np.ones(len(vectors), np.bool_)
@@ -77,14 +78,14 @@ class MMR:
 
 
 def _shares(scores: NDArray[np.float32]) -> Values:
-    """From 0 to 1; 0 where they are equal."""
+    """Scale scores to 0 to 1; all 0 if they are equal."""
     values = scores.astype(np.float64)
     low, high = values.min(), values.max()
     return (values - low) / (high - low) if high > low else np.zeros(len(values))
 
 
 def _average(units: NDArray[np.float32]) -> float:
-    """The mean cosine of two different ones; 0 of one alone."""
+    """Return the mean cosine of two different vectors; 0 if there is only one."""
     n = len(units)
     together = units.sum(axis=0, dtype=np.float64)
     return float((together @ together - n) / (n * (n - 1))) if n > 1 else 0.0

@@ -1,4 +1,4 @@
-"""Scores that can be added up, and lists that follow one another."""
+"""Standardise scores, and append one list to another."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STEP: Final = 1e-3
 
 
 def standard(scores: NDArray[Any]) -> Values:
-    """One query's scores (n,) as z-scores; 0 where they are equal."""
+    """Return one query's scores (n,) as z-scores; all 0 if they are equal."""
     if not len(scores):
         return np.zeros(0)
     values = np.asarray(scores, np.float64)
@@ -26,11 +26,11 @@ def standard(scores: NDArray[Any]) -> Values:
 
 
 def continued(head: Candidates, rest: Ordinals) -> Candidates:
-    """``head``, and then ``rest`` in the order given, by scores that say no more than that. Nothing follows
-    where the head is empty."""
+    """Append ``rest``, in the order given, to ``head``, with scores that only express the order. An empty
+    ``head`` stays empty."""
     if not len(head) or not len(rest):
         return head
-    # In steps, not by their own scores: added to the head's, float32 could make equals of them.
+    # Use steps, not the candidates' own scores: float32 could round those to equal ones.
     step = max(_STEP, 4 * float(np.spacing(np.abs(head.scores[-1]))))
     lower = float(head.scores[-1]) - step * np.arange(1.0, len(rest) + 1)
     return Candidates(np.r_[head.ordinals, rest], np.r_[head.scores, lower.astype(np.float32)])

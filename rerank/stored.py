@@ -1,4 +1,4 @@
-"""Rerankers as JSON, so that an index can keep the one that serves."""
+"""Rerankers as JSON, the form in which an index stores its own."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ KINDS: Final[Mapping[str, type[CrossEncoder | MMR | Recency | Popularity]]] = {
 
 
 def dump(reranker: Storable) -> dict[str, Any]:
-    """As JSON. SettingsError for a reranker that is none of these."""
+    """Write a reranker as JSON. Raises SettingsError for one of another class."""
     if isinstance(reranker, LambdaMART):
         return {"kind": "lambdamart", **lambdamart.dump(reranker)}
     for kind, made in KINDS.items():
         if isinstance(reranker, made):
             return {"kind": kind, **asdict(reranker)}
     raise SettingsError(
-        f"{shown(reranker)} cannot be kept in an index: it is none of LambdaMART, "
+        f"{shown(reranker)} cannot be kept in an index: it is not one of LambdaMART, "
         f"{', '.join(made.__name__ for made in KINDS.values())}; pass it to search as reranker=…"
     )
 
 
 def load(stored: Mapping[str, Any]) -> Storable:
     """Read what ``dump`` wrote. Raises SettingsError for anything else."""
-    kind = stored.get("kind", "lambdamart")  # the first ones were stored without
+    kind = stored.get("kind", "lambdamart")  # the first ones were stored without a kind
     if kind == "lambdamart":
         return lambdamart.load(stored)
     if not isinstance(kind, str) or kind not in KINDS:

@@ -1,10 +1,11 @@
-"""Boosted trees, walked for all candidates at once.
+"""Evaluate boosted trees for all candidates at once.
 
-All nodes that ask about one feature are answered together: a value's place among their thresholds names the
-leaves that stay open in each tree, and the lowest of those that no feature closes is the leaf that the
-candidate comes to. Lucchese, Nardini, Orlando, Perego, Tonellotto and Venturini, "QuickScorer: A Fast
-Algorithm to Rank Documents with Additive Ensembles of Regression Trees", SIGIR 2015. A hundred candidates
-take less than half of the time of LightGBM's own walk, whose import alone takes seconds.
+All nodes that test the same feature are evaluated together: a value's position among their thresholds
+gives a mask of the leaves of each tree that are still reachable; the lowest leaf that no feature's mask
+excludes is the one that the candidate reaches. Lucchese, Nardini, Orlando, Perego, Tonellotto and
+Venturini, "QuickScorer: A Fast Algorithm to Rank Documents with Additive Ensembles of Regression Trees",
+SIGIR 2015. For a hundred candidates this takes less than half the time of LightGBM, whose import alone
+takes seconds.
 """
 
 from __future__ import annotations
@@ -19,19 +20,22 @@ from numpy.typing import NDArray
 
 from hybrid.rerank.ordering import Values
 
-_MANY: Final = 512  # candidates at a time: each brings a row of masks per feature
+_MANY: Final = 512  # candidates at a time: each needs a row of masks per feature
 _WORDS: Final = (np.uint8, np.uint16, np.uint32, np.uint64)
-_OBJECTIVES: Final = ("lambdarank", "rank_xendcg")  # whose predictions are the leaves' sum as it is
+_OBJECTIVES: Final = ("lambdarank", "rank_xendcg")  # those whose prediction is the plain sum of leaves
 _CATEGORICAL, _DEFAULT_LEFT, _MISSING_ZERO, _MISSING_NAN = 1, 2, 4, 8  # LightGBM's decision_type
 
 
 @dataclass(frozen=True, eq=False)
 class Trees:
-    """``features``: how many they were trained on. ``cuts``: the thresholds of each feature that is asked
-    about, float64, ascending, and infinity. ``masks`` unsigned (rows, trees): a bit for each leaf that is
-    open to a value above none of these, above one of them, …, and to NaN, which sorts above infinity;
-    ``starts`` int64 (asked, 1): where the rows of each feature begin. ``leaves`` float64 (trees, widest):
-    the leaves' values, from left to right."""
+    """Boosted trees in the form that QuickScorer evaluates.
+
+    ``features``: the number of features they were trained on. ``cuts``: the thresholds of each feature
+    that is tested, float64, ascending, and infinity. ``masks`` unsigned (rows, trees): for each feature a
+    row for a value above none of its thresholds, one for a value above the first, …, and one for NaN,
+    which sorts above infinity; a bit is set for each leaf that such a value can still reach. ``starts``
+    int64 (tested, 1): the first row of each feature. ``leaves`` float64 (trees, widest): the leaves'
+    values, from left to right."""
 
     features: int
     cuts: Mapping[int, Values]
@@ -40,9 +44,9 @@ class Trees:
     leaves: Values
 
     def __call__(self, columns: Sequence[NDArray[Any]]) -> Values:
-        """float64 (n,) of the ``features`` columns (n,), NaN where a value is not known: what LightGBM
-        predicts, but for the order of summation, and for values nearer to 0 than 1e-35, which it takes for
-        0."""
+        """Predict float64 (n,) from the ``features`` columns (n,), NaN for an unknown value. Equal to
+        LightGBM's prediction except for the order of summation, and for values closer to 0 than 1e-35,
+        which LightGBM treats as 0."""
         rows = np.array([cuts.searchsorted(columns[one]) for one, cuts in self.cuts.items()]) + self.starts
         parts = [self._sums(rows[:, i : i + _MANY]) for i in range(0, rows.shape[1] or 1, _MANY)]
         return np.concatenate(parts)
@@ -56,8 +60,8 @@ class Trees:
 
 
 class _Node(NamedTuple):
-    """The candidates with ``feature`` <= ``threshold`` go left, those without it where ``left`` says. The
-    others can come to none of the leaves whose bits are in ``below``."""
+    """Sends candidates with ``feature`` <= ``threshold`` to the left, and those with NaN too if ``left``.
+    The others cannot reach the leaves whose bits are in ``below``."""
 
     tree: int
     feature: int
@@ -67,8 +71,9 @@ class _Node(NamedTuple):
 
 
 def read(model: str) -> Trees | None:
-    """Of LightGBM's text format. None for one that cannot be read, or is none of ranking by plain trees:
-    categories, linear leaves, missing zeros, more than 64 leaves."""
+    """Read LightGBM's text format. Returns None for a model that cannot be read, that is not for ranking,
+    or that needs more than plain trees: categories, linear leaves, zero as missing, more than 64
+    leaves."""
     head, *bodies = model.split("\nTree=")
     try:
         about, trees = _fields(head), [_fields(body.partition("\n\n")[0]) for body in bodies]
@@ -101,7 +106,7 @@ def _plain(about: Mapping[str, str], trees: Sequence[Mapping[str, str]]) -> bool
 
 
 def _nodes(number: int, tree: Mapping[str, str], order: list[int]) -> Iterator[_Node]:
-    """The inner nodes of a tree; puts its leaves into ``order``, from left to right."""
+    """Yield the inner nodes of a tree; append its leaves to ``order``, from left to right."""
     features, lefts, rights, kinds = (
         [int(value) for value in tree.get(name, "").split()]
         for name in ("split_feature", "left_child", "right_child", "decision_type")
@@ -115,7 +120,7 @@ def _nodes(number: int, tree: Mapping[str, str], order: list[int]) -> Iterator[_
         first = len(order)
         yield from below(lefts[child])
         threshold, kind = thresholds[child], kinds[child]
-        left = bool(kind & _DEFAULT_LEFT) if kind & _MISSING_NAN else threshold >= 0  # else NaN counts as 0
+        left = bool(kind & _DEFAULT_LEFT) if kind & _MISSING_NAN else threshold >= 0  # NaN counts as 0
         yield _Node(number, features[child], threshold, left, (1 << len(order)) - (1 << first))
         yield from below(rights[child])
 

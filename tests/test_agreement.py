@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from hybrid import RRF, Document, Index, MemoryIndex, Results
+from hybrid.metadata.facets import Ranges
 from hybrid.settings import Profile
 from hybrid.types import Mode
 
@@ -22,6 +23,9 @@ WORDS = ["kettle", "steel", "headphones", "iPhone15", "降噪", "耳机", "水�
 STOP_WORDS = ["the", "it", "of", "你好", "不是", "IT行业"]
 IDS = st.sampled_from([f"d{i}" for i in range(12)])
 TEXTS = st.lists(st.sampled_from(WORDS + STOP_WORDS), max_size=12).map(" ".join)
+LONG_TEXTS = st.lists(TEXTS, min_size=2, max_size=4).map(
+    lambda parts: "\n\n".join(" ".join([part] * 40) for part in parts)
+)
 QUERIES = TEXTS | st.lists(st.sampled_from(STOP_WORDS), max_size=4).map(" ".join)
 METADATA = st.fixed_dictionaries(
     {}, optional={"n": st.integers(0, 3), "tags": st.lists(st.sampled_from("ab"))}
@@ -37,7 +41,7 @@ VECTORS = st.none() | st.lists(st.integers(-3, 3), min_size=3, max_size=3).filte
 
 @st.composite
 def documents(draw: st.DrawFn) -> Document:
-    text, vector = draw(TEXTS), draw(VECTORS)
+    text, vector = draw(TEXTS | LONG_TEXTS), draw(VECTORS)
     return Document(draw(IDS), text or ("" if vector else "kettle"), draw(TEXTS), draw(METADATA), vector)
 
 
@@ -65,6 +69,18 @@ class Agreement(RuleBasedStateMachine):
         self.exact &= not deleted
         assert self.index.delete(ids) == deleted
 
+    @rule(where=FILTERS.filter(bool), n=st.none() | st.integers(0, 3))
+    def update(self, where: dict[str, Any], n: int | None) -> None:
+        self.exact &= not self.memory.count(filter=where)
+        changed = self.memory.update_metadata({"n": n}, filter=where)
+        assert self.index.update_metadata({"n": n}, filter=where) == changed
+
+    @rule(where=FILTERS.filter(bool))
+    def delete_passing(self, where: dict[str, Any]) -> None:
+        deleted = self.memory.delete(filter=where)
+        self.exact &= not deleted
+        assert self.index.delete(filter=where) == deleted
+
     @rule()
     def reopen(self) -> None:
         self.index.close()
@@ -83,6 +99,18 @@ class Agreement(RuleBasedStateMachine):
         if self.exact:
             assert np.allclose([hit.score for hit in mine], [hit.score for hit in its], rtol=1e-5)
             self.same_order(*self.both(query, filter=where, k=k, mode="lexical"))
+
+    @rule(query=st.none() | QUERIES, where=FILTERS)
+    def count(self, query: str | None, where: dict[str, Any] | None) -> None:
+        wanted = ["tags", Ranges("n", (1, 3))]
+        for ask in (
+            lambda index: index.count(query=query, filter=where),
+            lambda index: index.facets(wanted, query=query, filter=where),
+            lambda index: index.values("n", query=query, filter=where),
+            lambda index: index.range("n", query=query, filter=where),
+            lambda index: list(index.documents(where)),
+        ):
+            assert ask(self.index) == ask(self.memory)
 
     @rule(vector=VECTORS.filter(bool), where=FILTERS, k=st.integers(1, 15))
     def search_meaning(self, vector: list[int], where: dict[str, Any] | None, k: int) -> None:

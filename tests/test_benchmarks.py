@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hybrid import analyzers
-from tests.benchmarks import corpus, measure, report
+from hybrid import Document, analyzers
+from hybrid.corpora import read_documents, read_qrels, read_queries
+from tests.benchmarks import books, corpus, measure, report, shelf
 from tests.benchmarks.contest import Coded, chosen, heats
 from tests.benchmarks.corpus import BLOCK, CATEGORIES, Block, Corpus, Recipe
 from tests.benchmarks.filters import FILTERS, passes
@@ -306,6 +307,54 @@ def test_the_house_knows_its_neighbours(tmp_path: Path) -> None:
     allowed[5] = False
     assert house.exact(vectors, 1, allowed)[0] != [5]
     assert [len(part) for part in batches(house.documents, 150)] == [150, 50]
+
+
+# -- books
+
+
+@pytest.fixture
+def judged(tmp_path: Path) -> shelf.Judged:
+    """500 paragraphs, of which each has a word of its own that a query asks for."""
+    paragraphs = [
+        Document(f"p{i}", f"common words and word{i} here. " * 3, f"title{i}") for i in range(500)
+    ]
+    queries = {f"q{i}": f"word{i} common" for i in range(0, 500, 5)}
+    return shelf.Judged(paragraphs, queries, {query: f"p{query[1:]}" for query in queries})
+
+
+@pytest.mark.parametrize("titles", [False, True])
+def test_books_hold_the_answers_where_they_say(judged: shelf.Judged, titles: bool) -> None:
+    texts = {paragraph.id: paragraph.text for paragraph in judged.paragraphs}
+    for make, sizes in ((shelf.mixed, (2, 300)), (shelf.books, (5, 0)), (shelf.single, (0, 500))):
+        made = make(judged, titles=titles)
+        documents = {document.id: document for document in made.documents}
+        assert len(documents) == sum(sizes)
+        assert sum(id.startswith("book-") for id in documents) == sizes[0]
+        for query, place in made.answers.items():
+            document = documents[place.document]
+            assert document.text[slice(*place.span)] == texts[judged.answers[query]]
+            assert ("title" in document.title + document.text) == titles
+
+
+def test_the_mixed_collection_is_a_beir_folder(judged: shelf.Judged, tmp_path: Path) -> None:
+    made = shelf.mixed(judged)
+    shelf.write(made, tmp_path)
+    assert list(read_documents(tmp_path)) == made.documents
+    assert read_queries(tmp_path / "queries.jsonl") == judged.queries
+    found = read_qrels(tmp_path / "qrels" / "dev.tsv")
+    assert found == {query: {place.document: 1} for query, place in made.answers.items()}
+    again = shelf.Judged.read(tmp_path)
+    assert again.answers == {query: place.document for query, place in made.answers.items()}
+
+
+def test_the_right_document_and_passage_are_counted(judged: shelf.Judged) -> None:
+    analyzer, bound = analyzers.load("english"), shelf.bound(judged)
+    assert bound
+    made = shelf.mixed(judged)
+    whole, passages = (books.measured(analyzer, made, cut, bound) for cut in books.CUTS.values())
+    assert (whole["number"], whole["bound R@1"], passages["bound R@1"]) == (302, 1.0, 1.0)
+    assert passages["number"] > 302
+    assert passages["passage R@1"] == passages["within"] == 1.0
 
 
 def test_codes_keep_terms_apart() -> None:

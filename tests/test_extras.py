@@ -61,7 +61,7 @@ def test_the_demo_shows_answers_without_figures(tmp_path: Path, monkeypatch: pyt
     said = run("demo", tmp_path / "idx").out
     assert "Pleated cartridge" in said
     assert "measuring needs ir_measures, pytrec_eval; run: pip install 'hybrid-retrieval[evaluate]'" in said
-    assert "Now ask it yourself" in said
+    assert "Now try it yourself" in said
 
 
 def test_every_extra_that_an_error_names_is_there() -> None:

@@ -53,6 +53,7 @@ NAMES = {
 PARTS = {
     **{name: name for name in ("analyzers", "corpora", "crawl", "encoders", "errors", "evaluate")},
     **{name: name for name in ("fusion", "learn", "limits", "rerank", "settings", "types")},
+    "facets": "metadata.facets",
     "filters": "metadata.filters",
 }
 

@@ -277,15 +277,15 @@ def test_a_lexical_leg_that_is_gone_or_behind_comes_back(path: Path, victim: str
 def test_verify_finds_what_disagrees_and_repair_mends_it(path: Path) -> None:
     with Index.open(path, encoder=letters) as index:
         generation = index._store.generation
-        generation.lexical.apply(
-            4, [Terms([], ["intruder"])], []
+        generation.projection.lexical.apply(
+            4, [[Terms([], ["intruder"])]], []
         )  # a document that the ledger does not have
         generation.snapshot = generation._look()
         problems = index.verify()
         assert any("too many" in problem for problem in problems)
         index.repair()
         assert index.verify() == []
-        generation.lexical.apply(4, [], [0])  # and one that the lexical leg lost
+        generation.projection.lexical.apply(4, [], [0])  # and one that the lexical leg lost
         generation.snapshot = generation._look()
         assert any("lacks 1 documents" in problem for problem in index.verify())
         index.repair()

@@ -17,6 +17,7 @@ from hybrid.corpora import jsonl
 from hybrid.corpora.records import BadRecord
 from hybrid.errors import SettingsError
 from hybrid.intake.documents import check_batch
+from hybrid.intake.passages import pieces
 from hybrid.metadata.columns import Columns
 from hybrid.metadata.filters import parse
 
@@ -48,6 +49,13 @@ def grows_in_proportion(work: Callable[[int], object], size: int) -> None:
 def test_analyzers_take_time_in_proportion(unit: str) -> None:
     analyzer = Mixed(("字字字", "T恤", "a.b"))
     grows_in_proportion(lambda size: analyzer.spans(unit * (size // len(unit))), 6_000)
+
+
+@pytest.mark.parametrize(
+    "unit", ["!", ".", "?!", "。", '."', "J.", "\n", "a\n---\n", "```x\n", "# a\n", "- "]
+)
+def test_passages_take_time_in_proportion(unit: str) -> None:
+    grows_in_proportion(lambda size: pieces(unit * (size // len(unit)) + "x"), 30_000)
 
 
 def test_user_words_are_looked_up_at_once() -> None:

@@ -5,6 +5,7 @@ python -m tests.together
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -43,7 +44,10 @@ for _ in range(2):
 def trouble(order: tuple[str, ...]) -> str | None:
     """How a process ends that imports and uses the libraries in this ``order``, twice; None if well."""
     code = _PROGRAM + "".join(f"    {name}()\n" for name in order)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    threads = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=threads
+    )
     return None if done.returncode == 0 and not done.stderr else f"status {done.returncode}: {done.stderr}"
 
 

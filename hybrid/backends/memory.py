@@ -1,128 +1,44 @@
 """MemoryIndex: the same answers from the textbook, in memory. The reference that the engine is tested
-against, and a stand-in for it in the tests of programs that search.
+against, and a stand-in for it in the tests of programs that search. Nothing is stored.
 
-BM25 comes from rank-bm25, neighbours from one matrix product, filters from plain Python. Every search
-looks at every document, whose ordinal is its place in the order of ties; nothing is stored.
+Legs and filters are those of `hybrid.backends.textbook`; what becomes of their answers is the engine's own
+`hybrid.search`.
 """
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Final, NamedTuple, Self, Unpack
+from typing import Any, Final, Self, Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from rank_bm25 import BM25
+from numpy.typing import ArrayLike
 
 from hybrid import analyzers, encoders
+from hybrid.backends import counting
+from hybrid.backends.textbook import Entry, Textbook
 from hybrid.encoders import EncoderSpec
-from hybrid.errors import QueryError
-from hybrid.fusion import QueryTerms
 from hybrid.intake.documents import check_batch
 from hybrid.intake.embedding import embed
 from hybrid.intake.loading import batches
+from hybrid.intake.passages import cut
+from hybrid.intake.patch import Patch
 from hybrid.ledger.lifetimes import keys, marks
-from hybrid.ledger.rows import Rows, with_rows
-from hybrid.lexical.terms import Terms, field_of, of_document, of_query
-from hybrid.norms import unit
-from hybrid.order import beyond
-from hybrid.rerank import features, rerank
-from hybrid.rerank.ordering import continued
+from hybrid.ledger.passages import with_rows
+from hybrid.lexical.terms import field_of, of_passages, of_query
+from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted, check_most, check_path, check_wanted
+from hybrid.metadata.selection import Selection
+from hybrid.search.explain import Explanation, explain
+from hybrid.search.lanes import InTurn
 from hybrid.search.request import Asker, Options, Request, check_queries
+from hybrid.search.search import answer, ranking
 from hybrid.settings import Profile, check_metric, check_wait
-from hybrid.texts import check_lookup, check_lookups
-from hybrid.types import (
-    Analyzer,
-    Candidates,
-    Document,
-    Hit,
-    Lacking,
-    Mask,
-    Matrix,
-    Metric,
-    Ordinals,
-    Passage,
-    Progress,
-    Results,
-    Run,
-    Scores,
-    Wait,
-)
+from hybrid.texts import check_lookup
+from hybrid.types import Analyzer, Document, Lacking, Matrix, Metric, Progress, Results, Run, Wait
 
-
-def _length_table() -> NDArray[np.int64]:
-    """The lengths that one byte can say: exact to 40, then eight of each step, which doubles."""
-    table = list(range(41))
-    step = 2
-    while len(table) < 256:
-        table += [table[-1] + step * i for i in range(1, 9)]
-        step *= 2
-    return np.array(table[:256])
-
-
-LENGTHS: Final = _length_table()
-
-
-class LuceneBM25(BM25):  # type: ignore[misc]
-    """rank-bm25 with Lucene's idf, k1 = 1.2, b = 0.75 and lengths rounded down to one byte: what tantivy
-    computes. Kamphuis, de Vries, Boytsov and Lin, ECIR 2020, compare the variants."""
-
-    K1: Final = 1.2
-    B: Final = 0.75
-
-    def _calc_idf(self, document_frequencies: dict[str, int]) -> None:
-        n = self.corpus_size
-        self.idf = {
-            term: math.log(1 + (n - df + 0.5) / (df + 0.5)) for term, df in document_frequencies.items()
-        }
-        lengths = LENGTHS[np.searchsorted(LENGTHS, self.doc_len, "right") - 1]
-        self._norms = self.K1 * (1 - self.B + self.B * lengths / (self.avgdl or 1))
-
-    def get_scores(self, query: Sequence[str]) -> NDArray[np.float64]:
-        """float64 (documents,): 0 for those without any of the terms."""
-        scores = np.zeros(self.corpus_size)
-        for term in query:
-            tf = np.array([frequencies.get(term, 0) for frequencies in self.doc_freqs])
-            scores += self.idf.get(term, 0) * tf * (self.K1 + 1) / (tf + self._norms)
-        return scores
-
-
-class _Entry(NamedTuple):
-    """A document, its key in the order of ties, its terms and its vectors."""
-
-    key: int
-    document: Document
-    terms: Terms
-    rows: Rows
-
-
-class _Nearest(NamedTuple):
-    """A document's window nearest to the query."""
-
-    score: float
-    passage: Passage
-    vector: Scores
-
-
-class _Evidence:
-    def __init__(self, nearest: Mapping[int, _Nearest], dim: int, terms: QueryTerms) -> None:
-        self._nearest, self._dim, self._terms = nearest, dim, terms
-
-    def scores(self, ordinals: Ordinals) -> Scores:
-        known = (self._nearest.get(ordinal) for ordinal in ordinals.tolist())
-        return np.array([np.nan if one is None else one.score for one in known], np.float32)
-
-    def vectors(self, ordinals: Ordinals) -> Matrix:
-        known = (self._nearest.get(ordinal) for ordinal in ordinals.tolist())
-        rows = [np.zeros(self._dim) if one is None else one.vector for one in known]
-        return unit(np.array(rows, np.float32).reshape(-1, self._dim))
-
-    def terms(self) -> QueryTerms:
-        return self._terms
+_LANES: Final = InTurn()
 
 
 class MemoryIndex:
@@ -141,9 +57,10 @@ class MemoryIndex:
         self._encoder = None if encoder is None else encoders.load(encoder)
         self._analyzer = analyzers.load(analyzer)
         self._metric: Metric = metric
-        self._documents: dict[str, _Entry] = {}
+        self._entries: dict[str, Entry] = {}
         self._dim = 0
         self._seq = 0
+        self._made: Textbook | None = None
 
     def add(
         self,
@@ -155,15 +72,16 @@ class MemoryIndex:
         """As ``Index.add``; nothing is durable here, and all is searchable on return."""
         check_wait(wait)
         batch = check_batch(documents)
-        rows = embed(batch, self._encoder, self._metric, self._dim, progress)
+        pieces = [cut(document) for document in batch]
+        rows = embed(batch, pieces, self._encoder, self._metric, self._dim, progress)
         self._dim = rows.vectors.shape[1] if len(rows) else self._dim
         ties = keys(marks(document.id for document in batch)).tolist()
         for i, document in enumerate(batch):
-            terms = of_document(self._analyzer, document.title, document.text)
+            terms = of_passages(self._analyzer, document, pieces[i])
             mine = slice(*np.searchsorted(rows.ordinals, [i, i + 1]).tolist())
-            self._documents.pop(document.id, None)
-            plain = replace(document, vector=None, passages=None)
-            self._documents[document.id] = _Entry(ties[i], plain, terms, rows[mine])
+            self._entries.pop(document.id, None)
+            plain = replace(document, vector=None, passages=None, text_passages=None)
+            self._entries[document.id] = Entry(ties[i], plain, pieces[i], terms, rows[mine])
         self._seq += bool(batch)
         return len(batch)
 
@@ -183,34 +101,125 @@ class MemoryIndex:
     def flush(self) -> None:
         """As ``Index.flush``: there is nothing to wait for."""
 
-    def delete(self, ids: Iterable[str], *, wait: Wait = "searchable") -> int:
+    def delete(
+        self,
+        ids: Iterable[str] | None = None,
+        *,
+        filter: Mapping[str, Any] | None = None,
+        everything: bool = False,
+        wait: Wait = "searchable",
+    ) -> int:
         """As ``Index.delete``."""
         check_wait(wait)
-        found = {id for id in check_lookups(ids) if self._documents.pop(id, None) is not None}
+        found = self._named(Selection.of("delete", ids, filter, everything))
+        for document in found:
+            del self._entries[document.id]
         self._seq += bool(found)
         return len(found)
 
+    def update_metadata(
+        self,
+        changes: Mapping[str, Any],
+        *,
+        ids: Iterable[str] | None = None,
+        filter: Mapping[str, Any] | None = None,
+        everything: bool = False,
+    ) -> int:
+        """As ``Index.update_metadata``."""
+        found = self._named(Selection.of("update_metadata", ids, filter, everything))
+        patch = Patch.of(changes)
+        changed = [new for document in found if (new := patch(document)) is not None]
+        for document in changed:
+            entry = self._entries.pop(document.id)
+            self._entries[document.id] = replace(entry, document=document)
+        self._seq += bool(changed)
+        return len(found)
+
+    def _named(self, selection: Selection) -> list[Document]:
+        everyone = [entry.document for entry in self._entries.values()]
+        return [one for one in everyone if selection.where.matches(one.metadata, one.id)]
+
     def get(self, id: str) -> Document | None:
-        found = self._documents.get(check_lookup(id))
+        found = self._entries.get(check_lookup(id))
         return None if found is None else found.document
 
-    def documents(self) -> Iterator[Document]:
+    def documents(self, filter: Mapping[str, Any] | None = None) -> Iterator[Document]:
         """As ``Index.documents``."""
-        for entry in list(self._documents.values()):
-            yield with_rows(entry.document, entry.rows)
+        for entry in self._selected(None, filter):
+            yield with_rows(entry.document, entry.rows, entry.pieces)
+
+    def count(self, *, query: str | None = None, filter: Mapping[str, Any] | None = None) -> int:
+        """As ``Index.count``."""
+        return len(self._selected(query, filter))
+
+    def facets(
+        self,
+        wanted: Iterable[Wanted],
+        *,
+        query: str | None = None,
+        filter: Mapping[str, Any] | None = None,
+    ) -> dict[str, Facet]:
+        """As ``Index.facets``."""
+        return counting.facets(self._metadata(query, filter), check_wanted(wanted))
+
+    def values(
+        self,
+        path: str,
+        *,
+        query: str | None = None,
+        filter: Mapping[str, Any] | None = None,
+        limit: int = VALUES,
+    ) -> list[Any]:
+        """As ``Index.values``."""
+        most = check_most("limit", limit)
+        return counting.listed(self._metadata(query, filter), check_path(path), most)
+
+    def range(
+        self, path: str, *, query: str | None = None, filter: Mapping[str, Any] | None = None
+    ) -> Extent | None:
+        """As ``Index.range``."""
+        return counting.extent(self._metadata(query, filter), check_path(path))
+
+    def _metadata(self, query: str | None, filter: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
+        return [entry.document.metadata for entry in self._selected(query, filter)]
+
+    def _selected(self, query: str | None, filter: Mapping[str, Any] | None) -> list[Entry]:
+        """The documents that pass ``filter`` and contain a term of ``query``, oldest first."""
+        question, where = self._asker.selection(query, filter)
+        found = [
+            entry
+            for entry in self._entries.values()
+            if where is None or where.matches(entry.document.metadata, entry.document.id)
+        ]
+        if question is None:
+            return found
+        terms = of_query(self._analyzer, question)
+        field = field_of(terms)
+        return [
+            entry
+            for entry in found
+            if any(not set(terms).isdisjoint(passage.of(field)) for passage in entry.terms)
+        ]
 
     def absent(self, ids: Iterable[str]) -> set[str]:
         """As ``Index.absent``."""
-        return {id for id in ids if check_lookup(id) not in self._documents}
+        return {id for id in ids if check_lookup(id) not in self._entries}
 
     def __len__(self) -> int:
-        return len(self._documents)
+        return len(self._entries)
 
     def search(
         self, query: str | None = None, *, vector: ArrayLike | None = None, **options: Unpack[Options]
     ) -> Results:
         """As ``Index.search``."""
-        return self._answer(self._asker().one(query, vector, options))
+        start = time.perf_counter()
+        results = self._answers([self._asker.one(query, vector, options)])[0]
+        return replace(results, took=time.perf_counter() - start)
+
+    def explain(self, query: str, id: str, **options: Unpack[Options]) -> Explanation:
+        """As ``Index.explain``."""
+        request = self._encoded([self._asker.one(query, None, options)])[0]
+        return explain(self._state, request, _LANES, check_lookup(id))
 
     def search_many(
         self,
@@ -220,7 +229,7 @@ class MemoryIndex:
         **options: Unpack[Options],
     ) -> list[Results]:
         """As ``Index.search_many``."""
-        return [self._answer(request) for request in self._asker().many(queries, vectors, options)]
+        return self._answers(self._asker.many(queries, vectors, options))
 
     def run(
         self,
@@ -231,117 +240,32 @@ class MemoryIndex:
     ) -> Run:
         """As ``Index.run``."""
         texts = check_queries(queries)
-        requests = self._asker().many(list(texts.values()), None, options)
-        answers = {
-            id: self._answer(replace(request, lacking=tuple(lacking.get(id, ()))))
-            for id, request in zip(texts, requests, strict=True)
+        requests = self._encoded(self._asker.many(list(texts.values()), None, options))
+        passed_over = [tuple(map(check_lookup, lacking.get(id, ()))) for id in texts]
+        return {
+            id: ranking(self._state, replace(request, lacking=lacks), _LANES)
+            for id, request, lacks in zip(texts, requests, passed_over, strict=True)
         }
-        return {id: [(hit.id, hit.score) for hit in hits] for id, hits in answers.items()}
 
+    def _answers(self, requests: Sequence[Request]) -> list[Results]:
+        return [answer(self._state, request, _LANES) for request in self._encoded(requests)]
+
+    @property
+    def _state(self) -> Textbook:
+        if self._made is None or self._made.seq != self._seq:
+            entries = self._entries.values()
+            self._made = Textbook(entries, self._seq, self._analyzer, self._metric, self._dim)
+        return self._made
+
+    @property
     def _asker(self) -> Asker:
         return Asker(self._metric, self._dim, self._profile)
 
-    def _answer(self, request: Request) -> Results:
-        start = time.perf_counter()
-        entries = sorted(self._documents.values(), key=lambda entry: (entry.key, entry.document.id))
-        passing = np.array([_passes(request, entry.document) for entry in entries], np.bool_)
-        lexical = self._lexical(request, entries, passing)
-        vector, nearest = self._vector(request, entries, passing)
-        evidence = _Evidence(nearest, self._dim, self._terms(request))
-        ranked = self._ranked(request, (lexical, vector), evidence)
-        total = len(lexical) if request.mode == "lexical" else int(passing.sum())
-        hits = self._hits(request, ranked[request.offset : request.end], entries, nearest)
-        return Results(hits, self._seq, time.perf_counter() - start, lambda: total)
+    def _encoded(self, requests: Sequence[Request]) -> list[Request]:
+        return self._asker.encoded(requests, None if self._encoder is None else self._encode)
 
-    def _ranked(
-        self, request: Request, legs: tuple[Candidates, Candidates], evidence: _Evidence
-    ) -> Candidates:
-        if request.alone:
-            return legs[request.mode == "vector"]
-        ranked = request.fuse(legs, evidence)
-        if request.reranker is not None:
-            head = ranked.top(request.depth)
-            best = rerank(request.reranker, request.text, head, features(head, request.heads(legs)))
-            ranked = continued(best, ranked.ordinals[len(head) :])
-        return continued(ranked, beyond(legs, request.depths))
-
-    def _hits(
-        self,
-        request: Request,
-        ranked: Candidates,
-        entries: Sequence[_Entry],
-        nearest: Mapping[int, _Nearest],
-    ) -> tuple[Hit, ...]:
-        found = zip(ranked.ordinals.tolist(), ranked.scores.tolist(), strict=True)
-        return tuple(
-            Hit(entries[o].document.id, score, rank, entries[o].document, _passage(nearest.get(o)))
-            for rank, (o, score) in enumerate(found, request.offset + 1)
-        )
-
-    def _terms(self, request: Request) -> QueryTerms:
-        terms = of_query(self._analyzer, request.text or "")
-        field = field_of(terms)
-        documents = [set(entry.terms.of(field)) for entry in self._documents.values()]
-        frequencies = [sum(term in known for known in documents) for term in terms]
-        return QueryTerms(terms, frequencies, len(documents))
-
-    def _lexical(self, request: Request, entries: Sequence[_Entry], passing: Mask) -> Candidates:
-        if not request.asks_words or request.text is None or not entries:
-            return Candidates.none()
-        terms = of_query(self._analyzer, request.text)
-        field = field_of(terms)
-        documents = [entry.terms.of(field) for entry in entries]
-        scores = LuceneBM25(documents).get_scores(terms)
-        if request.title_boost and field == "terms":
-            titles = LuceneBM25([entry.terms.title for entry in entries])
-            scores += request.title_boost * titles.get_scores(terms)
-        has = passing & np.array([not set(terms).isdisjoint(known) for known in documents])
-        return Candidates.ranked(np.flatnonzero(has), scores[has].astype(np.float32), floor=0.0)
-
-    def _vector(
-        self, request: Request, entries: Sequence[_Entry], passing: Mask
-    ) -> tuple[Candidates, dict[int, _Nearest]]:
-        query = self._query_vector(request)
-        if query is None:
-            return Candidates.none(), {}
-        best: dict[int, _Nearest] = {}
-        for ordinal, (*_, rows) in enumerate(entries):
-            if len(rows):
-                similar = [self._similarity(row, query) for row in rows.vectors]
-                top = int(np.argmax(similar))
-                best[ordinal] = _Nearest(
-                    similar[top], Passage(*rows.spans[top].tolist()), rows.vectors[top]
-                )
-        admitted = np.array([ordinal for ordinal in best if passing[ordinal]], np.int64)
-        scores = np.array([best[ordinal].score for ordinal in admitted.tolist()], np.float32)
-        floor = -1.0 if self._metric == "cosine" else None
-        return Candidates.ranked(admitted, scores, floor=floor), best
-
-    def _similarity(self, row: Scores, query: Scores) -> float:
-        a, b = row.astype(np.float64), query.astype(np.float64)
-        return -float(((a - b) ** 2).sum()) if self._metric == "l2" else float(a @ b)
-
-    def _query_vector(self, request: Request) -> Scores | None:
-        if not request.asks_meaning:
-            return None
-        if request.vector is None and request.mode == "vector" and self._encoder is None:
-            raise QueryError(
-                'mode "vector" needs vector=…: this index has no encoder to make one from the query'
-            )
-        if request.vector is not None or self._encoder is None or not self._dim:
-            return request.vector
-        return self._asker().unit(self._encoder.queries([request.text or ""])[0])
+    def _encode(self, texts: Sequence[str]) -> Matrix | None:
+        return self._encoder.queries(texts) if self._encoder is not None and self._dim else None
 
 
-def _passes(request: Request, document: Document) -> bool:
-    where = request.where
-    return document.id not in request.lacking and (
-        where is None or where.matches(document.metadata, document.id)
-    )
-
-
-def _passage(nearest: _Nearest | None) -> Passage | None:
-    return None if nearest is None else nearest.passage
-
-
-__all__ = ["LuceneBM25", "MemoryIndex"]
+__all__ = ["MemoryIndex"]

@@ -1,8 +1,9 @@
-"""The command line: ``hybrid index | delete | reindex | search | evaluate | tune | train | rerank |
-calibrate | profile | bench | clicks | mine | verify | stats | compact | backup | restore | export | demo``.
+"""The command line: ``hybrid index | delete | update | reindex | search | count | facets | evaluate |
+tune | train | rerank | calibrate | profile | bench | clicks | mine | verify | stats | compact | backup |
+restore | export | demo``.
 
-Answers go to stdout, progress and complaints to stderr. Exit status: 0 done; 1 it could not be done, or
-the answer is no (``verify`` found damage); 2 what was asked cannot be understood; 130 Ctrl-C; 143 SIGTERM.
+Results go to stdout, progress and messages to stderr. Exit status: 0 success; 1 failure, or a negative
+result (``verify`` found damage); 2 invalid arguments or input; 130 Ctrl-C; 143 SIGTERM.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from hybrid.cli import (
     bench,
     calibrate,
     care,
+    changing,
     clicks,
     copies,
     demo,
     evaluate,
+    facets,
     files,
     index,
     mine,
@@ -36,19 +39,23 @@ from hybrid.cli import (
 from hybrid.cli.output import complain, write_anything
 from hybrid.errors import HybridError, InputError
 
-# click's ClickException; typer may carry a click of its own, so it is reached through what typer exports.
+# click's ClickException; typer may bundle its own copy of click, so take it from a class that typer
+# exports.
 _USAGE: Final = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
 
 app = typer.Typer(
-    help="Hybrid search, keywords and meaning, in one directory.",
+    help="Hybrid search, by keyword and by meaning, in one directory.",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 app.command("index")(index.index)
-app.command("delete")(index.delete)
+app.command("delete")(changing.delete)
+app.command("update")(changing.update)
 app.command("reindex")(index.reindex)
 app.command("search")(search.search)
+app.command("count")(facets.count)
+app.command("facets")(facets.facets)
 app.command("evaluate")(evaluate.evaluate)
 app.command("tune")(tune.tune)
 app.command("train")(train.train)
@@ -68,11 +75,11 @@ app.command("demo")(demo.demo)
 
 
 class _Terminated(BaseException):
-    """SIGTERM. Passes by ``except Exception``, as KeyboardInterrupt does."""
+    """SIGTERM. Like KeyboardInterrupt, it is not caught by ``except Exception``."""
 
 
 def main() -> None:
-    """The ``hybrid`` command. No error reaches the user as a traceback."""
+    """Run the ``hybrid`` command. No error reaches the user as a traceback."""
     write_anything()
     with _terminable():
         status = _run()
@@ -80,7 +87,7 @@ def main() -> None:
 
 
 def _run() -> int:
-    """The exit status."""
+    """Run the command and return the exit status."""
     try:
         status = _command(sys.argv[1:] or ["--help"])
         sys.stdout.flush()
@@ -95,12 +102,12 @@ def _run() -> int:
         complain(str(error))
         return 1
     except KeyboardInterrupt:
-        complain("interrupted; what was acknowledged is kept")
+        complain("interrupted; all acknowledged changes are kept")
         return 130
     except _Terminated:
-        complain("terminated; what was acknowledged is kept")
+        complain("terminated; all acknowledged changes are kept")
         return 143
-    except BrokenPipeError:  # the reader of our output has left
+    except BrokenPipeError:  # the program that reads our output has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
@@ -111,7 +118,7 @@ def _run() -> int:
 
 
 def _command(arguments: list[str]) -> int:
-    # Not app(): that ends Ctrl-C without a word, and a closed pipe with status 1.
+    # Not app(): it prints nothing on Ctrl-C, and exits with status 1 on a closed pipe.
     command = typer.main.get_command(app)
     try:
         with command.make_context("hybrid", files.spelled(arguments)) as context:
@@ -123,7 +130,7 @@ def _command(arguments: list[str]) -> int:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM as an exception, so that what is open is closed; a second one does not disturb that."""
+    """Turn SIGTERM into an exception, so that open indexes are closed; ignore a second one meanwhile."""
 
     def stop(*_: object) -> NoReturn:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""``hybrid bench``: how fast an index answers, what its graph misses, and which ef and depth would do."""
+"""``hybrid bench``: how fast an index is, what its graph misses, and which ef and depth are enough."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ from hybrid.evaluate.latency import Latency
 from hybrid.index import Index
 from hybrid.settings import Profile
 
-_WIDTH: Final = 24  # of the longest bar
+_WIDTH: Final = 24  # characters of the longest bar
 
 
 def bench(
     directory: Directory,
     queries: Annotated[
         Path | None,
-        typer.Option(help="Users' queries, .jsonl or id, tab, text. [made from the documents]"),
+        typer.Option(help="Users' queries, .jsonl or id, tab, text. [generated from the documents]"),
     ] = None,
-    sample: Annotated[int, typer.Option(metavar="N", min=2, help="Ask no more queries.")] = 200,
+    sample: Annotated[int, typer.Option(metavar="N", min=2, help="Use at most N queries.")] = 200,
     recall: Annotated[
-        float, typer.Option(metavar="R", help="What ef and depth should reach, between 0 and 1.")
+        float, typer.Option(metavar="R", help="The recall that ef and depth must reach, 0 to 1.")
     ] = 0.99,
     apply: Annotated[bool, typer.Option("--apply", help="Install the suggested ef and depth.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Of the queries and filters that are made.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of generated queries and filters.")] = 0,
     encoding: Encoding = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure an index: how long each stage of a search takes, what the vector leg finds of what an exact
-    scan finds, with filters and without, and the least ef and depth that reach a wanted recall.
+    """Measure an index: the time of each stage of a search, the recall of the vector leg against an exact
+    scan, with and without filters, and the least ef and depth that reach a given recall.
 
-    Queries made from the documents are easier than users'. The exit status is 0 whether something was
-    installed or there was nothing to install.
+    Queries generated from the documents are easier than users' queries. The exit status is 0 whether or not
+    something was installed.
     """
     texts = None if queries is None else reading.queries(queries, encoding)
     with Index.open(directory, read_only=True) as index, stages() as progress:
@@ -63,7 +63,7 @@ def bench(
 
 
 def _install(directory: Path, serving: Profile, found: Benchmark, queries: Path | None) -> int | None:
-    """The number of the profile that serves from now on; None where what serves stays."""
+    """Install the suggestion and return the number of the new profile; None if nothing changes."""
     if found.installs is None:
         return None
     by = {"chosen by": f"{BY} {hybrid.__version__}", **identities({"queries file": queries})}
@@ -72,11 +72,11 @@ def _install(directory: Path, serving: Profile, found: Benchmark, queries: Path 
 
 
 def _tell_of_load() -> None:
-    """A line on stderr where others want more than there is of the processor."""
+    """Warn on stderr if the machine is overloaded."""
     load, cores = os.getloadavg()[0], os.cpu_count() or 1
     if load > cores:
         complain(
-            f"this machine is busy (load {load:.1f}, {cores} cores): the times are longer than at rest"
+            f"this machine is busy (load {load:.1f}, {cores} cores): times are longer than on an idle one"
         )
 
 
@@ -84,7 +84,8 @@ def _show(found: Benchmark) -> None:
     out.print(f"{found.documents:,} documents, {found.vectors:,} vectors, {found.queries:,} queries")
     if found.made:
         out.print(
-            "made from the documents, easier than users' queries: --queries FILE asks those", style="dim"
+            "generated from the documents, easier than users' queries: for those use --queries FILE",
+            style="dim",
         )
     out.print()
     for part in (_stages(found.stages), *_tables(found)):
@@ -107,7 +108,7 @@ def _stages(latencies: dict[str, Latency]) -> Table:
 
 
 def _tables(found: Benchmark) -> Iterator[Table]:
-    """Those that there is something for."""
+    """Yield the tables that have rows."""
     if found.rungs:
         depth = found.serving.depths[1]
         rows = _right("ef", f"recall@{TOP}", "at least", "p50 ms", f"recall@{depth}", "p50 ms", "")
@@ -145,14 +146,14 @@ def _ms(seconds: float) -> str:
 
 
 def _suggestions(found: Benchmark) -> Iterator[str]:
-    """A line for each of ef and depth: what is suggested, or why nothing is."""
+    """Yield a line each for ef and depth: the suggestion, or why there is none."""
     if not found.rungs:
         yield _nothing_to_lose(found)
         return
     if found.queries < found.needed:
         yield (
-            f"{found.queries:,} queries cannot show {found.wanted:g}, whatever they find: "
-            f"ask {found.needed:,} or more (--sample)"
+            f"{found.queries:,} queries are too few to show a recall of {found.wanted:g}: "
+            f"use {found.needed:,} or more (--sample)"
         )
         return
     if found.ef is None:
@@ -161,22 +162,22 @@ def _suggestions(found: Benchmark) -> Iterator[str]:
         yield f"ef {found.ef} is the least with a recall@{TOP} of {found.wanted:g} or more"
     if found.cuts:
         yield _of_depth(found)
-    yield "at least: the lower bound of a 95 % interval over the queries, which is what counts"
+    yield "at least: the lower bound of a 95 % interval over the queries; suggestions are based on it"
 
 
 def _of_depth(found: Benchmark) -> str:
     if found.judged:
-        return f"depth {found.serving.depth} stays: judged queries have chosen it"
-    shares = f"{found.wanted:g} or more of the first {TOP} as depth {DEPTHS[-1]} has"
+        return f"depth {found.serving.depth} stays: it was chosen on judged queries"
+    shares = f"{found.wanted:g} or more of the first {TOP} hits of depth {DEPTHS[-1]}"
     if found.depth is None:
-        return f"depth: none below {DEPTHS[-1]} has {shares}; it stays"
-    return f"depth {found.depth} is the least with {shares}"
+        return f"depth: none below {DEPTHS[-1]} finds {shares}; it stays"
+    return f"depth {found.depth} is the least that finds {shares}"
 
 
 def _nothing_to_lose(found: Benchmark) -> str:
     if not found.vectors:
         return "no vectors: no recall to measure, nothing to suggest"
-    return "all exact: so few vectors are scanned, not searched by a graph; nothing to suggest"
+    return "all exact: there are few vectors, so they are scanned without a graph; nothing to suggest"
 
 
 def _outcome(found: Benchmark, number: int | None) -> str:
@@ -184,4 +185,4 @@ def _outcome(found: Benchmark, number: int | None) -> str:
         return f"installed as profile {number}: {found.installs}"
     if found.installs is not None:
         return f"--apply would install: {found.installs}"
-    return f"what serves stays: {found.serving}"
+    return f"the serving profile stays: {found.serving}"

@@ -1,5 +1,5 @@
-"""``hybrid verify``, ``stats``, ``compact``: is the index sound, what is in it; remove deleted
-documents."""
+"""``hybrid verify``, ``stats``, ``compact``: check an index, describe it, remove deleted documents from
+disk."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from hybrid.store import salvage
 def verify(
     directory: Directory,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Build all but the ledger again; keep what it has.")
+        bool, typer.Option("--repair", help="Rebuild everything but the ledger from the ledger.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check ledger, legs and vectors against one another, and say what can be saved; exit status 1 if
+    """Check ledger, legs and vectors against one another, and tell what can be saved. Exit status 1 if
     something is wrong."""
     if repair:
         salvage.repair(directory)
@@ -36,7 +36,7 @@ def verify(
 
 
 def stats(directory: Directory, as_json: AsJson = False) -> None:
-    """Documents, segments, sizes, encoder, analyzer, sequence number."""
+    """Show the number of documents and segments, sizes, encoder, analyzer, sequence number."""
     with Index.open(directory, read_only=True) as index:
         figures = index.stats()
     if as_json:
@@ -58,7 +58,7 @@ def _readable(name: str, value: Any) -> str:
 
 
 def compact(directory: Directory, as_json: AsJson = False) -> None:
-    """Write the living documents anew and drop the rest: no byte of a deleted document is left."""
+    """Rewrite the index without deleted documents: no byte of them is left."""
     with Index.open(directory) as index:
         before, documents = size(directory), len(index)
         with bar("compacting", documents) as progress:

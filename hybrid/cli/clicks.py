@@ -1,4 +1,4 @@
-"""``hybrid clicks``: the log of impressions and clicks, taken in and turned into judgments."""
+"""``hybrid clicks``: import a log of impressions and clicks, and turn it into judgments."""
 
 from __future__ import annotations
 
@@ -30,41 +30,45 @@ _NEEDED: Final = ("query", "shown", "clicked")
 _OPTIONAL: Final = ("first", "profile", "time")
 _RANKS_SHOWN: Final = 20
 _ENOUGH: Final = 0.5
-"""Of the prior's variance: less than that removed, and the prior says more than the log."""
+"""If the log removes less than this share of the prior's variance, the prior determines the result."""
 
 
 def clicks(
     directory: Annotated[Path, typer.Argument(metavar="DIR")],
-    to_qrels: Annotated[Path | None, typer.Option(help="Write the judgments there, as BEIR does.")] = None,
+    to_qrels: Annotated[
+        Path | None, typer.Option(help="Write the judgments to this file, as BEIR.")
+    ] = None,
     to_queries: Annotated[
-        Path | None, typer.Option(help="Write the queries that they name there; a .jsonl file.")
+        Path | None, typer.Option(help="Write the judged queries to this file, .jsonl.")
     ] = None,
     least_looks: Annotated[
         float,
-        typer.Option(metavar="X", help="Judge what was looked at so often, as expected by its ranks."),
+        typer.Option(
+            metavar="X", help="Judge documents looked at X times or more, as estimated from their ranks."
+        ),
     ] = LEAST_LOOKS,
     log: Annotated[
         Path | None,
         typer.Option(
-            "--import", metavar="LOG", help="First append this log to the index's: JSON lines; see above."
+            "--import", metavar="LOG", help="First append this log (JSON lines, see above) to the index's."
         ),
     ] = None,
     encoding: Encoding = None,
     as_json: AsJson = False,
 ) -> None:
-    """Turn what users clicked into judgments, corrected for the ranks that it was shown at.
+    """Turn users' clicks into judgments, corrected for position bias.
 
-    The log is what Index.feedback recorded. --import appends another program's, one impression a line:
-    {"query": "red kettle", "shown": ["d7", "d2"], "clicked": ["d2"]}, and where known "first" (the rank of
-    the first document shown, 11 on a second page of ten), "profile" (the number of the serving profile;
-    otherwise the one that serves now) and "time" (seconds since the epoch; otherwise now). All of it is
-    appended, or with one bad line nothing; what is imported twice counts twice.
+    The log is recorded by Index.feedback. --import appends the log of another program, one impression per
+    line: {"query": "red kettle", "shown": ["d7", "d2"], "clicked": ["d2"]}, and optionally "first" (the
+    rank of the first document shown; 11 on a second page of ten), "profile" (the number of the serving
+    profile; default: the one that serves now) and "time" (seconds since the epoch; default: now). If a
+    line is bad, nothing is appended. A log that is imported twice counts twice.
 
-    Without --import the log is judged and summed up; with --to-qrels and --to-queries written for hybrid
-    tune and hybrid train. Documents that the index no longer holds are left out of the judgments.
+    Without --import, the log is judged and summarised; --to-qrels and --to-queries write the judgments for
+    hybrid tune and hybrid train. Documents that are no longer in the index are left out.
     """
     if to_queries is not None and to_queries.suffix.lower() != ".jsonl":
-        raise InputError(f"{to_queries}: name it .jsonl, so that what reads queries knows what it is")
+        raise InputError(f"{to_queries}: name it .jsonl, so that other commands can read it")
     report: dict[str, Any] = {}
     if log is not None:
         report["imported"] = _import(directory, log, encoding)
@@ -82,15 +86,14 @@ def clicks(
 def _import(directory: Path, path: Path, encoding: str | None) -> int:
     with Index.open(directory) as index:
         profiles = index.profiles
-        total = sum(
-            1 for _ in _read(path, profiles, encoding)
-        )  # a bad line is told before the index is locked for long
+        # Check all lines first: a bad one must not be found while the database is locked.
+        total = sum(1 for _ in _read(path, profiles, encoding))
         index.log(_read(path, profiles, encoding))
     return total
 
 
 def _read(path: Path, profiles: Profiles, encoding: str | None) -> Iterator[Impression]:
-    """The impressions of a log; CorpusError, with its line, for one that is none."""
+    """Read the impressions of a log. Raises CorpusError, naming the line, for an invalid one."""
     now = time.time()
     check_file(path := as_path(path))
     for number, line in text_lines(path, encoding, tell):
@@ -127,9 +130,7 @@ def _impression(line: str, profiles: Profiles, now: float) -> Impression:
     )
     _ = profiles[made.profile]
     if len(made.query) > MAX_QUERY:
-        raise InputError(
-            f"the query has {len(made.query):,} characters; nothing above {MAX_QUERY:,} can be asked"
-        )
+        raise InputError(f"the query has {len(made.query):,} characters; the limit is {MAX_QUERY:,}")
     return made
 
 
@@ -140,8 +141,8 @@ def _list(name: str, value: Any) -> list[Any]:
 
 
 def _id(value: Any) -> str:
-    if not isinstance(value, str):  # a frozenset takes no lists
-        raise InputError(f"{shown(value)} is no document's id")
+    if not isinstance(value, str):  # checked here, since a list cannot be put into a frozenset
+        raise InputError(f"{shown(value)} is not a document id")
     return value
 
 
@@ -149,7 +150,7 @@ def _id(value: Any) -> str:
 
 
 class _Counted:
-    """A log that is counted while it is read."""
+    """Iterates over a log and counts its impressions and clicks."""
 
     def __init__(self, log: Iterable[Impression]) -> None:
         self._log = log
@@ -189,8 +190,8 @@ def _judge(
 
 
 def _held(index: Index, found: Judgments) -> tuple[Judgments, int]:
-    """The judgments on documents that the index holds, and how many others there were. (No file of
-    judgments could hold every id that a log may: of the index's any.)"""
+    """Return the judgments of documents in the index, and the number of others. (A log may contain ids that
+    cannot be written to a file of judgments; those in the index can.)"""
     judged = {id for grades in found.qrels.values() for id in grades}
     with index.searcher() as searcher:
         held = judged - searcher.absent(judged)
@@ -259,10 +260,10 @@ def _show(log: _Counted, found: Judgments) -> None:
             rows.add_row(str(rank), f"{value:.3f}", interval, f"{identified:.0%}" if rank > 1 else "")
     out.print(rows)
     if len(known.values) > _RANKS_SHOWN:
-        out.print(f"down to rank {len(known.values)}; --json has all", style="dim")
+        out.print(f"and so on to rank {len(known.values)}; --json shows all", style="dim")
     out.print(
-        f"pairs of query and document that were clicked and shown at several ranks: {known.pairs:,}, as "
-        f"telling as {known.effective_pairs:,.0f} alike",
+        f"pairs of query and document that were clicked and shown at several ranks: {known.pairs:,} "
+        f"(effective number: {known.effective_pairs:,.0f})",
         soft_wrap=True,
     )
     many = sum(map(len, found.qrels.values()))
@@ -272,17 +273,15 @@ def _show(log: _Counted, found: Judgments) -> None:
 
 def _warn(directory: Path, known: Propensities, gone: int, without_queries: bool) -> None:
     if gone:
-        complain(f"{gone:,} judgments left out: the index holds no such document (any more)")
+        complain(f"{gone:,} judgments left out: the document is not in the index (any more)")
     if without_queries:
-        complain("the judgments name queries by a hash; --to-queries writes what each stands for")
+        complain("the judgments name queries by a hash; --to-queries writes the text of each")
     if len(known.values) == 1:
         return
     remedy = (
-        f"let two profiles serve in turns (hybrid profile {shlex.quote(str(directory))} use N) and log on"
+        f"alternate between two profiles (hybrid profile {shlex.quote(str(directory))} use N) and log more"
     )
     if not known.pairs:
-        complain(f"nothing clicked was shown at two ranks, so how ranks are looked at is a guess: {remedy}")
+        complain(f"no clicked document was shown at two ranks, so the propensities are a guess: {remedy}")
     elif known.identified[1:10].mean() < _ENOUGH:
-        complain(
-            f"how ranks are looked at is a guess more than a finding, {known.pairs:,} pairs tell: {remedy}"
-        )
+        complain(f"only {known.pairs:,} pairs, so the propensities are largely a guess: {remedy}")

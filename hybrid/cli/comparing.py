@@ -1,4 +1,4 @@
-"""How ``hybrid evaluate`` shows what it found: figures, comparisons, gains and losses."""
+"""The tables of ``hybrid evaluate``: figures, comparisons, gains and losses."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def show(report: Report, comparisons: Sequence[Comparison], timings: Timings) ->
 
 
 def scores(report: Report, latencies: Mapping[str, Latency] | None = None) -> Group:
-    """A row a system, a column a measure, the best of each column in bold; milliseconds at the right. What
-    is too wide for the terminal goes on below."""
+    """A row a system, a column a measure, the best of each column in bold; milliseconds at the right.
+    Columns that are too wide for the terminal go on below."""
     systems = list(report.systems)
     columns = [_column(measure, report) for measure in report.systems[systems[0]]]
     if latencies:
@@ -72,7 +72,7 @@ def show_changes(report: Report, comparisons: Sequence[Comparison], queries: Map
 
 def _column(measure: str, report: Report) -> _Column:
     figures = [means[measure] for means in report.systems.values()]
-    # To be judged is no merit.
+    # A share of judged documents is no merit.
     best = None if measure.startswith("Judged") else max(figures)
     return measure, [Text(f"{figure:.4f}", "bold green" if figure == best else "") for figure in figures]
 

@@ -1,4 +1,4 @@
-"""``hybrid backup``, ``hybrid restore``, ``hybrid export``: an index in another place or form."""
+"""``hybrid backup``, ``hybrid restore``, ``hybrid export``: copy an index, or write it as JSON lines."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _STDOUT: Final = Path("-")
 
 def backup(
     directory: Annotated[Path, typer.Argument(metavar="DIR")],
-    to: Annotated[Path, typer.Argument(metavar="TO", help="The copy; nothing may be there yet.")],
+    to: Annotated[Path, typer.Argument(metavar="TO", help="The copy; must not exist yet.")],
     as_json: AsJson = False,
 ) -> None:
-    """Copy an index as it is at this moment, also while a program writes to it.
+    """Copy the current state of an index, also while a program writes to it.
 
     The copy appears whole or not at all, and is an index that can be searched.
     """
@@ -40,11 +40,11 @@ def backup(
 
 
 def restore(
-    backup: Annotated[Path, typer.Argument(metavar="BACKUP", help="What hybrid backup made.")],
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The index; nothing may be there yet.")],
+    backup: Annotated[Path, typer.Argument(metavar="BACKUP", help="A copy made by hybrid backup.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The index; must not exist yet.")],
     as_json: AsJson = False,
 ) -> None:
-    """Check a backup and make an index of it."""
+    """Check a backup and make an index from it."""
     with Index.open(backup, read_only=True) as index:
         documents = len(index)
     with bar("restoring", documents) as progress:
@@ -56,14 +56,14 @@ def export(
     directory: Annotated[Path, typer.Argument(metavar="DIR")],
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A .jsonl file; - is stdout.")] = _STDOUT,
     salvage: Annotated[
-        bool, typer.Option("--salvage", help="Of a damaged index, what can still be read.")
+        bool, typer.Option("--salvage", help="Write what can still be read of a damaged index.")
     ] = False,
 ) -> None:
-    """Write every document as a line of JSON, with its vectors, as of this moment.
+    """Write every document, with its vectors, as a line of JSON.
 
-    hybrid index FILE --to NEW makes an index of it, and encodes nothing again. The file holds documents and
-    no settings: name the encoder there all the same, which turns queries into vectors, and whatever else
-    the index was made with (--analyzer, --user-dict, --metric).
+    hybrid index FILE --to NEW makes an index from the file without encoding anything. The file contains no
+    settings: name the encoder again, since queries still have to be encoded, and all other settings of the
+    index (--analyzer, --user-dict, --metric).
     """
     written = bare = lost = 0
     shown = file != _STDOUT or not sys.stdout.isatty()  # a bar would overwrite the lines
@@ -90,7 +90,7 @@ def export(
 
 @contextmanager
 def _source(directory: Path, salvage: bool) -> Iterator[tuple[Iterator[Document | None], int | None]]:
-    """The documents, None for each that is lost, and how many there are where that is known."""
+    """Yield the documents, None for each that is lost, and their number if it is known."""
     if salvage:
         yield hybrid.salvage(directory), None
         return
@@ -99,8 +99,8 @@ def _source(directory: Path, salvage: bool) -> Iterator[tuple[Iterator[Document 
 
 
 def line(document: Document) -> bytes:
-    """``document`` as ``corpora.read_documents`` reads it, its vectors to the bit."""
-    # Not orjson for metadata: it may hold integers beyond 64 bits.
+    """Write ``document`` in the form that ``corpora.read_documents`` reads, with exact vectors."""
+    # Not orjson for metadata, which may contain integers beyond 64 bits.
     metadata = json.dumps(document.metadata, ensure_ascii=False, separators=(",", ":"))
     record = {"_id": document.id, "title": document.title, "text": document.text}
     return orjson.dumps(
@@ -114,17 +114,18 @@ def _vectors(document: Document) -> dict[str, object]:
         return {}
     vectors = np.ascontiguousarray(document.vector, np.float32)
     numbers = orjson.dumps(vectors, option=orjson.OPT_SERIALIZE_NUMPY)
-    # The shortest decimal that means one float32 may, read by way of float64, become its neighbour:
-    # 7.038531e-26 does. As float64 the numbers are twice as long and exact.
+    # The shortest decimal of a float32 may become the neighbouring float32 when it is read as float64
+    # first: 7.038531e-26 does. Written as float64, the numbers are twice as long but exact.
     if np.array(orjson.loads(numbers), np.float32).tobytes() != vectors.tobytes():
         numbers = orjson.dumps(vectors.astype(np.float64), option=orjson.OPT_SERIALIZE_NUMPY)
-    passages = [] if document.passages is None else [[start, end] for start, end in document.passages]
-    return {"vector": orjson.Fragment(numbers)} | ({"passages": passages} if passages else {})
+    stretches = {"passages": document.passages, "text_passages": document.text_passages}
+    listed = {name: [list(one) for one in given] for name, given in stretches.items() if given}
+    return {"vector": orjson.Fragment(numbers), **listed}
 
 
 @contextmanager
 def _sink(file: Path) -> Iterator[BinaryIO]:
-    """Where the lines go: a file appears whole or not at all."""
+    """Open the destination of the lines: a file appears whole or not at all."""
     if file == _STDOUT:
         yield sys.stdout.buffer
         return
@@ -142,7 +143,7 @@ def _sink(file: Path) -> Iterator[BinaryIO]:
 @contextmanager
 def _replacing(file: Path) -> Iterator[BinaryIO]:
     if file.suffix.lower() != ".jsonl":
-        raise InputError(f"{file}: name it .jsonl, so that hybrid index knows what it is")
+        raise InputError(f"{file}: name it .jsonl, so that hybrid index can read it")
     draft = f".{file.name}.{uuid4().hex[:8]}"
     with closing(Folder.open(file.parent)) as folder:
         try:

@@ -1,4 +1,4 @@
-"""``hybrid demo``: the bundled sample, indexed, searched three ways and measured."""
+"""``hybrid demo``: index the bundled sample, search it three ways and evaluate all three."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _TRY: Final = "what to do when the tap drips"
 
 
 def demo(
-    to: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Where the index goes; kept afterwards.")
-    ] = Path("hybrid-demo"),
+    to: Annotated[Path, typer.Argument(metavar="DIR", help="The index, which is kept.")] = Path(
+        "hybrid-demo"
+    ),
     as_json: AsJson = False,
 ) -> None:
-    """Index the bundled Chinese and English sample, search it three ways, measure all three."""
+    """Index the bundled Chinese and English sample, search it three ways, evaluate all three."""
     folder = corpora.sample()
     queries = corpora.read_queries(folder / "queries.jsonl")
     qrels = corpora.read_qrels(folder / "qrels" / "test.tsv")
@@ -47,15 +47,15 @@ def demo(
         return
     out.print(f"{documents:,} documents in Chinese and English, in {to}.")
     out.print(
-        "The first three answers of each way to search; ✓ marks what answers the query.\n", style="dim"
+        "The first three hits of each way to search; ✓ marks those that answer the query.\n", style="dim"
     )
     for id, shows in _showcase(folder).items():
         _compare(queries[id], shows, shown[id], qrels[id])
     if report:
         out.print(scores(report))
-        unmeasured = f"{report.queries} judged queries of the sample, which shows but proves nothing"
+        unmeasured = f"{report.queries} judged queries of the sample: an illustration, not a benchmark"
     out.print(Text(f"{unmeasured}\n", style="dim"), soft_wrap=True)
-    out.print("Now ask it yourself:", style="bold")
+    out.print("Now try it yourself:", style="bold")
     hybrid = "hybrid" if shutil.which("hybrid") else sys.argv[0]
     out.print(f'  {hybrid} search {to} "{_TRY}"', soft_wrap=True)
     out.print(f"""  {hybrid} search {to} 耳机 --filter '{{"price": {{"lt": 500}}}}'""", soft_wrap=True)
@@ -72,7 +72,7 @@ def _fill(index: Index, documents: list[Document]) -> None:
 
 
 def _measured(index: Index, queries: dict[str, str], qrels: Qrels) -> tuple[Report | None, str]:
-    """The figures; where what measures is not installed, why there are none."""
+    """Evaluate all modes; return a message instead if the libraries for it are not installed."""
     try:
         measures = parse(MEASURES)
     except MissingExtra as error:
@@ -82,7 +82,7 @@ def _measured(index: Index, queries: dict[str, str], qrels: Qrels) -> tuple[Repo
 
 
 def _showcase(folder: Path) -> dict[str, str]:
-    """The sample's queries that are made for showing, and what each shows."""
+    """Return the sample's queries that are meant as examples, and what each of them shows."""
     lines = (json.loads(line) for line in (folder / "queries.jsonl").read_text("utf-8").splitlines())
     marked: dict[str, Any] = {line["_id"]: line["metadata"] for line in lines}
     return {id: metadata["shows"] for id, metadata in marked.items() if metadata.get("showcase")}
@@ -93,7 +93,7 @@ def _answers(index: Index, query: str) -> dict[Mode, Results]:
 
 
 def _compare(query: str, shows: str, answers: dict[Mode, Results], judged: dict[str, int]) -> None:
-    """The first hits of each mode side by side; what answers the query is marked."""
+    """Show the first hits of each mode side by side, and mark those that answer the query."""
     out.print(Text.assemble((query, "bold"), (f"   {shows}", "dim")))
     rows = table("keyword (BM25)", "meaning (vectors)", "hybrid")
     rows.expand = True

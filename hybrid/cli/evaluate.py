@@ -1,4 +1,4 @@
-"""``hybrid evaluate``: rankings against judged queries, an index's and those of other tools."""
+"""``hybrid evaluate``: evaluate rankings, of an index and of other tools, on judged queries."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ MEASURES: Final = "nDCG@10 R@100 RR@10 AP Judged@10"
 
 @dataclass(frozen=True)
 class Task:
-    """What to measure: the ``systems`` of an index (None: there are only ``foreign`` runs), and what it has
-    of legs and of the judged documents."""
+    """The systems to evaluate: ``systems`` of an index, with the legs it has and the coverage of judged
+    documents, and ``foreign`` runs. Without an index, ``searcher``, ``legs`` and ``coverage`` are None."""
 
     systems: Mapping[str, System]
     foreign: Mapping[str, Run]
@@ -69,13 +69,13 @@ class Task:
 
     @property
     def lacking(self) -> list[str]:
-        """The legs and documents that the index lacks, a line each."""
+        """A line for each kind of thing that the index lacks: legs, judged documents."""
         return [str(found) for found in (self.legs, self.coverage) if found is not None and str(found)]
 
 
 @dataclass(frozen=True)
 class Findings:
-    """The measurements."""
+    """The results."""
 
     report: Report
     runs: dict[str, Run]
@@ -86,60 +86,58 @@ class Findings:
 def evaluate(
     qrels: Annotated[Path, typer.Option(help="BEIR or TREC judgments.")],
     directory: Annotated[
-        Path | None, typer.Argument(metavar="DIR", help="The index; none to measure runs alone.")
+        Path | None, typer.Argument(metavar="DIR", help="The index; not needed to evaluate only runs.")
     ] = None,
     queries: Annotated[
         Path | None, typer.Option(help="BEIR queries.jsonl, or a table of id, tab, text; needed with DIR.")
     ] = None,
-    mode: Annotated[
-        str | None, typer.Option(help="Comma-separated. [all that the index can answer]")
-    ] = None,
+    mode: Annotated[str | None, typer.Option(help="Comma-separated. [all that the index supports]")] = None,
     fusion: Annotated[
         list[str] | None,
         typer.Option(
             metavar="[NAME=]F",
-            help="Another fusion than the index's: rrf, linear, … or its JSON. Repeatable.",
+            help="A fusion to compare: rrf, linear, … or its JSON. Repeatable.",
         ),
     ] = None,
     run: Annotated[
         list[str] | None,
-        typer.Option(metavar="[NAME=]FILE", help="Another tool's TREC run. Repeatable."),
+        typer.Option(metavar="[NAME=]FILE", help="A TREC run of another tool. Repeatable."),
     ] = None,
     measures: Annotated[str, typer.Option(help="Any that ir-measures knows.")] = MEASURES,
     baseline: Annotated[
         str | None, typer.Option(metavar="SYSTEM", help="Test every other system against this one.")
     ] = None,
     per_query: Annotated[
-        bool, typer.Option("--per-query", help="Which queries gained and lost against the baseline.")
+        bool, typer.Option("--per-query", help="Show which queries gained and lost against the baseline.")
     ] = False,
     ignore_identical_ids: IgnoreIdenticalIds = False,
-    latency: Annotated[bool, typer.Option(help="Time single searches of up to 200 queries.")] = True,
+    latency: Annotated[bool, typer.Option(help="Time searches for up to 200 queries.")] = True,
     report: Annotated[
         Path | None, typer.Option(metavar="HTML", help="Write a page of figures and charts.")
     ] = None,
     run_out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write each run there, in TREC format.")
+        Path | None, typer.Option(metavar="DIR", help="Write each run to this folder, in TREC format.")
     ] = None,
     encoding: Encoding = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure rankings on judged queries: an index by keyword, by meaning and by both, other fusions,
+    """Evaluate rankings on judged queries: an index by keyword, by meaning and by both, other fusions,
     other tools' runs.
 
-    "hybrid" is the index's installed serving profile: what users get is what is measured.
+    "hybrid" is the serving profile of the index: the ranking that users get.
     """
     wanted = parse(measures)
     if per_query and baseline is None:
         raise InputError("--per-query shows gains and losses against a baseline; add --baseline SYSTEM")
     if report is not None:
-        require("--report", "jinja2", "matplotlib", extra="report")  # rather now than after all searches
+        require("--report", "jinja2", "matplotlib", extra="report")  # before all the searches
     with _task(
         directory, queries, qrels, mode, fusion or [], run or [], ignore_identical_ids, encoding
     ) as task:
         for line in task.lacking:
             complain(line)
         if baseline is not None:
-            others_than(baseline, task.names)  # the same holds
+            others_than(baseline, task.names)  # as above: fail before the searches
         found = _findings(task, wanted, baseline, timed=latency)
         if run_out is not None:
             for name in task.systems:
@@ -168,7 +166,7 @@ def _task(
     ignore_identical_ids: bool,
     encoding: str | None,
 ) -> Iterator[Task]:
-    """Read and check the arguments; the index stays open meanwhile."""
+    """Read and check the arguments; the index stays open during the block."""
     judgments = reading.qrels(qrels, encoding)
     if ignore_identical_ids:
         judgments = not_judged(judgments)
@@ -180,13 +178,13 @@ def _task(
 
     if directory is None:
         if fusions or mode is not None:
-            raise InputError("--mode and --fusion ask an index; give its directory")
+            raise InputError("--mode and --fusion need an index; give its directory")
         if not runs:
             raise InputError("nothing to measure: give the directory of an index, or --run FILE, or both")
         yield Task({}, foreign([]), texts, judgments, ignore_identical_ids)
         return
     if queries is None:
-        raise InputError(f"{directory}: --queries FILE is missing: what to ask the index")
+        raise InputError(f"{directory}: --queries FILE is missing")
     with Index.open(directory, read_only=True) as index, index.searcher() as searcher:
         held, systems = coverage(searcher, judgments), named_systems(searcher, mode, fusions)
         others = foreign(list(systems))
@@ -220,7 +218,7 @@ def answers(
     *,
     ignore_identical_ids: bool = False,
 ) -> dict[str, Run]:
-    """The runs of ``systems``, with a progress bar."""
+    """Run all queries on ``systems``, with a progress bar."""
     with bar("searching", len(answerable(queries, qrels)) * len(systems)) as progress:
         return run_systems(
             searcher,
@@ -239,12 +237,12 @@ def _timed(task: Task) -> Timings:
     texts = sample(task.queries[query] for query in answerable(task.queries, task.qrels))
     with bar("timing", len(texts)) as progress:
         timings = time_searches(task.searcher, texts, task.systems, progress=_to(progress))
-    # Without an encoder nothing was encoded, whatever the clock says.
+    # Without an encoder nothing was encoded, so there is no such time.
     return timings if task.legs and not task.legs.vector else replace(timings, encoding=None)
 
 
 def _to(progress: Bar) -> Steps:
-    """A callback that advances ``progress`` when told how many of how many are done."""
+    """Make a callback that advances ``progress``, given the number of steps done and the total."""
     seen = 0
 
     def advance(done: int, _: int) -> None:
@@ -256,7 +254,7 @@ def _to(progress: Bar) -> Steps:
 
 
 def _warn(task: Task, report: Report, queries: Path | None) -> None:
-    """A note on queries that score 0 since nobody asked them."""
+    """Warn of queries that score 0 because they were not searched."""
     if task.searcher is not None:
         asked = set(answerable(task.queries, task.qrels))
         if lacking := [query for query, grades in task.qrels.items() if grades and query not in asked]:
@@ -270,7 +268,7 @@ def _warn(task: Task, report: Report, queries: Path | None) -> None:
 
 
 def _json(task: Task, found: Findings, *, per_query: bool) -> dict[str, Any]:
-    """Everything; where wanted also every query's gain or loss."""
+    """Return all results as JSON; if ``per_query``, also every query's gain or loss."""
     made: dict[str, Any] = found.report.to_json()
     if task.legs is not None and task.coverage is not None:
         made |= {"legs": vars(task.legs), "coverage": task.coverage.to_json()}

@@ -120,20 +120,6 @@ def _sorted(inputs: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     return records, files
 
 
-def delete(
-    directory: Annotated[Path, typer.Argument(metavar="DIR")],
-    ids: Annotated[list[str], typer.Argument(metavar="ID...")],
-    as_json: AsJson = False,
-) -> None:
-    """Delete documents by id; unknown ids are ignored."""
-    with Index.open(directory) as target:
-        report = {"deleted": target.delete(ids), "documents": len(target)}
-    if as_json:
-        print_json(report)
-    else:
-        out.print(f"{counted(report['deleted'])} deleted; {directory} holds {report['documents']:,}")
-
-
 def reindex(
     directory: Annotated[Path, typer.Argument(metavar="DIR")],
     encoder: Encoder = None,

@@ -1,4 +1,4 @@
-"""``hybrid mine``: hard negatives from an index's own answers, for training an encoder."""
+"""``hybrid mine``: hard negatives from an index's own results, for training an encoder."""
 
 from __future__ import annotations
 
@@ -30,40 +30,40 @@ class Sampling(StrEnum):
 def mine(
     directory: Directory,
     queries: QueriesFile,
-    qrels: Annotated[Path, typer.Option(help="BEIR or TREC judgments: those to train on.")],
-    to: Annotated[Path, typer.Option(metavar="FILE", help="Write JSON lines there.")],
+    qrels: Annotated[Path, typer.Option(help="BEIR or TREC judgments to train on.")],
+    to: Annotated[Path, typer.Option(metavar="FILE", help="Write JSON lines to this file.")],
     negatives: Annotated[
-        int, typer.Option(metavar="N", min=1, max=1000, help="For each relevant document.")
+        int, typer.Option(metavar="N", min=1, max=1000, help="Negatives for each relevant document.")
     ] = NEGATIVES,
-    mode: Annotated[str, typer.Option(help="Which legs answer: hybrid, lexical or vector.")] = "hybrid",
+    mode: Annotated[str, typer.Option(help="hybrid, lexical or vector.")] = "hybrid",
     margin: Annotated[
         float,
         typer.Option(
             metavar="X",
             min=0,
             max=1,
-            help="Leave out what is nearer to the query than 1 - X of the positive's similarity.",
+            help="Leave out documents with more than 1 - X of the positive's similarity to the query.",
         ),
     ] = MARGIN,
     ranks: Annotated[
-        tuple[int, int], typer.Option(metavar="FIRST LAST", help="Look at these ranks of each answer.")
+        tuple[int, int], typer.Option(metavar="FIRST LAST", help="Take candidates from these ranks.")
     ] = RANKS,
     sampling: Annotated[
-        Sampling, typer.Option(help="Of what remains take the top ones, or any at random.")
+        Sampling, typer.Option(help="Take the top ones of the remaining candidates, or random ones.")
     ] = Sampling.TOP,
-    seed: Annotated[int, typer.Option(min=0, help="Of what is taken at random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of random sampling.")] = 0,
     ignore_identical_ids: IgnoreIdenticalIds = False,
     encoding: Encoding = None,
     as_json: AsJson = False,
 ) -> None:
-    """Mine hard negatives: what the index answers to judged queries and is probably not relevant.
+    """Mine hard negatives: hits of judged queries that are probably not relevant.
 
-    One line for each query and each document relevant to it: {"anchor": the query, "positive": the
-    document's text, "negative_1": a text, "negative_2": …}. sentence-transformers trains on it as it is:
-    datasets.load_dataset("json", data_files=FILE). Its texts have no prompts (such as "query: "); give the
-    trainer those of the model. Never a negative is what was judged relevant, what reads like it, and what
-    the index's encoder finds about as near to the query (--margin), since that is often relevant and was
-    not judged.
+    Writes one line for each query and each document relevant to it: {"anchor": the query, "positive": the
+    document's text, "negative_1": a text, "negative_2": …}. sentence-transformers can train on the file:
+    datasets.load_dataset("json", data_files=FILE). Texts have no prompts (such as "query: "); give the
+    trainer those of the model. Documents that were judged relevant, that have the same text as such a
+    one, or that are about as near to the query (--margin) never become negatives: the latter are often
+    relevant but unjudged.
     """
     first, last = ranks
     if not 1 <= first <= last <= MAX_HITS or last - first + 1 < negatives:

@@ -1,4 +1,4 @@
-"""The systems that ``hybrid evaluate`` sets side by side, by the names under which it shows them."""
+"""Name the systems that ``hybrid evaluate`` compares."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NAMED: Final = re.compile(r"([^={}/\\\s]+)=(.+)", re.DOTALL)
 
 
 def named_systems(searcher: Searcher, mode: str | None, fusions: Iterable[str]) -> dict[str, System]:
-    """The modes of ``--mode``, or all that the index can answer, then each ``--fusion``."""
+    """Return the modes of ``--mode``, or all that the index supports, and each ``--fusion``, by name."""
     legs = searcher.legs
     systems = by_mode(_modes(mode, legs))
     for text in fusions:
@@ -35,10 +35,11 @@ def named_systems(searcher: Searcher, mode: str | None, fusions: Iterable[str]) 
 
 
 def foreign_runs(texts: Iterable[str], taken: Iterable[str], encoding: str | None) -> dict[str, Run]:
-    """The run of each ``--run [NAME=]FILE``, by its name or its file's stem; none of those ``taken``."""
+    """Read the run of each ``--run [NAME=]FILE``, by its name or its file's stem, which must not be one of
+    those ``taken``."""
     files: dict[str, Path] = {}
     for text in texts:
-        # A file whose own name holds the sign is that file.
+        # A file may have "=" in its own name.
         named = None if Path(text).is_file() else _NAMED.fullmatch(text)
         file = Path(named[2] if named else text)
         name = named[1] if named else plain_name(file).stem
@@ -61,7 +62,7 @@ def _modes(text: str | None, legs: Legs) -> list[Mode]:
 
 
 def _fusion(text: str) -> tuple[str, Fusion]:
-    """``rrf``, ``{"method": "rrf", "k": 20}``, or either of them after ``name=``."""
+    """Parse ``rrf``, ``{"method": "rrf", "k": 20}``, or either of them after ``name=``."""
     named = _NAMED.fullmatch(text)
     wanted = named[2] if named else text
     try:
@@ -77,4 +78,4 @@ def _fusion(text: str) -> tuple[str, Fusion]:
 
 def _free(name: str, taken: Iterable[str], where: str) -> None:
     if name in taken:
-        raise InputError(f"{where}: there is a system {name!r} already; name it otherwise: NAME=…")
+        raise InputError(f"{where}: there is a system {name!r} already; give another name: NAME=…")

@@ -1,4 +1,4 @@
-"""What every command shares: where it writes, and how it shows that it is at work."""
+"""Output of all commands: consoles, messages, tables and progress bars."""
 
 from __future__ import annotations
 
@@ -31,35 +31,35 @@ out = Console(highlight=False, markup=False, emoji=False)
 err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
 def complain(message: str) -> None:
-    """One line on stderr, without what would command a terminal."""
+    """Print one line on stderr, with control characters escaped."""
     line = " ".join(message.split())
     readable = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
     sys.stderr.write(f"hybrid: {''.join(readable)}\n")
 
 
 def print_json(value: Any) -> None:
-    # Not orjson: metadata may hold integers beyond 64 bits.
+    # Not orjson: metadata may contain integers beyond 64 bits.
     text = json.dumps(value, ensure_ascii=False, indent=2)
     try:
         text.encode(sys.stdout.encoding or "utf-8")
-    except UnicodeEncodeError:  # an ASCII terminal, a file name that is no text
+    except UnicodeEncodeError:  # an ASCII terminal, or a file name with lone surrogates
         text = json.dumps(value, indent=2)
     sys.stdout.write(text + "\n")
 
 
 def write_anything() -> None:
-    """Have stdout and stderr escape what their encoding cannot say, instead of raising."""
+    """Make stdout and stderr escape characters that their encoding lacks, instead of raising."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def counted(documents: int) -> str:
-    """In words: 1 document, 2,000 documents."""
+    """Write a number of documents: 1 document, 2,000 documents."""
     return f"{documents:,} document{'' if documents == 1 else 's'}"
 
 
@@ -70,7 +70,7 @@ class _Rate(ProgressColumn):
 
 
 class Bar:
-    """A progress bar: count done, rate, time left. Draws nothing where stderr is no terminal."""
+    """A progress bar: count, rate, time left. Draws nothing if stderr is not a terminal."""
 
     def __init__(self, progress: Progress, task: Any) -> None:
         self._progress, self._task = progress, task
@@ -81,7 +81,7 @@ class Bar:
 
 @contextmanager
 def bar(label: str, total: float | None, *, shown: bool = True) -> Iterator[Bar]:
-    """Show ``label`` and how far along ``total`` it is; None where the end is not known."""
+    """Show a progress bar; ``total`` is None if unknown."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f}"), _Rate())
     times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
     hidden = not (shown and err.is_terminal)
@@ -91,7 +91,8 @@ def bar(label: str, total: float | None, *, shown: bool = True) -> Iterator[Bar]
 
 @contextmanager
 def stages() -> Iterator[Stages]:
-    """A progress bar a stage, one after the other; told the stage, how much of it is done, of how much."""
+    """Show one progress bar after the other, one per stage; call the result with the stage, the number of
+    its steps done and their total."""
     with ExitStack() as drawn:
         current: tuple[str, Bar] | None = None
         seen = 0
@@ -108,18 +109,18 @@ def stages() -> Iterator[Stages]:
 
 
 def identity(file: Path) -> dict[str, str]:
-    """A file in evidence: its name, and the SHA-256 of its bytes."""
+    """Identify a file in the evidence of a profile: its name, and the SHA-256 of its content."""
     with file.open("rb") as opened:
         return {"file": file.name, "sha256": hashlib.file_digest(opened, "sha256").hexdigest()}
 
 
 def size(directory: Path) -> int:
-    """The bytes of all files below ``directory``."""
+    """Return the total size in bytes of all files in ``directory``."""
     return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
 
 
 def nested(values: Mapping[str, Any], indent: str = "") -> Iterator[str]:
-    """A line for each of ``values``, and indented below it those that it holds itself."""
+    """Yield a line for each of ``values``; nested mappings are indented below their name."""
     for name, value in values.items():
         if isinstance(value, Mapping) and value:
             yield f"{indent}{name}:"
@@ -135,7 +136,7 @@ def _plain(value: Any) -> str:
 
 
 def table(*columns: str) -> Table:
-    """A table in the house style."""
+    """Make a table in the style of all commands."""
     made = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
         made.add_column(column, overflow="fold")

@@ -1,4 +1,4 @@
-"""``hybrid profile``: how an index ranks, how it used to, and back."""
+"""``hybrid profile``: show, list and choose the profiles of an index."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class Action(StrEnum):
 def profile(
     directory: Directory,
     action: Annotated[Action, typer.Argument(help="show [NUMBER], list, or use NUMBER")] = Action.SHOW,
-    number: Annotated[int | None, typer.Argument(help="Of the profile to show or use.")] = None,
+    number: Annotated[int | None, typer.Argument(help="The number of the profile to show or use.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """How the index ranks, all the ways it has ranked so far, or back to one of them."""
+    """Show the serving profile (how the index ranks) or another one, list all, or return to one of them."""
     if action is Action.USE and number is None:
-        raise QueryError("say: hybrid profile DIR use NUMBER; hybrid profile DIR list shows the numbers")
+        raise QueryError("write: hybrid profile DIR use NUMBER; hybrid profile DIR list shows the numbers")
     if action is Action.LIST and number is not None:
-        raise QueryError("say: hybrid profile DIR list, or hybrid profile DIR show NUMBER")
+        raise QueryError("write: hybrid profile DIR list, or hybrid profile DIR show NUMBER")
     with Index.open(directory, read_only=action is not Action.USE) as index:
         if action is Action.USE and number is not None:
             index.use(number)
@@ -63,8 +63,8 @@ def _list(profiles: Profiles) -> None:
             style="bold" if serves else "",
         )
     out.print(rows)
-    out.print("* serves", style="dim")
+    out.print("* the serving profile", style="dim")
 
 
 def _when(installed: Installed) -> str:
-    return installed.date.replace("T", " ").replace("+00:00", " UTC") or "when the index was made"
+    return installed.date.replace("T", " ").replace("+00:00", " UTC") or "when the index was created"

@@ -1,4 +1,4 @@
-"""How the commands read files of queries, judgments and runs, and what they say of them."""
+"""Read files of queries, judgments and runs for the commands, and report assumptions on stderr."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from hybrid.types import Qrels, Run
 
 Encoding = Annotated[
     str | None,
-    typer.Option("--encoding", help="Of all files of text. [UTF-8, or what each of them looks like]"),
+    typer.Option("--encoding", help="The encoding of all text files. [UTF-8, or detected for each file]"),
 ]
 
 
 def tell(found: Assumed) -> None:
-    """A line on stderr."""
+    """Report an assumption in one line on stderr."""
     complain(str(found))
 
 

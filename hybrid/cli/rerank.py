@@ -15,12 +15,11 @@ from hybrid.cli.judging import (
     QueriesFile,
     TestQrelsFile,
     decide,
-    figures,
+    show_contest,
 )
 from hybrid.cli.output import AsJson, Directory, out
 from hybrid.cli.reading import Encoding
 from hybrid.errors import InputError
-from hybrid.learn.contest import MEASURE
 from hybrid.learn.reranking import (
     Reranking,
     Settable,
@@ -57,7 +56,7 @@ def rerank(
     max_queries: Annotated[
         int, typer.Option(metavar="N", min=5, help="Choose on no more queries; the rest judges, too.")
     ] = MAX_TRAIN,
-    seed: Annotated[int, typer.Option(min=0, help="Of the split and the tests.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the split and the tests.")] = 0,
     ignore_identical_ids: IgnoreIdenticalIds = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Choose and judge, install nothing.")] = False,
     encoding: Encoding = None,
@@ -96,10 +95,6 @@ def _settings(
 
 
 def _show(found: Reranking) -> None:
-    out.print(figures(found.systems, found.verdict))
-    out.print(
-        f"{MEASURE}, {found.train:,} train and {found.held_out:,} held-out queries; the best of "
-        f"{len(found.tried)} settings on train: {found.reranker!r}; over: {found.profile}",
-        style="dim",
-    )
+    best = f"the best of {len(found.tried)} settings on train: {found.reranker!r}"
+    show_contest(found, f"; {best}; over: {found.profile}")
     out.print()

@@ -1,56 +1,69 @@
-"""``hybrid search``."""
+"""``hybrid search``: search an index and show the hits."""
 
 from __future__ import annotations
 
-import json
+import re
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Final, cast
 
 import typer
 from rich.text import Text
 
+from hybrid.cli.conditions import Condition, condition
 from hybrid.cli.output import AsJson, out, print_json, table
-from hybrid.errors import FilterError
+from hybrid.errors import QueryError
 from hybrid.index import Index
 from hybrid.search.explain import Explanation
 from hybrid.search.request import Options
-from hybrid.types import Hit, Mode, Results
+from hybrid.types import Fragment, Highlights, Hit, Mode, Results, printable
 
-_SNIPPET = 160  # characters
+_LONG: Final = 1_000  # characters of a text
+_FIELDS: Final = ("title", "text", "metadata")
+_SPACES: Final = re.compile(" +")
 
 
 def search(
     directory: Annotated[Path, typer.Argument(metavar="DIR")],
     query: Annotated[str, typer.Argument(metavar="QUERY")],
-    k: Annotated[int, typer.Option("-k", help="How many hits.")] = 10,
-    offset: Annotated[int, typer.Option(help="How many of the first to pass over.")] = 0,
+    k: Annotated[int, typer.Option("-k", help="The number of hits.")] = 10,
+    offset: Annotated[int, typer.Option(help="The number of hits to skip.")] = 0,
     mode: Annotated[str, typer.Option(help="hybrid, lexical or vector.")] = "hybrid",
-    filter: Annotated[
-        str | None, typer.Option(help='A condition on metadata, JSON: {"price": {"lt": 100}}.')
-    ] = None,
+    filter: Condition = None,
     min_score: Annotated[
         float | None,
-        typer.Option(metavar="P", help="Only hits that are relevant with this probability, 0 to 1."),
+        typer.Option(metavar="P", help="Show only hits whose probability of relevance is P or more."),
     ] = None,
     explain: Annotated[
-        str | None, typer.Option(metavar="ID", help="Also say why this document is where it is, or is not.")
+        str | None, typer.Option(metavar="ID", help="Also explain the rank, or absence, of this document.")
+    ] = None,
+    fields: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help=f"What --json has of documents: {', '.join(_FIELDS)}. [all but texts beyond {_LONG:,} "
+            "characters]",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Search an index. How relevant the hits are is known once it is calibrated: hybrid calibrate."""
+    """Search an index. Hits have a relevance once the index is calibrated: see hybrid calibrate."""
+    shown = _fields(fields)
     options: Options = {
         "k": k,
         "offset": offset,
         "mode": cast(Mode, mode),
-        "filter": _filter(filter),
+        "filter": condition(filter),
         "min_score": min_score,
     }
     with Index.open(directory, read_only=True) as index:
         results = index.search(query, **options)
         why = None if explain is None else index.explain(query, explain, **options)
         if as_json:
-            print_json(_json(query, mode, results) | ({} if why is None else {"explanation": asdict(why)}))
+            print_json(
+                _json(query, mode, results, shown) | ({} if why is None else {"explanation": asdict(why)})
+            )
         else:
             _show(results)
             if why is not None:
@@ -59,16 +72,7 @@ def search(
                 out.print("no good answer")
 
 
-def _filter(text: str | None) -> dict[str, Any] | None:
-    if text is None:
-        return None
-    try:
-        return cast(dict[str, Any], json.loads(text))
-    except ValueError as error:
-        raise FilterError(f"--filter is not JSON: {error}: {text:.80}") from error
-
-
-def _json(query: str, mode: str, results: Results) -> dict[str, Any]:
+def _json(query: str, mode: str, results: Results, fields: Sequence[str] | None) -> dict[str, Any]:
     return {
         "query": query,
         "mode": mode,
@@ -81,14 +85,29 @@ def _json(query: str, mode: str, results: Results) -> dict[str, Any]:
                 "id": hit.id,
                 "score": hit.score,
                 "relevance": hit.relevance,
-                "title": hit.document.title,
-                "text": hit.document.text,
-                "metadata": hit.document.metadata,
+                **_body(hit, fields),
                 "passage": hit.passage,
+                "snippet": asdict(_highlights(hit).snippet),
             }
             for hit in results
         ],
     }
+
+
+def _body(hit: Hit, fields: Sequence[str] | None) -> dict[str, Any]:
+    """What was asked for of a document; by default all of it, without the text where that is long."""
+    document = hit.document
+    whole = {"title": document.title, "text": document.text, "metadata": document.metadata}
+    if fields is None and len(document.text) > _LONG:
+        fields = ("title", "metadata")
+    return whole if fields is None else {name: whole[name] for name in fields}
+
+
+def _fields(text: str | None) -> list[str] | None:
+    fields = None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+    if unknown := [name for name in fields or () if name not in _FIELDS]:
+        raise QueryError(f"--fields {unknown[0]!r} is not known; give some of {', '.join(_FIELDS)}")
+    return fields
 
 
 def _show(results: Results) -> None:
@@ -96,7 +115,7 @@ def _show(results: Results) -> None:
     rows = table("#", "score", *(["relevance"] if calibrated else []), "id", "document")
     for hit in results:
         relevance = [] if hit.relevance is None else [f"{hit.relevance:.0%}"]
-        rows.add_row(str(hit.rank), f"{hit.score:.4f}", *relevance, Text(hit.id), _document(hit))
+        rows.add_row(str(hit.rank), f"{hit.score:.4f}", *relevance, Text(printable(hit.id)), _document(hit))
     if results.hits:
         out.print(rows)
     out.print(f"{len(results)} of {results.total:,} in {results.took * 1000:.1f} ms", style="dim")
@@ -120,9 +139,20 @@ def _places(why: Explanation) -> str:
 
 
 def _document(hit: Hit) -> Text:
-    text = hit.document.text
-    start, end = hit.passage or (0, len(text))
-    snippet = " ".join(text[start : min(end, start + _SNIPPET)].split())
-    cut = "…" if end - start > _SNIPPET or end < len(text) else ""
-    title = Text(hit.document.title, style="bold")
-    return title.append(("\n" if title and snippet else "") + snippet + cut, style="not bold")
+    """The title, and below it the best snippet, with the query's words marked."""
+    found = _highlights(hit)
+    title, snippet = _line(found.title, "bold"), _line(found.snippet, "not bold")
+    return title.append("\n" if title and snippet else "").append(snippet)
+
+
+def _highlights(hit: Hit) -> Highlights:
+    assert hit.highlights is not None  # the hit is from a search
+    return hit.highlights
+
+
+def _line(fragment: Fragment, style: str) -> Text:
+    line = Text("…" if fragment.before else "", style)
+    for part, marked in fragment.parts():
+        line.append(_SPACES.sub(" ", printable(part)), "bold yellow" if marked else style)
+    line.append("…" if fragment.after else "", style)
+    return line

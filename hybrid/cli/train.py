@@ -15,11 +15,10 @@ from hybrid.cli.judging import (
     QueriesFile,
     TestQrelsFile,
     decide,
-    figures,
+    show_contest,
 )
 from hybrid.cli.output import AsJson, Directory, out, table
 from hybrid.cli.reading import Encoding
-from hybrid.learn.contest import MEASURE
 from hybrid.learn.split import MAX_TRAIN
 from hybrid.learn.training import LEARNED, Learning, learn
 
@@ -44,13 +43,15 @@ def train(
     ablation: Annotated[
         bool, typer.Option("--ablation", help="Also train without each group of features.")
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of the split, folds, trees, tests.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**31 - 1, help="Seed of the split, folds, trees, tests.")
+    ] = 0,
     ignore_identical_ids: IgnoreIdenticalIds = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Train and judge, install nothing.")] = False,
     encoding: Encoding = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train a LambdaMART on what the index knows of its candidates; judge it on held-out queries; install
+    """Train a LambdaMART on the features of an index's candidates; judge it on held-out queries; install
     it only if it is significantly better than what serves, and not below a leg alone.
 
     Candidates without a judgment count as not relevant. The exit status is 0 whether the model was
@@ -70,12 +71,7 @@ def train(
 
 
 def _show(found: Learning) -> None:
-    out.print(figures(found.systems, found.verdict))
-    out.print(
-        f"{MEASURE}, {found.train:,} train and {found.held_out:,} held-out queries; {LEARNED} on train by "
-        "models that did not see the query",
-        style="dim",
-    )
+    show_contest(found, f"; {LEARNED} on train by models that did not see the query")
     chosen = found.choice
     out.print(
         f"{found.rounds} trees of {chosen.leaves} leaves, beside {chosen.base:g} times the fused score; "

@@ -14,12 +14,13 @@ from hybrid.cli.judging import (
     QueriesFile,
     TestQrelsFile,
     decide,
-    figures,
+    show_contest,
 )
 from hybrid.cli.output import AsJson, Directory, out
 from hybrid.cli.reading import Encoding
+from hybrid.learn.contest import MEASURE
 from hybrid.learn.split import MAX_TRAIN
-from hybrid.learn.tuning import MEASURE, Tuning
+from hybrid.learn.tuning import Tuning
 from hybrid.learn.tuning import tune as search
 
 
@@ -32,7 +33,7 @@ def tune(
     max_train: Annotated[
         int, typer.Option(metavar="N", min=5, help="Train on no more queries; the rest judges, too.")
     ] = MAX_TRAIN,
-    seed: Annotated[int, typer.Option(min=0, help="Of the split, the folds and the tests.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the split, the folds and the tests.")] = 0,
     ignore_identical_ids: IgnoreIdenticalIds = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Search and judge, install nothing.")] = False,
     encoding: Encoding = None,
@@ -56,12 +57,8 @@ def tune(
 
 
 def _show(found: Tuning) -> None:
-    out.print(figures(found.systems, found.verdict, p="p (Holm)"))
-    out.print(
-        f"{found.measure}, {found.train:,} train and {found.held_out:,} held-out queries, "
-        f"{found.tried:,} profiles tried; tuned, cross-validated on train: {found.cross_validated:.4f}",
-        style="dim",
-    )
+    tuned = f"tuned, cross-validated on train: {found.cross_validated:.4f}"
+    show_contest(found, f", {found.tried:,} profiles tried; {tuned}", p="p (Holm)")
     for name in ("serving", *found.verdict.challengers):
         out.print(f"{name}: {found.systems[name].profile}", style="dim")
     out.print()

@@ -1,5 +1,5 @@
-"""What survives a crash: files reached through an opened folder, manifests with a checksum, cached arrays,
-and the points at which tests make a process fail.
+"""Files that survive a crash: access through an opened folder, manifests with a checksum, cached arrays,
+and the fail points at which tests kill a process.
 
-Imports errors alone.
+Imports only errors.
 """

@@ -1,6 +1,6 @@
-"""Arrays that are kept beside the ledger, so that the next process need not work them out of it again.
+"""Arrays cached beside the ledger, so that the next process need not compute them from it again.
 
-Only ever a cache: what is missing, damaged or another index's is worked out once more.
+Only a cache: an array that is missing, damaged or of another index is computed again.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from hybrid.disk.folder import Folder
 
 KEEP_AT: Final = 20_000
-"""Documents; to work out what fewer amount to takes less than half a second."""
-_SHARE: Final = 10  # and one in so many of all
+"""New documents; the arrays of fewer take less than half a second to compute."""
+_SHARE: Final = 10  # at least a tenth of all documents must be new, too
 _FORMAT: Final = 1
 _HEADER: Final = "header"
 _T = TypeVar("_T")
@@ -25,14 +25,15 @@ _log = logging.getLogger(__name__)
 
 
 def worth_writing(count: int, kept: int) -> bool:
-    """Whether so many of ``count`` documents came after those that are ``kept``."""
+    """Whether enough of ``count`` documents are newer than the ``kept`` ones to write the cache again."""
     return count - kept >= max(KEEP_AT, count // _SHARE)
 
 
 def write(
     folder: Folder, name: str, uuid: str, header: Mapping[str, Any], arrays: Mapping[str, Any]
 ) -> None:
-    """Put a JSON ``header`` and ``arrays`` in place of what ``name`` has. Logs errors of the machine's."""
+    """Replace the file ``name`` by a JSON ``header`` and ``arrays``. Logs an OSError instead of raising
+    it."""
     named: dict[str, Any] = {_HEADER: text({**header, "format": _FORMAT, "uuid": uuid}), **arrays}
     try:
         with folder.replacing(name) as file:
@@ -48,8 +49,8 @@ def read(
     take: Callable[[dict[str, Any], Mapping[str, NDArray[Any]]], _T],
     nothing: _T,
 ) -> _T:
-    """What ``take`` makes of the header and the arrays in ``name``, each of which has a checksum, as it
-    reads them; ``nothing`` where they are of no use."""
+    """Call ``take`` with the header and the arrays in ``name`` and return its result. Each array is checked
+    against its checksum as ``take`` reads it. Returns ``nothing`` if the file cannot be used."""
     try:
         with folder.reading(name) as file, np.load(file) as kept:
             header = json.loads(kept[_HEADER].tobytes())
@@ -58,11 +59,11 @@ def read(
             return take(header, kept)
     except FileNotFoundError:
         return nothing
-    except Exception as error:  # numpy and zipfile meet damage in many ways
+    except Exception as error:  # numpy and zipfile raise many kinds of errors for a damaged file
         _log.warning("%s: not used: %s", folder / name, error)
         return nothing
 
 
 def text(value: object) -> NDArray[np.uint8]:
-    """A JSON value as an array."""
+    """Encode a JSON value as an array."""
     return np.frombuffer(json.dumps(value).encode(), np.uint8)

@@ -1,6 +1,6 @@
-"""Named places on the path of a commit where a test can make the process die, fail or wait.
+"""Named points on the path of a commit where a test can make the process die, fail or wait.
 
-Nothing is armed in normal use, and ``reach`` then costs a look into an empty dictionary.
+In normal use no point is armed, and ``reach`` costs a look-up in an empty dictionary.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ FailPoint: TypeAlias = Literal[
     "ledger.vectors",  # vectors are written and synced
     "ledger.inside",  # inside the SQLite transaction
     "ledger.committed",  # after its COMMIT: the batch is durable
-    "lexical.added",  # terms are handed to tantivy
+    "lexical.added",  # tantivy has the terms
     "lexical.committed",  # tantivy has committed
-    "lexical.listed",  # and the manifest says so
-    "graph.written",  # a checkpoint of the graph lies beside the last one
-    "graph.renamed",  # it has its name, and the manifest still names the last one
+    "lexical.listed",  # the manifest lists its files
+    "graph.written",  # a checkpoint of the graph is written beside the previous one
+    "graph.renamed",  # it has its final name; the manifest still names the previous one
     "graph.listed",  # the manifest names it
     "rebuild.batch",  # a compaction or re-index has written some documents
-    "rebuild.filled",  # all of them; the old generation still counts
-    "rebuild.switched",  # the new one counts; the old one is still there
-    "backup.legs",  # a copy has the legs, not yet the ledger
+    "rebuild.filled",  # it has written all of them; the old generation is still current
+    "rebuild.switched",  # the new generation is current; the old one still exists
+    "backup.legs",  # a copy has the legs, but not yet the ledger
 ]
 
 POINTS: Final[tuple[FailPoint, ...]] = get_args(FailPoint)
@@ -30,13 +30,13 @@ _armed: dict[FailPoint, Callable[[], object]] = {}
 
 
 def reach(point: FailPoint) -> None:
-    """Do what is armed at ``point``."""
+    """Run the action armed at ``point``, if any."""
     if action := _armed.get(point):
         action()
 
 
 def arm(point: FailPoint, action: Callable[[], object]) -> None:
-    """Have ``action`` called whenever ``point`` is reached in this process."""
+    """Call ``action`` whenever this process reaches ``point``."""
     _armed[point] = action
 
 

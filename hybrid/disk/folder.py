@@ -1,10 +1,10 @@
-"""An opened folder, and everything that is done to the files in it.
+"""An opened folder, and all operations on the files in it.
 
-A path is looked up anew at each use, and by then another folder may lie there: after a change of the
-working directory, a move, a link that was switched, or ``rmtree`` and a new index. A descriptor stays with
-the folder that was opened, so whatever an index does to its files goes through one of these.
+A path is resolved anew at each use, and by then it may lead to another folder: after a change of the
+working directory, a move, a switched symbolic link, or ``rmtree`` and a new index. A descriptor stays
+with the folder that was opened, so an index accesses its files only through a `Folder`.
 
-Windows has no such descriptors and needs none: nobody moves a folder there while a file in it is open.
+Windows has no such descriptors and needs none: a folder cannot be moved there while a file in it is open.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, Self
 
 READERS: Final = 4
-"""Threads that read and check what is large."""
+"""Threads that read and check large files."""
 
 _BY_DESCRIPTOR: Final = {os.open, os.stat, os.unlink, os.rename, os.mkdir, os.link} <= os.supports_dir_fd
 _OPENED: Final = "/proc/self/fd"
 _NO_FOLDER: Final = -1
 _NO_LINKS: Final = {errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
-"""What file systems without hard links answer, or those that allow them only to a file's owner."""
+"""Errors of file systems that have no hard links, or allow them only to a file's owner."""
 
 
 class Folder:
-    """The folder that lay at ``path`` (absolute, for messages) when it was opened.
+    """The folder that was at ``path`` (absolute, for messages) when it was opened.
 
-    Names are of files and folders directly in it: one that leads elsewhere is refused. Errors are OSErrors
+    Names are of files and folders directly in it; a name that leads elsewhere is refused. Raises OSErrors
     whose ``filename`` begins with ``path``. Close it when no thread uses it any more.
     """
 
@@ -51,7 +51,7 @@ class Folder:
         return cls(absolute)
 
     def folder(self, name: str) -> Folder:
-        """Open a folder in this one; a link is none."""
+        """Open a folder in this one; a symbolic link is refused."""
         if not _BY_DESCRIPTOR:
             return Folder.open(self.path / name)
         return Folder(self.path / name, self.descriptor(name, os.O_DIRECTORY | os.O_NOFOLLOW))
@@ -72,7 +72,7 @@ class Folder:
             self.close()
 
     def __truediv__(self, name: str) -> Path:
-        """Where ``name`` lay when the folder was opened: for messages."""
+        """The path that ``name`` had when the folder was opened, for messages."""
         return self.path / name
 
     def __str__(self) -> str:
@@ -81,7 +81,7 @@ class Folder:
     # -- looking
 
     def names(self) -> list[str]:
-        """The names in the folder, sorted."""
+        """List the names in the folder, sorted."""
         return sorted(os.listdir(self._descriptor if _BY_DESCRIPTOR else self.path))
 
     def stat(self, name: str) -> os.stat_result:
@@ -96,20 +96,20 @@ class Folder:
         return True
 
     def is_folder(self, name: str) -> bool:
-        """Whether ``name`` is a folder, not a link to one."""
+        """Whether ``name`` is a folder and not a link to one."""
         with self._naming(name) as (at, where), suppress(FileNotFoundError, NotADirectoryError):
             return stat.S_ISDIR(os.lstat(at, **where).st_mode)
         return False
 
     @property
     def writable(self) -> bool:
-        """Whether this process may make files here."""
+        """Whether this process may create files here."""
         with self._naming(".") as (at, where):
             return os.access(at, os.W_OK, **where)
 
     @property
     def deleted(self) -> bool:
-        """Whether the folder is no more, wherever it was moved."""
+        """Whether the folder has been deleted (not just moved)."""
         if _BY_DESCRIPTOR:
             return os.fstat(self._descriptor).st_nlink == 0
         return not self.path.exists()
@@ -125,7 +125,7 @@ class Folder:
         return os.fdopen(self.descriptor(name), "rb")
 
     def writing(self, name: str) -> BinaryIO:
-        """A file that is made, or emptied if it is there."""
+        """Open a file for writing; create it, or truncate it if it exists."""
         return os.fdopen(self.descriptor(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb")
 
     def read(self, name: str, most: int = -1) -> bytes:
@@ -134,8 +134,8 @@ class Folder:
 
     @contextmanager
     def replacing(self, name: str, draft: str = "") -> Iterator[BinaryIO]:
-        """A file to write to, a ``draft``, which takes the place of ``name`` at the end of the block, whole
-        and durable or not at all. The folder is the caller's to ``sync``."""
+        """Open a ``draft`` file for writing and, at the end of the block, sync it and rename it to
+        ``name``: the file is replaced as a whole or not at all. The caller must ``sync`` the folder."""
         draft = draft or f"{name}.tmp"
         with self.writing(draft) as file:
             yield file
@@ -144,7 +144,7 @@ class Folder:
         self.rename(draft, name)
 
     def sync(self, name: str = ".") -> None:
-        """fsync a file, or the folder: the names in it."""
+        """fsync a file, or the folder itself: the names in it."""
         descriptor = self.descriptor(name)
         try:
             os.fsync(descriptor)
@@ -163,7 +163,7 @@ class Folder:
 
     @contextmanager
     def opened(self, name: str) -> Iterator[Folder]:
-        """``folder``, closed at the end of the block."""
+        """Open a folder in this one, and close it at the end of the block."""
         inner = self.folder(name)
         try:
             yield inner
@@ -173,22 +173,22 @@ class Folder:
     # -- names
 
     def remove(self, name: str) -> None:
-        """Remove a file, if it is there."""
+        """Remove a file, if it exists."""
         with self._naming(name) as (at, where), suppress(FileNotFoundError):
             os.unlink(at, **where)
 
     def remove_tree(self, name: str) -> None:
-        """Remove a folder and what is below it, as far as that can be done."""
+        """Remove a folder and its contents, as far as possible."""
         with self._naming(name) as (at, where):
             shutil.rmtree(at, ignore_errors=True, **where)
 
     def rename(self, old: str, new: str) -> None:
-        """Put ``old`` in place of ``new``."""
+        """Rename ``old`` to ``new``, replacing it if it exists."""
         with self._naming(old) as (source, _), self._naming(new) as (target, _):
             os.replace(source, target, **self._both(self))
 
     def link(self, name: str, to: Folder) -> None:
-        """Give a file a second name in another folder; where the file system has no such links, a copy."""
+        """Hard-link a file into another folder; copy it if the file system has no hard links."""
         with self._naming(name) as (source, _), to._naming(name) as (target, _):
             try:
                 os.link(source, target, **self._both(to))
@@ -205,15 +205,15 @@ class Folder:
     # -- for libraries that take a path
 
     def native(self, name: str) -> str:
-        """A path by which a library opens ``name``. Where the system shows opened folders as paths (Linux)
-        it leads to this folder wherever that is. Elsewhere it is where the folder was: write only names
-        there that no other folder has, and ``rename`` them afterwards."""
+        """Return a path under which a library can open ``name``. On Linux, which exposes open folders under
+        /proc, it leads to this folder even after a move. Elsewhere it is the folder's original path: write
+        only names there that no other folder has, and ``rename`` them afterwards."""
         if os.path.isdir(f"{_OPENED}/{self._descriptor}"):
             return f"{_OPENED}/{self._descriptor}/{name}"
         return str(self.path / name)
 
     def now(self) -> Path:
-        """Where the folder is now, as far as the system says; it may have moved on at once."""
+        """Return the folder's current path, as far as the system knows; it may move at any time."""
         with suppress(OSError):
             found = os.readlink(f"{_OPENED}/{self._descriptor}")
             if os.path.isabs(found) and not self.deleted:
@@ -224,7 +224,8 @@ class Folder:
 
     @contextmanager
     def _naming(self, name: str) -> Iterator[tuple[Any, dict[str, Any]]]:
-        """What to pass for ``name`` to a function of ``os``; its errors then name the whole path."""
+        """Yield the path and ``dir_fd`` to pass to a function of ``os`` for ``name``; complete the path in
+        its errors."""
         if os.path.basename(name) != name or name == os.pardir:
             raise OSError(errno.EINVAL, "not the name of a file in this folder", str(self.path / name))
         try:

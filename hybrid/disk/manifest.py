@@ -1,4 +1,4 @@
-"""Small JSON files that say what lies beside them, and that notice when they are damaged."""
+"""Manifests: small JSON files, with a checksum, that describe the files beside them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LARGEST: Final = 64_000_000  # bytes; a manifest has some hundred
 
 
 def write(folder: Folder, name: str, value: Mapping[str, Any]) -> None:
-    """Put ``value`` in place of what ``name`` holds. The folder is the caller's to sync."""
+    """Replace the manifest ``name`` by ``value``. The caller must sync the folder."""
     with folder.replacing(name) as file:
         file.write(_sealed(value))
 
@@ -29,7 +29,7 @@ def read(folder: Folder, name: str) -> dict[str, Any]:
             return dict(value)
     except (ValueError, KeyError, TypeError, RecursionError) as cause:
         raise IndexCorrupt(f"{folder / name}: damaged: {cause}") from cause
-    raise IndexCorrupt(f"{folder / name}: damaged: its checksum is another")
+    raise IndexCorrupt(f"{folder / name}: damaged: its checksum is wrong")
 
 
 def _sealed(value: Mapping[str, Any]) -> bytes:

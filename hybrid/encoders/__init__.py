@@ -1,4 +1,5 @@
-"""Text encoders: ONNX bundles, sentence-transformers models, functions; long texts; query vectors."""
+"""Text encoders: ONNX bundles, sentence-transformers models, functions; windows of long texts; a cache of
+query vectors."""
 
 from hybrid.encoders.bulk import encode_documents
 from hybrid.encoders.bundle import Bundle

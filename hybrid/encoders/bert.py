@@ -1,11 +1,11 @@
-"""The network of multilingual-e5-small, from its 4-bit weights, as ONNX.
+"""Build the network of multilingual-e5-small, from its 4-bit weights, as ONNX.
 
-Written out node by node, for which onnx alone is needed; exporting it from torch would need
-2.7 GB of memory and store the vocabulary's 250,037 rows as float32 (384 MB), most of them never
-looked at. There are two networks over one file of embeddings, which is mapped, not read:
+It is built node by node, which needs only onnx; exporting it from torch would need 2.7 GB of memory and
+store the vocabulary's 250,037 rows as float32 (384 MB), most of which are never used. There are two
+networks over one file of embeddings, which is memory-mapped:
 
-``Exact``   the weights stay in their 4 bits and are multiplied in float32; for documents
-``Eight``   products of 8-bit integers, in half the time; for queries. Its vectors have a cosine of
+``Exact``   keeps the weights in 4 bits and multiplies in float32; for documents
+``Eight``   multiplies 8-bit integers, in half the time; for queries. Its vectors have a cosine of
             .999 or more with those of ``Exact``, and on training queries of three collections nDCG@10
             was within .002 of theirs
 
@@ -39,7 +39,7 @@ _CONTRIBUTED = {
     "MultiHeadAttention",
 }
 _PAGE = 65536
-"""Where a mapped tensor may begin in its file, on every system."""
+"""The alignment, in bytes, of a mapped tensor in its file, that works on every system."""
 
 
 def write(weights: Weights, exact: Path, eight: Path) -> None:
@@ -54,14 +54,14 @@ def write(weights: Weights, exact: Path, eight: Path) -> None:
 
 
 def _packed(words: Blocks) -> dict[str, NDArray[Any]]:
-    """The nibbles two a byte, the first half of a row low; the scales as float16, which they were."""
+    """Pack two nibbles per byte, the first half of a row in the low ones; restore the scales to float16."""
     half = words.nibbles.shape[1] // 2
     nibbles = words.nibbles[:, :half] | words.nibbles[:, half:] << 4
     return {"emb.word": nibbles, "emb.word.scales": words.scales.astype(np.float16)}
 
 
 def _outside(file: Any, name: str, values: NDArray[Any]) -> Any:
-    """A tensor whose values lie in ``file``."""
+    """Write a tensor's values to ``file`` and return the tensor that refers to them."""
     from onnx import TensorProto, helper
 
     file.seek(-file.tell() % _PAGE, 1)
@@ -80,7 +80,7 @@ def _parts(name: str) -> list[str]:
 
 
 class _Network(ABC):
-    """Collects nodes and constants. Every method returns the name of the value it makes."""
+    """Collects nodes and constants. Methods that add to the graph return the name of the new value."""
 
     def __init__(self, weights: Weights, tensors: Sequence[Any]) -> None:
         self._weights = weights
@@ -113,7 +113,8 @@ class _Network(ABC):
         return self._norm(self._node("Add", [self._words(), places], "embedded"), "emb.ln")
 
     def _words(self) -> str:
-        """The rows of the vocabulary, (nibble - 8) * scale; onnxruntime's own node is 20 times slower."""
+        """Look up the tokens' embeddings, (nibble - 8) * scale; onnxruntime's own node is 20 times
+        slower."""
         from onnx import TensorProto
 
         for name, value in (("fifteen", np.uint8(15)), ("four", np.uint8(4)), ("eight", np.float32(8))):
@@ -135,7 +136,7 @@ class _Network(ABC):
         return self._node("Reshape", [self._node("Mul", rows, "products"), "row"], "words")
 
     def _positions(self) -> Matrix:
-        """The vector of each position, with that of token type 0 added: there is no other type."""
+        """Return the vector of each position plus that of token type 0, the only type there is."""
         hidden = self._shape.hidden
         vectors = self._weights.vectors
         positions: Matrix = vectors["emb.pos"].reshape(-1, hidden) + vectors["emb.type"][:hidden]
@@ -167,7 +168,7 @@ class _Network(ABC):
         return self._linear(states, f"{layer}.fo")
 
     def _blocks(self, name: str) -> Blocks:
-        """The matrix of a product; ``qkv`` are three, one above the other."""
+        """Return the matrix of a linear layer; ``qkv`` stacks three."""
         parts = [self._weights.matrices[f"{part}.w"] for part in _parts(name)]
         nibbles, scales = [part.nibbles for part in parts], [part.scales for part in parts]
         return Blocks(np.concatenate(nibbles), np.concatenate(scales))
@@ -197,7 +198,7 @@ class _Network(ABC):
 
 
 class Exact(_Network):
-    """The network as it is stored."""
+    """The network with the weights as they are stored."""
 
     def _linear(self, states: str, name: str) -> str:
         matrix = self._blocks(name)
@@ -218,11 +219,12 @@ class Exact(_Network):
 
 
 class Eight(_Network):
-    """The network in 8 bits: weights with one scale an output; what they are multiplied with, one scale
-    a text, but in the feed-forward network, where a few numbers are 30 times the others, one a token.
+    """The network in 8 bits. Weights have one scale per output. Activations have one scale per text, except
+    in the feed-forward network, where a few are 30 times larger than the others: there one per token.
 
-    Before its first half these numbers are made alike by dividing each by what the norm before it lets
-    one expect; the weights make up for it (SmoothQuant: Xiao et al., ICML 2023, without its data).
+    Before the first half of the feed-forward network, activations are made more uniform: each is divided
+    by the size expected from the preceding norm, and the weights are multiplied by it (SmoothQuant: Xiao
+    et al., ICML 2023, without calibration data).
     """
 
     def _embed(self) -> str:
@@ -268,7 +270,7 @@ class Eight(_Network):
 
     def _matrix(self, name: str, matrix: Matrix) -> str:
         """Add ``matrix`` (inputs, outputs) as uint8, 128 for zero; return the name of its scales. (With
-        int8 a processor without VNNI adds pairs of products in 16 bits and cuts off what does not fit.)"""
+        int8, processors without VNNI add pairs of products in 16 bits, which saturate.)"""
         scales = np.maximum(np.abs(matrix).max(axis=0), 1e-9) / 127
         self._constant(f"{name}.w", (np.rint(matrix / scales) + 128).astype(np.uint8))
         self._constant(f"{name}.scales", scales.astype(np.float32))

@@ -1,4 +1,4 @@
-"""The encoder of an index: loaded when first needed, held to what the index was built with."""
+"""The encoder of an index: loaded on first use, and checked to be the one the index was built with."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hybrid.types import Encoder
 
 
 class Model:
-    """The encoder behind ``reference`` (None: an index without encoder), and its query vectors."""
+    """The encoder that ``reference`` names (None: an index without encoder), and its query vectors."""
 
     def __init__(self, path: Path, reference: EncoderRef | None, encoder: Encoder | None = None) -> None:
         self._path = path
@@ -23,29 +23,29 @@ class Model:
         self._lock = threading.Lock()
 
     def encoder(self) -> Encoder | None:
-        """The encoder; None where the index was built without one.
+        """Return the encoder; None if the index was built without one.
 
-        Raises EncoderError where it is the program's own and was not passed, IndexMismatch where what the
-        name stands for today is another one.
+        Raises EncoderError if it is an object of the program's that was not passed, IndexMismatch if its
+        name now stands for another encoder.
         """
         with self._lock:
             if self._encoder is None and self._reference is not None:
                 if self._reference.spec is None:
                     raise EncoderError(
-                        f"{self._path}: built with encoder {self._reference.id!r}, which your program has; "
-                        "pass it: Index.open(path, encoder=…)"
+                        f"{self._path}: built with encoder {self._reference.id!r}, an object of your "
+                        "program; pass it: Index.open(path, encoder=…)"
                     )
                 self._encoder = self._checked(encoders.load(self._reference.spec))
             return self._encoder
 
     def take(self, spec: EncoderSpec) -> None:
-        """Use the encoder that the caller names. Raises IndexMismatch for another than the index's."""
+        """Use the encoder that the caller names. Raises IndexMismatch if it is not the index's."""
         encoder = self._checked(encoders.load(spec))
         with self._lock:
             self._encoder = encoder
 
     def queries(self) -> QueryCache | None:
-        """The vectors of queries, made or remembered; None without an encoder."""
+        """Return the cache of query vectors; None without an encoder."""
         encoder = self.encoder()
         with self._lock:
             if self._cache is None and encoder is not None:
@@ -66,5 +66,5 @@ class Model:
 
 
 def reference_to(spec: EncoderSpec, encoder: Encoder) -> EncoderRef:
-    """The reference by which an index remembers its encoder."""
+    """Make the reference that an index stores to its encoder."""
     return EncoderRef(id=encoder.id, spec=encoders.spec_of(spec))

@@ -1,4 +1,4 @@
-"""Making bundles: a torch network to ONNX, into a folder that appears whole or not at all."""
+"""Make bundles: export a torch network to ONNX, and build a folder that appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -14,14 +14,9 @@ from typing import Any
 from hybrid.disk.folder import Folder
 
 
-def brief(error: Exception) -> str:
-    """The first line of what an error says, for a message of one line."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
 @contextmanager
 def building(folder: Path) -> Iterator[Path]:
-    """A temporary sibling to build in; at the end its files are made durable and it becomes ``folder``."""
+    """Yield a temporary sibling to build in; at the end, sync its files and rename it to ``folder``."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     try:
@@ -38,7 +33,7 @@ def building(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Libraries that warn, draw progress bars or set up logging at import do not do so in here."""
+    """Silence libraries that warn, draw progress bars or configure logging when they are imported."""
     from huggingface_hub.utils.tqdm import (
         are_progress_bars_disabled,
         disable_progress_bars,

@@ -1,4 +1,4 @@
-"""Calling an encoder, any encoder, and checking what comes back."""
+"""Call any encoder and check the vectors it returns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hybrid.threads import outside
 from hybrid.types import Encoder, Matrix
 
 SLICE = 256
-"""Texts given to an encoder at once: progress is told after each slice."""
+"""Texts passed to an encoder at once; progress is reported after each slice."""
 
 
 def encode_documents(
@@ -20,9 +20,9 @@ def encode_documents(
 ) -> Matrix:
     """Encode ``texts`` slice by slice: float32 (len(texts), dim), in the order of ``texts``.
 
-    Slices are of texts of like length, the longest first, so batches are even and the time left is
-    not underestimated. ``progress`` is told how many texts were done since it was last told. Raises
-    EncoderFailed if the encoder raises, or returns anything but finite vectors of one length.
+    A slice contains texts of similar length, the longest first, so that batches are even and the time
+    left is not underestimated. ``progress`` is called with the number of texts done since the last call.
+    Raises EncoderFailed if the encoder raises, or returns anything but finite vectors of one length.
     """
     if not texts:
         return np.empty((0, encoder.dim), np.float32)
@@ -38,9 +38,9 @@ def encode_documents(
 
 
 def checked(encoder: Encoder, encode: Callable[[Sequence[str]], Matrix], texts: Sequence[str]) -> Matrix:
-    """``encode(texts)`` if it is finite, float32 (len(texts), ``encoder.dim``).
+    """Return ``encode(texts)``, checked to be finite float32 (len(texts), ``encoder.dim``).
 
-    Raises EncoderFailed naming the encoder and what it did.
+    Raises EncoderFailed otherwise, naming the encoder and what it did.
     """
     vectors = matrix(encoder.id, encode, texts)
     if vectors.shape[1] != encoder.dim:
@@ -51,7 +51,8 @@ def checked(encoder: Encoder, encode: Callable[[Sequence[str]], Matrix], texts: 
 
 
 def matrix(name: str, encode: Callable[[list[str]], ArrayLike], texts: Sequence[str]) -> Matrix:
-    """What ``encode`` makes of ``texts``, as finite float32 (len(texts), any), or EncoderFailed."""
+    """Return ``encode(texts)``, checked to be finite float32 (len(texts), any). Raises EncoderFailed
+    otherwise."""
     try:
         with outside:  # it may wait for another machine
             vectors = np.asarray(encode(list(texts)), np.float32)

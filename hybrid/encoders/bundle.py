@@ -1,11 +1,11 @@
-"""Bundles: a text encoder as a folder that onnxruntime and tokenizers can serve alone.
+"""Bundles: a text encoder as a folder that needs only onnxruntime and tokenizers.
 
-model.onnx       token ids to token vectors, float32 (1, tokens, dim); where ONNX keeps the weights
-                 apart, the file of weights lies beside it
-queries.onnx     where it pays: the same for queries, faster and almost equal
-tokenizer.json   of the tokenizers library; if unigram.json lies beside it, without the vocabulary,
-                 which is then in the files that hybrid.encoders.unigram describes
-encoder.json     the manifest: how to prompt, pool and normalise, and what the other files must be
+model.onnx       token ids to token vectors, float32 (1, tokens, dim); if ONNX stores the weights
+                 separately, the file of weights is beside it
+queries.onnx     optional: the same for queries, faster and almost equal
+tokenizer.json   of the tokenizers library; with unigram.json beside it, it lacks the vocabulary, which
+                 is in the files that hybrid.encoders.unigram describes
+encoder.json     the manifest: prompts, pooling, normalisation, and checksums of the other files
 """
 
 from __future__ import annotations
@@ -34,13 +34,14 @@ MODEL = "model.onnx"
 QUERY_MODEL = "queries.onnx"
 MANIFEST = "encoder.json"
 FORMAT: Literal[2] = 2
-"""Format 1 knew neither a network for queries nor a tokenizer without its vocabulary; it is still read."""
+"""Format 1 had no separate network for queries and no tokenizer without vocabulary; it can still be
+read."""
 
 T = TypeVar("T")
 
 
 class Prompts(BaseModel):
-    """The prompt before a text, by its role."""
+    """The prompts put before queries and before documents."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -79,13 +80,14 @@ class Manifest(BaseModel):
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
-        """Raises ModelNotFound if there is none, FormatTooNew, or EncoderFailed if it is malformed."""
+        """Read the manifest. Raises ModelNotFound if there is none, FormatTooNew, or EncoderFailed if it is
+        malformed."""
         path = folder / MANIFEST
         try:
             text = path.read_bytes()
         except OSError as error:
             raise ModelNotFound(
-                f"{folder} is no encoder bundle: {MANIFEST} cannot be read ({error.strerror})"
+                f"{folder} is not an encoder bundle: {MANIFEST} cannot be read ({error.strerror})"
             ) from None
         try:
             return cls.model_validate_json(text)
@@ -101,14 +103,14 @@ class Manifest(BaseModel):
             ) from None
 
     def write(self, folder: Path) -> None:
-        """Write the manifest of the files that lie in ``folder`` already."""
+        """Write the manifest, with checksums of the files now in ``folder``."""
         digests = {path.name: Digest.of(path) for path in sorted(folder.iterdir())}
         complete = self.model_copy(update={"files": digests})
         (folder / MANIFEST).write_text(complete.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 class _Once(Generic[T]):
-    """Call ``make`` once, at the first call, whatever threads call."""
+    """Calls ``make`` once, on the first call, and keeps its result. Thread-safe."""
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
@@ -126,13 +128,13 @@ class _Once(Generic[T]):
 class Bundle:
     """The encoder of a bundle: an ``Encoder`` and ``Windowed``.
 
-    Opening reads the manifest only; the network and the tokenizer load at the first text. Then the
-    files' sizes are checked, which finds an interrupted copy; ``verify`` checks every byte.
+    Opening reads only the manifest; the network and the tokenizer load with the first text. Then the files'
+    sizes are checked, which detects an interrupted copy; ``verify`` checks every byte.
 
-    Every text runs alone, on one core: several at once on several cores. A batch would save nothing
-    (what it gains, padding costs), and under dynamic quantisation, which takes one scale a batch, a
-    text's vector would depend on its neighbours.
-    Texts longer than the window are cut off at its end: cut them first (``hybrid.encoders.cut``).
+    Each text runs alone on one core, several texts in parallel on several cores. Batches would not be
+    faster (padding costs what they gain), and under dynamic quantisation, with one scale per batch, a
+    text's vector would depend on the others. Texts longer than the window are truncated: cut them into
+    windows first (``hybrid.encoders.cut``).
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -157,22 +159,23 @@ class Bundle:
 
     @property
     def max_tokens(self) -> int:
-        """How many tokens of a document fit beside the prompt and the special tokens."""
+        """The number of a document's tokens that fit beside the prompt and the special tokens."""
         return self.manifest.max_length - len(self._tokens().ids(self.manifest.prompts.document))
 
     def token_offsets(self, text: str) -> NDArray[np.int64]:
-        """(n, 2): the characters ``text[start:end]`` of each token, in order, nothing truncated."""
+        """Return the characters ``text[start:end]`` of each token, in order, (n, 2); nothing is
+        truncated."""
         return self._tokens().offsets(text)
 
     def documents(self, texts: Sequence[str]) -> Matrix:
-        """float32 (len(texts), dim), of unit length if the manifest says so.
+        """Encode documents: float32 (len(texts), dim), of unit length if the manifest says so.
 
         Raises EncoderFailed if the bundle is damaged or a text cannot be encoded.
         """
         return self._encode(texts, self.manifest.prompts.document, self._model)
 
     def queries(self, texts: Sequence[str]) -> Matrix:
-        """As ``documents``, with the prompt for queries."""
+        """Encode queries: as ``documents``, with the prompt for queries."""
         return self._encode(texts, self.manifest.prompts.query, self._query_model)
 
     def verify(self) -> None:
@@ -198,18 +201,18 @@ class Bundle:
         tokens = self._tokens()
         try:
             return tokens.ids(text)
-        except BaseException as error:  # a panic of the tokenizer's is no Exception
+        except BaseException as error:  # a panic of the tokenizer is not an Exception
             if not isinstance(error, (TypeError, ValueError)) and type(error).__name__ != "PanicException":
                 raise
             raise EncoderFailed(f"{self.id} cannot take a text: {error}") from error
 
     def _fit(self, ids: list[int]) -> list[int]:
-        """The last guard: keep the beginning, and the special token at the end."""
+        """Truncate to the window: keep the beginning and the special token at the end."""
         limit = self.manifest.max_length
         return ids if len(ids) <= limit else [*ids[: limit - 1], ids[-1]]
 
     def _run(self, session: Any, tokens: list[int]) -> Matrix:
-        """The vector (dim,) of one text."""
+        """Return the vector (dim,) of one text."""
         ids = np.array([tokens], np.int64)
         inputs = {
             "input_ids": ids,
@@ -251,7 +254,7 @@ class Bundle:
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -262,7 +265,7 @@ def _tokens(folder: Path) -> Tokens:
 
 
 def open_session(path: Path) -> Any:
-    """Load a network for one-core runs; several threads may run it at once."""
+    """Load a network that runs on one core; several threads may run it at the same time."""
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(3)

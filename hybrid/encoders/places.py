@@ -1,4 +1,4 @@
-"""Where files of weights come from: installed packages and the model hub. Every file is checked."""
+"""The sources of weight files: installed packages and the model hub. Every file's checksum is verified."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Protocol
 
-from hybrid.encoders.build import brief, quiet
+from hybrid.encoders.build import quiet
+from hybrid.limits import brief
 
 
 class Unavailable(Exception):
-    """A place does not have what was asked of it; says which place and why."""
+    """A place does not have a file; names the place and the reason."""
 
 
 class Place(Protocol):
-    """A source of files, each known by its SHA-256."""
+    """A source of files, each identified by its SHA-256."""
 
     def fetch(self) -> dict[str, Path]:
-        """The name of each file -> where it lies on this machine. Raises Unavailable."""
+        """Fetch the files: name -> path on this machine. Raises Unavailable."""
         ...
 
 
@@ -69,9 +70,9 @@ class Hub:
         try:
             with quiet():
                 return Path(hf_hub_download(self.repository, name, revision=self.revision, etag_timeout=5))
-        except Exception as error:  # the hub's client lets its HTTP library's errors through
+        except Exception as error:  # the hub's client passes on errors of its HTTP library
             why = "HF_HUB_OFFLINE is set and the hub's cache lacks it" if HF_HUB_OFFLINE else brief(error)
-            raise Unavailable(f"{self} cannot be had ({why})") from None
+            raise Unavailable(f"{self} is not available ({why})") from None
 
 
 def _checked(path: Path, sha256: str, place: str) -> Path:
@@ -79,7 +80,5 @@ def _checked(path: Path, sha256: str, place: str) -> Path:
         raise Unavailable(f"{place} lacks {path.name}")
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-            raise Unavailable(
-                f"{place} has another {path.name} than the one known here (its SHA-256 differs)"
-            )
+            raise Unavailable(f"{place} has another {path.name} than expected (its SHA-256 differs)")
     return path

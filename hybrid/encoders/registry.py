@@ -1,4 +1,4 @@
-"""What a user may name an encoder by, and the encoder for it."""
+"""Find the encoder that a user names."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _HUB_NAME = regex.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 def load(spec: EncoderSpec) -> Encoder:
-    """The encoder that ``spec`` names or is.
+    """Return the encoder that ``spec`` names or is.
 
     ``spec`` is a named model (``"multilingual-e5-small"``, ``"all-MiniLM-L6-v2"``), a folder (a
     bundle, or a sentence-transformers model), the name of a sentence-transformers model on the hub, a
     function from a list of texts to vectors, or an encoder. A string means, in this order, a named
     model, a folder that exists, a name on the hub.
 
-    Models load with the first text they encode; only a named model that is in no cache is fetched
-    and built here. Raises ModelNotFound, MissingExtra, or EncoderFailed for a damaged bundle.
+    Models load with the first text they encode; only a named model that is not in the cache is fetched and
+    built here. Raises ModelNotFound, MissingExtra, or EncoderFailed for a damaged bundle.
     """
     if isinstance(spec, str) and spec in MODELS:
         return MODELS[spec].open()
@@ -41,11 +41,11 @@ def load(spec: EncoderSpec) -> Encoder:
         return spec
     if callable(spec):
         return FunctionEncoder(spec)
-    raise ModelNotFound(f"{shown(spec)} is no encoder: give a name, a folder, a function or an encoder")
+    raise ModelNotFound(f"{shown(spec)} is not an encoder: give a name, a folder, a function or an encoder")
 
 
 def spec_of(spec: EncoderSpec) -> str | None:
-    """``spec`` as text that ``load`` understands from any working directory; None for an object."""
+    """Return ``spec`` as text that ``load`` accepts in any working directory; None for an object."""
     if isinstance(spec, str) and spec in MODELS:
         return spec
     if isinstance(spec, str | Path):
@@ -63,8 +63,8 @@ def _at(place: str | Path) -> Encoder:
     if isinstance(place, str) and _HUB_NAME.fullmatch(place):
         return Transformer(place)
     raise ModelNotFound(
-        f"{shown(place)} is no encoder: no named model ({', '.join(MODELS)}), "
-        "no folder and no name on the hub"
+        f"{shown(place)} is not an encoder: not a named model ({', '.join(MODELS)}), "
+        "not a folder and not a name on the hub"
     )
 
 

@@ -1,4 +1,4 @@
-"""Texts to tokens, and where the tokens of a text lie, at any length of text."""
+"""Tokenise texts of any length, and find the characters of each token."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TOKENIZER = "tokenizer.json"
 PIECE = 4096
 """Characters tokenised at once: a tokenizer's time and memory may grow faster than its input."""
 
-# (?r) searches backwards: the last break is wanted.
+# (?r) searches backwards, for the last break.
 _BREAK = regex.compile(r"(?r)[\s。！？；，、]")
 
 
@@ -26,16 +26,16 @@ class Tokens(Protocol):
     """The part of a tokenizer that an encoder uses."""
 
     def ids(self, text: str) -> list[int]:
-        """The ids of all tokens of ``text``, the special ones included."""
+        """Return the ids of all tokens of ``text``, including special ones."""
         ...
 
     def offsets(self, text: str) -> NDArray[np.int64]:
-        """(n, 2): the characters ``text[start:end]`` of each token that is not special, in order."""
+        """Return the characters ``text[start:end]`` of each token that is not special, in order: (n, 2)."""
         ...
 
 
 class LibraryTokens:
-    """``Tokens`` of a file of the tokenizers library."""
+    """``Tokens`` from a file of the tokenizers library."""
 
     def __init__(self, path: Path) -> None:
         self._tokenizer = open_tokenizer(path)
@@ -48,7 +48,7 @@ class LibraryTokens:
 
 
 def open_tokenizer(path: Path) -> Tokenizer:
-    """Load a tokenizer that neither truncates nor pads, whatever its file says."""
+    """Load a tokenizer and turn off truncation and padding."""
     from tokenizers import Tokenizer
 
     tokenizer: Tokenizer = Tokenizer.from_file(str(path))
@@ -56,7 +56,7 @@ def open_tokenizer(path: Path) -> Tokenizer:
 
 
 def free(tokenizer: Tokenizer) -> Tokenizer:
-    """A copy that neither truncates nor pads, whatever ``tokenizer`` does."""
+    """Copy ``tokenizer`` without truncation and padding."""
     from tokenizers import Tokenizer
 
     copy: Tokenizer = Tokenizer.from_str(tokenizer.to_str())
@@ -70,10 +70,10 @@ def _unbound(tokenizer: Tokenizer) -> Tokenizer:
 
 
 def token_offsets(tokenizer: Tokenizer, text: str) -> NDArray[np.int64]:
-    """(n, 2): the characters ``text[start:end]`` of each token of ``text``, in order.
+    """Return the characters ``text[start:end]`` of each token of ``text``, in order: (n, 2).
 
-    ``tokenizer`` must not truncate. Special tokens are left out. A long text is tokenised in pieces
-    that end at white space or punctuation; at a joint the tokens may differ from the whole text's.
+    ``tokenizer`` must not truncate. Special tokens are left out. A long text is tokenised in pieces that
+    end at white space or punctuation; at the joints, tokens may differ from those of the whole text.
     """
     pieces = list(bounds(text))
     encodings = tokenizer.encode_batch([text[start:end] for start, end in pieces], add_special_tokens=False)
@@ -85,7 +85,7 @@ def token_offsets(tokenizer: Tokenizer, text: str) -> NDArray[np.int64]:
 
 
 def bounds(text: str) -> Iterator[tuple[int, int]]:
-    """The starts and ends of the pieces in which a long text is tokenised."""
+    """Yield the start and end of each piece in which a long text is tokenised."""
     start = 0
     while start < len(text):
         end = _piece_end(text, start)

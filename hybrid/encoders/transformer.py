@@ -1,4 +1,4 @@
-"""Any sentence-transformers model as an encoder, and its export to a bundle."""
+"""Use any sentence-transformers model as an encoder, and export it to a bundle."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from hybrid.encoders import build
 from hybrid.encoders.bundle import MODEL, Bundle, Manifest, Prompts
 from hybrid.encoders.tokens import TOKENIZER, free, token_offsets
 from hybrid.errors import EncoderFailed, ModelNotFound, require
+from hybrid.limits import brief
 from hybrid.threads import inside
 from hybrid.types import Matrix
 
@@ -25,17 +26,18 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 _UNLIMITED = 1_000_000
-"""A window for models that state none."""
+"""The window of models that do not state one."""
 
 
 class Transformer:
-    """An ``Encoder``, ``Windowed``, of a sentence-transformers model: a folder or a name on the hub.
+    """The encoder of a sentence-transformers model, in a folder or named on the hub: an ``Encoder`` and
+    ``Windowed``.
 
-    The model's own prompts are used. It takes seconds and some 400 MB to load; to serve queries,
-    ``export`` it to a bundle. Needs the extra ``models``.
+    Uses the model's own prompts. Loading takes seconds and some 400 MB; to serve queries, ``export`` it
+    to a bundle. Needs the extra ``models``.
 
-    The first use finds the model (in the hub's cache, or it is downloaded): from then on anything
-    may raise ModelNotFound, MissingExtra or EncoderFailed.
+    The model is found or downloaded on first use, so any method may raise ModelNotFound, MissingExtra or
+    EncoderFailed.
     """
 
     def __init__(self, place: str | Path) -> None:
@@ -48,7 +50,7 @@ class Transformer:
 
     @cached_property
     def id(self) -> str:
-        """The name and the revision; for a folder its name and the beginning of its weights' SHA-256."""
+        """The name and the revision; for a folder, its name and the beginning of its weights' SHA-256."""
         if isinstance(self._place, Path):
             return f"{self._place.resolve().name}@{_fingerprint(self._place)}"
         return f"{self._place}@{self._folder.name[:12]}"
@@ -62,23 +64,25 @@ class Transformer:
 
     @property
     def max_tokens(self) -> int:
-        """How many tokens of a document fit beside the prompt and the special tokens."""
+        """The number of a document's tokens that fit beside the prompt and the special tokens."""
         limit = min(self.model.max_seq_length or _UNLIMITED, _UNLIMITED)
         return limit - len(self._tokenizer.encode(self._prompts.document).ids)
 
     def token_offsets(self, text: str) -> NDArray[np.int64]:
-        """(n, 2): the characters ``text[start:end]`` of each token, in order, nothing truncated."""
+        """Return the characters ``text[start:end]`` of each token, in order, (n, 2); nothing is
+        truncated."""
         return token_offsets(self._tokenizer, text)
 
     def documents(self, texts: Sequence[str]) -> Matrix:
-        """float32 (len(texts), dim); in bfloat16 on a CPU with AMX, which is 2 to 3 times faster."""
+        """Encode documents: float32 (len(texts), dim); computed in bfloat16 on a CPU with AMX, which is 2
+        to 3 times faster."""
         if not texts:
             return np.empty((0, self.dim), np.float32)
         with _bfloat16(self.model):
             return self._encode(self.model.encode_document, texts)
 
     def queries(self, texts: Sequence[str]) -> Matrix:
-        """float32 (len(texts), dim)."""
+        """Encode queries: float32 (len(texts), dim)."""
         if not texts:
             return np.empty((0, self.dim), np.float32)
         return self._encode(self.model.encode_query, texts)
@@ -86,8 +90,8 @@ class Transformer:
     def export(self, folder: str | Path) -> Bundle:
         """Write a bundle of this model, and open it.
 
-        Raises EncoderFailed for a model that is more than a network, mean or CLS pooling, and a norm,
-        or if ``folder`` exists.
+        Raises EncoderFailed if ``folder`` exists, and for a model that does not consist of a network,
+        mean or CLS pooling, and optionally a normalisation.
         """
         folder = Path(folder)
         if folder.exists():
@@ -102,7 +106,7 @@ class Transformer:
 
     @property
     def model(self) -> SentenceTransformer:
-        """The sentence-transformers model itself, loaded."""
+        """The sentence-transformers model itself; loaded on first use."""
         with self._lock:
             if self._loaded is None:
                 self._loaded = self._load()
@@ -116,9 +120,9 @@ class Transformer:
 
             try:
                 return SentenceTransformer(str(folder), local_files_only=True)
-            except Exception as error:  # whatever its many libraries raise for a folder they cannot read
+            except Exception as error:  # its many libraries raise anything for a folder they cannot read
                 raise EncoderFailed(
-                    f"{self._place} is no sentence-transformers model: {build.brief(error)}"
+                    f"{self._place} is not a sentence-transformers model: {brief(error)}"
                 ) from error
 
     @cached_property
@@ -146,7 +150,7 @@ class Transformer:
             with inside:
                 return np.asarray(encode(list(texts), show_progress_bar=False), np.float32)
         except Exception as error:  # torch raises many classes
-            raise EncoderFailed(f"{self._place} failed: {build.brief(error)}") from error
+            raise EncoderFailed(f"{self._place} failed: {brief(error)}") from error
 
     def _manifest(self) -> Manifest:
         return Manifest(
@@ -176,7 +180,7 @@ class Transformer:
 
 
 def _snapshot(name: str) -> Path:
-    """The folder of ``name`` in the hub's cache, downloaded if it is not there yet."""
+    """Return the folder of ``name`` in the hub's cache; download it if it is missing."""
     require(f"the model {name} from the hub", "sentence_transformers", "huggingface_hub")
     from huggingface_hub import snapshot_download
     from huggingface_hub.constants import HF_HUB_CACHE, HF_HUB_OFFLINE
@@ -192,8 +196,8 @@ def _snapshot(name: str) -> Path:
             with build.quiet():
                 skipped = ["onnx/*", "openvino/*", "*.onnx", "*.h5", "*.ot", "*.msgpack"]
                 return Path(snapshot_download(repository, etag_timeout=5, ignore_patterns=skipped))
-        except Exception as error:  # the hub's client lets its HTTP library's errors through
-            why = build.brief(error)
+        except Exception as error:  # the hub's client passes on errors of its HTTP library
+            why = brief(error)
     raise ModelNotFound(
         f"{name} is nowhere to be found: no folder of that name, not in the hub's cache ({HF_HUB_CACHE}), "
         f"not on the model hub as {repository} ({why})"
@@ -212,7 +216,7 @@ def _fingerprint(folder: Path) -> str:
 
 @contextmanager
 def _bars_off() -> Iterator[None]:
-    """transformers has a switch of its own for progress bars."""
+    """Turn off the progress bars of transformers, which has its own switch."""
     from transformers.utils import logging
 
     bars: Any = logging  # its functions carry no types

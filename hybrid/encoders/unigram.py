@@ -1,15 +1,15 @@
-"""Unigram tokenizers with large vocabularies, read where they lie on disk.
+"""Unigram tokenizers with large vocabularies, memory-mapped from disk.
 
-The tokenizers library keeps a vocabulary of 250,000 pieces in 300 MB of memory and takes a second to
-build them up. Here that library still normalises the text and cuts it at white space, and the search
-for the likeliest pieces of each word (Viterbi; Kudo, ACL 2018) runs over mapped files:
+The tokenizers library keeps a vocabulary of 250,000 pieces in 300 MB of memory and takes a second to build
+it. Here the library still normalises the text and cuts it at white space, but the search for the likeliest
+pieces of each word (Viterbi; Kudo, ACL 2018) runs over mapped files:
 
 tokenizer.json   of the tokenizers library, without the vocabulary
 pieces.marisa    the pieces: a trie that numbers them
 pieces.npy       float64 (2, pieces): the log probability of each piece, and its token id
-unigram.json     what is known of all pieces
+unigram.json     parameters of the vocabulary
 
-Ids and offsets are those of the library, bit for bit: the same sums in the same order.
+Ids and offsets are exactly those of the library: the same sums in the same order.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ _TABLE = "pieces.npy"
 _FACTS = "unigram.json"
 
 _UNKNOWN_PENALTY = 10.0
-"""How much less likely than every piece an unknown character is, as log probability."""
+"""The log probability of an unknown character is this much lower than that of any piece."""
 
 
 class _Facts(BaseModel):
-    """The id of the unknown token, the characters of the longest piece, the lowest log probability."""
+    """The id of the unknown token, the length of the longest piece in characters, the lowest log
+    probability."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -46,7 +47,7 @@ def is_in(folder: Path) -> bool:
 
 
 def write(source: Path, folder: Path) -> None:
-    """Write the ``tokenizer.json`` of a Unigram tokenizer, ``source``, in the form of this module."""
+    """Convert ``source``, the ``tokenizer.json`` of a Unigram tokenizer, to the files of this module."""
     import marisa_trie
     import orjson
     from tokenizers import models
@@ -62,7 +63,7 @@ def write(source: Path, folder: Path) -> None:
     facts = _Facts(unknown=model["unk_id"], longest=max(map(len, pieces)), lowest=min(scores))
     (folder / _FACTS).write_text(facts.model_dump_json() + "\n", encoding="utf-8")
     words = open_tokenizer(source)
-    # With no piece to find, every word comes back as one unknown token, as it is spelled.
+    # Without pieces, each word comes back as one unknown token with the word as its text.
     words.model = models.Unigram([(pieces[facts.unknown], 0.0)], 0, False)
     words.save(str(folder / TOKENIZER), pretty=False)
 
@@ -77,10 +78,10 @@ class UnigramTokens:
         self._facts = _Facts.model_validate_json((folder / _FACTS).read_bytes())
         self._trie = marisa_trie.Trie().mmap(str(folder / _TRIE))
         table = np.load(folder / _TABLE, mmap_mode="r")
-        self._scores, self._ids = table[0].data, table[1].data  # a number of these costs half of numpy's
+        self._scores, self._ids = table[0].data, table[1].data  # indexing costs half as much as in numpy
         self._words = open_tokenizer(folder / TOKENIZER)
         self._added = {token.content for token in self._words.get_added_tokens_decoder().values()}
-        # Without merges every character is a token, and tells where it comes from.
+        # Without merges every character is a token with an offset.
         self._characters = open_tokenizer(folder / TOKENIZER)
         unknown = str(self._words.id_to_token(0))
         self._characters.model = models.BPE({unknown: 0}, [], unk_token=unknown, fuse_unk=False)
@@ -93,11 +94,11 @@ class UnigramTokens:
         return np.array(spans, np.int64).reshape(-1, 2)
 
     def _spans(self, text: str, shift: int) -> list[tuple[int, int]]:
-        """The characters of each token of a short text that begins at ``shift``."""
+        """Return the characters of each token of a short text that begins at ``shift``."""
         characters = self._characters.encode(text, add_special_tokens=False).offsets
         spans, at = [], 0
         for word in self._words.encode(text, add_special_tokens=False).tokens:
-            if word in self._added:  # one token to the other tokenizer, too
+            if word in self._added:  # the other tokenizer also makes it one token
                 ends = [at, at + 1]
             else:
                 ends = [at, *(at + end for _, end in self._tokens(word))]
@@ -109,14 +110,14 @@ class UnigramTokens:
         return spans
 
     def _tokens(self, word: str) -> list[tuple[int, int]]:
-        """The likeliest tokens of a word, in order: id, and where in the word it ends."""
+        """Return the likeliest tokens of a word, in order: the id, and the end in the word."""
         unknown = self._facts.unknown
         back = self._best(word)
         tokens: list[tuple[int, int]] = []
         at = len(word)
         while at:
             start, token = back[at]
-            if token == unknown and tokens and tokens[-1][0] == unknown:  # neighbours are one token
+            if token == unknown and tokens and tokens[-1][0] == unknown:  # adjacent ones are merged
                 tokens[-1] = (unknown, tokens[-1][1])
             else:
                 tokens.append((token, at))
@@ -124,7 +125,8 @@ class UnigramTokens:
         return tokens[::-1]
 
     def _best(self, word: str) -> list[tuple[int, int]]:
-        """For each place in ``word``: where the last of the likeliest tokens up to it begins; its id."""
+        """Return, for each position in ``word``, the start and the id of the last of the likeliest tokens
+        up to it."""
         scores, ids, prefixes = self._scores, self._ids, self._trie.iter_prefixes_with_ids
         longest, stranger = self._facts.longest, self._facts.lowest - _UNKNOWN_PENALTY
         best = [0.0, *[-np.inf] * len(word)]

@@ -1,6 +1,6 @@
-"""Long texts to windows that an encoder can take whole, and a window to the text that is encoded.
+"""Cut long texts into windows that fit an encoder, and compose the text to encode for each window.
 
-A document's title stands before each of its windows, so that every vector knows what it is about.
+A document's title is put before each of its windows, so that every vector reflects the subject.
 """
 
 from __future__ import annotations
@@ -9,32 +9,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import regex
 from numpy.typing import NDArray
 
+from hybrid import sentences
 from hybrid.types import Encoder, Passage, Windowed
 
-_SENTENCE_END = regex.compile(
-    r"""
-      [。！？；…]+ [”’」』）》"')\]]*
-    | (?: [!?]+ | (?<! \b (?: \p{Lu} | Dr | Mr | Mrs | Ms | Prof | St | No | vs | e\.g | i\.e ) ) \.+ )
-      [”’"')\]]* (?=\s)
-    | \n+
-    """,
-    regex.VERBOSE,
-)
-
 _SPARE = 2
-"""Tokens kept free: where texts are joined or cut, a tokenizer may make one or two more."""
+"""Tokens to spare: where texts are joined or cut, a tokenizer may produce one or two more."""
 
 
 def cut(text: str, title: str, encoder: Encoder) -> list[Passage]:
     """Cut ``text`` into windows that fit ``encoder`` with the title before each; (0, len) if all fits.
 
-    Windows end at the end of a sentence where there is one in their second half, and each begins
-    with the last sentence of the one before, or with its last eighth where that sentence is long.
-    Together they cover the text; starts and ends strictly increase. An encoder that does not say
-    what fits (is not ``Windowed``) gets the whole text.
+    A window ends at the end of a sentence if there is one in its second half, and begins with the last
+    sentence of the previous window, or with its last eighth if that sentence is long. Together the windows
+    cover the text; starts and ends strictly increase. An encoder that is not ``Windowed`` gets the whole
+    text.
     """
     whole = [Passage(0, len(text))]
     if not text or not isinstance(encoder, Windowed):
@@ -48,9 +38,9 @@ def cut(text: str, title: str, encoder: Encoder) -> list[Passage]:
 
 
 def compose(title: str, piece: str, encoder: Encoder | None = None) -> str:
-    """The text that is encoded for a window: the title, a line break, the piece.
+    """Compose the text to encode for a window: the title, a line break, the piece.
 
-    With an ``encoder``, a title of more than a quarter of its window is cut off there unless all fits.
+    With an ``encoder``, a title longer than a quarter of its window is cut to that, unless all fits.
     """
     if not title or not piece:
         return title or piece
@@ -75,11 +65,11 @@ def _fit_title(title: str, piece: str, encoder: Windowed) -> str:
 
 @dataclass(frozen=True)
 class _Tokens:
-    """The places where a text may be cut. ``at[i]`` is a character where a token begins, ``before[i]``
-    how many tokens lie before it; the last entries stand for the end of the text. Several tokens may
-    come of one character (a ligature), so places are fewer than tokens.
+    """The positions at which a text may be cut. ``at[i]`` is a character where a token begins,
+    ``before[i]`` the number of tokens before it; the last entries stand for the end of the text. One
+    character (a ligature) may give several tokens, so there may be fewer positions than tokens.
 
-    ``stops`` are the places, as indices into ``at``, where a sentence has just ended.
+    ``stops`` are the positions, as indices into ``at``, where a sentence has just ended.
     """
 
     at: NDArray[np.int64]
@@ -91,7 +81,7 @@ class _Tokens:
         starts = np.maximum.accumulate(encoder.token_offsets(text)[:, 0])
         at, before = np.unique(starts, return_index=True)
         at[:1] = 0
-        ends = [found.end() for found in _SENTENCE_END.finditer(text)]
+        ends = [found.end() for found in sentences.END.finditer(text)]
         stops = np.unique(np.searchsorted(at, np.array(ends, np.int64)))
         return cls(np.append(at, len(text)), np.append(before, len(starts)), stops)
 
@@ -108,17 +98,18 @@ class _Tokens:
         yield Passage(int(self.at[begin]), int(self.at[last]))
 
     def _reach(self, begin: int, room: int) -> int:
-        """The furthest place that is at most ``room`` tokens after ``begin``, and at least one place."""
+        """Return the furthest position at most ``room`` tokens after ``begin``, but at least the next
+        one."""
         limit = int(np.searchsorted(self.before, self.before[begin] + room, "right")) - 1
         return max(begin + 1, limit)
 
     def _stop_between(self, low: int, high: int) -> int | None:
-        """The last sentence end in ``low`` < place <= ``high``."""
+        """Return the last sentence end in ``low`` < position <= ``high``."""
         i = int(np.searchsorted(self.stops, high, "right")) - 1
         return int(self.stops[i]) if i >= 0 and self.stops[i] > low else None
 
     def _resume(self, end: int, room: int) -> int:
-        """Where the window after one that ends at ``end`` begins."""
+        """Return the beginning of the window that follows one that ends at ``end``."""
         quarter = int(np.searchsorted(self.before, self.before[end] - room // 4))
         eighth = int(np.searchsorted(self.before, self.before[end] - room // 8))
         return self._stop_between(quarter - 1, end - 1) or eighth

@@ -1,5 +1,5 @@
-"""How good a ranking is: ask an index the judged queries, measure the runs, compare them, keep them as
-TREC files.
+"""Measure how good a ranking is: ask an index the judged queries, measure the runs, compare them, keep them
+as TREC files.
 
 `coverage` counts what an index lacks, `run_systems` asks, `evaluate` measures, `compare` tells differences
 from luck, `time_searches` takes the time, `write_run` and `read_run` keep. Nothing here prints.

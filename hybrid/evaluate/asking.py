@@ -16,7 +16,7 @@ _BATCH = 32
 
 @dataclass(frozen=True)
 class System:
-    """A way to ask an index: by which legs and, where by both, fused by what (None: as it is served)."""
+    """A way to ask an index: the legs that answer and, of both, their fusion (None: as it is served)."""
 
     mode: Mode = "hybrid"
     fusion: Fusion | None = None
@@ -34,7 +34,7 @@ class Searchable(Protocol):
 
 
 def answering(legs: Legs) -> list[Mode]:
-    """The ways to ask an index that has ``legs``: each leg, then both. InputError where there is none."""
+    """The ways to ask an index that has ``legs``: each leg, then both. InputError if no leg can answer."""
     if not legs.there:
         raise InputError(f"nothing can answer a query of text: {legs}")
     return [*legs.there, "hybrid"] if legs.both else [*legs.there]

@@ -1,4 +1,4 @@
-"""Is one system better than another, or was it the luck of the queries?
+"""Tell whether one system is better than another, or only luckier with the queries.
 
 Every figure here is about the differences of two systems on the same queries. The test is the paired
 randomisation test: Smucker, Allan and Carterette, "A Comparison of Statistical Significance Tests for
@@ -31,9 +31,9 @@ FLIPS: Final = 50_000
 """Random assignments of signs, where there are too many to try them all."""
 RESAMPLES: Final = 10_000
 FEW: Final = 16
-"""Up to so many queries that differ, all 2**16 assignments of signs are tried."""
+"""Up to this number of queries that differ, all assignments of signs are tried."""
 _NO_DIFFERENCE: Final = 1e-9
-"""What the rounding of a measure can make of two equal rankings, and no query's real difference."""
+"""Larger than the rounding error between two equal rankings, smaller than any query's real difference."""
 _DRAWN_AT_ONCE: Final = 100_000  # small enough for a processor's cache: three times faster than millions
 _FLIPPED_AT_ONCE: Final = 10_000_000  # bytes
 _NORMAL: Final = NormalDist()
@@ -264,7 +264,8 @@ def _moved(z: float, bias: float, acceleration: float) -> float:
 
 
 def _randomisation(differences: Values, rng: np.random.Generator) -> float:
-    """How often a mean as far from 0 as that of ``differences`` comes of chance alone, two-sided.
+    """The probability that a mean as far from 0 as that of ``differences`` comes of chance alone,
+    two-sided.
 
     Queries without a difference add nothing to any mean, whatever their sign.
     """

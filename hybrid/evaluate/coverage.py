@@ -1,4 +1,4 @@
-"""How many of the judged documents an index holds. The others are misses whatever it answers."""
+"""Count the judged documents that an index lacks: they are misses whatever it answers."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ class Holding(Protocol):
     """A holder of documents: an Index, a MemoryIndex."""
 
     def absent(self, ids: Iterable[str], /) -> set[str]:
-        """Those of ``ids`` that no document has."""
+        """The ``ids`` that no document has."""
         ...
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """How many documents are ``judged``, and how many are ``relevant`` to a query; of both how many the
-    index lacks (``absent``, ``absent_relevant``). ``example``: the id of one, None if it holds all."""
+    """Counts of the documents that are ``judged`` and of those that are ``relevant`` to a query, and of
+    those that the index lacks (``absent``, ``absent_relevant``). ``example``: the id of one, None if it
+    holds all."""
 
     judged: int
     relevant: int
@@ -50,8 +51,8 @@ class Coverage:
 
 
 def coverage(index: Holding, qrels: Qrels) -> Coverage:
-    """How many of the documents that ``qrels`` judge ``index`` lacks. InputError if it lacks them all,
-    which would make every figure 0, if none is judged, and for what is no grade."""
+    """Count the documents that ``qrels`` judge and ``index`` lacks. InputError if it lacks them all, which
+    would make every figure 0, if no document is judged, and for an invalid grade."""
     counted = plain(qrels)
     judged = {id for grades in counted.values() for id in grades}
     relevant = {id for grades in counted.values() for id, grade in grades.items() if grade > 0}

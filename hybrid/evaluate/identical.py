@@ -1,8 +1,8 @@
 """Documents that have the id of the query: some collections (ArguAna) take their queries from their own
-documents, and nobody who asks for the like of a document wants that document itself.
+documents, and whoever asks for documents like one does not want that one itself.
 
-What is called ``ignore_identical_ids`` here and in BEIR, ``--remove-query`` in Pyserini: for each query its
-own document is passed over, as if the index lacked it, and so is what was judged or answered of it.
+This is called ``ignore_identical_ids`` here and in BEIR, ``--remove-query`` in Pyserini: each query passes
+over its own document as if the index lacked it, and over what was judged or answered of it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from hybrid.types import Lacking, Qrels, Run
 
 
 def own(queries: Iterable[str]) -> Lacking:
-    """Of each query, by id, the document that it passes over."""
+    """Query id -> the document that the query passes over: its own."""
     return {query: (query,) for query in queries}
 
 

@@ -1,4 +1,4 @@
-"""How long one search takes: through the path that serves users, one query at a time."""
+"""Time single searches: through the path that serves users, one query at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hybrid.evaluate.asking import System
 from hybrid.types import Fusion, Mode, Steps
 
 TIMED: Final = 200
-"""How many queries are timed, of however many there are."""
+"""At most this many queries are timed."""
 HITS: Final = 10
 
 
@@ -45,8 +45,8 @@ def sample(texts: Iterable[str], size: int = TIMED) -> list[str]:
 
 @dataclass(frozen=True)
 class Timings:
-    """``systems``: how long the best 10 of a text take, encoding apart. ``encoding``: how long to encode a
-    text takes; None where that cannot be told."""
+    """``systems``: the time of one search for the best 10, without encoding. ``encoding``: the time to
+    encode a text; None where that cannot be told."""
 
     systems: dict[str, Latency]
     encoding: Latency | None

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ir_measures import Measure
 
 UNBOUNDED_DEPTH = 1000
-"""How deep a run goes for a measure without a cutoff: TREC's custom."""
+"""The depth of a run for a measure without a cutoff: TREC's custom."""
 SHALLOWEST = 100
 _DEEPEST = 100_000
 _HIGHEST_OF_GDEVAL = 4
@@ -43,8 +43,8 @@ def parse(text: str) -> list[Measure]:
 
 
 def depth_of(measures: Iterable[Measure]) -> int:
-    """How many hits a query a run needs for ``measures``: the deepest cutoff, at least 100, so that
-    the run is of use to others too; 1000 where a measure has no cutoff."""
+    """The number of hits a query that a run needs for ``measures``: the deepest cutoff, at least 100, so
+    that the run serves other measures too; 1000 where a measure has no cutoff."""
     return max([SHALLOWEST, *(reach(measure) or UNBOUNDED_DEPTH for measure in measures)])
 
 

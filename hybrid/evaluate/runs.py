@@ -77,7 +77,7 @@ def encode(name: str) -> str:
 
 
 def decode(token: str) -> str:
-    """What `encode` encoded; a token of another tool whose percent signs mean nothing stays as it is."""
+    """Undo `encode`; a token of another tool whose percent signs mean nothing stays as it is."""
     if "%" not in token:
         return token
     try:

@@ -22,12 +22,12 @@ PerQuery: TypeAlias = dict[str, float]
 
 @dataclass(frozen=True)
 class Report:
-    """What `evaluate` found. Measures go by their canonical name: ``MRR@10`` was asked, ``RR@10`` is told.
+    """The result of `evaluate`. Measures have their canonical name: ``MRR@10`` is reported as ``RR@10``.
 
-    ``queries``: how many are judged: all count in every mean. ``systems``: system -> measure -> mean (the
-    sum, for measures that count). ``per_query``: system -> measure -> query -> value. ``unanswered``:
-    system -> judged queries that it answered with nothing. ``unasked``: judged queries that appear in
-    no run at all, as happens when the queries file lacks them.
+    ``queries``: the number of judged ones; all count in every mean. ``systems``: system -> measure -> mean
+    (the sum, for measures that count). ``per_query``: system -> measure -> query -> value. ``unanswered``:
+    system -> judged queries that it answered with nothing. ``unasked``: judged queries that appear in no
+    run at all, as happens when the queries file lacks them.
     """
 
     queries: int
@@ -86,7 +86,7 @@ def evaluate(
 
 
 def _values(measure: Measure, qrels: Numbered, ranked: Mapping[str, list[str]]) -> PerQuery:
-    """Query -> value, for every judged query. MeasureError where there is none that is a number."""
+    """Query -> value, for every judged query. MeasureError where a value is not a finite number."""
     # One measure at a time: ir_measures 0.4.3 lets nDCG share a pass with nDCG(gains=...) and so its
     # gains. Cut to what the measure sees, this costs no more than one pass over everything.
     import ir_measures

@@ -1,7 +1,7 @@
-"""The door: what a document must be before anything is written.
+"""Check and clean documents before anything is written.
 
-Text is made clean here (a lone surrogate becomes U+FFFD); an id is refused instead, since two ids
-that differ only in their surrogates would become one.
+In texts, lone surrogates become U+FFFD. An id with one is refused instead, since two ids that differ only
+in their surrogates would become the same.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _BAD_IN_ID: Final = regex.compile(r"[\p{Cc}\p{Cs}]")
 
 
 def check_batch(documents: Iterable[Document]) -> list[Document]:
-    """The documents, cleaned; or a DocumentError that says which one is wrong and why. What the iterable
-    itself raises is passed on."""
+    """Check and clean documents. Raises DocumentError, naming the document and the fault; passes on what
+    the iterable itself raises."""
     if isinstance(documents, (Document, Mapping, str)) or not isinstance(documents, Iterable):
         raise DocumentError(
             f"add takes a list of documents, not one {type(documents).__name__}; write [document]"
@@ -61,7 +61,7 @@ def _check(document: Document, where: str) -> Document:
         return _checked(id, document, f"document {shown(id)}")
     except (HybridError, MemoryError):
         raise
-    except Exception as cause:  # a mapping, a str of the user's own
+    except Exception as cause:  # of the caller's own kind of mapping or str
         raise DocumentError(f"document {shown(id)}: cannot be read: {shown(cause)}") from cause
 
 
@@ -73,11 +73,22 @@ def _checked(id: str, document: Document, where: str) -> Document:
     if not isinstance(document.metadata, Mapping):
         raise DocumentError(f"{where}: metadata is a {type(document.metadata).__name__}, not a JSON object")
     metadata = _Metadata.copy(document.metadata, where)
-    return Document(id, text, title, metadata, document.vector, document.passages)
+    given = document.vector, document.passages, document.text_passages
+    return Document(id, text, title, metadata, *given)
+
+
+def check_metadata(metadata: Mapping[Any, Any], where: str) -> dict[str, Any]:
+    """A clean copy of a document's metadata. Raises DocumentError."""
+    try:
+        return _Metadata.copy(metadata, where)
+    except (HybridError, MemoryError):
+        raise
+    except Exception as cause:  # a mapping of the user's own
+        raise DocumentError(f"{where}: metadata cannot be read: {shown(cause)}") from cause
 
 
 def _check_id(value: object, where: str) -> str:
-    """An id is a non-empty str without control characters and surrogates."""
+    """Check that an id is a non-empty str without control characters and surrogates."""
     if not isinstance(value, str):
         raise DocumentError(f"{where}: the id is a {type(value).__name__}, not a str: {shown(value)}")
     id = exact(value)
@@ -104,7 +115,7 @@ def _text(value: object, where: str, limit: int, way_out: str) -> str:
 
 
 class _Refused(Exception):
-    """A value that metadata cannot hold. On its way out it learns where in the metadata that was."""
+    """A value that metadata cannot hold. As it propagates, the path of the value is added to it."""
 
     def __init__(self, what: str) -> None:
         super().__init__(what)
@@ -112,8 +123,8 @@ class _Refused(Exception):
 
 
 class _Metadata:
-    """Makes a clean copy of one document's metadata. By hand: json.dumps would turn keys into str in
-    silence, and an object that holds another one twice, level below level, has no end."""
+    """Makes a clean copy of one document's metadata. Not with json.dumps: it silently turns keys into str,
+    and an object that contains the next one twice, level by level, would never end."""
 
     def __init__(self) -> None:
         self._values = self._characters = 0
@@ -126,7 +137,7 @@ class _Metadata:
             raise DocumentError(f"{where}: metadata{''.join(reversed(error.steps))}{error}") from error
 
     def _copy(self, value: Any, depth: int, path: int) -> Any:
-        """``path`` counts the characters of the keys that lead here."""
+        """``path``: the number of characters in the keys that lead here."""
         self._count(1, 0)
         if isinstance(value, str):
             return self._string(value)
@@ -184,12 +195,12 @@ class _Metadata:
         self._characters += characters
         if self._values > MAX_METADATA_VALUES:
             raise _Refused(
-                f": more than {MAX_METADATA_VALUES:,} values in all; keep what no filter asks for "
-                "elsewhere, under the document's id"
+                f": more than {MAX_METADATA_VALUES:,} values in all; store values that no filter "
+                "uses elsewhere, under the document's id"
             )
         if self._characters > MAX_METADATA:
             raise _Refused(
-                f": more than {MAX_METADATA:,} characters in all; long texts belong into the text, or "
+                f": more than {MAX_METADATA:,} characters in all; put long texts into the text, or "
                 "elsewhere under the document's id"
             )
 
@@ -202,12 +213,12 @@ def _integer(value: int) -> int:
 
 def _float(value: float) -> float:
     if not math.isfinite(number := float.__float__(value)):
-        raise _Refused(f" is {number}, which JSON cannot say; leave the key out")
+        raise _Refused(f" is {number}, which JSON cannot represent; leave the key out")
     return number
 
 
 def check_vector(value: Any, metric: Metric, dim: int | None, where: str, query: bool = False) -> Scores:
-    """One ready-made vector as float32 (dim,), of unit length under "cosine"."""
+    """Check a ready-made vector and return it as float32 (dim,), of unit length under "cosine"."""
     error = QueryError if query else DocumentError
     vector = _numbers(value, where, error)
     if vector.ndim != 1 or not vector.size:
@@ -229,7 +240,7 @@ def check_vector(value: Any, metric: Metric, dim: int | None, where: str, query:
 
 
 def check_vectors(value: Any, metric: Metric, dim: int | None, where: str) -> Matrix:
-    """The ready-made vectors of a document, one (dim,) or several (n, dim), as float32 (n, dim)."""
+    """Check a document's ready-made vectors, one (dim,) or several (n, dim); return float32 (n, dim)."""
     rows = _numbers(value, where, DocumentError)
     if rows.ndim != 2:
         return check_vector(rows, metric, dim, where)[None, :]
@@ -239,8 +250,8 @@ def check_vectors(value: Any, metric: Metric, dim: int | None, where: str) -> Ma
 
 
 def check_alike(values: Sequence[Any], metric: Metric, dim: int | None) -> Matrix | None:
-    """What ``check_vectors`` makes of each of some float arrays of one shape (dim,), float32 (n, dim); None
-    where they are something else, or where it would complain."""
+    """Do what ``check_vectors`` does for several float arrays of one shape (dim,) at once: float32 (n,
+    dim). Returns None if they are anything else, or if one of them is invalid."""
     if not values or any(type(value) is not np.ndarray for value in values):
         return None
     shape, dtype = values[0].shape, values[0].dtype
@@ -258,7 +269,7 @@ def check_alike(values: Sequence[Any], metric: Metric, dim: int | None) -> Matri
 
 
 def check_encoded(rows: Matrix, metric: Metric) -> Matrix:
-    """Finite rows (n, dim) from an encoder as the metric wants them; of unit length under "cosine".
+    """Check finite rows (n, dim) from an encoder and scale them to unit length under "cosine". Raises
     EncoderFailed for one that is too long."""
     if complaint := _too_long(rows, metric):
         raise EncoderFailed(f"the encoder made a vector that is {complaint}")
@@ -266,8 +277,8 @@ def check_encoded(rows: Matrix, metric: Metric) -> Matrix:
 
 
 def _too_long(rows: Matrix, metric: Metric) -> str | None:
-    """How long the first of some finite rows is that is longer than ``MAX_LENGTH``, and what to do. Under
-    "cosine" none is."""
+    """Return, for a message, the length of the first row longer than ``MAX_LENGTH`` and what to do about
+    it; None if there is none, or under "cosine"."""
     if metric == "cosine" or (fit := bounded(rows)).all():
         return None
     long = float(np.linalg.norm(rows[int(np.argmin(fit))].astype(np.float64)))
@@ -278,7 +289,7 @@ def _too_long(rows: Matrix, metric: Metric) -> str | None:
 
 
 def _numbers(value: Any, where: str, error: type[InputError]) -> Matrix:
-    """As float32, of whatever shape."""
+    """Convert to float32, of any shape."""
     try:
         given = np.asarray(value)
         if given.dtype.kind not in "biufO":
@@ -290,7 +301,8 @@ def _numbers(value: Any, where: str, error: type[InputError]) -> Matrix:
 
 
 def check_passages(value: Any, count: int, text: str, where: str) -> NDArray[np.int64]:
-    """The stretches of ``text`` that ``count`` vectors stand for, int64 (count, 2); all of it for None."""
+    """Check the passages of ``text`` that ``count`` vectors stand for: int64 (count, 2); None: all of
+    it."""
     if value is None:
         return np.tile(np.array([0, len(text)]), (count, 1))
     try:
@@ -305,11 +317,11 @@ def check_passages(value: Any, count: int, text: str, where: str) -> NDArray[np.
     if wrong := np.flatnonzero((starts < 0) | (starts > ends) | (ends > len(text))).tolist():
         raise DocumentError(
             f"{where}: passage {wrong[0]} is {tuple(spans[wrong[0]].tolist())}, "
-            f"which is no stretch of a text of {len(text)} characters"
+            f"which is not a part of a text of {len(text)} characters"
         )
     return spans.astype(np.int64)
 
 
 def _line(cause: Exception) -> str:
-    """The message of another's error, in one line."""
+    """Return the message of a foreign error in one line."""
     return " ".join(str(cause).split())[:160]

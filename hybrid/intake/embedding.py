@@ -1,4 +1,5 @@
-"""Documents to vector rows and back: ready-made vectors as they are, texts cut into windows and encoded."""
+"""Turn documents into vector rows: take ready-made vectors as they are; cut texts into windows and encode
+them."""
 
 from __future__ import annotations
 
@@ -9,27 +10,31 @@ import numpy as np
 from hybrid import encoders
 from hybrid.errors import DocumentError, IndexMismatch
 from hybrid.intake.documents import check_alike, check_encoded, check_passages, check_vectors
+from hybrid.intake.windows import windows
+from hybrid.ledger.passages import Pieces
 from hybrid.ledger.rows import Rows
 from hybrid.limits import shown
-from hybrid.types import Document, Encoder, Matrix, Metric, Ordinals, Passage, Progress
+from hybrid.types import Document, Encoder, Matrix, Metric, Ordinals, Progress
 
 
 def embed(
     documents: Sequence[Document],
+    pieces: Sequence[Pieces],
     encoder: Encoder | None,
     metric: Metric,
     dim: int,
     progress: Progress | None = None,
 ) -> Rows:
-    """The rows of a batch, ordinals counted from 0 within it. ``dim`` is the index's, 0 while unknown.
+    """Make the rows of a batch, with ordinals from 0 within it: those that documents bring, and for the
+    others the encoder's, of the windows of their ``pieces``. ``dim`` is the index's, 0 while unknown.
 
-    DocumentError for vectors or passages that do not fit; IndexMismatch for an encoder that does not,
-    EncoderFailed for one whose vectors are too long.
+    Raises DocumentError for vectors or passages that do not fit, IndexMismatch for an encoder that does
+    not, EncoderFailed for one whose vectors are too long.
     """
     plain = _plain(documents, metric, dim)
     brought = [plain] if plain else list(_brought(documents, metric, dim))
     dim = brought[0].vectors.shape[1] if brought else dim
-    made = _made(documents, encoder, metric, progress)
+    made = _made(documents, pieces, encoder, metric, progress)
     if len(made) and dim and made.vectors.shape[1] != dim:
         raise IndexMismatch(
             f"the encoder makes vectors of {made.vectors.shape[1]} numbers, this index holds {dim}"
@@ -39,8 +44,8 @@ def embed(
 
 
 def _plain(documents: Sequence[Document], metric: Metric, dim: int) -> Rows | None:
-    """The rows of the ready-made vectors where they are arrays alike, one a document: all at once, which
-    takes a sixth of the time. None where they are not, or where one is wrong."""
+    """Make the rows of ready-made vectors all at once, in a sixth of the time, if they are arrays of one
+    shape and type, one per document. Returns None if they are not, or if one is invalid."""
     places = [i for i, document in enumerate(documents) if document.vector is not None]
     if any(document.passages is not None for document in documents):
         return None
@@ -53,7 +58,7 @@ def _plain(documents: Sequence[Document], metric: Metric, dim: int) -> Rows | No
 
 
 def _brought(documents: Sequence[Document], metric: Metric, dim: int) -> Iterator[Rows]:
-    """The rows of the ready-made vectors, document by document."""
+    """Yield the rows of ready-made vectors, document by document."""
     for i, document in enumerate(documents):
         where = f"document {shown(document.id)}"
         if document.vector is not None:
@@ -66,49 +71,43 @@ def _brought(documents: Sequence[Document], metric: Metric, dim: int) -> Iterato
 
 
 def _made(
-    documents: Sequence[Document], encoder: Encoder | None, metric: Metric, progress: Progress | None
+    documents: Sequence[Document],
+    pieces: Sequence[Pieces],
+    encoder: Encoder | None,
+    metric: Metric,
+    progress: Progress | None,
 ) -> Rows:
-    """The rows of the other documents, by the encoder."""
-    windows = [] if encoder is None else _windows(documents, encoder)
-    vectors = _encode(documents, windows, encoder, progress)
-    owners = np.array([i for i, _ in windows], np.int64)
-    spans = np.array([passage for _, passage in windows], np.int64).reshape(-1, 2)
+    """Encode the other documents and return their rows."""
+    made = [
+        (i, window)
+        for i, (document, own) in enumerate(zip(documents, pieces, strict=True))
+        if encoder is not None and document.vector is None
+        for window in windows(document, own, encoder)
+    ]
+    vectors = _encode(len(documents), [window.encoded for _, window in made], encoder, progress)
+    owners = np.array([i for i, _ in made], np.int64)
+    spans = np.array([(window.start, window.end) for _, window in made], np.int64).reshape(-1, 2)
     if metric != "cosine":
         return Rows(check_encoded(vectors, metric), owners, spans)
-    directed = vectors.any(axis=1)  # an encoder may answer zeros (to an empty text, say): no row then
+    directed = vectors.any(axis=1)  # drop zero vectors, which an encoder may return for an empty text
     return Rows(check_encoded(vectors[directed], metric), owners[directed], spans[directed])
 
 
-def _windows(documents: Sequence[Document], encoder: Encoder) -> list[tuple[int, Passage]]:
-    return [
-        (i, passage)
-        for i, document in enumerate(documents)
-        if document.vector is None
-        for passage in encoders.cut(document.text, document.title, encoder)
-    ]
-
-
 def _encode(
-    documents: Sequence[Document],
-    windows: Sequence[tuple[int, Passage]],
-    encoder: Encoder | None,
-    progress: Progress | None,
+    documents: int, texts: Sequence[str], encoder: Encoder | None, progress: Progress | None
 ) -> Matrix:
-    if encoder is None or not windows:
+    """Encode the ``texts`` of some ``documents``, by which progress is told."""
+    if encoder is None or not texts:
         if progress is not None:
-            progress(len(documents))
+            progress(documents)
         return np.empty((0, 0), np.float32)
-    texts = [
-        encoders.compose(documents[i].title, documents[i].text[start:end], encoder)
-        for i, (start, end) in windows
-    ]
-    share = len(documents) / len(texts)
+    share = documents / len(texts)
     tell = None if progress is None else lambda done: progress(done * share)
     return encoders.encode_documents(encoder, texts, tell)
 
 
 def _in_order(parts: Sequence[Rows]) -> Rows:
-    """The rows of all ``parts``, those of one document together, as they stood."""
+    """Merge the rows of all ``parts``, so that those of one document stand together in their order."""
     owners: Ordinals = np.concatenate([part.ordinals for part in parts])
     order = np.argsort(owners, kind="stable")
     vectors = np.concatenate([part.vectors for part in parts])

@@ -1,14 +1,15 @@
-"""Filling an index: a stream of documents in batches, each made ready while the one before is written."""
+"""Fill an index from a stream of documents in batches: prepare each while the previous one is written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
 from hybrid.errors import DocumentError, StorageError
+from hybrid.ledger.passages import Pieces
 from hybrid.ledger.rows import Rows
 from hybrid.settings import Settings
 from hybrid.threads import submit
@@ -21,22 +22,26 @@ _Ready = TypeVar("_Ready")
 
 @dataclass(frozen=True)
 class Prepared:
-    """Checked documents with their vectors, made for an index of these settings."""
+    """Checked documents with their vectors and passages, prepared for an index with these settings."""
 
     documents: list[Document]
     rows: Rows
+    pieces: Sequence[Pieces]
     settings: Settings
 
-    def fit(self, settings: Settings, dim: int, home: Path) -> tuple[list[Document], Rows]:
-        """The documents and rows to commit to the index in ``home``, which has these ``settings`` and
-        vectors of ``dim`` numbers now. Raises StorageError, DocumentError where it is another by now."""
+    def fit(
+        self, settings: Settings, dim: int, home: Path
+    ) -> tuple[list[Document], Rows, Sequence[Pieces]]:
+        """Return the documents, rows and passages, for the index in ``home`` that now has these
+        ``settings`` and vectors of ``dim`` numbers. Raises StorageError or DocumentError if it has changed
+        since."""
         if settings != self.settings:
             raise StorageError(f"{home}: re-indexed in the meantime; add the documents again")
         if len(self.rows) and dim not in (0, self.rows.vectors.shape[1]):
             raise DocumentError(
                 f"vectors of {self.rows.vectors.shape[1]} numbers; this index holds vectors of {dim}"
             )
-        return self.documents, self.rows
+        return self.documents, self.rows, self.pieces
 
 
 def load(
@@ -44,8 +49,8 @@ def load(
     prepare: Callable[[list[Document]], _Ready],
     write: Callable[[_Ready], object],
 ) -> int:
-    """``write`` what ``prepare`` makes of each batch, in order; returns how many documents there were. An
-    encoder lets others have the interpreter, so the writing costs it little where a second core is free."""
+    """``prepare`` each batch and ``write`` it, in order; return the number of documents. Encoders release
+    the GIL, so writing on a second core hardly slows them down."""
     total = 0
     with ThreadPoolExecutor(1, "hybrid-load") as behind:
         last: Future[object] | None = None
@@ -61,7 +66,8 @@ def load(
 
 
 def batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
-    """BATCH documents at a time, or fewer before one whose id the batch has: it is to replace that one."""
+    """Yield batches of BATCH documents, or fewer if the next document has an id that the batch already has:
+    it must replace that one."""
     batch: list[Document] = []
     ids: set[str] = set()
     for document in _each(documents):
@@ -70,7 +76,7 @@ def batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
             yield batch
             batch, ids = [], set()
         batch.append(document)
-        if isinstance(id, str):  # or it is no document, and refused with its batch
+        if isinstance(id, str):  # anything else is not a document, and is refused with its batch
             ids.add(id)
     if batch:
         yield batch

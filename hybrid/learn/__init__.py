@@ -1,8 +1,8 @@
 """Judged queries and clicks to better rankings: profiles, models and training data.
 
 `tune` chooses how an index ranks, `learn` trains a model for it, `choose` sets another reranker,
-`calibrate` makes scores mean something, `judgments` makes judgments of clicks, `Miner` finds hard
-negatives. Nothing here prints, and nothing is installed: that is the index's (`Index.install`).
+`calibrate` makes scores mean something: each makes a `Trial`, and `Trial.install` lets an index serve what
+proved better. `judgments` makes judgments of clicks, `Miner` finds hard negatives. Nothing here prints.
 
 Imports evaluate, rerank and fusion.
 """
@@ -11,13 +11,17 @@ from __future__ import annotations
 
 from hybrid.learn.calibrating import Calibrated, calibrate
 from hybrid.learn.clicks.judgments import Impression, Judgments, Propensities, judgments, propensities
+from hybrid.learn.contest import Contest, Figures
 from hybrid.learn.mining import Mined, Miner
 from hybrid.learn.reranking import Reranking, choose
 from hybrid.learn.training import Learning, learn
+from hybrid.learn.trial import Trial
 from hybrid.learn.tuning import Tuning, tune
 
 __all__ = [
     "Calibrated",
+    "Contest",
+    "Figures",
     "Impression",
     "Judgments",
     "Learning",
@@ -25,6 +29,7 @@ __all__ = [
     "Miner",
     "Propensities",
     "Reranking",
+    "Trial",
     "Tuning",
     "calibrate",
     "choose",

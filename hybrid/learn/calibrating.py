@@ -1,9 +1,9 @@
 """Learn from judged queries how relevant an index's hits are, and say how far that can be trusted.
 
-What is learned from are the first ten hits of each query in each mode, as the index serves them. A quarter
-of the queries is asked once more as if their relevant documents were not there, since users ask what has
-no answer, too (see `hybrid.rerank.calibration`). Every figure is out of fold: from a calibration that has
-not seen the query that it judges.
+It learns from the first ten hits of each query in each mode, as the index serves them. A quarter of the
+queries is asked once more as if their relevant documents were not there, since users also ask what has no
+answer (see `hybrid.rerank.calibration`). Every figure is out of fold: from a calibration that has not seen
+the query that it judges.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ from hybrid.evaluate.asking import answerable
 from hybrid.evaluate.identical import not_judged, own
 from hybrid.evaluate.native import plain
 from hybrid.learn.reliability import Abstention, Point, Reliability, abstention, reliability
+from hybrid.learn.trial import Installing, Trial
 from hybrid.rerank.calibration import Calibration, Columns, fit, out_of_fold
+from hybrid.settings import Profile, Profiles
 from hybrid.types import Lacking, Mode, Qrels
 
 PRECISIONS: Final = (0.5, 0.7, 0.9)
-"""Of the first hits that are shown: what somebody who abstains from the others may want."""
+"""The precisions of the shown first hits for which a threshold is sought."""
 FEWEST: Final = 30
-"""Judged queries: fewer say nothing of how far a probability is off."""
+"""Judged queries; fewer cannot tell how far a probability is off."""
 _TWINS: Final = 0.25
 _BATCH: Final = 32
 _POINTS: Final = 50  # of a curve in JSON, about
@@ -36,6 +38,9 @@ _FEW: Final = 9.5  # queries: ten, up to rounding
 class Calibratable(Protocol):
     """An index that can be calibrated: a Searcher."""
 
+    @property
+    def profiles(self) -> Profiles: ...
+
     def signals(
         self, queries: Mapping[str, str], mode: Mode, lacking: Lacking, /
     ) -> Iterator[tuple[str, list[str], Columns]]: ...
@@ -43,9 +48,9 @@ class Calibratable(Protocol):
 
 @dataclass(frozen=True)
 class Trust:
-    """How far the scores of one mode can be trusted. ``reliability``: of all hits, both of the judged
-    queries and of those asked without their answers; ``asked``: of the judged queries alone.
-    ``abstention``: of the first hits of both. ``operating``: for each of ``PRECISIONS`` the threshold that
+    """The measured trust in the scores of one mode. ``reliability`` covers all hits, both of the judged
+    queries and of those asked without their answers; ``asked`` the judged queries alone; ``abstention`` the
+    first hits of both. ``operating``: for each of ``PRECISIONS`` the threshold that
     answers the most queries with it, None if none does for ten queries. ``unanswerable``: the share of the
     queries without an answer whose first hit still gets .5 or more."""
 
@@ -76,16 +81,18 @@ class Trust:
         }
 
 
-@dataclass(frozen=True)
-class Calibrated:
-    """What `calibrate` found: the ``calibration`` of all queries, how many they were and how many of them
-    were asked again without their answers (``twins``), and how far it can be trusted in each mode."""
+@dataclass(frozen=True, kw_only=True)
+class Calibrated(Trial):
+    """The result of `calibrate`: the ``calibration``, fitted on all ``queries``; ``twins``, the number of
+    those that were asked again without their answers; and how far it can be trusted in each mode. It holds
+    for the serving ``profile``, which is that of this ``number``."""
 
     calibration: Calibration
     queries: int
     twins: int
-    seed: int
     trust: dict[Mode, Trust]
+    profile: Profile
+    number: int
 
     @property
     def refused(self) -> str | None:
@@ -99,6 +106,14 @@ class Calibrated:
             f"(Brier skill {skill:+.4f}, {self.queries:,} queries); judge more queries"
         )
 
+    @property
+    def installs(self) -> Profile | None:
+        return self.profile if self.refused is None else None
+
+    @property
+    def reason(self) -> str:
+        return self.refused or "hits carry their relevance, and hybrid search takes --min-score"
+
     def to_json(self) -> dict[str, Any]:
         return {
             "queries": self.queries,
@@ -110,12 +125,15 @@ class Calibrated:
         }
 
     def evidence(self) -> dict[str, Any]:
-        """The part that is kept with an installed profile."""
         return {
+            "ranks like profile": self.number,
             "queries": self.queries,
             "seed": self.seed,
             "modes": {mode: trust.evidence() for mode, trust in self.trust.items()},
         }
+
+    def _stored(self, index: Installing) -> dict[str, str]:
+        return {"calibration": index.keep_calibration(self.calibration)}
 
 
 def calibrate(
@@ -130,14 +148,14 @@ def calibrate(
 ) -> Calibrated:
     """Fit a calibration on what ``index`` answers to the judged queries that have a text, in each of
     ``modes``, the one that serves first, and report on it. Installs nothing: that is
-    ``index.keep_calibration`` and ``index.install``.
+    ``found.install(index)``.
 
-    What nobody judged counts as not relevant. With ``ignore_identical_ids`` the document that has a query's
-    id is passed over. The same ``seed`` gives the same result. ``progress`` is told of each batch how many
-    queries it was. InputError for fewer than `FEWEST` queries, MissingExtra
-    unless the extra ``evaluate`` is installed.
+    Unjudged documents count as not relevant. With ``ignore_identical_ids`` the document that has a query's
+    id is passed over. The same ``seed`` gives the same result. ``progress`` is told the number of queries
+    of each batch. InputError for fewer than `FEWEST` queries, MissingExtra unless the extra ``evaluate`` is
+    installed.
     """
-    require("calibrating", "scipy", extra="evaluate")  # rather now than after all searches
+    require("calibrating", "scipy", extra="evaluate")  # now, rather than after all searches
     qrels = plain(not_judged(qrels) if ignore_identical_ids else qrels)
     asked = answerable(queries, qrels)
     if len(asked) < FEWEST:
@@ -158,13 +176,16 @@ def calibrate(
         queries=len(asked),
         twins=len(twins),
         seed=seed,
+        profile=index.profiles.serving,
+        number=index.profiles.serves,
         trust={mode: _trust([(one, p) for one, p in answers if one.mode == mode], seed) for mode in modes},
     )
 
 
 @dataclass(frozen=True)
 class _List:
-    """One answer: what is known of its hits, and which are relevant. A ``twin`` lacks all that are."""
+    """One answer: the signals of its hits, and which of them are relevant. A ``twin`` has no relevant
+    hit."""
 
     query: int
     mode: Mode
@@ -201,7 +222,7 @@ def _lists(
 
 def _trust(answers: Sequence[tuple[_List, NDArray[np.float32]]], seed: int) -> Trust:
     twin = np.array([one.twin for one, _ in answers])
-    # Where nothing was found nothing is trusted, and nothing is right.
+    # A query without a hit counts as not trusted and as wrong.
     first = np.array([p[0] if len(p) else 0.0 for _, p in answers])
     right = np.array([one.labels[0] if len(p) else False for one, p in answers])
     abstained = abstention(first, right, wanted=PRECISIONS[-1], seed=seed)

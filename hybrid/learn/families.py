@@ -1,4 +1,4 @@
-"""Which judged queries belong together, so that none is judged by what learned from its twin.
+"""Group judged queries that belong together, so that no query is judged by a model that learned its twin.
 
 Claims and their negations, paraphrases, follow-ups: judged collections hold many queries that ask for one
 document. Trees remember such a document from one query and find it for the other, which looks like skill

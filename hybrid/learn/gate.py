@@ -1,9 +1,8 @@
 """The gate that a change of ranking passes before it serves: by held-out queries, not by hope.
 
-It knows nothing of what is judged, fusion or reranker: it sees one value a query and system, and how much
-of its ranking a system leaves to the order of ties. The
-*incumbent* is what serves now, the *challengers* were chosen on other queries, the *guards* are what
-nothing that serves may fall below: each leg alone.
+It does not know whether a fusion or a reranker is judged: it sees one value a query and system, and how
+much of its ranking a system leaves to the order of ties. The *incumbent* serves now, the *challengers* were
+chosen on other queries, and nothing that serves may fall below the *guards*: each leg alone.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _POWER: Final = 0.8
 _LARGE: Final = 0.8
 """A large effect as Cohen has it: "Statistical Power Analysis for the Behavioral Sciences", 1988."""
 _NEGLIGIBLE: Final = 0.02
-"""Below it, nobody has the queries that would show the effect: some 20,000."""
+"""A smaller effect would take some 20,000 queries to show."""
 _Z: Final = NormalDist().inv_cdf
 
 
@@ -63,13 +62,13 @@ class Guard:
 
     @property
     def harmed(self) -> bool:
-        """Whether what serves is significantly below."""
+        """Whether the incumbent is significantly below."""
         return _is_below(self.incumbent, self.corrected)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate decided. ``installs`` names the challenger or guard that is to serve from now on;
+    """The decision of the gate. ``installs`` names the challenger or guard that is to serve from now on;
     None leaves the incumbent. ``reason`` is one sentence with the figures that decided."""
 
     outcome: Outcome
@@ -92,9 +91,10 @@ def judge(
     incumbent_tied: float = 0.0,
     seed: int = 0,
 ) -> Verdict:
-    """Whether one of ``challengers``, preferred ones first, may take the incumbent's place: float64 (n,)
-    each, one value a held-out query, larger is better. ``tied``: of challengers and guards, by name, what
-    share of their first ten places they leave to whatever breaks ties; ``incumbent_tied``: the incumbent's.
+    """Decide whether one of ``challengers``, preferred ones first, may take the incumbent's place: float64
+    (n,) each, one value a held-out query, larger is better. ``tied``: of challengers and guards, by name,
+    what share of their first ten places they leave to whatever breaks ties; ``incumbent_tied``: the
+    incumbent's.
 
     The first may that is significantly better than the incumbent (two-sided paired randomisation test,
     p below .05 after Holm's correction for all challengers) and not significantly below any guard. If there
@@ -113,7 +113,7 @@ def judge(
 
 
 def fewest(challengers: int) -> int:
-    """How many held-out queries a verdict needs: as many as show an effect of .8 with a power of .8."""
+    """The number of held-out queries that a verdict needs: it shows an effect of .8 with a power of .8."""
     return _queries_for(_LARGE, challengers)
 
 
@@ -184,7 +184,7 @@ def _decide(
 
 
 def _harmless(challenges: Mapping[str, Challenge], most: float) -> Iterator[str]:
-    """Those no worse than the incumbent, below no guard, and tied no more than ``most``."""
+    """The challengers no worse than the incumbent, below no guard, and tied no more than ``most``."""
     return (
         name
         for name, found in challenges.items()

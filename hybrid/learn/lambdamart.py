@@ -74,14 +74,14 @@ class Judged:
 
     @property
     def useful(self) -> bool:
-        """Whether there are two of different grades to learn from."""
+        """True if there are two candidates of different grades to learn from."""
         return len(np.unique(self.grades[self.trains])) > 1
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What is tried: leaves a tree, how few documents a leaf may hold (fewer where there are but few), the
-    weight of the fused score."""
+    """One setting to try: leaves a tree, the least documents a leaf holds (fewer where there are only few),
+    the weight of the fused score."""
 
     leaves: int
     least: int
@@ -169,7 +169,7 @@ def _folds(queries: Sequence[Judged], seed: int) -> list[Rows]:
 
 
 def dcg(grades: Values) -> float:
-    """Of grades in the order of a ranking, gains linear, as trec_eval has it."""
+    """The DCG@10 of grades in the order of a ranking, with linear gains as in trec_eval."""
     top = grades[:CUTOFF]
     return float(top @ (1 / np.log2(np.arange(2, len(top) + 2))))
 
@@ -187,8 +187,8 @@ def mean_ndcg(queries: Sequence[Judged], scores: Sequence[Values]) -> float:
 def _validated(
     queries: Sequence[Judged], names: Sequence[str], choice: Choice, folds: Sequence[Rows], seed: int
 ) -> tuple[int, list[Values]]:
-    """How many trees did best, and with so many the scores of each query by the models without it. Grows
-    no further where the last ``_PATIENCE`` trees brought nothing."""
+    """The best number of trees, and with it the scores of each query by the models that did not see it.
+    Stops growing where the last ``_PATIENCE`` trees brought nothing."""
     order = [queries[i] for fold in folds for i in fold]
     best, rounds, scores = -1.0, 0, list[Values]()
     with ThreadPoolExecutor(min(os.cpu_count() or 1, FOLDS)) as pool:
@@ -205,7 +205,7 @@ def _validated(
 
 
 class _Growing:
-    """A model as it grows, and what it says of queries that have no part in it."""
+    """A model as it grows, and its scores of the queries that it does not learn from."""
 
     def __init__(
         self, trees: Booster, queries: Sequence[Judged], names: Sequence[str], base: float

@@ -1,4 +1,4 @@
-"""Hard negatives: of an index's own answers to judged queries, what is no answer to them.
+"""Mine hard negatives: an index's own answers to judged queries that do not answer them.
 
 They train an encoder to tell apart what it, or the whole pipeline, finds alike. The danger is in the false
 ones: few collections are judged whole, and much of what ranks high beside the judged documents is relevant
@@ -59,8 +59,8 @@ class Tuple:
 
 @dataclass
 class Mined:
-    """How many tuples were made so far, of how many queries; why how many judged queries, positives and
-    candidates were left out. A candidate counts once for each positive."""
+    """Counts so far: tuples, the queries they are of, and by reason the judged queries, positives and
+    candidates that were left out. A candidate counts once for each positive."""
 
     tuples: int = 0
     queries: int = 0
@@ -78,11 +78,12 @@ class Mined:
 
 @dataclass(frozen=True)
 class Miner:
-    """Which of an index's answers are taken for negatives.
+    """Takes some of an index's answers for negatives.
 
-    ``negatives``: how many for each pair of a query and a relevant document; a pair with fewer is left out.
-    ``mode``: which legs answer. ``ranks``: the first and the last rank that is looked at. ``margin``: left
-    out is what is nearer to the query than the positive's similarity less this share of its magnitude.
+    ``negatives``: their number for each pair of a query and a relevant document; a pair with fewer is left
+    out. ``mode``: the legs that answer. ``ranks``: the first and the last rank that is looked at.
+    ``margin``: a document nearer to the query than the positive's similarity less this share of its
+    magnitude is left out.
     ``sampling``: the first ones that remain, or any of them, drawn by ``seed``. ``ignore_identical_ids``:
     pass over the document that has the query's id.
     """
@@ -103,12 +104,12 @@ class Miner:
         mined: Mined,
         progress: Callable[[int], None] = lambda _: None,
     ) -> Iterator[Tuple]:
-        """One for each judged query and each of its relevant documents, in the order of ``qrels``; counted
-        in ``mined``. ``progress`` is told how many more queries are done.
+        """Yield one tuple for each judged query and each of its relevant documents, in the order of
+        ``qrels``, counting in ``mined``. ``progress`` is told how many more queries are done.
 
-        Never a negative: what is judged relevant, what reads like it or like the query, but for case and
-        white space. A document's text is what an encoder gets: its title, a line break, and its text, or of
-        a long one the window that is nearest to the query.
+        A document that is judged relevant, or reads like one or like the query but for case and white
+        space, is never a negative. A document's text is what an encoder gets: its title, a line break, and
+        its text, or of a long one the window that is nearest to the query.
         """
         qrels = plain(not_judged(qrels) if self.ignore_identical_ids else qrels)
         asked = answerable(queries, qrels)
@@ -171,7 +172,8 @@ class _Query:
     hits: dict[str, Hit]
 
     def unlike_the_positives(self, counts: Counter[str]) -> list[Hit]:
-        """The ranked ones that are not judged relevant and read like none that is, nor like one before."""
+        """The ranked hits that are not judged relevant and read like no relevant one, nor like one
+        before."""
         relevant = set(self.relevant)
         read = {same(_text(self.hits[id])) for id in relevant & self.hits.keys()} | {same(self.text)}
         unlike = []

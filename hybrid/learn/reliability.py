@@ -1,4 +1,4 @@
-"""Whether probabilities of relevance mean what they say, and when to give no answer.
+"""Measure whether probabilities of relevance mean what they say, and when to give no answer.
 
 `reliability` holds probabilities against what happened. `abstention` asks what a program that answers only
 where it is sure gets right, and from which score on it gets enough right. Both know nothing of searching:
@@ -39,7 +39,7 @@ class Bin:
 
 @dataclass(frozen=True)
 class Reliability:
-    """What `reliability` found.
+    """The result of `reliability`.
 
     ``ece``: the expected calibration error, the mean over hits of |predicted - observed| of their bin. Even
     perfect probabilities have one above 0, since labels are drawn: ``by_chance`` is what 95 % of such
@@ -110,7 +110,8 @@ def reliability(
 
 
 def _starts(p: Values, bins: int) -> _Counts:
-    """Where the bins of sorted probabilities begin: a cut among equals moves to their nearer end."""
+    """The first places of the bins of sorted probabilities: a cut among equals moves to their nearer
+    end."""
     cuts = np.arange(bins) * len(p) // bins
     first, behind = np.searchsorted(p, p[cuts], "left"), np.searchsorted(p, p[cuts], "right")
     starts = np.unique(np.where(behind - cuts < cuts - first, behind, first))
@@ -118,7 +119,7 @@ def _starts(p: Values, bins: int) -> _Counts:
 
 
 def _by_chance(p: Values, starts: _Counts, predicted: Values, rng: np.random.Generator) -> float:
-    """What 95 % of the calibration errors stay below, if the probabilities are true."""
+    """The value that 95 % of the calibration errors stay below if the probabilities are true."""
     hits = np.diff([*starts, len(p)])
     relevant = (np.add.reduceat(rng.random(len(p)) < p, starts, dtype=np.int64) for _ in range(DRAWS))
     errors = [float(hits @ np.abs(predicted - n / hits)) / len(p) for n in relevant]
@@ -136,8 +137,8 @@ class Interval:
 
 @dataclass(frozen=True)
 class Point:
-    """Who answers from ``threshold`` on answers the share ``answered`` of the queries, and of these answers
-    the share ``precision`` is right."""
+    """Answering from ``threshold`` on answers the share ``answered`` of the queries; the share
+    ``precision`` of these answers is right."""
 
     threshold: float
     answered: float
@@ -155,7 +156,7 @@ class Operating:
 
 @dataclass(frozen=True)
 class Abstention:
-    """What `abstention` found.
+    """The result of `abstention`.
 
     ``precision``: the share of queries whose first hit is right, if all are answered. ``curve``: what each
     threshold gives, the highest first. ``aurc``: the area under the risk-coverage curve, that is the
@@ -179,7 +180,7 @@ class Abstention:
 def abstention(
     confidence: ArrayLike, correct: ArrayLike, *, wanted: float = PRECISION, seed: int = 0
 ) -> Abstention:
-    """What answering only the sure queries gives.
+    """Measure what answering only the sure queries gives.
 
     ``confidence`` (n,): one score a query, that of its first hit, larger is surer; any scale will do.
     ``correct`` (n,): 1 if that hit is relevant, 0 if not. A query without a hit: the least confidence, and

@@ -17,19 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.errors import InputError, require
-from hybrid.evaluate.measures import parse
 from hybrid.evaluate.scoring import evaluate
 from hybrid.learn.contest import (
-    GUARDS,
     MEASURE,
+    Contest,
     Contested,
-    Figures,
+    against_serving,
     hold,
+    ndcg,
     nothing_found,
     numbers_missing,
+    propose,
     silent,
 )
-from hybrid.learn.gate import Verdict
 from hybrid.learn.lambdamart import CUTOFF
 from hybrid.learn.split import MAX_TRAIN, Sample, split
 from hybrid.rerank import METADATA, MMR, CrossEncoder, Features, Popularity, Recency, rerank, stored
@@ -49,7 +49,7 @@ _POPULARITY: Final = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 def cross_encoders(model: str) -> list[Settable]:
-    """The settings to try of a cross-encoder, which is loaded: its weight beside the fused score."""
+    """A cross-encoder, which is loaded, with its weight beside the fused score to choose."""
     pinned = CrossEncoder(model).pinned()
     return [replace(pinned, weight=weight) for weight in _SHARES]
 
@@ -60,7 +60,8 @@ def diversities() -> list[Settable]:
 
 
 def recencies(field: str, now: float | None = None) -> list[Settable]:
-    """Of a boost for what is new: its half-life and weight, judged as of ``now``, seconds since 1970."""
+    """A boost for new documents, with its half-life and weight to choose, judged as of ``now``, seconds
+    since 1970."""
     judged = time.time() if now is None else now
     return [
         Recency(field, half_life, weight, judged) for weight, half_life in product(_FRESHNESS, _HALF_LIVES)
@@ -68,78 +69,40 @@ def recencies(field: str, now: float | None = None) -> list[Settable]:
 
 
 def popularities(field: str) -> list[Settable]:
-    """A boost for what many like, with its weight to choose."""
+    """A boost for popular documents, with its weight to choose."""
     return [Popularity(field, weight) for weight in _POPULARITY]
 
 
-@dataclass(frozen=True)
-class Reranking:
-    """What `choose` found. ``profile`` serves, and orders what ``reranker`` reorders; ``tried``: the
-    nDCG@10 of each setting on the train queries. ``systems``: name -> its figures, for "serving", the
-    reranker by the name of its class (its best of the train queries), "RRF(60)" and the legs. ``train``
-    and ``held_out`` count queries; ``left_out``: reason -> how many judged queries could not be used.
-    """
+@dataclass(frozen=True, kw_only=True)
+class Reranking(Contest):
+    """The result of `choose`. Its ``systems`` are "serving", the ``reranker`` by the ``name`` of its class
+    (its best of the train queries), "RRF(60)" and the legs; ``tried``: the nDCG@10 of each setting on the
+    train queries."""
 
-    seed: int
-    train: int
-    held_out: int
-    left_out: dict[str, int]
-    profile: Profile
     reranker: Settable
     tried: dict[str, float]
-    systems: dict[str, Figures]
-    verdict: Verdict
 
     @property
     def name(self) -> str:
         return type(self.reranker).__name__
 
     @property
-    def keeps(self) -> Settable | None:
-        """The reranker, as it is to serve: a boost for what is new counts from the time of the query. None
-        where it may not."""
-        if self.verdict.installs != self.name:
-            return None
-        return replace(self.reranker, now=None) if isinstance(self.reranker, Recency) else self.reranker
+    def profile(self) -> Profile:
+        """The profile that serves; it orders what ``reranker`` reorders."""
+        return self.systems[self.name].profile
 
-    @property
-    def installs(self) -> Profile | None:
-        """What is to serve from now on; with a reranker that it ``keeps`` the profile that yet lacks its
-        id. None: what serves already."""
-        name = self.verdict.installs
-        return None if name is None else self.profile if name == self.name else GUARDS[name]
-
-    def to_json(self) -> dict[str, Any]:
+    def _details(self) -> dict[str, Any]:
         return {
-            "measure": MEASURE,
-            "seed": self.seed,
-            "train": self.train,
-            "held_out": self.held_out,
-            "left_out": self.left_out,
             "profile": self.profile.model_dump(mode="json"),
             "reranker": stored.dump(self.reranker),
             "tried": self.tried,
-            "systems": {name: vars(figures) for name, figures in self.systems.items()},
-            "verdict": self.verdict.to_json(),
         }
 
-    def evidence(self) -> dict[str, Any]:
-        """The part that is kept with an installed profile."""
-        against = self.verdict.challengers[self.name].against_incumbent
+    def _kept(self) -> dict[str, Any]:
         return {
-            "measure": MEASURE,
-            "seed": self.seed,
-            "queries judged": {"train": self.train, "held out": self.held_out},
             "reranker": stored.dump(self.reranker),
             "tried": {setting: round(reached, 4) for setting, reached in self.tried.items()},
-            "train": {name: round(figures.train, 4) for name, figures in self.systems.items()},
-            "held out": {name: round(figures.held_out, 4) for name, figures in self.systems.items()},
-            "tied": {name: round(figures.tied, 4) for name, figures in self.systems.items()},
-            "winner": self.verdict.installs,
-            "difference": round(against.difference, 4),
-            "interval": [round(against.low, 4), round(against.high, 4)],
-            "p": round(against.p, 6),
-            "verdict": self.verdict.reason,
+            **against_serving(self.verdict.challengers[self.name]),
         }
 
 
@@ -164,26 +127,17 @@ def choose(
     result. Raises InputError where too few queries remain, or no candidate has what the reranker goes by,
     and what the reranker raises; MissingExtra unless the extra ``evaluate`` is installed.
     """
-    require("choosing a reranker", "ir_measures", extra="evaluate")  # rather now than after all searches
-    sample, held_out, left_out = split(
-        queries, qrels, test_qrels, seed, max_train, ignore_identical_ids=ignore_identical_ids
-    )
-    tell = progress or silent
-    profile = index.profiles.serving
+    require("choosing a reranker", "ir_measures", extra="evaluate")  # now, rather than after all searches
+    judged = split(queries, qrels, test_qrels, seed, max_train, ignore_identical_ids=ignore_identical_ids)
+    sample, tell = judged.train, progress or silent
     tried = _tried(index, sample, settings, tell)
     chosen = max(settings, key=lambda one: tried[repr(one)])
+    # It is judged as of a fixed day; once it serves, the day is that of the query.
+    keeps = replace(chosen, now=None) if isinstance(chosen, Recency) else chosen
     name = type(chosen).__name__
-    contest = hold(index, name, chosen, tried[repr(chosen)], sample, held_out, seed, tell)
+    proposal = propose(index, name, chosen, tried[repr(chosen)], sample, tell, keeps=keeps)
     return Reranking(
-        seed=seed,
-        train=len(sample),
-        held_out=len(held_out),
-        left_out=left_out,
-        profile=profile.model_copy(update={"reranker": None}),
-        reranker=chosen,
-        tried=tried,
-        systems=contest.systems,
-        verdict=contest.verdict,
+        **vars(hold(index, proposal, judged, ndcg(), seed, tell)), reranker=chosen, tried=tried
     )
 
 
@@ -206,7 +160,7 @@ def _tried(
         raise nothing_found()
     if not known:
         raise _unknown(feature, index.legs)
-    reached = evaluate(runs, sample.qrels, parse(MEASURE)).systems
+    reached = evaluate(runs, sample.qrels, [ndcg()]).systems
     return {name: reached[name][MEASURE] for name in runs}
 
 

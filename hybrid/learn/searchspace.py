@@ -1,8 +1,8 @@
-"""Which profiles `tune` tries: a first look at every method, then variations of what leads.
+"""The profiles that `tune` tries: a first look at every method, then variations of the leading ones.
 
 A method of fusion is one entry of ``METHODS``. The full grid would be tens of thousands of profiles, and
-the more are tried the more does the best of them owe to luck; so each later stage varies one thing about
-the leading profiles only.
+the more are tried, the more the best of them owes to luck; so each later stage varies one thing about the
+leading profiles only.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _within(parameter: float) -> float:
 
 
 def _share(weights: Sequence[float]) -> float:
-    """The lexical leg's."""
+    """The lexical leg's share of the ``weights``."""
     return weights[0] / sum(weights)
 
 
@@ -133,8 +133,8 @@ def leg(name: Leg, title_boost: float = 0) -> Profile:
 
 
 def first_look(legs: Legs) -> list[Profile]:
-    """What needs no knowledge: the default, RRF(60), each leg alone, and every method's first values.
-    Nothing where there is but one leg: it ranks the same under every fusion."""
+    """The profiles to try first: the default, RRF(60), each leg alone, and every method's first values.
+    Empty where there is only one leg: it ranks the same under every fusion."""
     if not legs.both:
         return []
     known = [Profile(), RRF_60, leg("lexical"), leg("vector")]
@@ -154,7 +154,7 @@ def _depths(leading: Profile) -> list[Profile]:
 
 
 def _around(leading: Profile) -> list[Profile]:
-    """The neighbours of its fusion; none for a method that has no entry."""
+    """The profiles with a neighbouring fusion; none for a method that has no entry."""
     return [
         _with(leading, value)
         for method in METHODS
@@ -171,9 +171,9 @@ Stage: TypeAlias = Callable[[Profile], list[Profile]]
 
 TITLE_BOOSTS: Final[tuple[str, Stage]] = ("title boosts", _titles)
 STAGES: Final[tuple[tuple[str, Stage], ...]] = (TITLE_BOOSTS, ("depths", _depths), ("neighbours", _around))
-"""What comes after the first look, in this order: its name, and what it makes of a leading profile."""
+"""The stages after the first look, in this order: a name, and the variations of a leading profile."""
 
 
 def stages(legs: Legs) -> tuple[tuple[str, Stage], ...]:
-    """Those of `STAGES` that make a difference where there are these ``legs``."""
+    """The `STAGES` that make a difference where there are these ``legs``."""
     return STAGES if legs.both else (TITLE_BOOSTS,) if not legs.lexical else ()

@@ -1,4 +1,4 @@
-"""Which judged queries choose a profile, and which judge the choice."""
+"""Split judged queries into those that choose a profile and those that judge the choice."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +22,11 @@ from hybrid.types import Lacking, Qrels
 
 Rows: TypeAlias = NDArray[np.int64]
 Families: TypeAlias = Callable[[Mapping[str, str], Qrels], Mapping[str, str]]
-"""Texts and judgments to query id -> the name of what it must stay together with."""
+"""Texts and judgments to query id -> the name of the family that must stay together."""
 
 FOLDS: Final = 5
 MAX_TRAIN: Final = 1000
-"""More change the choice little and cost much; held out, they cost little and tell more."""
+"""Further queries change the choice little and cost much; held out, they cost little and tell more."""
 _TRAIN: Final = 2 / 3
 
 
@@ -52,6 +52,14 @@ class Sample:
         return own(self.texts) if self.ignore_identical_ids else {}
 
 
+class Split(NamedTuple):
+    """Queries to choose on, queries to judge the choice, and reason -> how many could be neither."""
+
+    train: Sample
+    held_out: Sample
+    left_out: dict[str, int]
+
+
 def split(
     queries: Mapping[str, str],
     qrels: Qrels,
@@ -60,12 +68,12 @@ def split(
     max_train: int,
     families: Families = by_text,
     ignore_identical_ids: bool = False,
-) -> tuple[Sample, Sample, dict[str, int]]:
-    """Train, held-out, and why how many were left out.
+) -> Split:
+    """Split the judged queries.
 
     Without ``test_qrels`` two thirds of the distinct texts train, at most ``max_train``, and no family is
-    parted; the rest is held out. InputError where nothing remains to train on or to hold out, and for what
-    is no grade.
+    parted; the rest is held out. InputError where nothing remains to train on or to hold out, and for an
+    invalid grade.
     """
     train, left_out = _usable(queries, qrels, ignore_identical_ids)
     if test_qrels is None:
@@ -84,7 +92,7 @@ def split(
             f"{len(train)} judged queries to train on and {len(held_out)} held out that have a text and a "
             f"relevant document; tuning takes {fewest(1)} or more held out, and twice as many to train on"
         )
-    return train, held_out, {reason: number for reason, number in left_out.items() if number}
+    return Split(train, held_out, {reason: number for reason, number in left_out.items() if number})
 
 
 def _usable(
@@ -101,8 +109,8 @@ def _usable(
 
 
 def _drawn(sample: Sample, size: int, seed: int, families: Families) -> set[str]:
-    """The queries of so many distinct texts, in whatever order the files had them; a few less, where no
-    family is small enough to fill it."""
+    """Draw the queries of ``size`` distinct texts, whatever order the files had them in; a few less where
+    no family is small enough to fill the rest."""
     members: dict[str, set[str]] = defaultdict(set)
     for id, name in families(sample.texts, sample.qrels).items():
         members[name].add(id)

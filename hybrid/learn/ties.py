@@ -1,4 +1,5 @@
-"""How much of a ranking its own scores leave open: where scores are equal, whatever breaks ties ranks."""
+"""The share of a ranking that its own scores leave open: equal scores are ranked by whatever breaks
+ties."""
 
 from __future__ import annotations
 
@@ -12,10 +13,10 @@ from hybrid.types import Run
 
 PLACES: Final = 10
 MOST: Final = 0.5
-"""What ties more is refused. A score that is the same for all has 1. Measured, means over train or dev
-queries: of 94 profiles on scifact, nfcorpus_preproc and stackfaq .12 at most (BM25 alone, where short
-queries match fewer than ten), .10 of RRF at depth 10, .03 of RRF(60); of BM25 on qbqtc_zh, zh_medqa and
-cmrc2018 .10 at most (short titles)."""
+"""A ranking that ties more is refused. A score that is the same for all has 1. Measured, means over train
+or dev queries: of 94 profiles on scifact, nfcorpus_preproc and stackfaq .12 at most (BM25 alone, where
+short queries match fewer than ten), .10 of RRF at depth 10, .03 of RRF(60); of BM25 on qbqtc_zh, zh_medqa
+and cmrc2018 .10 at most (short titles)."""
 
 
 def tied(run: Run) -> list[float]:

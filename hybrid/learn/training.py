@@ -14,19 +14,19 @@ from typing import Any, Final
 import numpy as np
 
 from hybrid.errors import require
-from hybrid.evaluate.comparison import Paired
+from hybrid.evaluate.comparison import Paired, paired
 from hybrid.learn.contest import (
-    GUARDS,
-    MEASURE,
+    Contest,
     Contested,
-    Figures,
+    against_serving,
     hold,
+    ndcg,
     nothing_found,
     numbers_missing,
+    propose,
     silent,
 )
 from hybrid.learn.families import by_document
-from hybrid.learn.gate import Verdict
 from hybrid.learn.lambdamart import Choice, Judged, cross_validated, train
 from hybrid.learn.split import FOLDS, MAX_TRAIN, Sample, split
 from hybrid.rerank import METADATA, Features
@@ -39,29 +39,23 @@ LEARNED: Final = "lambdamart"
 _TOLD: Final = 15  # features, in the evidence
 
 
-@dataclass(frozen=True)
-class Learning:
-    """What `learn` found. ``profile`` serves, and orders what ``model`` reorders. ``systems``: name -> its
-    figures, for "serving", "lambdamart" (the ``profile`` with the ``model``), "RRF(60)" and the legs.
-    ``train`` and ``held_out`` count queries; ``left_out``: reason -> how many judged queries could not be
-    used. ``choice`` and ``rounds`` are what cross-validation chose, ``tried`` the nDCG@10 of each choice;
-    ``ablation``: group of features -> the nDCG@10 without it, where that was asked for. ``compared``: how
-    the model stands to each other system on the held-out queries; the p-values are not corrected.
-    """
+@dataclass(frozen=True, kw_only=True)
+class Learning(Contest):
+    """The result of `learn`. Its ``systems`` are "serving", "lambdamart" (the ``profile`` with the
+    ``model``), "RRF(60)" and the legs. ``choice`` and ``rounds`` are what cross-validation chose, ``tried``
+    the nDCG@10 of each choice; ``ablation``: group of features -> the nDCG@10 without it, where that was
+    asked for."""
 
-    seed: int
-    train: int
-    held_out: int
-    left_out: dict[str, int]
-    profile: Profile
     model: LambdaMART = field(repr=False)
     choice: Choice
     rounds: int
     tried: dict[str, float]
-    systems: dict[str, Figures]
     ablation: dict[str, float]
-    compared: dict[str, Paired]
-    verdict: Verdict
+
+    @property
+    def profile(self) -> Profile:
+        """The profile that serves; it orders what the model reorders."""
+        return self.systems[LEARNED].profile
 
     @property
     def importances(self) -> dict[str, float]:
@@ -69,55 +63,31 @@ class Learning:
         return self.model.importances()
 
     @property
-    def keeps(self) -> LambdaMART | None:
-        """The model, where it is to serve."""
-        return self.model if self.verdict.installs == LEARNED else None
+    def compared(self) -> dict[str, Paired]:
+        """The model's comparison with each other system on the held-out queries; the p-values are not
+        corrected."""
+        values = self.values
+        others = [name for name in values if name != LEARNED]
+        return {name: paired(values[LEARNED], values[name], seed=self.seed) for name in others}
 
-    @property
-    def installs(self) -> Profile | None:
-        """What is to serve from now on; of "lambdamart" the profile that yet lacks the model's id. None:
-        what serves already."""
-        name = self.verdict.installs
-        return None if name is None else self.profile if name == LEARNED else GUARDS[name]
-
-    def to_json(self) -> dict[str, Any]:
+    def _details(self) -> dict[str, Any]:
         return {
-            "measure": MEASURE,
-            "seed": self.seed,
-            "train": self.train,
-            "held_out": self.held_out,
-            "left_out": self.left_out,
             "profile": self.profile.model_dump(mode="json"),
             "choice": vars(self.choice),
             "rounds": self.rounds,
             "tried": self.tried,
-            "systems": {name: vars(figures) for name, figures in self.systems.items()},
             "importances": self.importances,
             "ablation": self.ablation,
             "compared": {name: vars(found) for name, found in self.compared.items()},
-            "verdict": self.verdict.to_json(),
         }
 
-    def evidence(self) -> dict[str, Any]:
-        """The part that is kept with an installed profile."""
-        found = self.verdict.challengers[LEARNED]
-        against = found.against_incumbent
+    def _kept(self) -> dict[str, Any]:
         most = list(self.importances.items())[:_TOLD]
         return {
-            "measure": MEASURE,
-            "seed": self.seed,
-            "queries judged": {"train": self.train, "held out": self.held_out},
             "choice": {**vars(self.choice), "trees": self.rounds},
             "cross-validated": round(self.systems[LEARNED].train, 4),
-            "train": {name: round(figures.train, 4) for name, figures in self.systems.items()},
-            "held out": {name: round(figures.held_out, 4) for name, figures in self.systems.items()},
-            "tied": {name: round(figures.tied, 4) for name, figures in self.systems.items()},
-            "winner": self.verdict.installs,
-            "difference": round(against.difference, 4),
-            "interval": [round(against.low, 4), round(against.high, 4)],
-            "p": round(against.p, 6),
+            **against_serving(self.verdict.challengers[LEARNED]),
             "importances": {name: round(share, 4) for name, share in most},
-            "verdict": self.verdict.reason,
         }
 
 
@@ -146,31 +116,21 @@ def learn(
     Raises InputError where too few queries remain, or no candidate has a number under one of ``metadata``;
     MissingExtra unless the extra ``evaluate`` is installed.
     """
-    require("training", "lightgbm", "ir_measures", extra="evaluate")  # rather now than after all searches
-    sample, held_out, left_out = split(
-        queries, qrels, test_qrels, seed, max_train, _families, ignore_identical_ids
-    )
-    tell = progress or silent
-    profile = index.profiles.serving
+    require("training", "lightgbm", "ir_measures", extra="evaluate")  # now, rather than after all searches
+    judged = split(queries, qrels, test_qrels, seed, max_train, _families, ignore_identical_ids)
+    sample, tell = judged.train, progress or silent
     gathered = _gathered(index, sample, metadata, judged_only, tell)
     names = _known(gathered)
     found = train(gathered, names, seed=seed, progress=lambda *done: tell("training", *done))
     without = _ablation(gathered, names, found.choice, seed, tell) if ablation else {}
-    contest = hold(index, LEARNED, found.model, found.ndcg, sample, held_out, seed, tell)
+    proposal = propose(index, LEARNED, found.model, found.ndcg, sample, tell, keeps=found.model)
     return Learning(
-        seed=seed,
-        train=len(sample),
-        held_out=len(held_out),
-        left_out=left_out,
-        profile=profile.model_copy(update={"reranker": None}),
+        **vars(hold(index, proposal, judged, ndcg(), seed, tell)),
         model=found.model,
         choice=found.choice,
         rounds=found.rounds,
         tried={str(choice): reached for choice, reached in found.tried.items()},
-        systems=contest.systems,
         ablation=without,
-        compared=contest.compared,
-        verdict=contest.verdict,
     )
 
 
@@ -198,7 +158,7 @@ def _gathered(
 
 
 def _known(gathered: Sequence[Judged]) -> list[str]:
-    """The features that some candidate has: none of a leg that the index lacks."""
+    """The features that any candidate has: a leg that the index lacks gives none."""
     return [
         name
         for name in gathered[0].columns
@@ -207,7 +167,8 @@ def _known(gathered: Sequence[Judged]) -> list[str]:
 
 
 def _families(texts: Mapping[str, str], qrels: Qrels) -> dict[str, str]:
-    """What neither the held-out part nor a fold may part: trees would learn one by heart for the other."""
+    """Families that neither the split nor a fold may part: trees would learn one query by heart for
+    another."""
     return by_document(texts, qrels, FOLDS)
 
 

@@ -1,4 +1,4 @@
-"""What stands in the rows of a ledger's tables, and the checksums by which it can be trusted."""
+"""The content of rows in a ledger's tables, and the checksums that protect it."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from hybrid.threads import each
 from hybrid.types import Document
 
 BODY: Final = ", ".join(f"CAST({name} AS BLOB)" for name in ("id", "title", "text", "metadata")) + ", crc"
-"""The columns that ``body`` takes: bytes, which the checksum is over."""
+"""The columns to pass to ``body``, as bytes, over which the checksum is computed."""
 _PART: Final = 64  # blocks that a thread checks at once
-_MANY: Final = 1 << 26  # bytes of rows that are worth several threads
+_MANY: Final = 1 << 26  # bytes of rows from which several threads are faster
 _parse: Final = json.JSONDecoder().raw_decode  # half of the time of ``json.loads``
 
 
 def sealed(meta: Mapping[str, str]) -> dict[str, str]:
-    """The table ``meta`` with a checksum over the rest of it."""
+    """Return the table ``meta`` with a checksum over all its other entries."""
     rest = {key: value for key, value in sorted(meta.items()) if key != "crc"}
     return {**rest, "crc": str(_crc(*(part.encode() for item in rest.items() for part in item)))}
 
 
 def blocks(connection: sqlite3.Connection, rows: Rows, first: int = 0) -> Iterator[tuple[int, int, bool]]:
-    """The blocks in which the rows from ``first`` on were written: start, end, and whether they still are
-    what was written."""
+    """Check the blocks in which the rows from ``first`` on were written: yield start, end, and whether the
+    checksum matches."""
     query = "SELECT first, rows, crc FROM blocks WHERE first >= ? ORDER BY first"
     listed = connection.execute(query, (first,)).fetchall()
     parts = [listed[i : i + _PART] for i in range(0, len(listed), _PART)]
-    # zlib lets go of the interpreter
+    # zlib releases the GIL
     threads = READERS if rows[first:].nbytes >= _MANY else 1
     yield from chain.from_iterable(each(partial(_looked, rows), parts, threads))
 
@@ -45,13 +45,13 @@ def _looked(rows: Rows, listed: list[tuple[int, int, int]]) -> list[tuple[int, i
 
 
 def body(id: bytes, title: bytes, text: bytes, metadata: bytes, crc: int) -> Document:
-    """A document from its row, whose texts are UTF-8, checked. Raises IndexCorrupt."""
+    """Make a document from its row, whose texts are UTF-8, and check it. Raises IndexCorrupt."""
     found = fields(id, title, text, metadata, crc)
     return Document(id.decode(), text.decode(), title.decode(), found)
 
 
 def fields(id: bytes, title: bytes, text: bytes, metadata: bytes, crc: int) -> dict[str, Any]:
-    """The metadata of a document from its row, checked. Raises IndexCorrupt."""
+    """Read a document's metadata from its row, and check the row. Raises IndexCorrupt."""
     if crc != _crc(id, title, text, metadata):
         raise IndexCorrupt(f"document {id.decode(errors='replace')!r} is damaged")
     found: dict[str, Any] = {} if metadata == b"{}" else _parse(metadata.decode())[0]
@@ -65,7 +65,7 @@ def row(ordinal: int, document: Document) -> tuple[int, str, str, str, int]:
 
 
 def _crc(*parts: bytes) -> int:
-    """One checksum over some texts and how long each is."""
+    """Compute one checksum over several texts and their lengths."""
     crc = 0
     for part in parts:
         crc = zlib.crc32(part, zlib.crc32(len(part).to_bytes(8, "little"), crc))

@@ -1,4 +1,4 @@
-"""The SQLite file of a ledger: its schema, and connections to it for whoever may write what."""
+"""The SQLite file of a ledger: its schema, and connections for writers and readers."""
 
 from __future__ import annotations
 
@@ -32,13 +32,14 @@ CREATE TABLE blocks (first INTEGER PRIMARY KEY, rows INTEGER NOT NULL, crc INTEG
 """
 EXTRAS: Final = {
     "forward": "CREATE TABLE forward (ordinal INTEGER PRIMARY KEY, terms BLOB NOT NULL)",
+    "passages": "CREATE TABLE passages (ordinal INTEGER PRIMARY KEY, count INTEGER NOT NULL, "
+    "passages BLOB NOT NULL, crc INTEGER NOT NULL)",
     "models": "CREATE TABLE models (id TEXT PRIMARY KEY, body TEXT NOT NULL)",
     "feedback": "CREATE TABLE feedback (number INTEGER PRIMARY KEY, record TEXT NOT NULL)",
     "pending": "CREATE TABLE pending (first INTEGER PRIMARY KEY, vectors BLOB NOT NULL, "
     "ordinals BLOB NOT NULL, spans BLOB NOT NULL)",
 }
-"""Tables that are there once somebody needs them; see ``hybrid.ledger.tables`` and
-``hybrid.ledger.pending``."""
+"""Tables that are created on first use; see ``hybrid.ledger.tables`` and ``hybrid.ledger.pending``."""
 _OF_THE_MACHINE: Final = {
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_BUSY,
@@ -51,7 +52,7 @@ _OF_THE_MACHINE: Final = {
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_PROTOCOL,
 }
-_ROWS: Final = 100  # a statement
+_ROWS: Final = 100  # rows per statement
 _BUSY: Final = 30  # seconds to wait for another connection's lock
 Action: TypeAlias = Callable[[sqlite3.Connection], object]
 _Stamp = tuple[tuple[int, int] | None, ...]
@@ -59,7 +60,7 @@ _Stamp = tuple[tuple[int, int] | None, ...]
 
 @contextmanager
 def translated(folder: Folder) -> Iterator[None]:
-    """SQLite's errors as ours: the machine's (disk full, locked, I/O) or the file's."""
+    """Turn SQLite's errors into StorageError (disk full, locked, I/O) or IndexCorrupt (a damaged file)."""
     try:
         yield
     except sqlite3.Error as error:
@@ -73,7 +74,7 @@ def damaged(folder: Folder, what: object, file: str = FILE) -> IndexCorrupt:
 
 
 def create(folder: Folder) -> sqlite3.Connection:
-    """A new database with empty tables."""
+    """Create a database with empty tables."""
     connection = blank(folder)
     try:
         connection.execute("PRAGMA journal_mode=WAL")
@@ -85,13 +86,14 @@ def create(folder: Folder) -> sqlite3.Connection:
 
 
 def blank(folder: Folder) -> sqlite3.Connection:
-    """A new, empty database file. (Made by SQLite, no umask would let the group write to it.)"""
+    """Create an empty database file. (If SQLite created it, it would ignore a umask that lets the group
+    write.)"""
     folder.writing(FILE).close()
     return _connect(folder, "mode=rw")
 
 
 def check_schema(folder: Folder, connection: sqlite3.Connection) -> None:
-    """IndexCorrupt unless the tables are those that ``create`` makes, and perhaps ``EXTRAS``."""
+    """Raises IndexCorrupt unless the tables are those that ``create`` makes, and perhaps ``EXTRAS``."""
     query = "SELECT type, name, sql FROM sqlite_schema ORDER BY name"
     with closing(sqlite3.connect(":memory:")) as model:
         model.executescript(_SCHEMA)
@@ -102,7 +104,7 @@ def check_schema(folder: Folder, connection: sqlite3.Connection) -> None:
 
 
 def extras(connection: sqlite3.Connection) -> set[str]:
-    """Which of ``EXTRAS`` there are."""
+    """Return which of ``EXTRAS`` exist."""
     tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
     return {name for (name,) in tables if name in EXTRAS}
 
@@ -114,19 +116,19 @@ def writer(folder: Folder) -> sqlite3.Connection:
 
 
 def leave(connection: sqlite3.Connection) -> None:
-    """Close a writer's connection, while a ``Reader`` of the same database is still open: the last one to
-    leave would remove the log by its path, and another index may lie there by now. So the log stays,
-    emptied into the database as far as no other process reads from it."""
+    """Close a writer's connection while a ``Reader`` of the same database is still open: the last
+    connection to close removes the log by its path, where another index may be by now. So the log stays;
+    it is first checkpointed into the database, as far as no other process reads from it."""
     with closing(connection), suppress(sqlite3.Error):
         connection.execute("PRAGMA busy_timeout=0")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def transact(connection: sqlite3.Connection, action: Action, begin: str = "BEGIN") -> None:
-    """``action`` in one transaction: it reads one state, and what it writes is durable on return. (No
-    context manager: what interrupts one on its way in leaves it to the garbage collector, to be rolled back
-    within any later transaction.)"""
-    if connection.in_transaction:  # left by whatever interrupted the last one outside its try
+    """Run ``action`` in one transaction: it reads one state, and its writes are durable on return. (Not a
+    context manager: an interruption on entry would leave it to the garbage collector, which would roll back
+    some later transaction.)"""
+    if connection.in_transaction:  # the last one was interrupted outside its try block
         connection.execute("ROLLBACK")
     try:
         connection.execute(begin)
@@ -140,8 +142,8 @@ def transact(connection: sqlite3.Connection, action: Action, begin: str = "BEGIN
 
 
 def insert(connection: sqlite3.Connection, into: str, rows: Iterable[tuple[Any, ...]]) -> None:
-    """Many rows a statement. With one each, the interpreter would be let go and taken back for each, so
-    fast that a search beside it waits for all of them."""
+    """Insert rows, many per statement. With one each, the GIL would be released and taken again for each
+    row, so quickly that a concurrent search would wait for all of them."""
     left = iter(rows)
     while part := list(islice(left, _ROWS)):
         marks = f"({','.join('?' * len(part[0]))})"
@@ -150,16 +152,16 @@ def insert(connection: sqlite3.Connection, into: str, rows: Iterable[tuple[Any, 
 
 
 def settle(folder: Folder) -> None:
-    """Make durable what is there: a writer killed inside a COMMIT leaves a batch that lies in the machine's
-    memory only so far, and what follows is built upon it. (The database file needs no fsync: all that it
-    may lack is in the log. To open and close it here would drop SQLite's locks on it.)"""
+    """Sync the log and the folder: a writer killed inside a COMMIT may leave a batch that is visible but
+    not yet on disk, and later commits build on it. (The database file needs no fsync: whatever it lacks
+    is in the log. Opening and closing it here would drop SQLite's locks on it.)"""
     with suppress(FileNotFoundError):
         folder.sync(LOG)
     folder.sync()
 
 
 class _Connection(sqlite3.Connection):
-    """Known to ``_keep`` as long as it lives."""
+    """A connection that ``_keep`` can find as long as it exists."""
 
     __slots__ = ("__weakref__",)
 
@@ -168,8 +170,8 @@ _opened: weakref.WeakSet[_Connection] = weakref.WeakSet()
 
 
 def _keep() -> None:
-    """In a forked child: SQLite forbids even to close what the parent has open, which would drop the
-    parent's locks. So nothing inherited is ever let go of, not even as the child ends."""
+    """Keep inherited connections alive in a forked child: SQLite forbids even closing them, which would
+    drop the parent's locks. So they are never freed, not even when the child exits."""
     for connection in list(_opened):
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
 
@@ -179,11 +181,11 @@ if hasattr(os, "register_at_fork"):
 
 
 class Reader:
-    """A ``connection`` that reads the database in ``folder``, also where this process may write nothing.
+    """A ``connection`` that reads the database in ``folder``, even if this process has no write permission.
 
-    A WAL database is read through shared memory, a file beside it. Where that cannot be made, the
-    database is taken to stand still: alone if its log is empty, in a private copy otherwise. ``stale``
-    tells when it has moved on after all, because a writer who may write has come.
+    A WAL database is read through shared memory, a file beside it. If that file cannot be created, the
+    database is assumed not to change: it is opened as immutable if its log is empty, otherwise as a private
+    copy. ``stale`` tells whether a writer has changed it after all.
     """
 
     def __init__(self, folder: Folder) -> None:
@@ -226,7 +228,7 @@ class Reader:
 
 
 def _stamp(folder: Folder) -> _Stamp:
-    """Changes whenever the database or its log does."""
+    """Return a value that changes whenever the database or its log does."""
     return tuple(_status(folder, name) for name in (FILE, LOG))
 
 
@@ -238,7 +240,7 @@ def _status(folder: Folder, name: str) -> tuple[int, int] | None:
     return status.st_size, status.st_mtime_ns
 
 
-# -- opening what lies in the folder, and nothing else
+# -- opening the database in the folder, and no other
 
 _opening: Final = threading.Lock()
 _TRIES: Final = 5
@@ -246,17 +248,17 @@ _DESCRIPTORS: Final = "/proc/self/fd"
 
 
 def _connect(folder: Folder, mode: str) -> sqlite3.Connection:
-    """A connection to the database that lies in the opened folder. Raises sqlite3.Error, StorageError.
+    """Connect to the database in the opened folder. Raises sqlite3.Error, StorageError.
 
-    SQLite takes a path and opens its files by it, one after the other; what lies there may change on the
-    way. So before anything is asked of a connection, what it opened is held against what is in the folder.
+    SQLite opens its files by path, one after the other, and other files may appear there in between. So
+    before a connection is used, the files that it opened are compared with those in the folder.
     """
     for _ in range(_TRIES):
         with _opening:
             before = _descriptors()
             connection = _connected(folder.now() / FILE, mode)
             try:
-                connection.execute("SELECT 1 FROM sqlite_schema").fetchone()  # opens the log, too
+                connection.execute("SELECT 1 FROM sqlite_schema").fetchone()  # also opens the log
                 if _is_of(folder, before):
                     return connection
             except BaseException:
@@ -280,7 +282,7 @@ def _connected(path: Path, mode: str) -> sqlite3.Connection:
 
 
 def _is_of(folder: Folder, before: set[int]) -> bool:
-    """Whether the files of a database that were opened since ``before`` are those in ``folder``."""
+    """Whether the database files opened since ``before`` are those in ``folder``."""
     own = set()
     for name in (FILE, LOG, _SHARED):
         with suppress(FileNotFoundError):
@@ -289,25 +291,25 @@ def _is_of(folder: Folder, before: set[int]) -> bool:
         return _identity(os.stat(folder.path / FILE)) in own
     opened = set()
     for new in _descriptors() - before:
-        with suppress(OSError):  # another thread's, closed by now
+        with suppress(OSError):  # another thread's, closed in the meantime
             if _is_database(new):
                 opened.add(_identity(os.fstat(new)))
     return bool(opened) and opened <= own
 
 
 def _descriptors() -> set[int]:
-    """The descriptors that are open in this process."""
+    """Return the descriptors that are open in this process."""
     found = set()
     with suppress(FileNotFoundError):
         for name in os.listdir(_DESCRIPTORS):
-            with suppress(OSError):  # that of the listing itself
+            with suppress(OSError):  # the descriptor of the listing itself
                 os.fstat(int(name))
                 found.add(int(name))
     return found
 
 
 def _is_database(descriptor: int) -> bool:
-    """Raises OSError for one that is not open."""
+    """Whether a descriptor is of a file of the database. Raises OSError if it is not open."""
     target = os.readlink(f"{_DESCRIPTORS}/{descriptor}").removesuffix(" (deleted)")
     return os.path.basename(target) in (FILE, LOG, _SHARED)
 

@@ -1,8 +1,8 @@
-"""The number of the last commit, written down once more outside of SQLite.
+"""The head: a second copy, outside of SQLite, of the last commit's sequence number.
 
-A byte that flips in SQLite's log makes it forget the commits from there on, in silence. The head is
-written after each commit, so a ledger that is behind it has lost something. It is not synced: after a
-power cut it may be old itself, which only means that it has nothing to say.
+A flipped byte in SQLite's log makes SQLite silently drop all commits from there on. The head is written
+after each commit, so a ledger that is behind it has lost commits. It is not synced: after a power cut it
+may be old, and then proves nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Head:
         self._uuid = uuid
 
     def read(self) -> int | None:
-        """The sequence number; None where the file is missing, damaged or another generation's."""
+        """Read the sequence number; None if the file is missing, damaged or of another generation."""
         try:
             text = self._folder.read(FILE)
             seq = int(text.split()[0])
@@ -37,7 +37,7 @@ class Head:
         return seq if text == self._record(seq) else None
 
     def write(self, seq: int) -> None:
-        """Overwrite it in place. A failure costs only what the head is good for, so it is no error."""
+        """Overwrite the file in place. A failure is only logged: it costs no more than this safeguard."""
         try:
             descriptor = self._folder.descriptor(FILE, os.O_WRONLY | os.O_CREAT)
             try:

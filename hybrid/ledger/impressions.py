@@ -1,4 +1,4 @@
-"""What a search showed and what of it was clicked: the record that a log of clicks is made of."""
+"""Impressions: the results that a user saw and clicked; the records of a click log."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from hybrid.limits import shown as quoted
 
 MAX_RANK: Final = 200
 """The deepest rank of an impression, twenty pages of ten: a longer list was exported, not seen."""
-_LATEST: Final = 1e11  # the year 5138; in milliseconds it was 1973
+_LATEST: Final = 1e11  # the year 5138; a time in milliseconds would be larger since 1973
 
 
 @dataclass(frozen=True, slots=True)
 class Impression:
-    """One answer that a user saw, by rank.
+    """One page of results that a user saw, in the order of rank.
 
-    ``query``: its text. ``shown``: the ids of the documents that were on the screen, the first of them at
-    rank ``first`` (1, or 11 on a second page of ten). ``clicked``: those of them that were clicked.
-    ``profile``: the number of the serving profile that ranked them. ``time``: in seconds since the epoch.
-    Raises InputError for what no screen can have shown.
+    ``query``: its text. ``shown``: the ids of the documents on the screen, the first of them at rank
+    ``first`` (1, or 11 on a second page of ten). ``clicked``: those that were clicked. ``profile``: the
+    number of the serving profile that ranked them. ``time``: in seconds since the epoch. Raises InputError
+    for values that are impossible.
     """
 
     query: str
@@ -36,7 +36,7 @@ class Impression:
             raise InputError(f"impression of {quoted(self.query)}: {complaint}")
 
     def to_json(self) -> str:
-        """One line of a log."""
+        """Write the impression as one line of a log."""
         return json.dumps({**asdict(self), "clicked": sorted(self.clicked)}, ensure_ascii=True)
 
     @classmethod
@@ -47,7 +47,7 @@ class Impression:
             shown, clicked = tuple(value.pop("shown")), frozenset(value.pop("clicked"))
             return cls(shown=shown, clicked=clicked, **value)
         except (ValueError, TypeError, KeyError, AttributeError) as cause:
-            raise InputError(f"no record of an impression: {cause}") from cause
+            raise InputError(f"not the record of an impression: {cause}") from cause
 
     def _complaint(self) -> str | None:
         return self._wrong_type() or self._wrong_ranking() or self._wrong_clicks() or self._wrong_number()
@@ -60,7 +60,7 @@ class Impression:
         wrong = (
             id for ids in (self.shown, self.clicked) for id in ids if not isinstance(id, str) or not id
         )
-        return next((f"{quoted(id)} is no document's id" for id in wrong), None)
+        return next((f"{quoted(id)} is not a document id" for id in wrong), None)
 
     def _wrong_ranking(self) -> str | None:
         if not self.shown:

@@ -51,6 +51,9 @@ class Commit:
     deaths: Ordinals
 
 
+_CUT: Final = "cut"  # a key of the table meta
+
+
 class Ledger:
     """The documents and vectors of one generation folder.
 
@@ -108,7 +111,7 @@ class Ledger:
                 "settings": settings.model_dump_json(),
                 "profiles": profiles.model_dump_json(),
             }
-            meta |= {"seq": str(seq), "rows": "0", "dim": "0", "digest": "0"}
+            meta |= {"seq": str(seq), "rows": "0", "dim": "0", "digest": "0", _CUT: "1"}
             connection.executemany("INSERT INTO meta VALUES (?, ?)", checksums.sealed(meta).items())
         Head(folder, uuid).write(seq)
         return uuid
@@ -202,6 +205,9 @@ class Ledger:
         if not np.array_equal(lifetimes.marks(ids), self.lifetimes.marks[list(ordinals)]):
             raise database.damaged(self._folder, "ids are not those that were written")
         return ids
+
+    def damaged(self, what: object) -> IndexCorrupt:
+        return database.damaged(self._folder, what)
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """The rows of a SELECT."""
@@ -309,6 +315,15 @@ class Ledger:
         self.seq, self._version = seq, version
         self._head.write(seq)
         return Commit(seq, first, deaths)
+
+    @property
+    def cut(self) -> bool:
+        """Whether it says of each document which passages it is; the first versions' do not."""
+        return _CUT in self._meta
+
+    def now_cut(self, also: Action) -> None:
+        """It does from now on. ``also`` is done with it."""
+        self._rewrite({_CUT: "1"}, also)
 
     def install(self, profiles: Profiles) -> None:
         """Serve with another profile; no commit of documents, so the sequence number stays."""

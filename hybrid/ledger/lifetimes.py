@@ -1,4 +1,4 @@
-"""When each ordinal was born and died, and a digest that tells whether that is what was written."""
+"""Lifetimes of ordinals: the commits in which each was added and deleted, and a digest to check them."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from hybrid.order import places
 from hybrid.types import Mask, Ordinals, Ties
 
 NEVER: Final = np.iinfo(np.int64).max
-"""The death of what lives."""
+"""The death of a live document."""
 
 _Words = NDArray[np.uint64]
 Marks = NDArray[np.uint32]
 
 
 class Lifetimes:
-    """int64 arrays that grow under their readers, ``marks``, the checksum of each document's id, and
-    ``ties``, its place in the order of ties.
+    """Arrays over ordinals that may grow while they are read: ``born`` and ``dead``, sequence numbers,
+    int64; ``marks``, the checksum of each document's id; ``ties``, its place in the order of ties.
 
-    A reader takes views of the first n; a later death changes a cell in place, from NEVER to a sequence
-    number above any that an older snapshot asks about, so what that snapshot sees does not change.
+    Readers hold views of the first n. A later deletion changes a cell in place, from NEVER to a sequence
+    number above that of any older snapshot, so older snapshots are not affected.
 
-    ``deaths`` counts the dead. ``digest`` is a sum (modulo 2**64) over all ordinals of a hash of ordinal,
-    id, birth and death, so it is kept up to date at the cost of what changes. The ledger records it with
-    every commit.
+    ``deaths``: the number of deleted documents. ``digest``: the sum (modulo 2**64) over all ordinals of a
+    hash of ordinal, id, birth and death; updating it costs only as much as the change. The ledger records
+    it with every commit.
     """
 
     def __init__(self) -> None:
@@ -86,11 +86,11 @@ class Lifetimes:
         self._add(ordinals)
 
     def live(self, count: int, seq: int) -> Mask:
-        """bool (count,): who of the first ``count`` is alive as of ``seq``."""
+        """Return which of the first ``count`` ordinals are alive as of ``seq``, bool (count,)."""
         return self._dead[:count] > seq
 
     def after(self, deaths: Ordinals, births: Marks, seq: int) -> int:
-        """The digest that a commit with number ``seq`` will have."""
+        """Return the digest after a commit with number ``seq``, without changing anything."""
         new = np.arange(self.count, self.count + len(births))
         changed = _digest(deaths, self._marks[deaths], self._born[deaths], np.full(len(deaths), seq))
         added = _digest(new, births, np.full(len(new), seq), np.full(len(new), NEVER))
@@ -104,18 +104,18 @@ class Lifetimes:
 
 
 def marks(ids: Iterable[str]) -> Marks:
-    """The checksum (CRC-32) of each id; in a run's file there may be one with lone surrogates."""
+    """Return the checksum (CRC-32) of each id. (Ids in run files may have lone surrogates.)"""
     return np.fromiter((zlib.crc32(id.encode("utf-8", "surrogatepass")) for id in ids), np.uint32)
 
 
 def keys(of: Marks) -> NDArray[np.int64]:
-    """What equals stand by, in [0, 2**31). Mixed: a CRC alone would be the ids' own pattern, since ids that
-    differ alike have checksums that differ alike."""
+    """Return the keys by which ties are ordered, in [0, 2**31). CRCs have to be mixed: ids with a regular
+    pattern have CRCs with a regular pattern."""
     return (_mixed(of.astype(np.uint64)) >> np.uint64(33)).astype(np.int64)
 
 
 def pairs(ordinals: Ordinals, of: Marks) -> int:
-    """A digest of which id belongs to which ordinal, whatever their order."""
+    """Return a digest of the pairs of ordinal and id, independent of their order."""
     return _digest(ordinals, of)
 
 

@@ -1,9 +1,10 @@
-"""The arrays of vectors, and the rows that are durable before their arrays are.
+"""The files of vector rows, and pending rows, which are durable in SQLite before the files are synced.
 
-To sync three files costs three times what the commit itself costs. So a small batch's arrays are written,
-not synced, and its rows stand in the table ``pending`` of the same transaction as well. Before these grow
-beyond MOST bytes they are written once more, the arrays are synced, and the table is emptied; a writer
-does so with what it finds when it opens, since a power cut may have taken it from the arrays.
+Syncing three files costs three times as much as the commit itself. So the rows of a small batch are
+written to the files without a sync, and also to the table ``pending`` in the same transaction. Before the
+table grows beyond MOST bytes, its rows are written to the files again, the files are synced and the table
+is emptied. A writer also does this when it opens an index, since a power cut may have lost the rows in
+the files.
 """
 
 from __future__ import annotations
@@ -25,24 +26,24 @@ _TABLE: Final = "pending"
 
 
 class RowLog:
-    """The rows of the generation in ``folder``. Where a connection is asked for it is the ledger's own."""
+    """Reads and writes the rows of the generation in ``folder``. ``connection`` is always the ledger's."""
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
         self.files = RowFiles(folder)
-        self._bytes = 0  # in ``pending``, or a little less
+        self._bytes = 0  # in ``pending``, or slightly fewer
 
     # -- reading
 
     def load(self, connection: sqlite3.Connection, count: int, dim: int, first: int) -> Rows:
-        """The first ``count`` rows; those from ``first`` on must be what was written, or IndexCorrupt."""
+        """Map the first ``count`` rows and check those from ``first`` on. Raises IndexCorrupt."""
         try:
             rows = self.files.map(count, dim)
             self._check(connection, rows, first)
         except IndexCorrupt:
             if not (pending := list(_pending(connection))):
                 raise
-            # After a power cut, and no writer has come yet.
+            # There was a power cut, and no writer has opened the index since.
             rows = self.files.read(count, dim)
             for start, part in pending:
                 part.put(rows, start)
@@ -60,7 +61,8 @@ class RowLog:
     # -- writing
 
     def write(self, connection: sqlite3.Connection, first: int, rows: Rows) -> bool:
-        """Put ``rows`` at row number ``first`` and on; whether they are durable, and all before them."""
+        """Write ``rows`` from row number ``first`` on. Returns whether they and all rows before are durable
+        in the files."""
         self.files.write(first, rows)
         if self._bytes + rows.nbytes <= MOST:
             return False
@@ -69,7 +71,8 @@ class RowLog:
         return True
 
     def record(self, connection: sqlite3.Connection, first: int, rows: Rows, durable: bool) -> None:
-        """The statements about ``rows`` in the transaction that commits them."""
+        """Record ``rows`` in the transaction that commits them; in ``pending`` as well unless
+        ``durable``."""
         connection.execute("INSERT INTO blocks VALUES (?, ?, ?)", (first, len(rows), rows.crc()))
         if durable:
             self.forget(connection)
@@ -81,13 +84,13 @@ class RowLog:
         self._bytes += rows.nbytes
 
     def settle(self, connection: sqlite3.Connection) -> bool:
-        """Make the arrays durable; whether there was anything pending."""
+        """Write pending rows to the files and sync them. Returns whether there were any."""
         if found := self._rewrite(connection):
             self.files.sync()
         return found
 
     def _rewrite(self, connection: sqlite3.Connection) -> bool:
-        """Once more, since an fsync that failed may have let go of what it did not write."""
+        """Write pending rows to the files again: a failed fsync may have dropped them from the cache."""
         found = False
         for first, rows in _pending(connection):
             self.files.write(first, rows)
@@ -95,7 +98,7 @@ class RowLog:
         return found
 
     def forget(self, connection: sqlite3.Connection) -> None:
-        """In a transaction: what is pending is durable in the arrays."""
+        """Empty the table, in a transaction: its rows are durable in the files."""
         if _there(connection):
             connection.execute("DELETE FROM pending")
         self._bytes = 0
@@ -106,7 +109,7 @@ def _there(connection: sqlite3.Connection) -> bool:
 
 
 def _pending(connection: sqlite3.Connection) -> Iterator[tuple[int, Rows]]:
-    """Row numbers and rows, those that are what was written."""
+    """Yield row numbers and undamaged rows of the table."""
     if not _there(connection):
         return
     sql = "SELECT first, crc, vectors, ordinals, spans FROM pending JOIN blocks USING (first)"

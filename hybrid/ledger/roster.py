@@ -1,8 +1,9 @@
-"""Who is in a ledger: ids, births and deaths, read in bulk.
+"""Read the ids and lifetimes of all documents in a ledger, in bulk.
 
-At a million documents a row of Python objects for each is most of what opening takes. SQLite joins each
-column of many rows to one text instead, which is four times faster to take apart. And what was read is
-kept, so that the next process reads only what came later; the ledger's digest says whether that is all.
+For a million documents, fetching a row of Python objects for each would take most of the time of opening.
+Instead SQLite joins each column of many rows into one text, which is four times faster to parse. The
+result is cached in a file, so that the next process reads only later changes; the ledger's digest tells
+whether the result is complete.
 """
 
 from __future__ import annotations
@@ -24,21 +25,21 @@ from hybrid.types import Ordinals
 
 FILE: Final = "lives.npz"
 _PART: Final = 50_000  # documents read at a time
-_BETWEEN: Final = "\x1f"  # control characters are in no id
+_BETWEEN: Final = "\x1f"  # ids have no control characters
 _IDS: Final = "group_concat(id, char(31))"
 _DEATHS: Final = "SELECT ordinal, dead FROM documents WHERE dead > ? AND ordinal < ?"
 
 
 class Roster:
-    """Reads the births and deaths in the ledger in ``folder``. All raise IndexCorrupt where they are not
-    what was written, ValueError where something else stands there, or sqlite3.Error."""
+    """Reads the lifetimes in the ledger in ``folder``. All methods raise IndexCorrupt if they do not
+    match the digest, ValueError if the table holds something else, or sqlite3.Error."""
 
     def __init__(self, folder: Folder, uuid: str) -> None:
         self._folder, self._uuid = folder, uuid
         self._kept = 0
 
     def whole(self, connection: sqlite3.Connection, digest: int) -> Lifetimes:
-        """All of them: those that are kept and what came later, or all from the table."""
+        """Read all lifetimes: the cached ones and later changes, or all from the table."""
         if kept := cache.read(self._folder, FILE, self._uuid, _taken, None):
             count = kept[1].count
             with suppress(IndexCorrupt):
@@ -54,7 +55,7 @@ class Roster:
         seq: int = -1,
         known: Lifetimes | None = None,
     ) -> Lifetimes:
-        """``known``, the state as of ``seq``, brought up to what has that ``digest``."""
+        """Update ``known``, the state as of ``seq``, to the state with this ``digest``."""
         known = Lifetimes() if known is None else known
         deaths = connection.execute(_DEATHS, (seq, known.count)).fetchall()
         killed = np.array(deaths, np.int64).reshape(-1, 2)
@@ -68,14 +69,14 @@ class Roster:
         return known
 
     def check_ids(self, connection: sqlite3.Connection, known: Lifetimes) -> None:
-        """The index by which ids are looked up must hold what the table holds."""
+        """Check that the index of ids holds the same as the table."""
         found = sum(lifetimes.pairs(o, lifetimes.marks(ids)) for o, ids in indexed(connection))
         alive = np.flatnonzero(known.dead == NEVER)
         if found % 2**64 != lifetimes.pairs(alive, known.marks[alive]):
             raise self._damaged("the index of ids is damaged")
 
     def keep(self, seq: int, known: Lifetimes) -> None:
-        """Leave them to the next process, where that is worth it."""
+        """Cache the lifetimes for the next process, if enough of them are new."""
         if cache.worth_writing(known.count, self._kept):
             arrays = {"born": known.born, "dead": known.dead, "marks": known.marks}
             cache.write(self._folder, FILE, self._uuid, {"seq": seq}, arrays)
@@ -91,8 +92,8 @@ def _taken(header: dict[str, Any], kept: Mapping[str, Any]) -> tuple[int, Lifeti
 def births(
     connection: sqlite3.Connection, first: int
 ) -> Iterator[tuple[Ordinals, list[str], Ordinals, Ordinals]]:
-    """Ordinals, ids, births and deaths of the documents from ordinal ``first`` on, ascending. Raises
-    ValueError where the table holds something else."""
+    """Yield ordinals, ids, births and deaths of the documents from ordinal ``first`` on, ascending. Raises
+    ValueError if the table holds something else."""
     query = (
         f"SELECT group_concat(ordinal), {_IDS}, group_concat(born), group_concat(coalesce(dead, {NEVER})) "
         "FROM (SELECT * FROM documents WHERE ordinal >= ? ORDER BY ordinal LIMIT ?)"
@@ -107,8 +108,8 @@ def births(
 
 
 def indexed(connection: sqlite3.Connection) -> Iterator[tuple[Ordinals, list[str]]]:
-    """Ordinals and ids of the living as the index of ids has them. Raises ValueError where they are not in
-    order."""
+    """Yield ordinals and ids of live documents, as in the index of ids. Raises ValueError if they are not
+    in order."""
     query = (
         f"SELECT group_concat(ordinal), {_IDS}, max(id) FROM (SELECT ordinal, id FROM documents "
         "INDEXED BY live_ids WHERE dead IS NULL AND id > ? ORDER BY id LIMIT ?)"

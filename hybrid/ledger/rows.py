@@ -1,9 +1,9 @@
-"""The vectors of one generation: append-only arrays that SQLite's committed row count gives meaning to.
+"""The vectors of one generation: append-only arrays, valid up to the row count committed in SQLite.
 
-Three files a space: ``<space>.f32`` (row: dim float32), ``<space>.ord`` (row: the ordinal of its
-document, int64, ascending) and ``<space>.span`` (row: the passage of the text that it stands for, two
-int64). What lies past the committed rows never happened and is overwritten by the next batch; a file
-is never truncated, since a reader that has it mapped would die of SIGBUS.
+Each space has three files: ``<space>.f32`` (per row dim float32), ``<space>.ord`` (the ordinal of the
+row's document, int64, ascending) and ``<space>.span`` (the passage of the text that the row stands for,
+two int64). Bytes beyond the committed rows are ignored, and overwritten by the next batch; a file is
+never truncated, since that would kill a reader that has it mapped with SIGBUS.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from hybrid.disk.folder import Folder
 from hybrid.errors import IndexCorrupt
-from hybrid.types import Document, Matrix, Ordinals, Passage
+from hybrid.types import Matrix, Ordinals
 
 SPACE: Final = "text"
 _BLOCK: Final = 1 << 22
@@ -30,8 +30,8 @@ _BLOCK: Final = 1 << 22
 
 @dataclass(frozen=True)
 class Rows:
-    """The first rows of a space, as of some commit: ``vectors`` float32 (n, dim), ``ordinals`` int64
-    (n,), ``spans`` int64 (n, 2). Mapped, not read: they cost memory only where touched."""
+    """The first rows of a space as of some commit: ``vectors`` float32 (n, dim), ``ordinals`` int64 (n,),
+    ``spans`` int64 (n, 2). Memory-mapped: only rows that are used take memory."""
 
     vectors: Matrix
     ordinals: Ordinals
@@ -45,7 +45,7 @@ class Rows:
 
     @cached_property
     def aligned(self) -> bool:
-        """Whether row i is of document i: every document up to the last of these has one vector."""
+        """Whether row i belongs to document i: every document up to the last has exactly one vector."""
         n = len(self)
         if n and (self.ordinals[0] != 0 or self.ordinals[-1] != n - 1):
             return False
@@ -53,11 +53,11 @@ class Rows:
 
     @property
     def windows(self) -> float:
-        """Rows a document, on average and at least one."""
+        """The average number of rows per document, at least 1."""
         return 1.0 if self.aligned else max(1.0, len(self) / (int(self.ordinals[-1]) + 1))
 
     def of(self, ordinals: Ordinals) -> NDArray[np.int64]:
-        """The row numbers of some documents (ascending ordinals), ascending."""
+        """Return the row numbers of some documents (ascending ordinals), ascending."""
         if self.aligned:
             return ordinals[: int(np.searchsorted(ordinals, len(self)))]
         first = np.searchsorted(self.ordinals, ordinals, "left")
@@ -68,7 +68,7 @@ class Rows:
         return np.repeat(first - ends + counts, counts) + np.arange(ends[-1] if len(ends) else 0)
 
     def put(self, whole: Rows, first: int) -> None:
-        """Write these into ``whole`` at row number ``first`` and on."""
+        """Copy these rows into ``whole``, from row number ``first`` on."""
         part = slice(first, first + len(self))
         whole.vectors[part], whole.ordinals[part], whole.spans[part] = self.arrays
 
@@ -81,7 +81,7 @@ class Rows:
         return sum(array.nbytes for array in self.arrays)
 
     def crc(self) -> int:
-        """One checksum over the three arrays."""
+        """Compute one checksum over the three arrays."""
         crc = 0
         for array in self.arrays:
             crc = zlib.crc32(np.ascontiguousarray(array).data, crc)
@@ -104,7 +104,7 @@ class RowFiles:
             self._folder.writing(name).close()
 
     def write(self, first: int, rows: Rows) -> None:
-        """Put ``rows`` at row number ``first`` and on; ``sync`` makes them durable."""
+        """Write ``rows`` from row number ``first`` on; ``sync`` makes them durable."""
         for name, array in zip(self._names, rows.arrays, strict=True):
             data = np.ascontiguousarray(array).data.cast("B")
             descriptor = self._folder.descriptor(name, os.O_WRONLY | os.O_CREAT)
@@ -120,7 +120,7 @@ class RowFiles:
     def copy(
         self, to: Folder, count: int, dim: int, progress: Callable[[float], None] | None = None
     ) -> None:
-        """Copy the first ``count`` rows to another folder; ``progress`` is told of shares of 1."""
+        """Copy the first ``count`` rows to another folder; ``progress`` is called with fractions of 1."""
         widths = (4 * dim, 8, 16)  # bytes a row
         whole = max(1, count * sum(widths))
         for name, width in zip(self._names, widths, strict=True):
@@ -133,7 +133,7 @@ class RowFiles:
                         progress(len(block) / whole)
 
     def map(self, count: int, dim: int) -> Rows:
-        """The first ``count`` rows."""
+        """Map the first ``count`` rows."""
         if not count:
             return Rows.none(dim)
         vectors, ordinals, spans = self._names
@@ -158,7 +158,7 @@ class RowFiles:
         return np.frombuffer(view, dtype).reshape(shape)
 
     def read(self, count: int, dim: int) -> Rows:
-        """The same in memory, zeros where the files end before."""
+        """Read the first ``count`` rows into memory; zeros where the files are too short."""
         rows = Rows(
             np.zeros((count, dim), np.float32), np.zeros(count, np.int64), np.zeros((count, 2), np.int64)
         )
@@ -172,12 +172,3 @@ def _write_all(descriptor: int, data: memoryview, offset: int) -> None:
     while data:
         written = os.pwrite(descriptor, data[: 1 << 30], offset)
         data, offset = data[written:], offset + written
-
-
-def with_rows(document: Document, rows: Rows) -> Document:
-    """``document`` with its ``rows`` as ready-made vectors (n, dim), None where it has none: what ``embed``
-    takes back to the bit."""
-    if not len(rows):
-        return replace(document, vector=None, passages=None)
-    passages = [Passage(start, end) for start, end in rows.spans.tolist()]
-    return replace(document, vector=rows.vectors, passages=passages)

@@ -1,8 +1,10 @@
 """BM25 over one commit of a tantivy index.
 
+A row is a passage of a document, whose ordinal it carries; most documents are one passage. A document
+scores as its best row does, so length, frequency and idf are counted in rows.
 Each field of `hybrid.lexical.terms` holds its terms joined by spaces. k1 = 1.2 and b = 0.75 are tantivy's
-own, and it keeps lengths in one byte. Statistics count dead documents until their segment is merged, so
-scores are exact again after compaction.
+own, and it stores lengths in one byte. Statistics include deleted documents until their segment is merged;
+after compaction scores are exact again.
 """
 
 from __future__ import annotations
@@ -18,22 +20,25 @@ from typing import Final
 import numpy as np
 import tantivy
 
+from hybrid import okapi
 from hybrid.disk.folder import Folder
 from hybrid.errors import IndexCorrupt
 from hybrid.lexical import pruning
+from hybrid.lexical.segments import META
 from hybrid.lexical.terms import FIELDS, Field, Terms, field_of
+from hybrid.order import first_of_each
 from hybrid.types import Candidates, Mask, Ordinals, Scores, Ties
 
 _SLACK: Final = 16
-_MANY: Final = 500  # hits, which cost as much to hand over as to find
-_LOOK_UP: Final = 50  # postings, in whose time one ordinal is looked up; see tests/benchmarks/crossover.py
+_MANY: Final = 500  # hits: from here on, passing them to Python costs as much as finding them
+_LOOK_UP: Final = 50  # postings scanned in the time of one look-up; see tests/benchmarks/crossover.py
 _MOST_LENGTHS: Final = 10_000
 _TOKENIZER: Final = "terms"
 
 
 @contextmanager
 def reading(folder: Folder) -> Iterator[None]:
-    """tantivy's errors as ours."""
+    """Turn tantivy's errors into IndexCorrupt."""
     try:
         yield
     except BaseException as cause:
@@ -47,13 +52,15 @@ def corrupt(folder: Folder, cause: BaseException) -> IndexCorrupt:
 
 
 def of_tantivy(cause: BaseException) -> bool:
-    """An error, not somebody's wish to stop. A panic of tantivy's is no Exception."""
+    """Whether this is an error, not an interruption such as Ctrl-C. (A panic in tantivy is not an
+    Exception.)"""
     return isinstance(cause, Exception) or type(cause).__name__ == "PanicException"
 
 
 def open_index(folder: Path) -> tantivy.Index:
-    """The index in ``folder``, made if absent; an earlier version's lacks fields. Raises ValueError."""
-    there = (folder / "meta.json").exists()
+    """Open the index in ``folder``; create it if it is missing. An index of an earlier version lacks
+    fields. Raises ValueError."""
+    there = (folder / META).exists()
     index = tantivy.Index.open(str(folder)) if there else tantivy.Index(schema(), str(folder))
     index.register_tokenizer(
         _TOKENIZER, tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build()
@@ -62,18 +69,29 @@ def open_index(folder: Path) -> tantivy.Index:
     return index
 
 
-def schema(fields: Sequence[Field] = FIELDS) -> tantivy.Schema:
+def schema(fields: Sequence[Field] = FIELDS, parted: bool = True) -> tantivy.Schema:
+    """``parted``: with the fields that rows need which are passages."""
     builder = tantivy.SchemaBuilder()
     # Signed on purpose: deleting by term on an unsigned field silently deletes nothing.
     builder.add_integer_field("ordinal", indexed=True, fast=True)
+    if parted:
+        builder.add_integer_field("row", fast=True)
+        builder.add_integer_field("passage", fast=True)
     for name in fields:
         builder.add_text_field(name, tokenizer_name=_TOKENIZER, index_option="freq")
     return builder.build()
 
 
-def document(ordinal: int, terms: Terms) -> tantivy.Document:
+def _parted(known: tantivy.Schema) -> bool:
+    return any(known == schema(FIELDS[:n]) for n in range(1, len(FIELDS) + 1))
+
+
+def document(ordinal: int, row: int, passage: int, terms: Terms) -> tantivy.Document:
+    """``row`` counts all that were ever written; ``passage`` those of the document. Both from 0."""
     made = tantivy.Document()
     made.add_integer("ordinal", ordinal)
+    made.add_integer("row", row)
+    made.add_integer("passage", passage)
     for name in FIELDS:
         made.add_text(name, " ".join(terms.of(name)))
     return made
@@ -81,27 +99,46 @@ def document(ordinal: int, terms: Terms) -> tantivy.Document:
 
 @dataclass(frozen=True)
 class LexicalView:
-    """The lexical leg as of one tantivy commit. Any number of threads may search it."""
+    """The lexical leg as of one tantivy commit. Thread-safe."""
 
     searcher: tantivy.Searcher
     schema: tantivy.Schema
     reflects: int
-    """Holds every ordinal below this one."""
+    """It covers every ordinal below this one."""
+    rows: int
+    """The number of rows that were ever written: at least as many as tantivy counts."""
     _lengths: dict[tuple[Field, str], int] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, index: tantivy.Index) -> LexicalView:
-        """The index as of its last commit."""
+        """Open a view of the index as of its last commit."""
         index.reload()
         searcher = index.searcher()
-        top = searcher.search(tantivy.Query.all_query(), 1, count=False, order_by_field="ordinal").hits
-        return cls(searcher, index.schema, int(top[0][0]) + 1 if top else 0)
+        reflects = _largest(searcher, "ordinal") + 1
+        rows = _largest(searcher, "row") + 1 if _parted(index.schema) else reflects
+        return cls(searcher, index.schema, reflects, rows)
+
+    @property
+    def current(self) -> bool:
+        """Whether this version wrote it; an earlier one's lacks fields."""
+        return bool(self.schema == schema())
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
-        """The fields that it has: all but those that are newer than the version that wrote it."""
+        """The fields of the index: all but those that were added after the version that wrote it."""
         known = (FIELDS[:n] for n in range(len(FIELDS), 1, -1))
-        return next((fields for fields in known if schema(fields) == self.schema), FIELDS[:1])
+        parted = _parted(self.schema)
+        return next((fields for fields in known if schema(fields, parted) == self.schema), FIELDS[:1])
+
+    @property
+    def documents(self) -> int:
+        """The number of passages, which is what its statistics count."""
+        return int(self.searcher.num_docs)
+
+    @property
+    def cut(self) -> bool:
+        """Whether some document is several passages."""
+        return self.rows != self.reflects
 
     def search(
         self,
@@ -113,15 +150,16 @@ class LexicalView:
         depth: int | None = None,
         ties: Ties | None = None,
     ) -> Candidates:
-        """The best ``k`` of those that contain a term (repeats weigh more), among ``allowed``, by BM25 over
-        title and text plus ``title_boost`` times BM25 over titles; equal scores by ``ties``.
+        """Return the best ``k`` documents with at least one of the terms (repeats weigh more) among
+        ``allowed``, by BM25 over title and text plus ``title_boost`` times BM25 over titles; equal scores
+        by ``ties``.
 
-        ``allowed`` is bool (n,) over ordinals; ordinals from n on are left out. Few are scored each by
-        itself. More, tantivy cannot express, so more and more is fetched until k pass or the list ends.
-        Either way a filter costs no recall.
+        ``allowed`` is bool (n,) over ordinals; ordinals from n on are excluded. If few documents are
+        allowed, each is scored by itself. tantivy cannot filter by a larger set, so hits are fetched in
+        growing numbers until k of them are allowed or the list ends. Either way a filter costs no recall.
 
-        Each k is the beginning of one list: how the question is put, which decides the last bits of the
-        scores, depends on ``depth`` (None: on k), and what is beyond follows.
+        The result for any k is a prefix of the same list: the form of the query, which affects the last
+        bits of the scores, depends only on ``depth`` (None: k), and deeper hits are appended.
         """
         if (query := self._query(terms, title_boost)) is None:
             return Candidates.none()
@@ -146,7 +184,8 @@ class LexicalView:
         title_boost: float,
         ties: Ties | None,
     ) -> Candidates | None:
-        """The best k, by a question put in two parts; None where that does not pay."""
+        """Return the best k by a query in two parts (see `hybrid.lexical.pruning`); None if that is not
+        faster."""
         plan = self._plan(terms, title_boost)
         essential = plan and plan.first((k + _SLACK) / share)
         while plan and essential:
@@ -174,7 +213,7 @@ class LexicalView:
         ties: Ties | None = None,
     ) -> Candidates:
         most = max(self.searcher.num_docs, 1)
-        limit = int(min(most, (k + max(_SLACK, k // 8)) / share))  # further down more documents tie
+        limit = int(min(most, (k + max(_SLACK, k // 8)) / share))  # the deeper, the more documents tie
         while True:
             ordinals, scores = self._fetch(query, limit)
             last = scores[-1] if len(scores) else 0.0
@@ -182,6 +221,9 @@ class LexicalView:
             if allowed is not None:
                 passing = _pass(ordinals, allowed)
                 ordinals, scores = ordinals[passing], scores[passing]
+            if self.cut:
+                best = first_of_each(ordinals)
+                ordinals, scores = ordinals[best], scores[best]
             # Equal scores at the cut stand by their keys, so everything that ties must have been seen.
             if complete or (len(scores) > k and last < scores[k - 1]):
                 if len(scores) > k:
@@ -191,37 +233,72 @@ class LexicalView:
             limit = min(most, limit * (4 if limit < _MANY else 2))
 
     def scores(self, terms: Sequence[str], ordinals: Sequence[int], title_boost: float = 0.0) -> Scores:
-        """What ``search`` would score each of a few ``ordinals``, float32 (n,): 0 without a term."""
+        """Return the scores that ``search`` gives to a few ``ordinals``, float32 (n,); 0 without a term."""
         if not ordinals or (query := self._query(terms, title_boost)) is None:
             return np.zeros(len(ordinals), np.float32)
-        # A term query each costs a half of what a term_set query costs for ten.
+        rows = self._fetch(self._within(query, ordinals), self._most(ordinals))
+        found = dict(zip(*(part[::-1].tolist() for part in rows), strict=True))  # best rows last
+        return np.array([found.get(ordinal, 0.0) for ordinal in ordinals], np.float32)
+
+    def passages(
+        self, terms: Sequence[str], ordinals: Sequence[int], title_boost: float = 0.0
+    ) -> dict[int, list[int]]:
+        """For each of a few ``ordinals`` its passages that contain a term, by number, best first."""
+        found: dict[int, list[int]] = {ordinal: [] for ordinal in ordinals}
+        if not ordinals or not self.cut or (query := self._query(terms, title_boost)) is None:
+            return found
+        hits = self.searcher.search(
+            self._within(query, ordinals, need=True), self._most(ordinals), count=False
+        ).hits
+        addresses = [address for _, address in hits]
+        owners = np.array(self.searcher.fast_field_values("ordinal", addresses), np.int64)
+        numbers = np.array(self.searcher.fast_field_values("passage", addresses), np.int64)
+        for ordinal, number in zip(owners.tolist(), numbers.tolist(), strict=True):
+            found[ordinal].append(number)
+        return found
+
+    def _within(self, query: tantivy.Query, ordinals: Sequence[int], need: bool = False) -> tantivy.Query:
+        """The rows of ``ordinals``, scored by ``query``; where they ``need`` it, those that it finds."""
+        # For ten ordinals, one term query each takes half the time of a term_set query.
         each = [tantivy.Query.term_query(self.schema, "ordinal", ordinal) for ordinal in ordinals]
         these = tantivy.Query.boolean_query([(tantivy.Occur.Should, one) for one in each])
         must = tantivy.Query.const_score_query(these, 0.0)
-        both = tantivy.Query.boolean_query([(tantivy.Occur.Must, must), (tantivy.Occur.Should, query)])
-        found = dict(zip(*(part.tolist() for part in self._fetch(both, len(ordinals))), strict=True))
-        return np.array([found.get(ordinal, 0.0) for ordinal in ordinals], np.float32)
+        scored = tantivy.Occur.Must if need else tantivy.Occur.Should
+        return tantivy.Query.boolean_query([(tantivy.Occur.Must, must), (scored, query)])
+
+    def _most(self, ordinals: Sequence[int]) -> int:
+        """At least the number of rows that some documents have."""
+        if not self.cut:
+            return len(ordinals)
+        return max(1, sum(self.searcher.doc_freq("ordinal", ordinal) for ordinal in ordinals))
 
     def count(self, terms: Sequence[str], allowed: Mask | None = None) -> int:
-        """How many documents among ``allowed`` contain a term."""
+        """Count the documents among ``allowed`` that contain one of the terms."""
         if (query := self._query(terms)) is None:
             return 0
-        if allowed is None:
+        if allowed is None and not self.cut:
             return int(self.searcher.search(query, 1, count=True).count)  # type: ignore[attr-defined]
-        ordinals, _ = self._fetch(query, max(self.searcher.num_docs, 1))
-        return int(_pass(ordinals, allowed).sum())
+        found = self.matches(terms)
+        return len(found) if allowed is None else int(_pass(found, allowed).sum())
+
+    def matches(self, terms: Sequence[str]) -> Ordinals:
+        """Return all documents that contain a term, each once, in no order."""
+        if (query := self._query(terms)) is None:
+            return np.empty(0, np.int64)
+        found, _ = self._fetch(query, max(self.searcher.num_docs, 1))
+        return np.unique(found) if self.cut else found
 
     def frequencies(self, terms: Sequence[str]) -> list[int]:
-        """In how many documents each term occurs, the dead that wait for a merge included."""
+        """Return the number of passages with each term, including deleted ones not yet merged away."""
         field = field_of(terms)
         return [self._length(field, term) for term in terms]
 
     def _postings(self, terms: Sequence[str]) -> int:
-        """How long the lists of the terms are together."""
+        """Return the total length of the terms' posting lists."""
         return sum(self.frequencies(list(set(terms))))
 
     def _length(self, field: Field, term: str) -> int:
-        """How many documents have ``term`` in ``field``. It takes a look into every segment, so kept."""
+        """Return the number of rows with ``term`` in ``field``. Cached, since it reads every segment."""
         if field not in self.fields:
             return 0
         if (length := self._lengths.get((field, term))) is None:
@@ -231,12 +308,12 @@ class LexicalView:
         return length
 
     def ordinals(self) -> Ordinals:
-        """Every ordinal that the index holds alive, ascending."""
+        """Return every live ordinal in the index, ascending."""
         found, _ = self._fetch(tantivy.Query.all_query(), max(self.searcher.num_docs, 1))
-        return np.sort(found)
+        return np.unique(found)
 
     def vocabulary(self, field: Field) -> dict[str, int]:
-        """Every term of a field and in how many living documents it occurs."""
+        """Return every term of a field with the number of live rows that contain it."""
         return dict(self.searcher.terms_with_prefix(field, "", tantivy.Query.all_query()))
 
     def _query(self, terms: Sequence[str], title_boost: float = 0.0) -> tantivy.Query | None:
@@ -253,16 +330,17 @@ class LexicalView:
     def _weighed(self, term: str, count: int, title_boost: float) -> pruning.Term:
         weights = self._weights(term, title_boost)
         lengths = [self._length(field, term) for field, _ in weights]
-        # tantivy's own count of documents includes some of the dead. No ordinal is there twice.
-        idfs = [pruning.idf(length, self.reflects) for length in lengths]
+        # tantivy's own count of rows includes some deleted ones.
+        idfs = [okapi.idf(length, self.rows) for length in lengths]
         weighed = count * sum(weight * idf for (_, weight), idf in zip(weights, idfs, strict=True))
-        return pruning.Term(term, count, sum(lengths), (pruning.K1 + 1.0) * weighed, count * idfs[0])
+        return pruning.Term(term, count, sum(lengths), (okapi.K1 + 1.0) * weighed, count * idfs[0])
 
     def _parted(self, plan: pruning.Plan, essential: int, title_boost: float) -> tantivy.Query:
-        """Who contains one of the ``essential`` rarest terms, scored by all."""
+        """Query for documents with one of the ``essential`` rarest terms, scored by all terms."""
         counts = [(term.text, term.repeats) for term in plan.terms]
         query = _any_of(self._clauses(counts[:essential], title_boost))
-        # One in the other: from the union of several, tantivy would read the whole lists of all.
+        # Nest the clauses: for several optional ones side by side, tantivy would read all their lists
+        # whole.
         for clause in self._clauses(counts[essential:], title_boost):
             query = tantivy.Query.boolean_query(
                 [(tantivy.Occur.Must, query), (tantivy.Occur.Should, clause)]
@@ -277,7 +355,7 @@ class LexicalView:
         ]
 
     def _weights(self, term: str, title_boost: float) -> list[tuple[Field, float]]:
-        """Where to look for a term, and how much each place counts."""
+        """Return the fields in which to look for a term, and their weights."""
         field = field_of([term])
         boosted = title_boost and field == "terms"
         weights: list[tuple[Field, float]] = [(field, 1.0), ("titles", title_boost if boosted else 0.0)]
@@ -291,6 +369,12 @@ class LexicalView:
         hits = self.searcher.search(query, limit, count=False).hits
         ordinals = self.searcher.fast_field_values("ordinal", [address for _, address in hits])
         return np.array(ordinals, np.int64), np.array([score for score, _ in hits], np.float32)
+
+
+def _largest(searcher: tantivy.Searcher, field: str) -> int:
+    """The largest value of a field; -1 where there is none."""
+    hits = searcher.search(tantivy.Query.all_query(), 1, count=False, order_by_field=field).hits
+    return int(hits[0][0]) if hits else -1
 
 
 def _pass(ordinals: Ordinals, allowed: Mask) -> Mask:

@@ -1,9 +1,9 @@
-"""Files kept from vanishing while they are in use.
+"""Keep files open while searchers use them.
 
-tantivy maps its files and deletes those that it has merged. The last mapping that goes then takes the file
-with it, which costs the file system some milliseconds each, and a searcher is dropped under Python's global
-lock: all threads would wait for it, up to 0.2 s. So each file is open once more, and closed without the
-lock.
+tantivy maps its files and deletes those that it has merged. Dropping the last mapping of a deleted file
+makes the file system free it, which takes some milliseconds per file, and a searcher is dropped under the
+GIL: all threads would wait, up to 0.2 s. So each file is opened once more here, and closed without the
+GIL.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ class _Pin:
 
 
 class Pins:
-    """Open files, each as long as some object is there that it was opened for, and until ``release``."""
+    """Keeps files open for as long as their users live, and then until ``release``."""
 
     def __init__(self) -> None:
         self._open: weakref.WeakValueDictionary[Path, _Pin] = weakref.WeakValueDictionary()
         self._left: deque[list[_Pin]] = deque()
 
     def hold(self, user: object, folder: Folder, names: Iterable[str]) -> None:
-        """Keep some files for ``user``; one that cannot be opened is not kept."""
+        """Keep files open for ``user``; skip those that cannot be opened."""
         held = [pin for name in names if (pin := self._pin(folder, name))]
         weakref.finalize(user, self._left.append, held).atexit = False
 
@@ -54,11 +54,11 @@ class Pins:
         return pin
 
     def release(self) -> None:
-        """Close what nobody uses any more."""
+        """Close files that have no users left."""
         while self._left:
             self._left.popleft()
 
     def close(self) -> None:
-        """Close all."""
+        """Close all files."""
         for pin in list(self._open.values()):
             pin.close()

@@ -1,14 +1,14 @@
-"""The best k of a disjunction without the whole lists of its commonest terms, by MaxScore (Turtle and
-Flood, Information Processing & Management, 1995).
+"""Find the best k of a disjunction without reading the whole posting lists of its commonest terms: MaxScore
+(Turtle and Flood, Information Processing & Management, 1995).
 
-tantivy would prune by itself, but its Python binding collects through a MultiCollector, and so reads every
-list to its end. Here the question is put in two parts instead: a document must contain one of the
-*essential* terms, the rarest, and the others only add to its score. Who contains no essential term scores
-less than the bounds of the others together; if the k-th found scores more than that, the best k are found.
-Otherwise its score says how many terms must be essential.
+tantivy itself can prune, but its Python binding collects through a MultiCollector and so reads every list
+to the end. Here the query is split instead: a document must contain one of the *essential* terms, the
+rarest, and the other terms only add to its score. A document without an essential term scores less than
+the sum of the other terms' bounds; if the k-th hit scores more than that, the best k are found. Otherwise
+its score tells how many terms must be essential.
 
-To seek a document in a list costs more than to meet it there, so this pays only beside words that stand in
-a tenth of all documents or more. Elsewhere the question is put as a whole, as it is where lists are short.
+Seeking a document in a list costs more than reading on to it, so this is faster only with words that
+occur in a tenth of all documents or more. Otherwise, and for short lists, the query is run as a whole.
 """
 
 from __future__ import annotations
@@ -16,21 +16,19 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import accumulate
-from math import log
 from typing import Final, NamedTuple
 
-K1: Final = 1.2
 LEAST_POSTINGS: Final = 100_000
-"""Shorter lists than these, together, are read in two milliseconds, and no plan is made."""
-_SEEK: Final = 2.0  # postings read in a row in the time that one document is sought
-_WORTH: Final = 0.5  # of the time that all lists take
-_MORE: Final = 0.08  # of a term's score is what each other term adds to the k-th best, or more
-_MOST_SOUGHT: Final = 64  # one inside the other
+"""Lists shorter than this in total are read in two milliseconds, so no plan is made."""
+_SEEK: Final = 2.0  # postings read sequentially in the time of one seek
+_WORTH: Final = 0.5  # a plan must take less than this share of the time of reading all lists
+_MORE: Final = 0.08  # each further term adds at least this share of a term's score to the k-th best
+_MOST_SOUGHT: Final = 64  # nested clauses
 
 
 class Term(NamedTuple):
-    """A term of a query: how long its lists are in all, more than a document can score by it, and what a
-    document of average length scores that has it once."""
+    """A term of a query: the total length of its lists, an upper bound of its score in any document, and
+    its score in a document of average length that contains it once."""
 
     text: str
     repeats: int
@@ -39,36 +37,31 @@ class Term(NamedTuple):
     once: float
 
 
-def idf(frequency: int, documents: int) -> float:
-    """Lucene's, which grows with ``documents``."""
-    return log(1.0 + (documents - frequency + 0.5) / (frequency + 0.5))
-
-
 class Plan:
-    """Which of a query's ``terms`` to look for: numbers of essential ones, of which a smaller is tried
-    before a larger, and None says to look for all."""
+    """Plans the number of essential terms of a query: smaller numbers are tried before larger ones; None
+    means to run the query as a whole."""
 
     def __init__(self, terms: Sequence[Term]) -> None:
         self.terms = sorted(terms, key=lambda term: term.postings)
         self._postings = list(accumulate((term.postings for term in self.terms), initial=0))
-        rounding = 1.0 + 1e-6 * len(terms)  # of float32 sums, in whatever order
+        rounding = 1.0 + 1e-6 * len(terms)  # of float32 sums, in any order
         bounds = accumulate((rounding * term.bound for term in reversed(self.terms)), initial=0.0)
         self._rest = list(bounds)[::-1]
 
     def rest(self, essential: int) -> float:
-        """More than all but the ``essential`` rarest terms add together."""
+        """Return an upper bound of the score of all but the ``essential`` rarest terms together."""
         return self._rest[essential]
 
     def first(self, wanted: float) -> int | None:
-        """The number to begin with: enough, if ``wanted`` documents score what those do, likely, that have
-        one of the rarest terms."""
+        """Return the number to start with: enough if ``wanted`` documents reach the score that is likely
+        for documents with one of the rarest terms."""
         rare = max(bisect_left(self._postings, wanted), 1)
         if rare >= len(self.terms):
             return None
         return self.next(0, self.terms[rare - 1].once * (1.0 + _MORE * len(self.terms)))
 
     def next(self, essential: int, score: float) -> int | None:
-        """The number to go on with when the k-th best has ``score``, more than ``essential``."""
+        """Return the next number above ``essential``, given that the k-th best has ``score``."""
         more = range(essential + 1, len(self.terms))
         return next((self._if_worth(number) for number in more if self._rest[number] < score), None)
 

@@ -1,4 +1,4 @@
-"""The lexical leg of a process that only reads it."""
+"""The lexical leg in a process that only reads it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from hybrid.lexical.segments import META, Sum
 
 
 class LexicalReader:
-    """What is published of the leg of the generation ``uuid`` in ``folder``.
+    """Reads the published leg of the generation ``uuid`` in ``folder``.
 
-    tantivy takes a path, and writes a lock file even to read. So it is given a folder of links to the files
-    in the opened folder, which goes once they are mapped.
+    tantivy needs a path, and writes a lock file even for reading. So it gets a temporary folder of symbolic
+    links to the files in the opened folder, which is removed once they are mapped.
     """
 
     def __init__(self, folder: Folder, uuid: str) -> None:
@@ -37,19 +37,19 @@ class LexicalReader:
         self._lock = threading.Lock()
 
     def view(self) -> LexicalView:
-        """The leg as of the last state that was published. Raises IndexCorrupt."""
+        """Return a view of the last published state. Raises IndexCorrupt."""
         with self._lock:
             try:
-                return self._published.settled(self._look)
+                return self._published.retried(self._look)
             except (FileNotFoundError, PermissionError, IndexCorrupt) as error:
                 raise bm25.corrupt(self._folder, error) from error
 
     def stamp(self) -> tuple[int, int]:
-        """Changes with every state. Raises OSError."""
+        """Return a value that changes with every published state. Raises OSError."""
         return self._published.stamp()
 
     def copy(self, to: Folder) -> None:
-        """Put the leg into ``to``, as a leg of its own."""
+        """Copy the leg into the folder ``to``."""
         self._published.copy(to)
 
     def _look(self) -> LexicalView:
@@ -63,24 +63,24 @@ class LexicalReader:
         with self._published.opened(state.name) as files, bm25.reading(self._folder):
             mirror = self._made()
             try:
-                for name in state.commit.files:
+                for name in state.meta.files:
                     os.symlink(files.native(name), mirror / name)
-                (mirror / META).write_bytes(state.commit.text)
+                (mirror / META).write_bytes(state.meta.text)
                 self._index = self._index or bm25.open_index(mirror)
                 return LexicalView.of(self._index)
             finally:
                 self.close()
 
     def _made(self) -> Path:
-        """An empty folder: the same each time, since tantivy knows by path what it has mapped already."""
+        """Make an empty folder: the same path each time, since tantivy caches its mappings by path."""
         if self._mirror is not None:
-            with suppress(FileExistsError):  # somebody else's, or what could not be removed
+            with suppress(FileExistsError):  # another program's, or ours that could not be removed
                 os.mkdir(self._mirror, 0o700)
                 return self._mirror
         self._mirror, self._index = Path(tempfile.mkdtemp(prefix="hybrid-lexical-")), None
         return self._mirror
 
     def close(self) -> None:
-        """Remove the links. (tantivy may just write its lock file, and the folder stays until later.)"""
+        """Remove the links. (If tantivy is just writing its lock file, the folder is removed later.)"""
         if self._mirror is not None:
             shutil.rmtree(self._mirror, ignore_errors=True)

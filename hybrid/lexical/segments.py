@@ -1,9 +1,9 @@
-"""The files of a tantivy index, checked before tantivy maps them: it validates nothing itself, and
-answers wrongly from a flipped byte.
+"""Check the files of a tantivy index before tantivy maps them: it does not validate them itself, and a
+flipped byte would give wrong results.
 
-Each segment file ends in a footer that tantivy wrote: JSON with the CRC-32 of what stands before it, the
-footer's length and a magic number. That shows damage. The listing that this package keeps beside them
-shows a sound file of another index.
+Each segment file ends with a footer written by tantivy: JSON with the CRC-32 of the content, the footer's
+length and a magic number. It reveals damage. The manifest that this package keeps with the files reveals an
+undamaged file of another index.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hybrid.errors import IndexCorrupt
 META: Final = "meta.json"
 _KINDS: Final = ("idx", "pos", "term", "store", "fast", "fieldnorm")
 _MAGIC: Final = 1337
-_TAIL: Final = 4096  # bytes read for a footer, which has some hundred
+_TAIL: Final = 4096  # bytes read to find a footer of some hundred
 _BLOCK: Final = 1 << 22
 
 Sum = tuple[int, int]
@@ -29,21 +29,21 @@ Sum = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Commit:
-    """What one of tantivy's ``meta.json`` says: its ``text``, and the names of the ``files`` that it counts
-    on."""
+class Meta:
+    """A commit of tantivy's: the ``text`` of its ``meta.json``, and the names of the ``files`` it refers
+    to."""
 
     text: bytes
     files: tuple[str, ...]
 
     @classmethod
     def read(cls, folder: Folder) -> Self:
-        """Raises FileNotFoundError, IndexCorrupt."""
+        """Read tantivy's last commit. Raises FileNotFoundError, IndexCorrupt."""
         return cls.of(folder.read(META), folder)
 
     @classmethod
     def of(cls, text: bytes, folder: Folder) -> Self:
-        """Raises IndexCorrupt."""
+        """Parse the ``text`` of a ``meta.json``. Raises IndexCorrupt."""
         try:
             names: list[str] = []
             for segment in json.loads(text)["segments"]:
@@ -60,15 +60,15 @@ class Commit:
         return zlib.crc32(self.text)
 
 
-def listing(folder: Folder, commit: Commit, known: Mapping[str, Sum]) -> dict[str, Sum]:
-    """Lengths and CRCs of the files of ``commit``, from their footers where not ``known``."""
-    return {name: known.get(name) or _footer(folder, name)[0] for name in commit.files}
+def listing(folder: Folder, meta: Meta, known: Mapping[str, Sum]) -> dict[str, Sum]:
+    """Return the lengths and CRCs of the files of ``meta``: the ``known`` ones, or from their footers."""
+    return {name: known.get(name) or _footer(folder, name)[0] for name in meta.files}
 
 
-def check(folder: Folder, commit: Commit, listed: Mapping[str, Sum], known: Mapping[str, Sum]) -> None:
-    """IndexCorrupt unless every file of ``commit`` is what was written, and the one that was ``listed``
-    under its name. FileNotFoundError for one that is not there. ``known`` ones are trusted."""
-    for name in commit.files:
+def check(folder: Folder, meta: Meta, listed: Mapping[str, Sum], known: Mapping[str, Sum]) -> None:
+    """Check that every file of ``meta`` is undamaged and the one ``listed`` under its name; ``known``
+    ones are trusted. Raises IndexCorrupt, FileNotFoundError."""
+    for name in meta.files:
         if name in known:
             continue
         expected, length = _footer(folder, name)
@@ -79,7 +79,7 @@ def check(folder: Folder, commit: Commit, listed: Mapping[str, Sum], known: Mapp
 
 
 def _footer(folder: Folder, name: str) -> tuple[Sum, int]:
-    """The file's length with the CRC that its footer names, and how many bytes that CRC covers."""
+    """Return the file's length with the CRC in its footer, and the number of bytes the CRC covers."""
     with folder.reading(name) as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - _TAIL))

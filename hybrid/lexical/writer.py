@@ -1,23 +1,22 @@
-"""The lexical leg of the one process that writes it: BM25 over tantivy's inverted index.
+"""The lexical leg in the process that writes it: BM25 over tantivy's inverted index.
 
-Texts are analysed in Python and handed over as terms.
+Texts are analysed in Python; tantivy receives terms.
 
-The index says itself how much of the ledger it reflects: every ordinal up to its largest, since ordinals
-are added in order and a tantivy commit is atomic. (A marker document would say it too, but it would count
-in the statistics.) So the largest is kept, even dead, until a larger one comes. Deaths need no mark: every
-answer is filtered by the snapshot's live documents.
+The index itself tells how much of the ledger it covers: every ordinal up to its largest, since ordinals
+are added in order and a tantivy commit is atomic. (A marker document would tell it too, but would be
+counted in the statistics.) So the largest ordinal is kept, even if deleted, until a larger one is added.
+Deletions need no marker: every result is filtered by the snapshot's live documents.
 
-tantivy takes a path, and looks it up again for every file. So it works in a folder whose name no other
-index has and which holds nothing that counts; what it has committed is then published
-(`hybrid.lexical.published`) through the opened folder. Where the index was moved, tantivy finds nothing at
-the path that it knows, and writes nothing; it then gets a new folder.
+tantivy needs a path, and resolves it again for every file. So it works in a folder of its own, with a
+unique name; its commits are published (`hybrid.lexical.published`) through the opened folder. If the
+index is moved, tantivy finds nothing at the path it knows, so it writes nothing, and gets a new folder.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -33,48 +32,49 @@ from hybrid.lexical import bm25
 from hybrid.lexical.bm25 import LexicalView
 from hybrid.lexical.pins import Pins
 from hybrid.lexical.published import Published, State
-from hybrid.lexical.segments import META, Commit
+from hybrid.lexical.segments import META, Meta
 from hybrid.lexical.terms import Terms
 
 _HEAP_BYTES: Final = 64_000_000  # of one writer thread; below 15 MB tantivy refuses
 _WORK: Final = "terms-"
-_WATCH: Final = 0.3  # seconds between two looks whether a merge has ended
+_WATCH: Final = 0.3  # seconds between checks whether a merge has ended
 _log = logging.getLogger(__name__)
 
 
 class LexicalLeg:
-    """The leg of the generation ``uuid`` in ``folder``.
+    """Writes the leg of the generation ``uuid`` in ``folder``.
 
-    It is never repaired in place: ``renew`` begins an empty one and ``adopt`` makes it the one that counts,
-    so a reader finds the old one until the new one is whole.
+    The leg is never repaired in place: ``renew`` begins an empty one and ``adopt`` makes it the current
+    one, so readers see the old one until the new one is complete.
     """
 
     def __init__(self, folder: Folder, uuid: str) -> None:
         self._parent = folder
         self._published = Published(folder, uuid)
         self._writer: tantivy.IndexWriter | None = None
-        self.pending = 0  # documents and their terms, written since the last commit
+        self.pending = 0  # number of documents and terms written since the last commit
         self._lock = threading.Lock()
         self._pins = Pins()
         self._leaving = threading.Event()
         self._watcher: threading.Thread | None = None
         self._work: Folder | None = None  # tantivy's
         threads.enlist(self)
-        self._sound = False  # what is in tantivy's folder is what was published, and what came since
+        self._sound = False  # whether tantivy's folder holds the published state and later commits
         for name in folder.names():
-            if name.startswith(_WORK):  # of a writer that died
+            if name.startswith(_WORK):  # left by a writer that died
                 folder.remove_tree(name)
-        self._settle()
+        self._recover()
 
     @classmethod
     def create(cls, folder: Folder, uuid: str) -> None:
-        """Lay an empty leg down beside an empty ledger."""
+        """Create an empty leg beside an empty ledger."""
         with closing(cls(folder, uuid)) as leg:
             leg.adopt()
 
-    def _settle(self) -> None:
-        """Be where the index is now, with tantivy's last commit, or with what is published, or with an
-        empty leg in its place where that is missing or damaged. Does nothing where all is well."""
+    def _recover(self) -> None:
+        """Make tantivy's folder usable again after a move or a failure: continue from its last commit, or
+        from the published state, or begin an empty leg if that is missing or damaged. Does nothing if the
+        folder is sound and in place."""
         if self._sound and not self.moved:
             return
         self._abandon()
@@ -91,10 +91,10 @@ class LexicalLeg:
             self.renew()
 
     def _go_on(self, work: Folder) -> None:
-        commit = Commit.read(work)
-        self._enter(work, commit)
+        meta = Meta.read(work)
+        self._enter(work, meta)
         self._index = self._opened()
-        if self._adopted and commit.crc != self._listed:
+        if self._adopted and meta.crc != self._listed:
             self._publish()
         self._sound = True
 
@@ -103,23 +103,23 @@ class LexicalLeg:
         self._published.check(state, {})
         self._published.tidy(state)
         with self._published.opened(state.name) as files:
-            self._enter(files, state.commit)
+            self._enter(files, state.meta)
         self._name, self._known, self._adopted = state.name, state.files, True
-        self._listed = state.commit.crc
+        self._listed = state.meta.crc
         self._index = self._opened()
         if self._index.schema != bm25.schema():
             raise IndexCorrupt(f"{self._parent / state.name}: written by an earlier version")
         self._sound = True
 
-    def _enter(self, source: Folder | None = None, commit: Commit | None = None) -> None:
-        """Give tantivy a new folder, with a ``commit`` whose files are in ``source``."""
+    def _enter(self, source: Folder | None = None, meta: Meta | None = None) -> None:
+        """Give tantivy a new folder, with the files of ``meta`` linked from ``source``."""
         work = self._parent.make(f"{_WORK}{uuid4().hex}")
         try:
-            if source is not None and commit is not None:
-                for name in commit.files:
+            if source is not None and meta is not None:
+                for name in meta.files:
                     source.link(name, work)
                 with work.writing(META) as file:
-                    file.write(commit.text)
+                    file.write(meta.text)
         except BaseException:
             self._drop(work)
             raise
@@ -141,19 +141,19 @@ class LexicalLeg:
 
     @property
     def moved(self) -> bool:
-        """Whether tantivy's folder is no longer where tantivy has found it."""
+        """Whether tantivy's folder is no longer at the path that tantivy knows."""
         return self._work is not None and not _same(self._work, self._place)
 
     def view(self) -> LexicalView:
-        """The leg as of its last commit. Raises IndexCorrupt."""
-        self._settle()
+        """Return a view of the last commit. Raises IndexCorrupt."""
+        self._recover()
         with self._lock, bm25.reading(self._parent):
             view = LexicalView.of(self._index)
             self._pins.hold(view, self._tantivys, self._known)
             return view
 
     def stamp(self) -> tuple[int, int]:
-        """Changes with every state that is published. Raises OSError."""
+        """Return a value that changes with every published state. Raises OSError."""
         return self._published.stamp()
 
     @property
@@ -163,20 +163,22 @@ class LexicalLeg:
 
     # -- writing
 
-    def apply(self, first: int, documents: Iterable[Terms], deaths: Iterable[int]) -> None:
-        """``write``, and a commit of all that was written."""
+    def apply(self, first: int, documents: Iterable[Sequence[Terms]], deaths: Iterable[int]) -> None:
+        """``write`` and ``commit``."""
         self.write(first, documents, deaths)
         self.commit()
 
-    def write(self, first: int, documents: Iterable[Terms], deaths: Iterable[int]) -> None:
-        """Hand over the terms of documents ``first``, ``first`` + 1, ... and the ``deaths`` of any, but of
-        the largest ordinal: that one stays until a larger one comes. The next commit makes it count; each
-        commit leaves a segment to look into, so few of them make a fast leg."""
+    def write(self, first: int, documents: Iterable[Sequence[Terms]], deaths: Iterable[int]) -> None:
+        """Add the terms of each passage of documents ``first``, ``first`` + 1, ... and delete ``deaths``,
+        except the largest ordinal, which is kept until a larger one is added. Takes effect with the next
+        commit. Each commit leaves a segment to search, so a leg with few commits is fast."""
         with self._writing() as writer:
             top = first - 1
-            for top, terms in enumerate(documents, first):
-                writer.add_document(bm25.document(top, terms))
-                self.pending += 1 + len(terms.title) + len(terms.text) + len(terms.stop_words)
+            for top, passages in enumerate(documents, first):
+                for number, terms in enumerate(passages):
+                    writer.add_document(bm25.document(top, self._rows, number, terms))
+                    self._rows += 1
+                    self.pending += 1 + len(terms.title) + len(terms.text) + len(terms.stop_words)
             for ordinal in deaths:
                 if ordinal != top:
                     writer.delete_documents_by_term("ordinal", int(ordinal))
@@ -199,19 +201,20 @@ class LexicalLeg:
 
     @contextmanager
     def _writing(self) -> Iterator[tantivy.IndexWriter]:
-        """A writer that is thrown away after any failure: one that met a full disk goes on otherwise,
-        and silently lacks a batch. What it missed is replayed from the ledger."""
+        """Yield the writer; discard it after any failure, since after a full disk it would continue and
+        silently lack a batch. The missing documents are replayed from the ledger."""
         try:
             if self._writer is None:
-                self._settle()
+                self._recover()
                 self._writer = self._index.writer(_HEAP_BYTES, 1)
+                self._rows = LexicalView.of(self._index).rows
                 self._leaving = threading.Event()
                 self._watcher = threading.Thread(
                     target=self._watch, args=(self._leaving,), name="hybrid-merges", daemon=True
                 )
                 threads.start(self._watcher)
             yield self._writer
-        except GeneratorExit:  # interrupted on the way in: nothing was done, and by now others may write
+        except GeneratorExit:  # interrupted on entry: nothing was written, and others may be writing by now
             raise
         except BaseException as cause:
             self._abandon()
@@ -222,8 +225,8 @@ class LexicalLeg:
             ) from cause
 
     def _abandon(self) -> None:
-        """Let the writer go for good: as long as anything (a traceback) refers to it, it holds its lock.
-        What it leaves in its folder could be in the way of the next one."""
+        """Shut the writer down: it holds its lock as long as anything (a traceback) refers to it. Its
+        folder must not be used again, since leftover files could conflict with the next writer's."""
         writer, self._writer, self.pending = self._writer, None, 0
         self._sound = False
         self._end_watch()
@@ -234,11 +237,11 @@ class LexicalLeg:
     def _end_watch(self) -> None:
         self._leaving.set()
         watcher, self._watcher = self._watcher, None
-        if watcher is not None and watcher.is_alive():  # not if Ctrl-C came while it was being started
+        if watcher is not None and watcher.is_alive():  # it is not if Ctrl-C interrupted its start
             watcher.join()
 
     def leave(self) -> None:
-        """End the thread; what merges leave is published by the next commit."""
+        """End the thread; the next commit publishes the results of merges."""
         self._end_watch()
 
     def _publish(self) -> None:
@@ -247,25 +250,25 @@ class LexicalLeg:
         def publish() -> State:
             return self._published.publish(self._name, self._tantivys, self._known)
 
-        state = self._published.settled(publish)
-        self._known, self._listed = state.files, state.commit.crc
+        state = self._published.retried(publish)
+        self._known, self._listed = state.files, state.meta.crc
         reach("lexical.listed")
 
     def _watch(self, leaving: threading.Event) -> None:
-        """Merges end when they end, after the commit; publish what they leave, too."""
+        """Publish the results of merges, which end some time after the commit."""
         while not leaving.wait(_WATCH):
             self._pins.release()
-            with self._lock, suppress(Exception):  # the next look tries again
-                if self._adopted and Commit.read(self._tantivys).crc != self._listed:
+            with self._lock, suppress(Exception):  # retried at the next check
+                if self._adopted and Meta.read(self._tantivys).crc != self._listed:
                     self._publish()
 
     def copy(self, to: Folder) -> None:
-        """Put the last commit into ``to``, as a leg of its own."""
+        """Copy the last commit into the folder ``to``."""
         with self._lock:
             self._published.copy(to)
 
     def renew(self) -> None:
-        """Begin again with an empty index, which counts once it is adopted."""
+        """Begin an empty index; ``adopt`` makes it the current one."""
         self.close()
         self._name, self._known, self._adopted = self._published.new(), {}, False
         self._listed = 0
@@ -274,7 +277,7 @@ class LexicalLeg:
         self._sound = True
 
     def adopt(self) -> None:
-        """The index that ``renew`` began is whole: from now on it counts."""
+        """Make the index that ``renew`` began, now complete, the current one."""
         if self._adopted:
             return
         self._publish()
@@ -283,20 +286,20 @@ class LexicalLeg:
         self._published.only(self._name)
 
     def close(self) -> None:
-        """Wait for merges and let the directory go."""
+        """Wait for merges and remove tantivy's folder."""
         self._pins.close()
         writer, self._writer, self.pending = self._writer, None, 0
         self._end_watch()
         if writer is not None:
             writer.wait_merging_threads()
             if self._adopted:
-                with suppress(OSError):  # what is published will do, and the folder may be gone
+                with suppress(OSError):  # the folder may be gone; the published state is enough
                     self._publish()
         self._leave()
 
 
 def _same(folder: Folder, path: Path) -> bool:
-    """Whether this folder lies at ``path``."""
+    """Whether this folder is at ``path``."""
     with suppress(OSError):
         here, there = folder.stat("."), path.stat()
         return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)

@@ -149,6 +149,19 @@ class Columns:
                 column.read(ordinals, found, 1e-6 if store == "instant" else 1)
         return found
 
+    def entries(self, path: str, n: int) -> Iterator[tuple[Store, Ordinals, NDArray[Any]]]:
+        """What stands under exactly ``path``: for each store the ordinals below ``n``, ascending, and their
+        values; strings as places in ``texts``."""
+        for store in _DTYPES:
+            if column := self._columns.get((path, store)):
+                ordinals, values = column.entries
+                below = int(np.searchsorted(ordinals, n))
+                yield store, ordinals[:below], values[:below]
+
+    def texts(self, path: str) -> list[str]:
+        """The distinct strings under ``path``; ask after ``entries``, which may be of new ones."""
+        return list(self._codes.get(path, ()))
+
     def _condition(self, wanted: Condition, n: int) -> Mask:
         passed = np.zeros(n, np.bool_)
         if isinstance(wanted, Exists):

@@ -17,7 +17,7 @@ import numpy as np
 from hybrid.search.lanes import InTurn, Lanes
 from hybrid.search.request import Request
 from hybrid.search.search import answers
-from hybrid.store.generation import Snapshot
+from hybrid.store.snapshot import Snapshot
 from hybrid.threads import submit
 from hybrid.types import Results, Scores
 from hybrid.vector.graph import Found, Graph

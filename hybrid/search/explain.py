@@ -12,7 +12,7 @@ from hybrid.rerank.lambdamart import LambdaMART
 from hybrid.search.lanes import Lanes
 from hybrid.search.request import Request
 from hybrid.search.search import Search
-from hybrid.store.generation import Snapshot
+from hybrid.search.source import Source
 from hybrid.types import Candidates
 
 
@@ -50,12 +50,12 @@ class Explanation:
     absent: str | None = None
 
 
-def explain(snapshot: Snapshot, request: Request, lanes: Lanes, id: str) -> Explanation:
+def explain(source: Source, request: Request, lanes: Lanes, id: str) -> Explanation:
     """Why ``request`` ranks the document as it does."""
-    ordinal = snapshot.found([id]).get(id)
+    ordinal = source.found([id]).get(id)
     if ordinal is None:
         return Explanation(id, absent="the index has no document of this id")
-    search = Search.of(snapshot, request, lanes)
+    search = Search.of(source, request, lanes)
     if search.allowed is not None and not search.allowed[ordinal]:
         return Explanation(id, absent="the filter leaves it out")
     lexical, vector = (_standing(leg, ordinal) for leg in search.legs)

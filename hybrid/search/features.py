@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from hybrid.encoders import compose
 from hybrid.fusion import Evidence
 from hybrid.fusion.signals import OF_LISTS
-from hybrid.lexical.bm25 import LexicalView
 from hybrid.lexical.forward import han_share, hashes
 from hybrid.order import Pool
 from hybrid.rerank import METADATA, Features, features
 from hybrid.rerank.matching import Asked, matching
-from hybrid.store.generation import Snapshot
+from hybrid.search.source import Source, Words
 from hybrid.types import Candidates, Matrix, Ordinals
 
 BASIC: Final = frozenset(("fused_score", "lexical_score", "lexical_rank", "vector_score", "vector_rank"))
@@ -27,7 +26,7 @@ _digit = re.compile(r"\d")
 
 
 def columns(
-    snapshot: Snapshot,
+    source: Source,
     text: str | None,
     terms: Sequence[str],
     fused: Candidates,
@@ -48,39 +47,39 @@ def columns(
     found, ordinals = features(fused, pool.legs), pool.ordinals[fused.ordinals]
     fields = [name for name in wanted if name.startswith(METADATA)]
     if set(wanted) - BASIC - _CONTENT - set(fields):
-        found |= _learned(snapshot, text, terms, fused, pool, evidence, found)
+        found |= _learned(source, text, terms, fused, pool, evidence, found)
     if fields:
-        found |= _numbers(snapshot, ordinals, fields)
+        found |= _numbers(source, ordinals, fields)
     if "text" in wanted:
-        found["text"] = _texts(snapshot, ordinals)
+        found["text"] = _texts(source, ordinals)
     if "vector" in wanted:
-        found["vector"] = _vectors(snapshot, fused.ordinals, evidence if len(pool.legs[1]) else None)
+        found["vector"] = _vectors(source, fused.ordinals, evidence if len(pool.legs[1]) else None)
     return found
 
 
-def _numbers(snapshot: Snapshot, ordinals: Ordinals, fields: Sequence[str]) -> Features:
-    known = snapshot.generation.kept_columns.columns(snapshot.count)
+def _numbers(source: Source, ordinals: Ordinals, fields: Sequence[str]) -> Features:
+    known = source.columns
     with np.errstate(over="ignore"):  # 1e300 is infinity in float32
         return {name: known.numbers(name.removeprefix(METADATA), ordinals) for name in fields}
 
 
-def _texts(snapshot: Snapshot, ordinals: Ordinals) -> NDArray[Any]:
+def _texts(source: Source, ordinals: Ordinals) -> NDArray[Any]:
     made = np.empty(len(ordinals), np.object_)
-    made[:] = [compose(one.title, one.text) for one in snapshot.documents(ordinals.tolist())]
+    made[:] = [compose(one.title, one.text) for one in source.documents(ordinals.tolist())]
     return made
 
 
-def _vectors(snapshot: Snapshot, numbers: Ordinals, evidence: Evidence | None) -> Matrix:
+def _vectors(source: Source, numbers: Ordinals, evidence: Evidence | None) -> Matrix:
     """float32 (n, dim); NaN throughout without ``evidence``."""
     if evidence is None:
-        return np.full((len(numbers), snapshot.vectors.rows.vectors.shape[1]), np.nan, np.float32)
+        return np.full((len(numbers), source.vectors.dim), np.nan, np.float32)
     vectors = evidence.vectors(numbers).copy()
     vectors[np.isnan(evidence.scores(numbers))] = np.nan
     return vectors
 
 
 def _learned(
-    snapshot: Snapshot,
+    source: Source,
     text: str | None,
     terms: Sequence[str],
     fused: Candidates,
@@ -93,7 +92,7 @@ def _learned(
     lexical, vector = legs
     similar = evidence.scores(fused.ordinals) if len(vector) else np.full(n, np.nan, np.float32)
     best = {"lexical": _first(lexical), "vector": _first(vector)}
-    asked = _asked(snapshot.lexical, text or "", terms)
+    asked = _asked(source.lexical, text or "", terms)
     of_query = {
         "terms": len(set(terms)),
         "idf_mean": float(asked.idf.mean()) if len(terms) else np.nan,
@@ -108,7 +107,7 @@ def _learned(
         "similarity": similar,
         "lexical_share": basic["lexical_score"] / best["lexical"],
         "vector_gap": best["vector"] - similar,
-        **matching(asked, snapshot.generation.texts(pool.ordinals[fused.ordinals].tolist())),
+        **matching(asked, source.texts(pool.ordinals[fused.ordinals])),
         **{f"query_{name}": column for name, column in zip(of_query, same, strict=True)},
     }
 
@@ -117,8 +116,8 @@ def _first(leg: Candidates) -> float:
     return float(leg.scores[0]) if len(leg) and leg.scores[0] else np.nan
 
 
-def _asked(view: LexicalView, text: str, terms: Sequence[str]) -> Asked:
-    n = view.searcher.num_docs
+def _asked(view: Words, text: str, terms: Sequence[str]) -> Asked:
+    n = view.documents
     frequencies = np.array(view.frequencies(terms), np.float64)
     idf = np.log1p((max(n, 1) - np.minimum(frequencies, n) + 0.5) / (frequencies + 0.5)).astype(np.float32)
     digits = np.array([bool(_digit.search(term)) for term in terms], np.bool_)

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from hybrid.store.generation import Snapshot
+from hybrid.store.snapshot import Snapshot
 from hybrid.types import Leg
 
 _STEP: Final = 10  # documents; each may be a book
@@ -46,13 +46,13 @@ def legs(snapshot: Snapshot) -> Legs:
 
 
 def _has_words(snapshot: Snapshot) -> bool:
-    live, terms = np.flatnonzero(snapshot.live), snapshot.generation.terms
+    live, terms = np.flatnonzero(snapshot.live), snapshot.analysis.document
     parts = (live[start : start + _STEP].tolist() for start in range(0, len(live), _STEP))
-    return any(any(terms(document)) for part in parts for document in snapshot.documents(part))
+    return any(any(map(any, terms(document))) for part in parts for document in snapshot.documents(part))
 
 
 def _speechless(snapshot: Snapshot) -> str | None:
-    if snapshot.generation.settings.encoder is None:
+    if snapshot.settings.encoder is None:
         return "there is no encoder to make vectors of queries with"
     if not snapshot.live[snapshot.vectors.rows.ordinals].any():
         return "no document has a vector"

@@ -9,7 +9,7 @@ from hybrid.rerank.calibration import Calibration
 from hybrid.rerank.stored import Storable
 from hybrid.search import relevance
 from hybrid.settings import Profile, Settings
-from hybrid.store.generation import Snapshot
+from hybrid.store.snapshot import Snapshot
 
 
 class Models:
@@ -24,7 +24,7 @@ class Models:
         if profile.reranker is None:
             return None
         if profile.reranker not in self._rerankers:
-            kept = json.loads(snapshot.generation.tables.model(profile.reranker))
+            kept = json.loads(snapshot.tables.model(profile.reranker))
             self._rerankers[profile.reranker] = stored.load(kept)
         return self._rerankers[profile.reranker]
 
@@ -32,7 +32,7 @@ class Models:
         """The calibration that ``profile`` names, if it was fitted on what ranks now."""
         if profile.calibration is None:
             return None
-        settings, extras = snapshot.generation.settings, snapshot.generation.tables
+        settings, extras = snapshot.settings, snapshot.tables
         key = profile.calibration, profile.title_boost, settings
         if key not in self._calibrations:
             kept = extras.model(profile.calibration)

@@ -17,8 +17,8 @@ import numpy as np
 from hybrid.fusion import QueryTerms
 from hybrid.rerank.calibration import VERSION, Calibration, Columns, signals
 from hybrid.search.request import Request
+from hybrid.search.source import Source
 from hybrid.settings import Profile, Settings
-from hybrid.store.generation import Snapshot
 from hybrid.types import Candidates, Ordinals, Scores
 
 
@@ -45,25 +45,25 @@ def _ground(settings: Settings, profile: Profile) -> dict[str, Any]:
 
 
 def known(
-    snapshot: Snapshot, request: Request, legs: Sequence[Candidates], terms: QueryTerms, hits: Ordinals
+    source: Source, request: Request, legs: Sequence[Candidates], terms: QueryTerms, hits: Ordinals
 ) -> Columns:
     """The `signals` of ``hits``, int64 (n,), which a query's ``legs`` answered; float32 (n,) each. They do
     not depend on k, nor on how the legs are fused: a hit is held against the first two of each leg."""
     nearest = np.full(len(hits), np.nan, np.float32)
     if len(legs[1]) and request.vector is not None:
-        nearest, _ = snapshot.vectors.nearest(request.vector, hits)
-    bm25 = _bm25(snapshot, request, legs[0], terms.terms, hits)
+        nearest, _ = source.vectors.nearest(request.vector, hits)
+    bm25 = _bm25(source, request, legs[0], terms.terms, hits)
     return signals(hits, nearest, bm25, legs, terms.frequencies, terms.documents)
 
 
 def _bm25(
-    snapshot: Snapshot, request: Request, lexical: Candidates, terms: Sequence[str], hits: Ordinals
+    source: Source, request: Request, lexical: Candidates, terms: Sequence[str], hits: Ordinals
 ) -> Scores:
     """The lexical score of each hit, float32 (n,): 0 without a term of the query. (Where the leg was not
     asked there are no terms, and `signals` knows what to make of it.)"""
     found = dict(zip(lexical.ordinals.tolist(), lexical.scores.tolist(), strict=True))
     absent = [ordinal for ordinal in hits.tolist() if ordinal not in found]
     if absent and len(lexical) >= request.reach[0]:  # or else the list holds all that have a term
-        others = snapshot.lexical.scores(terms, absent, request.title_boost)
+        others = source.lexical.scores(terms, absent, request.title_boost)
         found |= zip(absent, others.tolist(), strict=True)
     return np.array([found.get(ordinal, 0.0) for ordinal in hits.tolist()], np.float32)

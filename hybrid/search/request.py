@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
-from typing import Any, Final, TypedDict, get_args
+from typing import Any, Final, TypeAlias, TypedDict, get_args
 
 from hybrid.errors import QueryError
 from hybrid.fusion import Evidence
@@ -130,6 +130,10 @@ class Request:
         return self.mode != "lexical"
 
 
+Encode: TypeAlias = Callable[[Sequence[str]], Iterable[Scores] | None]
+"""Makes a vector (dim,) of each query."""
+
+
 class Asker:
     """Turns what callers pass into requests, against an index of some metric and dimension."""
 
@@ -169,6 +173,29 @@ class Asker:
                 'mode "lexical" needs a query text; for a vector alone use mode "vector" or "hybrid"'
             )
         return [Request(text, vector, **plan) for text, vector in zip(texts, ready, strict=True)]
+
+    def encoded(self, requests: Sequence[Request], encode: Encode | None) -> list[Request]:
+        """The requests with their query vectors filled in. ``encode`` is None for an index without encoder,
+        and returns None where there is nothing to compare with. Raises QueryError, EncoderError."""
+        texts = [r.text for r in requests if r.asks_meaning and r.vector is None and r.text is not None]
+        if texts and requests[0].mode == "vector" and encode is None:
+            raise QueryError(
+                'mode "vector" needs vector=…: this index has no encoder to make one from the query'
+            )
+        if not texts or encode is None or (made := encode(texts)) is None:
+            return list(requests)
+        vectors = iter(made)
+        return [
+            replace(r, vector=self.unit(next(vectors))) if r.asks_meaning and r.vector is None else r
+            for r in requests
+        ]
+
+    def selection(
+        self, query: str | None, filter: Mapping[str, Any] | None
+    ) -> tuple[str | None, Filter | None]:
+        """What is counted or listed: documents that contain a term of ``query``, and pass ``filter``."""
+        where = None if filter is None else filters.parse(filter)
+        return None if query is None else _text(query), where
 
     def unit(self, encoded: Scores) -> Scores:
         """A vector from the encoder, brought to the index's metric. Raises EncoderFailed."""

@@ -16,18 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.fusion import QueryTerms
-from hybrid.lexical.terms import of_query
 from hybrid.order import Pool, beyond
 from hybrid.rerank import Features, rerank
 from hybrid.rerank.calibration import Columns
 from hybrid.rerank.ordering import continued
 from hybrid.search.features import columns
+from hybrid.search.highlights import lit
 from hybrid.search.lanes import InTurn, Lanes
+from hybrid.search.passages import best_passages
 from hybrid.search.relevance import known
 from hybrid.search.request import Request
+from hybrid.search.source import Nearest, Source
 from hybrid.search.steps import step
 from hybrid.settings import Profile
-from hybrid.store.generation import Snapshot
 from hybrid.types import (
     Candidates,
     Document,
@@ -40,7 +41,6 @@ from hybrid.types import (
     Results,
     Scores,
 )
-from hybrid.vector.leg import Near
 
 _Done = TypeVar("_Done")
 
@@ -54,16 +54,16 @@ class Page(NamedTuple):
 
 
 class Search:
-    """One query on one snapshot. Each step is taken when it is first asked for, and kept."""
+    """One query on one source. Each step is taken when it is first asked for, and kept."""
 
-    def __init__(self, snapshot: Snapshot, request: Request, allowed: Mask | None, lanes: Lanes) -> None:
+    def __init__(self, source: Source, request: Request, allowed: Mask | None, lanes: Lanes) -> None:
         """``allowed``: which documents may be answered, bool (n,) over ordinals; None for all."""
-        self.snapshot, self.request, self.allowed, self._lanes = snapshot, request, allowed, lanes
+        self.source, self.request, self.allowed, self._lanes = source, request, allowed, lanes
 
     @classmethod
-    def of(cls, snapshot: Snapshot, request: Request, lanes: Lanes) -> Self:
+    def of(cls, source: Source, request: Request, lanes: Lanes) -> Self:
         """Search among the living documents that pass the request's filter and are not ``lacking``."""
-        return cls(snapshot, request, _allowed(snapshot, request), lanes)
+        return cls(source, request, _allowed(source, request), lanes)
 
     def under(self, request: Request) -> Search:
         """The same question, ranked as another ``request`` says, whose depths reach no further. The answers
@@ -75,7 +75,7 @@ class Search:
 
     def asking(self, request: Request) -> Search:
         """The same question asked anew, as ``request`` says; its words are shared."""
-        search = Search(self.snapshot, request, self.allowed, self._lanes)
+        search = Search(self.source, request, self.allowed, self._lanes)
         vars(search)["words"] = self.words
         return search
 
@@ -86,22 +86,22 @@ class Search:
         """The terms that the lexical leg looks for."""
         if not self.request.asks_words or self.request.text is None:
             return []
-        return of_query(self.snapshot.generation.analyzer, self.request.text)
+        return self.source.terms(self.request.text)
 
     @step
     def lexical(self) -> Candidates:
-        request, ties = self.request, self.snapshot.ties
+        request, ties = self.request, self.source.ties
         reach, depth, boost = request.reach[0], request.depths[0], request.title_boost
-        view = self.snapshot.lexical
+        view = self.source.lexical
         return view.search(self.words, reach, self.allowed, boost, depth=depth, ties=ties)
 
     @step
-    def near(self) -> Near | None:
+    def near(self) -> Nearest | None:
         """The vector leg's list, as far as one wants to look; None where it is not asked."""
-        request, ties = self.request, self.snapshot.ties
+        request, ties = self.request, self.source.ties
         if not request.asks_meaning or request.vector is None:
             return None
-        return self.snapshot.vectors.near(request.vector, request.depths[1], self.allowed, request.ef, ties)
+        return self.source.vectors.near(request.vector, request.depths[1], self.allowed, request.ef, ties)
 
     @step
     def vector(self) -> Candidates:
@@ -121,11 +121,11 @@ class Search:
     @step
     def pool(self) -> Pool:
         """The heads of the legs' answers, by number."""
-        return Pool.of(self.request.heads(self.legs), self.snapshot.ties)
+        return Pool.of(self.request.heads(self.legs), self.source.ties)
 
     @step
     def evidence(self) -> Evidence:
-        return Evidence(self.snapshot, self.request.vector, self.pool, self.words)
+        return Evidence(self.source, self.request.vector, self.pool, self.words)
 
     @step
     def fused(self) -> Candidates:
@@ -146,7 +146,7 @@ class Search:
         """The features of ``candidates``, by number: at least those ``wanted``."""
         pool = Pool(self.pool.ordinals, tuple(self.request.heads(self.pool.legs)))
         asked = self.request.text, self.words
-        return columns(self.snapshot, *asked, candidates, pool, self.evidence, wanted)
+        return columns(self.source, *asked, candidates, pool, self.evidence, wanted)
 
     @step
     def reranked(self) -> Candidates:
@@ -225,51 +225,46 @@ class Search:
 
     def signals(self, ordinals: Ordinals) -> Columns:
         """The signals of the documents ``ordinals`` for a calibration."""
-        return known(self.snapshot, self.request, self.legs, self.evidence.terms(), ordinals)
+        return known(self.source, self.request, self.legs, self.evidence.terms(), ordinals)
 
     def hits(self, documents: Iterator[Document]) -> tuple[Hit, ...]:
         """The hits of the page, whose bodies come next among ``documents``."""
         ranked, first, relevance = self.page
-        return tuple(
-            Hit(document.id, score, rank, document, passage, relevant)
-            for rank, score, passage, relevant, document in zip(
+        hits = [
+            Hit(document.id, score, rank, document, passages, relevant)
+            for rank, score, passages, relevant, document in zip(
                 range(first, first + len(ranked)),
                 ranked.scores.tolist(),
-                self._passages(ranked),
+                self.passages(ranked.ordinals),
                 relevance,
                 documents,
                 strict=False,
             )
-        )
-
-    def _passages(self, shown: Candidates) -> list[Passage | None]:
-        """The window of each document that is nearest to the query."""
-        query, vectors = self.request.vector, self.snapshot.vectors
-        if not self.request.asks_meaning or query is None or not len(vectors.rows):
-            return [None] * len(shown)
-        rows = vectors.best_rows(query, shown.ordinals)
-        spans = vectors.rows.spans[rows].tolist()  # of -1 too: some row's, which is not used
-        return [
-            Passage(*span) if row >= 0 else None for row, span in zip(rows.tolist(), spans, strict=True)
         ]
+        return lit(hits, self.source.analyzer, self.request.text)
+
+    def passages(self, ordinals: Ordinals) -> list[tuple[Passage, ...]]:
+        """The passages of each document that are shown; see `hybrid.types.Hit`."""
+        vector = self.request.vector if self.request.asks_meaning else None
+        return best_passages(self.source, self.words, vector, ordinals, self.request.title_boost)
 
 
 class Evidence:
     """What the legs know of a pool of candidates and of the query, worked out for all of it when first
     asked; see `hybrid.fusion.Evidence`."""
 
-    def __init__(self, snapshot: Snapshot, vector: Scores | None, pool: Pool, words: Sequence[str]) -> None:
-        self._snapshot, self._vector, self._pool, self._words = snapshot, vector, pool, words
+    def __init__(self, source: Source, vector: Scores | None, pool: Pool, words: Sequence[str]) -> None:
+        self._source, self._vector, self._pool, self._words = source, vector, pool, words
 
     @step
     def _known(self) -> tuple[Scores, Matrix]:
         assert self._vector is not None  # or the vector leg would have answered nothing
-        return self._snapshot.vectors.nearest(self._vector, self._pool.ordinals)
+        return self._source.vectors.nearest(self._vector, self._pool.ordinals)
 
     @step
     def _terms(self) -> QueryTerms:
-        lexical = self._snapshot.lexical
-        return QueryTerms(self._words, lexical.frequencies(self._words), lexical.searcher.num_docs)
+        lexical = self._source.lexical
+        return QueryTerms(self._words, lexical.frequencies(self._words), lexical.documents)
 
     def scores(self, numbers: Ordinals) -> Scores:
         return self._known[0][self._part(numbers)]
@@ -285,35 +280,35 @@ class Evidence:
         return slice(None) if np.array_equal(numbers, np.arange(len(self._pool))) else numbers
 
 
-def answer(snapshot: Snapshot, request: Request, lanes: Lanes) -> Results:
+def answer(source: Source, request: Request, lanes: Lanes) -> Results:
     """Everything between a checked request and its results."""
-    return answers(snapshot, [request], lanes)[0]
+    return answers(source, [request], lanes)[0]
 
 
-def answers(snapshot: Snapshot, requests: Sequence[Request], lanes: Lanes) -> list[Results]:
+def answers(source: Source, requests: Sequence[Request], lanes: Lanes) -> list[Results]:
     """The same for some that have one filter; their documents are fetched together, and shared."""
     begun = time.perf_counter()
-    allowed = snapshot.allowed(requests[0].where)
-    searches = [Search(snapshot, request, allowed, lanes) for request in requests]
+    allowed = source.allowed(requests[0].where)
+    searches = [Search(source, request, allowed, lanes) for request in requests]
     ordinals = [ordinal for search in searches for ordinal in search.page.ranked.ordinals.tolist()]
-    documents = iter(snapshot.documents(ordinals))
+    documents = iter(source.documents(ordinals))
     hits = [search.hits(documents) for search in searches]
     took = (time.perf_counter() - begun) / len(requests)
     return [
-        Results(found, snapshot.seq, took, partial(_count, snapshot, request, allowed))
+        Results(found, source.seq, took, partial(_count, source, request, allowed))
         for request, found in zip(requests, hits, strict=True)
     ]
 
 
-def ranking(snapshot: Snapshot, request: Request, lanes: Lanes) -> list[tuple[str, float]]:
+def ranking(source: Source, request: Request, lanes: Lanes) -> list[tuple[str, float]]:
     """The ids and scores that ``answer`` would show, without the documents."""
-    shown = Search.of(snapshot, request, lanes).shown
-    ids = snapshot.generation.ledger.ids(shown.ordinals.tolist())
+    shown = Search.of(source, request, lanes).shown
+    ids = source.ids(shown.ordinals)
     return list(zip(ids, shown.scores.tolist(), strict=True))
 
 
 def rankings(
-    snapshot: Snapshot,
+    source: Source,
     request: Request,
     profiles: Sequence[tuple[Profile, Reranker | None]],
     lanes: Lanes,
@@ -321,7 +316,7 @@ def rankings(
     """What ``ranking`` would answer under each of ``profiles``, with the model that it names, up to what
     the graph finds more when asked for more. The legs are asked once for all of one title boost."""
     requests = [request.under(profile, reranker) for profile, reranker in profiles]
-    question, ranked = Search.of(snapshot, request, lanes), dict[int, Candidates]()
+    question, ranked = Search.of(source, request, lanes), dict[int, Candidates]()
     for boost in {one.title_boost for one in requests}:
         asked = {place: one for place, one in enumerate(requests) if one.title_boost == boost}
         depths = max(one.depths[0] for one in asked.values()), max(one.depths[1] for one in asked.values())
@@ -330,7 +325,7 @@ def rankings(
         for place, one in asked.items():
             ranked[place] = search.under(one).ranked[one.offset : one.end]
     everyone = list({ordinal for one in ranked.values() for ordinal in one.ordinals.tolist()})
-    ids = dict(zip(everyone, snapshot.generation.ledger.ids(everyone), strict=True))
+    ids = dict(zip(everyone, source.ids(np.array(everyone, np.int64)), strict=True))
     return [_named(ranked[place], ids) for place in range(len(profiles))]
 
 
@@ -338,7 +333,7 @@ def _named(ranked: Candidates, ids: Mapping[int, str]) -> list[tuple[str, float]
     return [(ids[o], s) for o, s in zip(ranked.ordinals.tolist(), ranked.scores.tolist(), strict=True)]
 
 
-def laps(snapshot: Snapshot, request: Request) -> dict[str, float]:
+def laps(source: Source, request: Request) -> dict[str, float]:
     """The seconds that each step of ``answer`` takes that this query has, the legs one after the other."""
     took: dict[str, float] = {}
 
@@ -349,7 +344,7 @@ def laps(snapshot: Snapshot, request: Request) -> dict[str, float]:
             took[name] = time.perf_counter() - start
         return done
 
-    search = Search.of(snapshot, request, InTurn())
+    search = Search.of(source, request, InTurn())
     words = request.text is not None
     lap("analyse", lambda: search.words, words)
     lap("lexical leg", lambda: search.lexical, words)
@@ -358,21 +353,21 @@ def laps(snapshot: Snapshot, request: Request) -> dict[str, float]:
     lap("rerank", lambda: search.ranked, request.reranker is not None)
     lap("relevance", lambda: search.page, request.calibration is not None)
     bodies = search.page.ranked.ordinals.tolist()
-    lap("fetch", lambda: search.hits(iter(snapshot.documents(bodies))))
+    lap("fetch", lambda: search.hits(iter(source.documents(bodies))))
     return took
 
 
-def _allowed(snapshot: Snapshot, request: Request) -> Mask | None:
+def _allowed(source: Source, request: Request) -> Mask | None:
     """Which documents may be answered; None where all may."""
-    allowed = snapshot.allowed(request.where)
+    allowed = source.allowed(request.where)
     if not request.lacking:
         return allowed
-    allowed = (snapshot.live if allowed is None else allowed).copy()
-    allowed[snapshot.places(request.lacking)] = False
+    allowed = (source.live if allowed is None else allowed).copy()
+    allowed[list(source.found(request.lacking).values())] = False
     return allowed
 
 
-def _count(snapshot: Snapshot, request: Request, allowed: Mask | None) -> int:
+def _count(source: Source, request: Request, allowed: Mask | None) -> int:
     if request.mode == "lexical" and request.text is not None:
-        return snapshot.lexical.count(of_query(snapshot.generation.analyzer, request.text), allowed)
-    return snapshot.size if allowed is None else int(np.count_nonzero(allowed))
+        return source.lexical.count(source.terms(request.text), allowed)
+    return source.size if allowed is None else int(np.count_nonzero(allowed))

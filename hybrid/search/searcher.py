@@ -5,28 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from hybrid.encoders.bound import Model
 from hybrid.encoders.cache import QueryCache
-from hybrid.errors import QueryError
+from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted
 from hybrid.rerank import Features
 from hybrid.rerank.calibration import Columns
 from hybrid.search.batch import answer_all
+from hybrid.search.counted import Counted
 from hybrid.search.explain import Explanation, explain
 from hybrid.search.lanes import Lanes
 from hybrid.search.legs import Legs, legs
 from hybrid.search.models import Models
+from hybrid.search.passages import best_passages
 from hybrid.search.request import Asker, Options, Request, check_queries
 from hybrid.search.search import Search, answer, ranking, rankings
 from hybrid.search.steps import step
 from hybrid.settings import Profile, Profiles
-from hybrid.store.generation import Snapshot
+from hybrid.store.snapshot import Snapshot
 from hybrid.texts import check_lookup
-from hybrid.types import Candidates, Document, Hit, Lacking, Mode, Passage, Results, Run
+from hybrid.types import Candidates, Document, Hit, Lacking, Mode, Results, Run, Scores
 
 
 class Searcher:
@@ -40,7 +42,7 @@ class Searcher:
     @property
     def profiles(self) -> Profiles:
         """The profiles that the index has served with, and the one that serves now."""
-        return self.snapshot.generation.ledger.profiles
+        return self.snapshot.profiles
 
     @step
     def legs(self) -> Legs:
@@ -62,9 +64,46 @@ class Searcher:
         there = self.snapshot.found(exact.values())
         return {id for id, looked_up in exact.items() if looked_up not in there}
 
-    def documents(self) -> Iterator[Document]:
-        """All documents, oldest first, with their vectors (n, dim) and passages."""
-        return self.snapshot.everything()
+    def documents(self, filter: Mapping[str, Any] | None = None) -> Iterator[Document]:
+        """As ``Index.documents``."""
+        _, where = self.asker.selection(None, filter)
+        return self.snapshot.everything(where)
+
+    # -- counting
+
+    def count(self, *, query: str | None = None, filter: Mapping[str, Any] | None = None) -> int:
+        """As ``Index.count``."""
+        return len(self._counted(query, filter))
+
+    def facets(
+        self,
+        wanted: Iterable[Wanted],
+        *,
+        query: str | None = None,
+        filter: Mapping[str, Any] | None = None,
+    ) -> dict[str, Facet]:
+        """As ``Index.facets``."""
+        return self._counted(query, filter).facets(wanted)
+
+    def values(
+        self,
+        path: str,
+        *,
+        query: str | None = None,
+        filter: Mapping[str, Any] | None = None,
+        limit: int = VALUES,
+    ) -> list[Any]:
+        """As ``Index.values``."""
+        return self._counted(query, filter).values(path, limit)
+
+    def range(
+        self, path: str, *, query: str | None = None, filter: Mapping[str, Any] | None = None
+    ) -> Extent | None:
+        """As ``Index.range``."""
+        return self._counted(query, filter).range(path)
+
+    def _counted(self, query: str | None, filter: Mapping[str, Any] | None) -> Counted:
+        return Counted.of(self.snapshot, self.asker, query, filter)
 
     # -- searching
 
@@ -133,8 +172,8 @@ class Searcher:
         for id, request in self._requests(queries, {}, lacking):
             search = Search.of(self.snapshot, request, self._lanes)
             head = search.head[search.head.ordinals.argsort()]
-            ordinals = search.pool.named(head).ordinals.tolist()
-            yield id, self.snapshot.generation.ledger.ids(ordinals), search.known(head, wanted)
+            ordinals = search.pool.named(head).ordinals
+            yield id, self.snapshot.ids(ordinals), search.known(head, wanted)
 
     def among(
         self, queries: Mapping[str, str], documents: Mapping[str, Iterable[str]]
@@ -153,12 +192,12 @@ class Searcher:
         scores, _ = vectors.nearest(request.vector, ordinals)
         has = ~np.isnan(scores)
         ranked = Candidates.ranked(ordinals[has], scores[has], ties=snapshot.ties)
-        passages = vectors.rows.spans[vectors.best_rows(request.vector, ranked.ordinals)].tolist()
+        passages = best_passages(snapshot, [], request.vector, ranked.ordinals)
         documents = snapshot.documents(ranked.ordinals.tolist())
         found = zip(documents, ranked.scores.tolist(), passages, strict=True)
         return [
-            Hit(document.id, score, rank, document, Passage(*passage))
-            for rank, (document, score, passage) in enumerate(found, start=1)
+            Hit(document.id, score, rank, document, own)
+            for rank, (document, score, own) in enumerate(found, start=1)
         ]
 
     def signals(
@@ -170,17 +209,17 @@ class Searcher:
         for id, request in self._requests(queries, {"mode": mode}, lacking):
             search = Search.of(self.snapshot, request, self._lanes)
             ordinals = search.ranked.top(request.k).ordinals
-            yield id, self.snapshot.generation.ledger.ids(ordinals.tolist()), search.signals(ordinals)
+            yield id, self.snapshot.ids(ordinals), search.signals(ordinals)
 
     # -- requests
 
     @step
     def asker(self) -> Asker:
         """Checks what callers pass, against this index and the profile that serves."""
-        generation, profile = self.snapshot.generation, self.profiles.serving
+        snapshot, profile = self.snapshot, self.profiles.serving
         reranker = self._models.reranker(self.snapshot, profile)
         calibration = self._models.calibration(self.snapshot, profile)
-        return Asker(generation.settings.metric, generation.ledger.dim, profile, reranker, calibration)
+        return Asker(snapshot.settings.metric, snapshot.ledger.dim, profile, reranker, calibration)
 
     @property
     def query_vectors(self) -> QueryCache | None:
@@ -189,18 +228,11 @@ class Searcher:
 
     def encoded(self, requests: Sequence[Request]) -> list[Request]:
         """The requests with their query vectors filled in."""
-        texts = [r.text for r in requests if r.asks_meaning and r.vector is None and r.text is not None]
-        if texts and requests[0].mode == "vector" and self.snapshot.generation.settings.encoder is None:
-            raise QueryError(
-                'mode "vector" needs vector=…: this index has no encoder to make one from the query'
-            )
-        if not texts or not len(self.snapshot.vectors.rows) or (cache := self.query_vectors) is None:
-            return list(requests)
-        vectors = iter(cache.vectors(texts))
-        return [
-            replace(r, vector=self.asker.unit(next(vectors))) if r.asks_meaning and r.vector is None else r
-            for r in requests
-        ]
+        return self.asker.encoded(requests, self._encode if self.snapshot.settings.encoder else None)
+
+    def _encode(self, texts: Sequence[str]) -> Iterable[Scores] | None:
+        cache = self.query_vectors if self.snapshot.vectors.dim else None
+        return None if cache is None else cache.vectors(texts)
 
     def _request(self, query: str | None, vector: ArrayLike | None, options: Options) -> Request:
         return self.encoded([self.asker.one(query, vector, options)])[0]

@@ -21,10 +21,10 @@ def copy(store: Store, to: str | os.PathLike[str], progress: Progress | None = N
     """Copy the generation that counts to the new directory ``to``: whole or not at all. A switch in the
     middle takes the files away; then once more. Raises IndexExists, StorageError."""
     for patience in reversed(range(_RETRIES)):
-        with store.reading() as snapshot:
+        with store.holding() as generation:
             stamp = store.stamp()
             try:
-                Directory.create(to, partial(_copy, snapshot.generation, progress)).close()
+                Directory.create(to, partial(_copy, generation, progress)).close()
                 return
             except IndexExists:
                 raise
@@ -37,7 +37,7 @@ def _copy(source: Generation, progress: Progress | None, folder: Folder) -> str:
     """Fill the empty ``folder`` with ``source`` as of now or a little later; returns the UUID."""
     size = source.snapshot.size
     source.copy(folder, None if progress is None else lambda share: progress(share * size))
-    made = Generation(folder.folder("."), source.given)
+    made = Generation(folder.folder("."), source.analysis.given)
     made.close(finish=False)
     return made.ledger.uuid
 

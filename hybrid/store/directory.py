@@ -57,10 +57,12 @@ Fill = Callable[[Folder], str]
 
 @dataclass(frozen=True)
 class Place:
-    """The name of a generation's folder, and which generation it must be."""
+    """The name of a generation's folder, which generation it must be, and the format that ``current``
+    says."""
 
     name: str
     uuid: str
+    format: int = FORMAT
 
 
 class Directory:
@@ -189,7 +191,7 @@ class Directory:
             )
         if not _GENERATION.fullmatch(name) or not self.folder.is_folder(name):  # what sweep may remove
             raise IndexCorrupt(f"{self.folder / name}: missing; {self._repair}")
-        return Place(name, uuid)
+        return Place(name, uuid, version)
 
     @property
     def _repair(self) -> str:

@@ -13,18 +13,22 @@ import numpy as np
 
 from hybrid.disk.failpoints import reach
 from hybrid.disk.folder import Folder
+from hybrid.ledger.passages import Pieces, whole
 from hybrid.ledger.rows import Rows
 from hybrid.settings import Profiles, Settings
-from hybrid.store.generation import Generation, Snapshot
+from hybrid.store.generation import Generation
+from hybrid.store.snapshot import Snapshot
 from hybrid.types import Analyzer, Document, Ordinals, Progress
 
 _BATCH: Final = 1000
 
-Embed = Callable[[Sequence[Document]], Rows]
+Embed = Callable[[Sequence[Document], Sequence[Pieces]], Rows]
+Cut = Callable[[Document], Pieces]
 
 
 class Rebuild:
     """Fills the empty ``folder`` from ``source``. ``embed`` makes new vectors; without it the old ones are
+    copied. ``cut`` makes new passages of what gets new vectors or has none; without it the old ones are
     copied. A context manager: without ``close`` it is not whole, and of no use."""
 
     def __init__(
@@ -34,14 +38,15 @@ class Rebuild:
         settings: Settings,
         analyzer: Analyzer,
         embed: Embed | None = None,
+        cut: Cut | None = None,
     ) -> None:
         self.folder = folder
-        self._source, self._embed = source, embed
+        self._source, self._embed, self._cut = source, embed, cut
         old = source.settings
         self._same = (settings.encoder, settings.analyzer) == (old.encoder, old.analyzer)
         self.uuid = Generation.create(folder, settings, self._profiles(), source.ledger.seq)
         self._target = Generation(folder.folder("."), analyzer)
-        self._target.in_place_of = source
+        self._target.rebuilds = source
         source.tables.copy(self._target.tables)
         self._copied: Ordinals = np.empty(0, np.int64)
         self._seen = 0
@@ -68,12 +73,24 @@ class Rebuild:
 
     def _copy(self, snapshot: Snapshot, ordinals: Ordinals, progress: Progress | None) -> None:
         documents = snapshot.documents(ordinals.tolist())
-        rows = self._embed(documents) if self._embed else _copied(snapshot.vectors.rows, ordinals)
-        self._target.commit(documents, rows, after=snapshot.seq, wait="durable")
-        self._target.stage()
+        pieces = self._pieces(snapshot, ordinals, documents)
+        rows = self._embed(documents, pieces) if self._embed else copied(snapshot.vectors.rows, ordinals)
+        self._target.commit(documents, rows, pieces, after=snapshot.seq, wait="durable")
+        self._target.projection.stage()
         if not self._embed and progress is not None:
             progress(len(documents))
         reach("rebuild.batch")
+
+    def _pieces(
+        self, snapshot: Snapshot, ordinals: Ordinals, documents: Sequence[Document]
+    ) -> list[Pieces]:
+        known, keeps = snapshot.tables.passages(ordinals.tolist()), np.ones(len(ordinals), np.bool_)
+        if self._cut is not None:
+            keeps = np.isin(ordinals, snapshot.vectors.rows.ordinals) & (self._embed is None)
+        return [
+            known.get(ordinal) or whole(document.text) if kept or self._cut is None else self._cut(document)
+            for ordinal, document, kept in zip(ordinals.tolist(), documents, keeps.tolist(), strict=True)
+        ]
 
     def settle(self, stop: Callable[[], bool] = lambda: False) -> None:
         """Let the graph grow until it has taken in what was copied, and keep the columns."""
@@ -95,7 +112,7 @@ class Rebuild:
             self._target.close(finish=False)
 
 
-def _copied(rows: Rows, ordinals: Ordinals) -> Rows:
+def copied(rows: Rows, ordinals: Ordinals) -> Rows:
     """The rows of some documents, with ordinals counted from 0."""
     taken = rows[rows.of(ordinals)]
     return Rows(taken.vectors, np.searchsorted(ordinals, taken.ordinals), taken.spans)

@@ -14,7 +14,8 @@ from hybrid.errors import CommitsLost, HybridError, IndexCorrupt
 from hybrid.ledger import database
 from hybrid.ledger.checksums import BODY, blocks, body, sealed
 from hybrid.ledger.ledger import Ledger
-from hybrid.ledger.rows import RowFiles, Rows, with_rows
+from hybrid.ledger.passages import ROW, Piece, read, whole, with_rows
+from hybrid.ledger.rows import RowFiles, Rows
 from hybrid.store.directory import Directory, Place
 from hybrid.store.store import Store
 from hybrid.store.verify import disagreements, unsearchable
@@ -28,9 +29,9 @@ def examine(path: str | os.PathLike[str]) -> list[str]:
     """A line for each thing wrong, and what can be done; none if all is well. Reads everything."""
     unfound: list[str] = []
     try:
-        with closing(Store.open(path, read_only=True)) as store, store.reading() as snapshot:
-            damage = list(disagreements(snapshot.generation))
-            unfound += unsearchable(snapshot)
+        with closing(Store.open(path, read_only=True)) as store, store.holding() as generation:
+            damage = list(disagreements(generation))
+            unfound += unsearchable(generation.snapshot)
     except IndexCorrupt as error:
         damage = [str(error)]
     return unfound + ([*damage, _way_out(path)] if damage else [])
@@ -114,11 +115,13 @@ def salvage(path: str | os.PathLike[str]) -> Iterator[Document | None]:
 def _readable(folder: Folder, connection: sqlite3.Connection) -> Iterator[Document | None]:
     rows = _sound_rows(folder, connection)
     for first in range(0, _count(connection), _SLICE):
-        for document in _documents(connection, range(first, first + _SLICE)):
-            if document is None:
+        for found in _documents(connection, range(first, first + _SLICE)):
+            if found is None:
                 yield None
             else:
-                yield with_rows(document[1], rows[rows.of(np.array(document[:1]))])
+                ordinal, document = found
+                own = rows[rows.of(np.array([ordinal]))]
+                yield with_rows(document, own, _pieces(connection, ordinal, document))
 
 
 def _count(connection: sqlite3.Connection) -> int:
@@ -152,6 +155,17 @@ def _documents(connection: sqlite3.Connection, part: range) -> Iterator[tuple[in
             yield int(row[0]), body(*row[1:])
         except (IndexCorrupt, ValueError, TypeError, AttributeError):
             yield None
+
+
+def _pieces(connection: sqlite3.Connection, ordinal: int, document: Document) -> list[Piece] | None:
+    """The passages of a document; None where they cannot be read."""
+    try:
+        if "passages" not in database.extras(connection):
+            return whole(document.text)
+        row = connection.execute(f"SELECT {ROW} FROM passages WHERE ordinal = ?", (ordinal,)).fetchone()
+        return whole(document.text) if row is None else read(*row)
+    except (sqlite3.Error, ValueError, TypeError, IndexError):
+        return None
 
 
 def _sound_rows(folder: Folder, connection: sqlite3.Connection) -> Rows:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from hybrid.disk.folder import Folder
-from hybrid.store.generation import Snapshot
+from hybrid.store.generation import Generation
 from hybrid.vector.graph import Graph
 
 _PARTS: Final = {
@@ -19,10 +19,10 @@ _PARTS: Final = {
 """How the names of the files and folders of each part begin."""
 
 
-def stats(snapshot: Snapshot) -> dict[str, Any]:
-    """Counts and sizes (in bytes) of one snapshot, ready for JSON."""
-    generation = snapshot.generation
-    settings, graph = generation.settings, snapshot.vectors.graph
+def stats(generation: Generation) -> dict[str, Any]:
+    """Counts and sizes (in bytes) of its newest snapshot, ready for JSON."""
+    snapshot = generation.snapshot
+    settings, graph = snapshot.settings, snapshot.vectors.graph
     return {
         "documents": snapshot.size,
         "dead": snapshot.count - snapshot.size,
@@ -37,7 +37,7 @@ def stats(snapshot: Snapshot) -> dict[str, Any]:
         "graph_library": graph.library if isinstance(graph, Graph) else None,
         "graph_precision": settings.graph_precision,
         "segments": snapshot.lexical.searcher.num_segments,
-        "profile": generation.ledger.profiles.serving.model_dump(),
+        "profile": snapshot.profiles.serving.model_dump(),
         "bytes": {part: _size(generation.folder, names) for part, names in _PARTS.items()},
     }
 

@@ -13,11 +13,12 @@ from typing import Final
 from hybrid import threads
 from hybrid.disk.failpoints import reach
 from hybrid.errors import HybridError, IndexClosed, IndexCorrupt, IndexReadOnly, StorageError
-from hybrid.settings import Settings
+from hybrid.settings import FORMAT, Settings
 from hybrid.store.directory import Directory
 from hybrid.store.follower import Follower
-from hybrid.store.generation import Generation, Snapshot
-from hybrid.store.rebuild import Embed, Rebuild
+from hybrid.store.generation import Generation
+from hybrid.store.rebuild import Cut, Embed, Rebuild
+from hybrid.store.snapshot import Snapshot
 from hybrid.types import Analyzer, Progress
 
 DEAD_SHARE: Final = 1 / 3
@@ -80,6 +81,8 @@ class Store:
             self._stamp = self._directory.stamp() if self._read_only else None
             try:
                 place = self._directory.current()
+                if not self._read_only and place.format != FORMAT:
+                    self._directory.point(place)  # before anything that an earlier version does not know
                 folder = self._directory.folder.folder(place.name)
                 return Generation(folder, self._analyzer, uuid=place.uuid, read_only=self._read_only)
             except (StorageError, OSError):
@@ -91,12 +94,18 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[Snapshot]:
-        """The newest snapshot, whose generation stays open until the end of the block."""
-        with threads.inside, self._reading() as snapshot:
-            yield snapshot
+        """The newest snapshot, which stays open until the end of the block."""
+        with self.holding() as generation:
+            yield generation.snapshot
 
     @contextmanager
-    def _reading(self) -> Iterator[Snapshot]:
+    def holding(self) -> Iterator[Generation]:
+        """The generation with the newest snapshot, which stays open until the end of the block."""
+        with threads.inside, self._holding() as generation:
+            yield generation
+
+    @contextmanager
+    def _holding(self) -> Iterator[Generation]:
         self.check_open()
         with self._typed(), self._switching:
             if self._read_only and self._directory.stamp() != self._stamp:
@@ -105,7 +114,8 @@ class Store:
             generation.hold()
         try:
             with self._typed():
-                yield generation.refresh()
+                generation.refresh()
+                yield generation
         finally:
             generation.release()
 
@@ -132,7 +142,7 @@ class Store:
             self._recover()
             yield self.generation
             self._directory.check_there()  # before anything is acknowledged
-            if follow and self.generation.owes:
+            if follow and self.generation.projection.owes:
                 self._follower.wake()
             self._compact_if_due()
 
@@ -140,13 +150,14 @@ class Store:
         """In the background: what was acknowledged becomes searchable. False after a failure that a writer
         is about to see."""
         with self._typed():
-            if self.generation.failed and self._writing.acquire(blocking=False):
+            if self.generation.projection.failed and self._writing.acquire(blocking=False):
                 try:
                     self._recover()
                 finally:
                     self._writing.release()
-            self.generation.project()
-            return not self.generation.failed
+            projection = self.generation.projection
+            projection.project()
+            return not projection.failed
 
     def check_writable(self) -> None:
         self.check_open()
@@ -172,6 +183,7 @@ class Store:
         settings: Settings,
         analyzer: Analyzer,
         embed: Embed | None = None,
+        cut: Cut | None = None,
         progress: Progress | None = None,
     ) -> None:
         """Write the living documents into a new generation and switch to it; writers wait meanwhile."""
@@ -181,19 +193,24 @@ class Store:
             self._end_compaction()
             self._recover()
             self.generation.settle()
-            with self._rebuilding(self.generation, settings, analyzer, embed) as new:
+            with self._rebuilding(self.generation, settings, analyzer, embed, cut) as new:
                 new.follow(self.generation.snapshot, progress)
                 new.settle()
                 self._switch(new, analyzer)
 
     @contextmanager
     def _rebuilding(
-        self, source: Generation, settings: Settings, analyzer: Analyzer, embed: Embed | None = None
+        self,
+        source: Generation,
+        settings: Settings,
+        analyzer: Analyzer,
+        embed: Embed | None = None,
+        cut: Cut | None = None,
     ) -> Iterator[Rebuild]:
         """A new generation in a draft, which goes at the end of the block unless it was switched to."""
         draft = self._directory.draft()
         try:
-            with Rebuild(source, draft, settings, analyzer, embed) as new:
+            with Rebuild(source, draft, settings, analyzer, embed, cut) as new:
                 yield new
         finally:
             self._directory.drop(draft)
@@ -214,7 +231,7 @@ class Store:
         if self._switched:
             with self._switching:
                 self._replace(self._open())
-        self.generation.recover()
+        self.generation.projection.recover()
 
     def _replace(self, generation: Generation) -> None:
         old, self.generation = self.generation, generation
@@ -233,8 +250,8 @@ class Store:
     def _compact(self) -> None:
         """In the background: copy a snapshot while writes go on, then what they changed, then switch."""
         try:
-            with self._reading() as snapshot:
-                self._compact_from(snapshot)
+            with self._holding() as generation:
+                self._compact_from(generation)
         except _Interrupted:
             pass
         except Exception as error:
@@ -243,15 +260,15 @@ class Store:
         finally:
             self._compaction = None
 
-    def _compact_from(self, snapshot: Snapshot) -> None:
-        source = snapshot.generation
-        with self._rebuilding(source, source.settings, source.analyzer) as new:
-            new.follow(snapshot, self._interrupt)
+    def _compact_from(self, source: Generation) -> None:
+        analyzer = source.analysis.analyzer
+        with self._rebuilding(source, source.settings, analyzer) as new:
+            new.follow(source.snapshot, self._interrupt)
             new.settle(self._stop.is_set)
             with self._turn(), self._typed():
                 source.settle()
                 new.follow(source.snapshot)
-                self._switch(new, source.analyzer)
+                self._switch(new, analyzer)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -287,7 +304,7 @@ class Store:
             self._follower.stop()
             try:
                 if finish and not self._read_only:
-                    self.generation.project()
+                    self.generation.projection.project()
             finally:
                 self._retire(finish)
 

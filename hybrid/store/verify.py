@@ -11,7 +11,8 @@ from hybrid.errors import IndexCorrupt
 from hybrid.lexical.bm25 import LexicalView
 from hybrid.lexical.terms import Field
 from hybrid.limits import MAX_LENGTH, shown
-from hybrid.store.generation import Generation, Snapshot
+from hybrid.store.generation import Generation
+from hybrid.store.snapshot import Snapshot
 from hybrid.types import Ordinals
 
 _STEP: Final = 1000  # documents a step
@@ -22,10 +23,11 @@ def disagreements(generation: Generation) -> Iterator[str]:
     """Where ledger, legs and vectors contradict one another: one line each. Reads everything."""
     snapshot, ledger = generation.snapshot, generation.ledger
     yield from ledger.check()
+    yield from generation.tables.check()
     held, expected = snapshot.lexical.ordinals(), np.flatnonzero(snapshot.live)
     if len(missing := np.setdiff1d(expected, held)):
         yield f"lexical leg: lacks {len(missing)} documents, the first with ordinal {missing[0]}"
-    if len(excess := _excess(snapshot, np.setdiff1d(held, expected))):
+    if len(excess := _excess(generation, np.setdiff1d(held, expected))):
         yield f"lexical leg: holds {len(excess)} documents too many, the first with ordinal {excess[0]}"
     for field in snapshot.lexical.fields:
         yield from _vocabulary(generation, snapshot.lexical, field, held)
@@ -41,7 +43,7 @@ def unsearchable(snapshot: Snapshot) -> Iterator[str]:
     rows, long = snapshot.vectors.rows, snapshot.vectors.long
     owners = np.unique(rows.ordinals[long])
     if len(living := owners[snapshot.live[owners]]):
-        first = snapshot.generation.ledger.ids(living[:_NAMED].tolist())
+        first = snapshot.ids(living[:_NAMED])
         named = ", ".join(map(shown, first)) + (", …" if len(living) > _NAMED else "")
         yield (
             f"vectors: {len(living)} documents have vectors too long for float32, which no search finds: "
@@ -49,11 +51,11 @@ def unsearchable(snapshot: Snapshot) -> Iterator[str]:
         )
 
 
-def _excess(snapshot: Snapshot, dead: Ordinals) -> Ordinals:
+def _excess(generation: Generation, dead: Ordinals) -> Ordinals:
     """Of what the lexical leg holds and does not live: all but the largest ordinal. A reader beside a
     crashed writer knows that the dead have yet to go."""
-    read_only = snapshot.generation.read_only
-    return dead[dead >= snapshot.count] if read_only else dead[dead != snapshot.count - 1]
+    count = generation.snapshot.count
+    return dead[dead >= count] if generation.read_only else dead[dead != count - 1]
 
 
 def _vocabulary(generation: Generation, view: LexicalView, field: Field, held: Ordinals) -> Iterator[str]:
@@ -61,9 +63,10 @@ def _vocabulary(generation: Generation, view: LexicalView, field: Field, held: O
     expected: dict[str, int] = {}
     try:
         for first in range(0, len(held), _STEP):
-            for document in generation.ledger.documents(held[first : first + _STEP]):
-                for term in set(generation.terms(document).of(field)):
-                    expected[term] = expected.get(term, 0) + 1
+            for passages in generation.analysis.stored(held[first : first + _STEP].tolist()):
+                for terms in passages:
+                    for term in set(terms.of(field)):
+                        expected[term] = expected.get(term, 0) + 1
     except IndexCorrupt:
         return  # the ledger's own complaint says more
     actual = view.vocabulary(field)

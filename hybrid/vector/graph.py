@@ -1,14 +1,13 @@
 """The sealed part of the vector leg: an HNSW graph whose labels are row numbers.
 
-`hybrid.vector.hnsw` has the libraries. They must not insert beside a search on the same graph, so insertion
-goes in slices short enough that no search waits long. A saved graph is only a cache of the ledger's
-vectors: it is taken when its manifest (the index's UUID, rows, length, CRCs) matches and built again
-otherwise, and no library ever sees a file that was not checked first, since a damaged one crashes the
-process.
+`hybrid.vector.hnsw` has the libraries. They must not insert during a search of the same graph, so rows
+are inserted in slices so short that no search waits long. A saved graph is only a cache of the ledger's
+vectors: it is loaded if its manifest (the index's UUID, rows, length, CRCs) matches, and built again
+otherwise. Every file is checked before a library reads it, since a damaged one crashes the process.
 
-A library reads only its own files, whose names it stands in: ``graph.hnswlib.json`` describes
-``graph-hnswlib-N.hnsw``. Graphs of two libraries may lie side by side, and whoever saves one leaves the
-other alone. Earlier versions knew one library a precision and wrote ``graph.json`` and ``graph-N.hnsw``.
+A library reads only its own files, whose names contain its name: ``graph.hnswlib.json`` describes
+``graph-hnswlib-N.hnsw``. Graphs of two libraries may exist side by side; saving one does not touch the
+other. Earlier versions had one library per precision and wrote ``graph.json`` and ``graph-N.hnsw``.
 """
 
 from __future__ import annotations
@@ -39,14 +38,14 @@ from hybrid.vector.hnsw import M as M
 
 EF_SEARCH: Final = 512
 _PIECE: Final = 1 << 26
-"""Bytes of a file that have a CRC of their own."""
-_BLOCK: Final = 1 << 18  # read at once: it stays in the core's cache
+"""Each piece of this many bytes of a file has its own CRC."""
+_BLOCK: Final = 1 << 18  # bytes read at once: they fit into the core's cache
 _EARLIER: Final = "graph.json"
-_GRAPH: Final = re.compile(r"graph-(?:(\w+)-)?\w+\.hnsw")  # and its library, but for earlier versions
+_GRAPH: Final = re.compile(r"graph-(?:(\w+)-)?\w+\.hnsw")  # earlier versions did not name the library
 _DRAFT: Final = re.compile(r"graph-\w+\.tmp")
 
 Found: TypeAlias = tuple[NDArray[np.int64], Scores, int]
-"""Row numbers, nearest first, their distances, and how many rows the graph then held."""
+"""Row numbers, nearest first, their distances, and the number of rows in the graph at that time."""
 
 
 class Neighbours(Protocol):
@@ -54,27 +53,27 @@ class Neighbours(Protocol):
 
     @property
     def rows(self) -> int:
-        """How many rows it holds."""
+        """The number of rows in the graph."""
         ...
 
     @property
     def rounds(self) -> bool:
-        """Whether the distances are those of rounded vectors, so that exact ones may order them anew."""
+        """Whether vectors are quantised, so that distances are approximate and rows should be rescored."""
         ...
 
     def search(self, query: Scores, k: int, ef: int, /) -> Found | None:
-        """Up to ``k`` row numbers near ``query`` (dim,), nearest first, by keeping ``ef`` in view."""
+        """Find up to ``k`` rows near ``query`` (dim,), nearest first, with a candidate list of ``ef``."""
         ...
 
 
 class Graph:
-    """Approximate nearest rows, found by vectors of a ``precision``."""
+    """Finds nearest rows approximately, with vectors of a given ``precision``."""
 
     def __init__(
         self, metric: Metric, dim: int, precision: Precision = "float32", library: str | None = None
     ) -> None:
-        """By ``library``, or the first choice among those that are installed. Raises MissingExtra where
-        it, or any for the precision, is not."""
+        """Use ``library``, or the first choice among those installed. Raises MissingExtra if it, or any for
+        the precision, is not installed."""
         self.metric: Metric = metric
         self.dim = dim
         self.precision: Precision = precision
@@ -84,17 +83,17 @@ class Graph:
 
     @property
     def rounds(self) -> bool:
-        """Whether the distances are those of rounded vectors, so that exact ones may order them anew."""
+        """Whether vectors are quantised, so that distances are approximate and rows should be rescored."""
         return self._hnsw.rounds
 
     @property
     def library(self) -> str:
-        """The name of the library that has it."""
+        """The name of the library in use."""
         return self._hnsw.library
 
     def insert(self, vectors: Matrix, stop: Callable[[], bool]) -> None:
-        """Add ``vectors`` (n, dim) as the next rows, until all are in or ``stop`` says so. Where it fails,
-        for lack of memory, say, the graph is empty afterwards: what failed may be in it by half."""
+        """Add ``vectors`` (n, dim) as the next rows, until all are in or ``stop()`` is true. If it fails,
+        for example for lack of memory, the graph is emptied: a row may have been half inserted."""
         if not len(vectors) or stop():
             return
         with self._alone():
@@ -120,9 +119,9 @@ class Graph:
         self._hnsw, self.rows = hnsw.make(self.metric, self.dim, self.precision, self._library), 0
 
     def search(self, query: Scores, k: int, ef: int) -> Found | None:
-        """Up to ``k`` row numbers near ``query``, nearest first, their distances (1 - the inner product, or
-        the squared Euclidean one), and how many rows the graph then held. None where the library reaches
-        fewer rows than it has and was asked for, and does not say which."""
+        """Find up to ``k`` rows near ``query``, nearest first, with their distances (1 - the inner product,
+        or the squared Euclidean distance) and the number of rows in the graph at that time. Returns None if
+        the library reaches fewer than min(k, rows) and does not tell which."""
         with self._gate:
             rows = self.rows
             if not rows:
@@ -131,7 +130,7 @@ class Graph:
         return None if found is None else (*found, rows)
 
     def search_many(self, queries: Matrix, k: int, ef: int) -> list[Found | None]:
-        """``search`` of each of ``queries`` (n, dim), without a break for insertions."""
+        """``search`` for each of ``queries`` (n, dim), without insertions in between."""
         with self._gate:
             if rows := self.rows:
                 found = self._hnsw.search_many(queries, min(k, rows), ef)
@@ -139,9 +138,9 @@ class Graph:
         return [self.search(query, k, ef) for query in queries]
 
     def save(self, folder: Folder, uuid: str) -> None:
-        """Write the graph and then its manifest, each durable before it counts."""
+        """Write the graph and then its manifest, each durable before it is used."""
         name = f"graph-{self.library}-{self.rows}.hnsw"
-        draft = f"graph-{uuid4().hex}.tmp"  # nobody else's, see Folder.native
+        draft = f"graph-{uuid4().hex}.tmp"  # a unique name, see Folder.native
         with self._gate:
             self._hnsw.save(Path(folder.native(draft)))
         size, crcs = _checksums(folder, draft, _PIECE)
@@ -158,7 +157,7 @@ class Graph:
         self._tidy(folder, name)
 
     def _tidy(self, folder: Folder, kept: str) -> None:
-        """Remove drafts of writers that died, and what this library saved before ``kept``."""
+        """Remove drafts of writers that died, and graphs that this library saved before ``kept``."""
         replaced = {self.library}
         if _earlier_library(folder) in (self.library, None):
             folder.remove(_EARLIER)
@@ -169,14 +168,14 @@ class Graph:
                 folder.remove(name)
 
     def forget(self, folder: Folder) -> None:
-        """Have the saved graph not be loaded again."""
+        """Remove the manifest, so that the saved graph is never loaded again."""
         folder.remove(manifest_of(self.library))
         if _earlier_library(folder) in (self.library, None):
             folder.remove(_EARLIER)
 
     def load(self, folder: Folder, uuid: str, rows: int) -> str | None:
-        """Take the saved graph over the first rows of ``rows`` into this empty one. The reason where it
-        cannot be taken; None also where there is just none."""
+        """Load the saved graph, which must cover at most ``rows`` rows, into this empty one. Returns the
+        reason if it cannot be used; None if it was loaded or there is none."""
         try:
             same = identity(uuid, self.metric, self.dim, self.precision)
             value = checked(folder, rows, self.library, same)
@@ -185,7 +184,7 @@ class Graph:
         if value is not None:
             try:
                 self._hnsw.load(Path(folder.native(value["file"])), value["rows"])
-            except RuntimeError as error:  # another version of the library wrote it, say
+            except RuntimeError as error:  # for example, another version of the library wrote it
                 self._empty()
                 return f"{folder / value['file']}: {error}"
             self.rows = value["rows"]
@@ -193,18 +192,19 @@ class Graph:
 
 
 def manifest_of(library: str) -> str:
-    """The name of the manifest of the graph that ``library`` has saved."""
+    """Return the name of the manifest of graphs saved by ``library``."""
     return f"graph.{library}.json"
 
 
 MANIFESTS: Final = (*map(manifest_of, hnsw.LIBRARIES["float32"]), _EARLIER)
-"""The names of all manifests that there may be."""
+"""All possible names of manifests."""
 
 
 def choose(folder: Folder, precision: Precision, *, read_only: bool) -> str:
-    """The library for the graph of ``folder``: of those that are installed the first that has saved one, or
-    else the first. Raises MissingExtra where none is installed; also for a reader where only others have
-    saved one, since each reader would build its own anew and throw it away."""
+    """Choose the library for the graph of ``folder``: the first installed one that has saved a graph, or
+    else the first installed one. Raises MissingExtra if none is installed; also for a reader if only
+    libraries that are not installed have saved one, since each reader would build its own graph and
+    discard it."""
     known = hnsw.LIBRARIES[precision]
     installed = [library for library in known if not lacking(library)]
     saved = [library for library in known if _is_saved(folder, library)]
@@ -223,7 +223,7 @@ def _is_saved(folder: Folder, library: str) -> bool:
 
 
 def _described(folder: Folder, library: str) -> tuple[str, dict[str, Any]] | None:
-    """The manifest of the graph that ``library`` has saved, and its name. Raises IndexCorrupt."""
+    """Read the manifest of the graph saved by ``library``: its name and content. Raises IndexCorrupt."""
     name = manifest_of(library)
     with suppress(FileNotFoundError):
         return name, manifest.read(folder, name)
@@ -235,7 +235,8 @@ def _described(folder: Folder, library: str) -> tuple[str, dict[str, Any]] | Non
 
 
 def _earlier_library(folder: Folder) -> str | None:
-    """Whose graph an earlier version has saved; None where there is none, or nobody can tell."""
+    """Return the library of a graph saved by an earlier version; None if there is none or it is
+    unreadable."""
     with suppress(FileNotFoundError, IndexCorrupt):
         return _library_then({"precision": "float32", **manifest.read(folder, _EARLIER)})
     return None
@@ -246,8 +247,8 @@ def _library_then(value: dict[str, Any]) -> str:
 
 
 def copy(folder: Folder, to: Folder) -> None:
-    """Put all saved graphs into the folder ``to``. One that a newer replaces meanwhile is not missed: it is
-    only a cache."""
+    """Copy all saved graphs into the folder ``to``. One that is replaced meanwhile is skipped: it is only a
+    cache."""
     for name in MANIFESTS:
         with suppress(FileNotFoundError):
             file = str(manifest.read(folder, name).get("file"))
@@ -257,13 +258,14 @@ def copy(folder: Folder, to: Folder) -> None:
 
 
 def identity(uuid: str, metric: Metric, dim: int, precision: Precision) -> dict[str, Any]:
-    """The part of a manifest that says whose graph it is, and of which kind."""
+    """Return the part of a manifest that identifies the index and the kind of graph."""
     return {"uuid": uuid, "metric": metric, "dim": dim, "precision": precision}
 
 
 def checked(folder: Folder, rows: int, library: str, same: dict[str, Any]) -> dict[str, Any] | None:
-    """The manifest of the graph that ``library`` has saved; None where there is none. IndexCorrupt unless
-    it may be loaded as one over the first rows of ``rows``, of the ``same`` identity."""
+    """Read and check the manifest of the graph saved by ``library``; None if there is none. Raises
+    IndexCorrupt unless the graph has the ``same`` identity, is undamaged and covers at most ``rows``
+    rows."""
     if (described := _described(folder, library)) is None:
         return None
     path, value = folder / described[0], described[1]
@@ -272,7 +274,7 @@ def checked(folder: Folder, rows: int, library: str, same: dict[str, Any]) -> di
             raise IndexCorrupt(f"{path}: belongs to another index")
         named = _GRAPH.fullmatch(str(value["file"]))
         if named is None or named[1] not in (library, None):
-            raise IndexCorrupt(f"{path}: {value['file']!r} is no graph")
+            raise IndexCorrupt(f"{path}: {value['file']!r} is not a graph")
         known = value["crc32"]
         crcs, piece = (known, _PIECE) if isinstance(known, list) else ([known], value["bytes"])
         if (value["bytes"], crcs) != _checksums(folder, str(value["file"]), piece):
@@ -287,8 +289,8 @@ def checked(folder: Folder, rows: int, library: str, same: dict[str, Any]) -> di
 
 
 def _checksums(folder: Folder, name: str, piece: int) -> tuple[int, list[int]]:
-    """The length of a file, and the CRC of each ``piece`` bytes of it. Several threads: at a million
-    documents it is nearly 2 GB, which somebody waits for."""
+    """Return the length of a file and the CRC of each ``piece`` bytes. Uses several threads: for a million
+    documents the file has nearly 2 GB, and opening waits for it."""
     size = folder.stat(name).st_size
     starts = range(0, size, piece)
     return size, each(lambda start: _crc(folder, name, start, piece), starts, READERS)
@@ -306,20 +308,21 @@ def _crc(folder: Folder, name: str, start: int, length: int) -> int:
 
 
 class _Gate:
-    """Many may be in at once (``with gate``), or one ``alone``. Neither starves the other: whoever wants to
-    be alone holds newcomers back, and those it held back all go in before its next turn."""
+    """A fair readers-writer lock: many may be in at once (``with gate``), or one ``alone``. Neither side
+    starves: a waiting writer holds newcomers back, and those it held back all enter before its next
+    turn."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
-        self._inside = 0  # -1: somebody is alone
+        self._inside = 0  # -1: a writer is alone inside
         self._wanted = False
         self._turn = 0
         self._waiting = 0
         self._owed = 0
 
     def __enter__(self) -> None:
-        with self._lock:  # not by the condition, whose methods are in Python: every search comes by here
+        with self._lock:  # every search passes here; the condition's methods, in Python, would be slower
             if self._inside < 0 or self._wanted:
                 self._wait()
             self._inside += 1

@@ -1,9 +1,9 @@
-"""The libraries that make the graph: hnswlib, the first choice for the vectors as they are but distributed
-as source only; faiss, which is installed without a compiler and rounds vectors, too.
+"""The libraries that build the graph: hnswlib, the first choice for float32 vectors but distributed only as
+source; faiss, which installs without a compiler and also supports quantised vectors.
 
-Both answer alike and neither may insert beside a search; `hybrid.vector.graph` sees to that, and to the
-files. Rounded vectors only have to find good candidates: `hybrid.vector.leg` scores those by the ledger's
-own.
+Both have the same interface, and neither may insert during a search; `hybrid.vector.graph` takes care of
+that, and of the files. Quantised vectors only have to find good candidates: `hybrid.vector.leg` scores
+those again with the ledger's vectors.
 """
 
 from __future__ import annotations
@@ -24,19 +24,20 @@ from hybrid.types import Matrix, Metric, Scores
 
 M: Final = 16
 EF_CONSTRUCTION: Final = 200
-_LEAST: Final = 1024  # rows that there is room for
+_LEAST: Final = 1024  # rows of the smallest capacity
 
 LIBRARIES: Final[dict[Precision, tuple[str, ...]]] = {
     "float32": ("hnswlib", "faiss"),
     "float16": ("faiss",),
     "int8": ("faiss",),
 }
-"""By which a graph of each precision is made: the first choice first. Each is the name of its module."""
+"""The libraries for each precision, by module name, the first choice first."""
 
 _PACKAGES: Final = {"hnswlib": "'hybrid-retrieval[hnsw]'", "faiss": "faiss-cpu"}
 
-Found = tuple[NDArray[np.int64], Scores]
-"""Row numbers, nearest first, and their distances: 1 - the inner product, or the squared Euclidean one."""
+Nearest = tuple[NDArray[np.int64], Scores]
+"""Row numbers, nearest first, and their distances: 1 - the inner product, or the squared Euclidean
+distance."""
 
 
 class Hnsw(Protocol):
@@ -45,39 +46,40 @@ class Hnsw(Protocol):
     library: str
     """Its name in `LIBRARIES`."""
     rounds: bool
-    """Whether distances are those of rounded vectors."""
+    """Whether vectors are quantised."""
     slice: int
-    """Rows that are inserted in one piece: some 3 ms."""
+    """Rows to insert at once, so that it takes some 3 ms."""
 
     def prepare(self, rows: int, vectors: Matrix) -> None:
-        """``vectors`` (n, dim) are to come after the ``rows`` that there are."""
+        """Get ready to insert ``vectors`` (n, dim) after the ``rows`` in the graph."""
 
     def add(self, vectors: Matrix) -> None:
         """Insert ``vectors`` as the next rows."""
 
-    def search(self, query: Scores, k: int, ef: int) -> Found | None:
-        """Up to ``k`` rows, of which there must be so many. None where fewer are reached and the library
-        does not say which."""
+    def search(self, query: Scores, k: int, ef: int) -> Nearest | None:
+        """Find up to ``k`` rows; ``k`` must not exceed the rows in the graph. Returns None if fewer are
+        reached and the library does not tell which."""
 
-    def search_many(self, queries: Matrix, k: int, ef: int) -> list[Found | None]:
-        """``search`` of each of ``queries`` (n, dim)."""
+    def search_many(self, queries: Matrix, k: int, ef: int) -> list[Nearest | None]:
+        """``search`` for each of ``queries`` (n, dim)."""
 
     def save(self, path: Path) -> None:
-        """Raises OSError."""
+        """Write the graph to a file. Raises OSError."""
 
     def load(self, path: Path, rows: int) -> None:
-        """What ``save`` wrote of ``rows`` rows, to the byte: other files may crash the process."""
+        """Load the ``rows`` rows that ``save`` wrote. Any other file, or a damaged one, may crash the
+        process."""
 
 
 class Hnswlib:
-    """float32 vectors, by hnswlib."""
+    """A graph of float32 vectors, by hnswlib."""
 
     library = "hnswlib"
     rounds = False
     slice = 4
 
     def __init__(self, metric: Metric, dim: int) -> None:
-        # Unit vectors under "cosine": the inner product is the cosine, and hnswlib need not scale again.
+        # Under "cosine" vectors have unit length, so the inner product is the cosine.
         self._index: Any = import_module("hnswlib").Index("l2" if metric == "l2" else "ip", dim)
         self._capacity = 0
 
@@ -96,17 +98,18 @@ class Hnswlib:
         first = self._index.get_current_count()
         self._index.add_items(vectors, np.arange(first, first + len(vectors)), num_threads=1)
 
-    def search(self, query: Scores, k: int, ef: int) -> Found | None:
+    def search(self, query: Scores, k: int, ef: int) -> Nearest | None:
         found = self.search_many(query[None], k, ef)
         return found[0]
 
-    def search_many(self, queries: Matrix, k: int, ef: int) -> list[Found | None]:
-        """hnswlib keeps its ef with the index, and two searches at a time would set each other's. But it
-        looks at least as far as it is asked for rows; so that is how it is told, and its own ef stays."""
+    def search_many(self, queries: Matrix, k: int, ef: int) -> list[Nearest | None]:
+        """Pass ``ef`` as the number of rows: hnswlib stores its own ef in the index, where concurrent
+        searches would overwrite each other's, but it always searches at least as wide as the number of rows
+        requested."""
         reach = min(max(k, ef), self._index.get_current_count())
         try:
             labels, distances = self._index.knn_query(queries, reach, num_threads=1)
-        except RuntimeError:  # it reaches fewer, for one of them, and cannot return what it has
+        except RuntimeError:  # for some query it reaches fewer rows, and cannot return those
             if len(queries) == 1:
                 return [None]
             return [self.search(query, k, ef) for query in queries]
@@ -114,7 +117,7 @@ class Hnswlib:
 
     def save(self, path: Path) -> None:
         self._index.save_index(str(path))
-        if path.stat().st_size != self._index.index_file_size():  # it does not look whether writes succeed
+        if path.stat().st_size != self._index.index_file_size():  # it does not check its writes
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
     def load(self, path: Path, rows: int) -> None:
@@ -123,22 +126,22 @@ class Hnswlib:
 
 
 class Faiss:
-    """float32 vectors, or rounded ones of half or a quarter of the size, by faiss.
+    """A graph of float32 vectors, or of quantised ones with half or a quarter of the size, by faiss.
 
-    "float16" rounds each number to 11 bits. "int8" divides each dimension's range among the first rows,
-    and some more on either side for later ones, into 255 steps. Queries are not rounded.
+    "float16" rounds each number to 11 bits. "int8" divides the range of each dimension among the first
+    rows, widened on both sides for later rows, into 255 steps. Queries are not quantised.
     """
 
     library = "faiss"
     slice = 8
 
-    _SAMPLE: Final = 50_000  # rows whose range is taken
+    _SAMPLE: Final = 50_000  # rows from which the range is taken
     _SPARE: Final = 0.5
-    """Of the range, on either side. With first rows in English and others in Chinese recall@100 was .933
-    without this, .989 with it; where all are alike it costs nothing."""
+    """The share of the range added on each side. With the first rows in English and the others in Chinese,
+    recall@100 was .933 without it and .989 with it; if all rows are alike it costs nothing."""
 
     def __init__(self, metric: Metric, dim: int, precision: Precision) -> None:
-        self._faiss: Any = import_module("faiss")  # takes a while: not before there is a graph
+        self._faiss: Any = import_module("faiss")  # slow to import, so only when there is a graph
         faiss = self._faiss
         measure = faiss.METRIC_L2 if metric == "l2" else faiss.METRIC_INNER_PRODUCT
         self.rounds = precision != "float32"
@@ -153,28 +156,28 @@ class Faiss:
         self._products = metric != "l2"
 
     def prepare(self, rows: int, vectors: Matrix) -> None:
-        self._faiss.omp_set_num_threads(1)  # of those that the calling thread would start
+        self._faiss.omp_set_num_threads(1)  # applies to the calling thread
         if self.rounds and not rows:
             self._index.train(self._corners(vectors[:: max(1, len(vectors) // self._SAMPLE)]))
 
     def _corners(self, vectors: Matrix) -> Matrix:
-        """Two vectors between which, in every dimension, most that are to come will lie."""
+        """Return two vectors that span, in every dimension, the range expected of all rows."""
         low, high = vectors.min(axis=0).astype(np.float64), vectors.max(axis=0).astype(np.float64)
         spare = self._SPARE * np.maximum(high - low, (high - low).mean())
         corners = np.stack([low - spare, high + spare])
-        return np.asarray(np.clip(corners, -1e38, 1e38), np.float32)  # their difference is finite, too
+        return np.asarray(np.clip(corners, -1e38, 1e38), np.float32)  # so that their difference is finite
 
     def add(self, vectors: Matrix) -> None:
         self._index.add(np.ascontiguousarray(vectors))
 
-    def search(self, query: Scores, k: int, ef: int) -> Found | None:
+    def search(self, query: Scores, k: int, ef: int) -> Nearest | None:
         how = self._faiss.SearchParametersHNSW(efSearch=ef)
         found, labels = self._index.search(query[None], k, params=how)
         reached = labels[0] >= 0
         distances = 1 - found[0] if self._products else found[0]
         return labels[0][reached], distances[reached]
 
-    def search_many(self, queries: Matrix, k: int, ef: int) -> list[Found | None]:
+    def search_many(self, queries: Matrix, k: int, ef: int) -> list[Nearest | None]:
         return [self.search(query, k, ef) for query in queries]
 
     def save(self, path: Path) -> None:
@@ -188,8 +191,8 @@ class Faiss:
 
 
 def check_precision(precision: object, metric: Metric) -> None:
-    """SettingsError for one that is not known, or not for this metric; MissingExtra where what it needs is
-    not installed."""
+    """Raises SettingsError for a precision that is unknown or does not fit the metric, MissingExtra if its
+    library is not installed."""
     if not isinstance(precision, str) or precision not in PRECISIONS:
         known = ", ".join(map(repr, PRECISIONS))
         raise SettingsError(f"graph_precision {shown(precision)} is not known; it is one of {known}")
@@ -203,13 +206,13 @@ def check_precision(precision: object, metric: Metric) -> None:
 
 
 def missing(purpose: str, library: str) -> MissingExtra:
-    """The error that says how to install a ``library``."""
+    """Make the error that says how to install a ``library``."""
     return MissingExtra(f"{purpose} needs {library}; run: pip install {_PACKAGES[library]}", name=library)
 
 
 def make(metric: Metric, dim: int, precision: Precision, library: str | None = None) -> Hnsw:
-    """An empty one, by ``library``, or by the first choice among those that are installed. Raises what
-    ``check_precision`` does; MissingExtra where there is none."""
+    """Make an empty graph by ``library``, or by the first choice among those installed. Raises what
+    ``check_precision`` does; MissingExtra if none is installed."""
     check_precision(precision, metric)
     for name in (library,) if library else LIBRARIES[precision]:
         if not lacking(name):

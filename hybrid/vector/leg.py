@@ -1,11 +1,11 @@
-"""The neural leg: nearest neighbours, exact while few, by graph beyond.
+"""The vector leg: nearest neighbours, exact for few rows, by a graph for more.
 
-A small LSM tree: new rows go to a tail that is searched exactly; past SEAL_AT rows, or when nobody has
-written for a while, a background thread moves them into the sealed HNSW graph. So a small index is exact by
-construction, a commit never waits for graph building, what was just written is found with recall 1, and an
-index at rest has no tail.
+It works like a small LSM tree: new rows go to a tail that is scanned exactly; once the tail has SEAL_AT
+rows, or no row has been written for a while, a background thread moves them into the sealed HNSW graph.
+So a small index is exact, a commit never waits for the graph, new rows are found with recall 1, and an
+idle index has no tail.
 
-A document has one row per window of its text and counts with its best one. Scores: the cosine, the inner
+A document has one row per window of its text, and its best row gives its score: the cosine, the inner
 product, or minus the squared Euclidean distance.
 """
 
@@ -31,42 +31,41 @@ from hybrid.limits import MAX_LENGTH, MAX_SCAN
 from hybrid.norms import bounded, unit
 from hybrid.order import firsts
 from hybrid.settings import Precision
-from hybrid.types import Candidates, Mask, Matrix, Metric, Ordinals, Scores, Ties
+from hybrid.types import Candidates, Mask, Matrix, Metric, Ordinals, Passage, Scores, Ties
 from hybrid.vector import graph as graphs
 from hybrid.vector.graph import EF_SEARCH, Graph, Neighbours, checked, choose, identity
 from hybrid.vector.hnsw import LIBRARIES
-from hybrid.vector.scan import GATHERED, gathered, scan, similarities
+from hybrid.vector.scan import GATHERED, RowNumbers, gathered, scan, similarities
 
 SEAL_AT: Final = 4096
 QUIET: Final = 1.0
-"""Seconds without a write after which a shorter tail is sealed, too."""
-_WRITTEN: Final = 256  # rows of a graph that are saved in the time in which one is inserted
+"""Seconds without a write after which a shorter tail is sealed as well."""
+_WRITTEN: Final = 256  # rows saved to a file in the time of one insertion
 
-# Costs are in rows of a scan from the first row to the last; tests/benchmarks/crossover.py measures them.
+# Costs are in rows of a sequential scan; tests/benchmarks/crossover.py measures them.
 EXACT_ROWS: Final = 6000
-"""Scanning so many rows costs what asking the graph does at ef = EF_SEARCH."""
+"""Scanning this many rows costs as much as searching the graph with ef = EF_SEARCH."""
 _ASKED: Final = 0.25
-"""The share of this that does not depend on ef."""
+"""The share of that cost that does not depend on ef."""
 _MARGIN: Final = 2.0
-"""Filters pick from the first 1 / _MARGIN of the rows that the graph keeps in view: of those it is sure."""
-_SLACK: Final = 1.25  # more rows than should do: so many more that a second look is rare
+"""With a filter, only the first 1 / _MARGIN of the graph's candidate list is used: that part is
+reliable."""
+_SLACK: Final = 1.25  # times the expected number of rows, so that a second search of the graph is rare
 _ROUNDED: Final = 1.25
-"""So many times as many rows as are wanted are scored anew where the graph's vectors are rounded ones:
-tests/benchmarks/memory.py measures what that brings."""
-_TIES: Final = 8  # rows behind the last one wanted, which may tie with it
+"""Oversampling of quantised graphs: this many times the wanted rows are scored again exactly.
+tests/benchmarks/memory.py measures its effect."""
+_TIES: Final = 8  # rows fetched beyond the last wanted one, which may tie with it
 _CONTRADICTED: Final = 0.1
-"""A filter contradicts the query where the share of the list that passes it is less than so much of the
-share of all rows: what passes lies at the end of the list or behind it, and there the graph misses much."""
+"""A filter contradicts the query if the share of rows that pass it is, in the graph's list, less than this
+fraction of the share among all rows: matching rows are at the end of the list or beyond, where the graph
+misses many."""
 
 _FLOOR: Final[dict[Metric, float | None]] = {"cosine": -1.0, "ip": None, "l2": None}
 _log = logging.getLogger(__name__)
 
-RowNumbers = NDArray[np.int64]
-
 
 def default_ef(k: int) -> int:
-    """How many rows the graph is asked for when the best ``k`` are wanted. tests/benchmarks/crossover.py
-    measures what recall that brings."""
+    """Return the default ef for the best ``k`` rows. tests/benchmarks/crossover.py measures the recall."""
     return max(EF_SEARCH, 2 * k)
 
 
@@ -74,16 +73,16 @@ _NONE: Final[RowNumbers] = np.empty(0, np.int64)
 
 
 def too_long(vectors: Matrix) -> RowNumbers:
-    """Which rows (n, dim) are longer than any that is let in now; earlier versions let them in."""
+    """Find rows (n, dim) longer than the limit; earlier versions accepted them."""
     with np.errstate(over="ignore", invalid="ignore"):
         likely = np.flatnonzero(~(np.vecdot(vectors, vectors) < MAX_LENGTH**2 / 4))
     return likely[~bounded(vectors[likely])]
 
 
 class _InView(NamedTuple):
-    """What the graph sees: ``rows`` that pass, nearest first, their ``distances``, how many rows it
-    ``held`` then, and the number of those before the ones that tie with the last in view, since of these
-    others may be out of view."""
+    """The result of one search of the graph: the ``rows`` that pass the filter, nearest first, their
+    ``distances``, and the number of rows the graph ``held``. ``certain``: the number of rows before those
+    that tie with the last one found; the graph may have missed others that tie with it."""
 
     rows: RowNumbers
     distances: Scores
@@ -93,9 +92,9 @@ class _InView(NamedTuple):
 
 @dataclass(frozen=True)
 class VectorView:
-    """The vector leg as of one snapshot: its rows; the graph holds some first part of them or more.
-    ``long``: the rows that are `too_long`; for a search they are not there. ``lacks``: what is to be
-    installed, where there is no graph for lack of its library."""
+    """The vector leg as of one snapshot: its ``rows``, and a ``graph`` that holds the first part of them,
+    or already more. ``long``: rows that are `too_long`, which searches ignore. ``lacks``: which library
+    to install, if the graph is missing for lack of it."""
 
     rows: Rows
     metric: Metric
@@ -113,8 +112,8 @@ class VectorView:
         depth: int | None = None,
         ties: Ties | None = None,
     ) -> Candidates:
-        """The ``k`` documents nearest to ``query`` (dim,) among ``allowed``, bool (n,) over ordinals, by
-        however many looks: see ``near``, whose ``depth`` is k where it is None."""
+        """Return the ``k`` documents nearest to ``query`` (dim,) among ``allowed``, bool (n,) over
+        ordinals, searching the graph as often as needed; see ``near``. ``depth`` is k if None."""
         found = self.near(query, depth or k, allowed, ef, ties)
         first = found.within(k)
         return first if found.exact or len(first) == k else found.further(k)
@@ -127,17 +126,18 @@ class VectorView:
         ef: int | None = None,
         ties: Ties | None = None,
     ) -> Near:
-        """The list of the documents nearest to ``query`` (dim,) among ``allowed``, bool (n,) over ordinals;
-        equal scores by ``ties``.
+        """Return a lazy list of the documents nearest to ``query`` (dim,) among ``allowed``, bool (n,) over
+        ordinals; equal scores by ``ties``.
 
-        ``ef``: how many rows the graph keeps in view, which is how sure it is of the nearest; None for
-        ``default_ef``. How far it looks depends on ``depth``, the number of documents that it is to be sure
-        of, and on nothing that is asked of the list.
+        ``ef``: the size of the graph's candidate list, which determines recall; None for ``default_ef``.
+        The extent of the search depends only on ``depth``, the number of documents to find reliably, not
+        on how many are then taken from the list.
         """
         return Near(self, query, depth, self._passing(allowed), ef, ties)
 
     def best_rows(self, query: Scores, ordinals: Ordinals) -> RowNumbers:
-        """For each of ``ordinals`` (any order) the number of its nearest row, or -1 where it has none."""
+        """Return the number of the nearest row of each of ``ordinals`` (in any order); -1 if it has
+        none."""
         if self._plain:
             return np.where(ordinals < len(self.rows), ordinals, -1)
         places, rows, _, _ = self._best(query, ordinals)
@@ -145,9 +145,28 @@ class VectorView:
         best[places] = rows
         return best
 
+    @property
+    def dim(self) -> int:
+        """The length of a vector; 0 where there is none yet."""
+        return int(self.rows.vectors.shape[1]) if len(self.rows) else 0
+
+    def passages(self, query: Scores, ordinals: Ordinals) -> list[Passage | None]:
+        """The window of each of ``ordinals`` (any order) whose vector is nearest to ``query``."""
+        rows = self.best_rows(query, ordinals)
+        spans = self.rows.spans[rows].tolist()  # of -1 too: some row's, which is not used
+        return [
+            Passage(*span) if row >= 0 else None for row, span in zip(rows.tolist(), spans, strict=True)
+        ]
+
+    def windows(self, query: Scores, ordinal: int) -> NDArray[np.int64]:
+        """The windows (n, 2) of a document's text, that whose vector is nearest to ``query`` first."""
+        rows = self._rows_of(np.array([ordinal]))[1]
+        scores = similarities(self.rows.vectors[rows], query, self.metric)
+        return self.rows.spans[rows[np.argsort(-scores, kind="stable")]]
+
     def nearest(self, query: Scores, ordinals: Ordinals) -> tuple[Scores, Matrix]:
-        """Of the row of each of ``ordinals`` (any order) that is nearest to ``query``: its score, float32
-        (n,), and its direction, a unit vector (n, dim); NaN and zeros for one that has no row."""
+        """Return, for each of ``ordinals`` (in any order), the score of its row nearest to ``query``,
+        float32 (n,), and that row scaled to unit length, (n, dim); NaN and zeros if it has no row."""
         places, _, found, vectors = self._best(query, ordinals)
         directions = vectors if self.metric == "cosine" else unit(vectors)
         if len(places) == len(ordinals):
@@ -161,8 +180,9 @@ class VectorView:
     def _best(
         self, query: Scores, ordinals: Ordinals
     ) -> tuple[NDArray[np.intp], RowNumbers, Scores, Matrix]:
-        """Of those of ``ordinals`` (each once) that have rows: their places there, ascending, the numbers
-        of their nearest rows (the first of equals), its scores and vectors."""
+        """Return, for those of ``ordinals`` (distinct) that have rows: their indices in ``ordinals``,
+        ascending, the numbers of their nearest rows (the first of equals), and those rows' scores and
+        vectors."""
         places, rows = self._rows_of(ordinals)
         if self._plain or firsts(places).all():
             order = slice(None) if self._plain else places.argsort()
@@ -178,7 +198,7 @@ class VectorView:
         return places[top], rows[top], scores[top], vectors[top]
 
     def _rows_of(self, ordinals: Ordinals) -> tuple[NDArray[np.intp], RowNumbers]:
-        """The rows of some documents, those of one together, and the places of their documents."""
+        """Return the rows of some documents, grouped by document, and the index of each row's document."""
         if self._plain:
             places = np.flatnonzero(ordinals < len(self.rows))
             return places, ordinals[places]
@@ -191,27 +211,28 @@ class VectorView:
 
     @property
     def _plain(self) -> bool:
-        """Whether row i is document i's, and counts."""
+        """Whether row i belongs to document i, and no row is too long."""
         return self.rows.aligned and not len(self.long)
 
-    # -- the two ways
+    # -- exact scan and graph search
 
     def _exact(self, query: Scores, k: int, passing: Mask | None, ties: Ties | None) -> Candidates:
         rows = np.arange(len(self.rows)) if passing is None else np.flatnonzero(passing)
         if self.lacks is not None and len(rows) * query.nbytes > MAX_SCAN:
             raise MissingExtra(f"{len(rows):,} vectors are too many to scan: {self.lacks}")
-        score = gathered if len(self.long) else scan  # which may look at rows on its way
+        score = gathered if len(self.long) else scan  # scan may also score rows that are too long
         return self._top(rows, score(self.rows.vectors, rows, query, self.metric), k, ties)
 
     def _looks(
         self, query: Scores, depth: int, passing: Mask | None, ef: int | None
     ) -> Iterator[tuple[RowNumbers, int, int]]:
-        """What the graph finds, whose list knows nothing of a filter: rows, how many it held then, and of
-        how many documents these are the nearest: of ``depth``, of all that it had in view, of all in view
-        of a look twice as far, and so on. Ends where a scan is cheaper or surer.
+        """Search the graph repeatedly, without its knowing the filter. Yield rows, the number of rows in
+        the graph, and the number of documents that these rows contain: first ``depth``, then all that the
+        graph found, then all found with twice the ef, and so on. Ends as soon as a scan is cheaper or
+        more reliable.
 
-        hnswlib's own filter is no third way: where it finds what it should, a longer list costs no more;
-        where the filter contradicts the query, it misses what the list misses and costs more than a scan.
+        hnswlib's own filter would not help: when it finds the right rows, a longer list costs no more; when
+        the filter contradicts the query, it misses the same rows and costs more than a scan.
         """
         if self.graph is None:
             return
@@ -244,7 +265,7 @@ class VectorView:
     def _look(
         self, graph: Neighbours, query: Scores, look: int, reach: int, passing: Mask | None
     ) -> _InView | None:
-        """None where the graph does not say what it finds, or finds nothing."""
+        """Search the graph once. Returns None if it finds nothing, or does not tell what it found."""
         found = graph.search(query, look, reach)
         if found is None or not len(found[0]):
             return None
@@ -258,7 +279,7 @@ class VectorView:
         return _InView(rows, distances, held, bisect_left(distances, end))
 
     def _passing(self, allowed: Mask | None) -> Mask | None:
-        """Which rows are of documents that are allowed; None for all."""
+        """Return which rows belong to allowed documents; None for all."""
         if allowed is None and not len(self.long):
             return None
         if allowed is None:
@@ -271,14 +292,14 @@ class VectorView:
         return passing
 
     def _ours(self, rows: RowNumbers, passing: Mask | None) -> Mask:
-        """Which of some rows the snapshot has, and pass."""
+        """Return which of ``rows`` are in the snapshot and pass the filter."""
         ours = rows < len(self.rows)
         if passing is not None:
             ours &= passing.take(rows, mode="clip")
         return ours
 
     def _enough(self, rows: RowNumbers, k: int) -> int:
-        """How many of some rows, from the first on, are of ``k`` documents; 0 where all are of fewer."""
+        """Return how many of the first ``rows`` it takes to cover ``k`` documents; 0 if all cover fewer."""
         if self.rows.aligned:
             return k if len(rows) >= k else 0
         owners = self.rows.ordinals[rows]
@@ -287,15 +308,15 @@ class VectorView:
         return int(np.partition(first, k - 1)[k - 1]) + 1 if len(first) >= k else 0
 
     def _documents(self, rows: RowNumbers) -> int:
-        """How many documents some rows belong to."""
+        """Return the number of documents that ``rows`` belong to."""
         if self.rows.aligned:
             return len(rows)
         return int(np.count_nonzero(firsts(np.sort(self.rows.ordinals[rows]))))
 
     def _scored(self, view: _InView, enough: int, k: int) -> int:
-        """How many of the rows in view are scored anew for the best ``k`` documents, of which are the first
-        ``enough``: with those that tie with the last up to rounding, or, where the graph's vectors are
-        rounded ones, with some more."""
+        """Return how many of the rows found to score again for the best ``k`` documents, which the first
+        ``enough`` rows cover: also those that tie with the last up to rounding, or if the graph's vectors
+        are quantised, some more."""
         if self.graph is not None and self.graph.rounds:
             return self._enough(view.rows, math.ceil(_ROUNDED * k)) or len(view.rows)
         last = float(view.distances[enough - 1])
@@ -310,7 +331,8 @@ class VectorView:
         held: int,
         ties: Ties | None,
     ) -> Candidates:
-        """The best of ``rows``, which the graph found, and of the tail, which begins at row ``held``."""
+        """Return the best documents of ``rows``, found by the graph, and of the tail from row ``held``
+        on."""
         if not self.rows.aligned:
             rows = np.sort(rows)
         scores = similarities(self.rows.vectors[rows], query, self.metric)
@@ -322,18 +344,18 @@ class VectorView:
         return self._top(rows, scores, k, ties)
 
     def _top(self, rows: RowNumbers, scores: Scores, k: int, ties: Ties | None) -> Candidates:
-        """The ``k`` best documents, each by its best row. Rows of one document stand together."""
+        """Return the ``k`` best documents, each by its best row. ``rows`` are grouped by document."""
         owners: Ordinals = rows if self.rows.aligned else self.rows.ordinals[rows]
         if not self.rows.aligned and not (first := firsts(owners)).all():
             owners, scores = owners[first], np.maximum.reduceat(scores, np.flatnonzero(first))
-        if len(scores) > 4 * k:  # too many to sort: keep the k best and what ties with the last of them
+        if len(scores) > 4 * k:  # sorting all is slow: keep the k best and those that tie with the last
             best = np.flatnonzero(scores >= np.partition(scores, len(scores) - k)[len(scores) - k])
             owners, scores = owners[best], scores[best]
         return Candidates.ranked(owners, scores, k, _FLOOR[self.metric], ties)
 
 
 class Near:
-    """The documents nearest to a query, as one list that is worked out as far as it is asked for."""
+    """The documents nearest to a query: a list that is computed only as far as it is read."""
 
     def __init__(
         self,
@@ -348,11 +370,11 @@ class Near:
         self._looks = view._looks(query, depth, passing, ef)
         self._found = Candidates.none()
         self.exact = False
-        """Whether ``within`` has looked at all rows, so that nothing follows."""
+        """Whether ``within`` has scanned all rows, so that its result is complete."""
 
     def within(self, k: int) -> Candidates:
-        """The first ``k``, or as many as one look brings: the ``depth`` nearest, then what else the graph
-        had in view. (A scan brings all.)"""
+        """Return the first ``k``, or as many as one search of the graph gives: the ``depth`` nearest, then
+        the others it found. (A scan gives all.)"""
         for look in islice(self._looks, 1 if k <= self._depth else 2):
             self._add(look)
         if len(self._found):
@@ -361,8 +383,9 @@ class Near:
         return self._exact(k)
 
     def further(self, k: int) -> Candidates:
-        """The first ``k``. After what one look brings comes what the next ones find, each with twice the
-        view of the one before; a document that is found late has no score above those before it."""
+        """Return the first ``k``: after the results of the first search come those of further searches,
+        each with twice the ef; the score of a document found later is capped at the last one before
+        it."""
         for look in self._looks:
             self._add(look)
             if len(self._found) >= k:
@@ -381,18 +404,18 @@ class Near:
 
 
 def _cost(ef: float) -> float:
-    """The cost of asking the graph, in rows of a scan."""
+    """Return the cost of searching the graph, in rows of a scan."""
     return EXACT_ROWS * (_ASKED + (1 - _ASKED) * ef / EF_SEARCH)
 
 
 def _rounding(distances: Scores, place: int) -> float:
-    """Up to what the distance at ``place`` of an ascending list may be another's: the final order is by
-    exact scores and ties."""
+    """Return the rounding error of the distance at ``place`` in an ascending list: distances closer than
+    this may be equal. (The final order is by exact scores and ties.)"""
     return 1e-5 * max(1.0, abs(float(distances[place])), abs(float(distances[0])))
 
 
 class VectorLeg:
-    """Owns the graph of one generation and the thread that feeds it."""
+    """Owns the graph of one generation and the thread that fills it."""
 
     def __init__(
         self,
@@ -412,27 +435,27 @@ class VectorLeg:
         self._long, self._measured = _NONE, 0
         self._stop = threading.Event()
         self._sealer: threading.Thread | None = None
-        self._awaited = 0  # how many wait for it
+        self._awaited = 0  # number of threads waiting for it
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         threads.enlist(self)
 
     def view(self, rows: Rows) -> VectorView:
-        """The leg over ``rows``; has what the graph lacks sealed, sooner or later."""
+        """Return a view over ``rows``; start to seal rows that the graph lacks in the background."""
         with self._lock:
             self._rows = rows
-            if len(long := self._too_long(rows)):  # among them a graph finds its way no more
+            if len(long := self._too_long(rows)):  # a graph that contains them does not work
                 return VectorView(rows, self._metric, None, long)
             if self._graph is None and self._lacks is None and len(rows) > SEAL_AT:
-                self._graph = self._load(rows)
+                self._graph = self._open_graph(rows)
             if self._graph is not None and len(rows) > self._graph.rows:
                 self._start()
                 self._changed.notify_all()
             return VectorView(rows, self._metric, self._graph, lacks=self._lacks)
 
     def _too_long(self, rows: Rows) -> RowNumbers:
-        """Each row is measured once."""
-        if self._metric == "cosine":  # all have length one
+        """Return the rows that are too long. Measures each row once."""
+        if self._metric == "cosine":  # all rows have unit length
             return _NONE
         if len(rows) > self._measured:
             new = self._measured + too_long(rows.vectors[self._measured :])
@@ -446,8 +469,8 @@ class VectorLeg:
                 )
         return self._long[self._long < len(rows)]
 
-    def _load(self, rows: Rows) -> Graph | None:
-        """The saved graph, or an empty one; None where the library for it is not installed."""
+    def _open_graph(self, rows: Rows) -> Graph | None:
+        """Load the saved graph, or make an empty one; None if no library for it is installed."""
         try:
             library = choose(self._folder, self._precision, read_only=self._read_only)
             graph = Graph(self._metric, rows.vectors.shape[1], self._precision, library)
@@ -465,8 +488,8 @@ class VectorLeg:
     def _start(self) -> None:
         if self._sealer is None and not self._stop.is_set():
             sealer = threading.Thread(target=self._seal, name="hybrid-seal", daemon=True)
-            self._sealer = sealer  # before it runs: it says here that it has ended
-            if not threads.start(sealer):  # search stays exact
+            self._sealer = sealer  # set before it runs: the thread sets it to None when it ends
+            if not threads.start(sealer):  # then search stays exact
                 self._sealer = None
 
     def _seal(self) -> None:
@@ -479,14 +502,14 @@ class VectorLeg:
                     not self._read_only and graph.rows >= 2 * self._saved
                 ):  # so a crash costs at most half of the graph
                     self._save(graph)
-        except Exception as error:  # no memory, say: search stays exact, the next commit tries again
+        except Exception as error:  # such as no memory: search stays exact, the next commit tries again
             _log.warning("%s: the graph does not grow: %s", self._folder, error)
             with self._lock:
                 self._sealer = None
 
     def _due(self, graph: Graph) -> bool:
-        """Wait until the tail is long, or nobody writes, or somebody waits. False where there is nothing
-        left to do; the thread then counts as gone."""
+        """Wait until the tail is long, or no write has come for a while, or a thread waits for sealing.
+        Returns False if there is nothing left to do; the thread then counts as ended."""
         with self._changed:
             while (tail := len(self._rows) - graph.rows) > 0 and not self._stop.is_set():
                 if tail > SEAL_AT or self._awaited or not self._changed.wait(QUIET):
@@ -495,7 +518,7 @@ class VectorLeg:
             return False
 
     def _save(self, graph: Graph) -> None:
-        """The file is a cache: without it the graph is built again, so a full disk is no error here."""
+        """Save the graph. The file is only a cache, so a full disk is logged and not an error."""
         try:
             graph.save(self._folder, self._uuid)
             self._saved = graph.rows
@@ -503,7 +526,7 @@ class VectorLeg:
             _log.warning("%s: the graph is not saved: %s", self._folder, error)
 
     def settle(self, stop: Callable[[], bool] = lambda: False) -> None:
-        """Wait until sealing has caught up, or until ``stop`` says so."""
+        """Wait until sealing has caught up or ``stop()`` is true."""
         self._await(1)
         while (sealer := self._sealer) is not None and not stop():
             sealer.join(0.1)
@@ -515,7 +538,7 @@ class VectorLeg:
             self._changed.notify_all()
 
     def disagreements(self, rows: Rows) -> Iterator[str]:
-        """Check the saved graphs; a line for each fault. (To have none is not a fault.)"""
+        """Check the saved graphs; yield a line for each fault. (A missing graph is not a fault.)"""
         if len(rows):
             same = identity(self._uuid, self._metric, rows.vectors.shape[1], self._precision)
             for library in LIBRARIES[self._precision]:
@@ -525,12 +548,11 @@ class VectorLeg:
                     yield f"vector leg: {error}"
 
     def copy(self, to: Folder) -> None:
-        """Put the saved graphs, if there are any, into the folder ``to``."""
+        """Copy the saved graphs, if there are any, into the folder ``to``."""
         graphs.copy(self._folder, to)
 
     def wipe(self) -> None:
-        """Forget the graph, in memory and on disk, whatever library saved it; it grows again from the
-        rows."""
+        """Discard the graph, in memory and on disk, from any library; it is built again from the rows."""
         self._end()
         self._graph, self._saved = None, 0
         for name in self._folder.names():
@@ -539,7 +561,8 @@ class VectorLeg:
         self._stop.clear()
 
     def close(self, finish: bool = True) -> None:
-        """A writer may let sealing ``finish`` and save the graph, where that is worth it."""
+        """Close the leg. With ``finish``, a writer first completes sealing and saves the graph, if the
+        saved one is far enough behind."""
         finish = finish and not self._read_only and self._behind()
         if finish:
             self.settle()
@@ -548,12 +571,12 @@ class VectorLeg:
             self._save(self._graph)
 
     def _behind(self) -> bool:
-        """Whether to insert what the saved graph lacks takes longer than to write the graph."""
+        """Whether inserting the rows that the saved graph lacks takes longer than saving the graph."""
         lacking = len(self._rows) - self._saved
         return self._graph is not None and lacking * _WRITTEN > len(self._rows)
 
     def leave(self) -> None:
-        """End the thread; what it has not saved is built again."""
+        """End the thread; rows that it has not saved are inserted again later."""
         self._end()
 
     def _end(self) -> None:

@@ -1,4 +1,4 @@
-"""How near rows are to a query, by looking at each: float32, and always the same to the bit."""
+"""Score rows against a query by an exact scan: float32, reproducible to the bit."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 from hybrid.types import Matrix, Metric, Scores
 
 GATHERED: Final = 2.0
-"""What it costs to scan a row without its neighbours, in rows of a scan from the first to the last;
+"""The cost of scoring a single row picked by number, in rows of a sequential scan;
 tests/benchmarks/crossover.py measures it."""
-_BLOCK: Final = 256  # rows gathered at once: they stay in the core's cache
+_BLOCK: Final = 256  # rows gathered at once: they fit into the core's cache
 
 RowNumbers = NDArray[np.int64]
 
 
 def similarities(vectors: Matrix, query: Scores, metric: Metric) -> Scores:
-    """float32 (n,) of rows (n, dim) with ``query`` (dim,), higher is nearer.
+    """Score rows (n, dim) against ``query`` (dim,): float32 (n,), higher is nearer.
 
-    Each row is summed by itself (no matrix product), so a row's score does not depend on its neighbours.
+    Each row is summed by itself (no matrix product), so its score does not depend on the other rows.
     """
     if metric == "l2":
         apart = vectors - query
@@ -29,8 +29,8 @@ def similarities(vectors: Matrix, query: Scores, metric: Metric) -> Scores:
 
 
 def scan(vectors: Matrix, rows: RowNumbers, query: Scores, metric: Metric) -> Scores:
-    """`similarities` of some ``rows`` (n,) of ``vectors``; of all, on the way, where that is cheaper."""
-    if metric == "l2" or GATHERED * len(rows) < len(vectors):  # l2 writes the differences, too
+    """Return `similarities` of some ``rows`` (n,) of ``vectors``; score all of them if that is cheaper."""
+    if metric == "l2" or GATHERED * len(rows) < len(vectors):  # l2 also has to write the differences
         return gathered(vectors, rows, query, metric)
     scores = similarities(vectors, query, metric)
     return scores if len(rows) == len(vectors) else scores[rows]
@@ -42,6 +42,6 @@ def gathered(vectors: Matrix, rows: RowNumbers, query: Scores, metric: Metric) -
     for start in range(0, len(rows), _BLOCK):
         some = rows[start : start + _BLOCK]
         block = room[: len(some)]
-        np.take(vectors, some, axis=0, out=block, mode="clip")  # "raise" would go through one more copy
+        np.take(vectors, some, axis=0, out=block, mode="clip")  # "raise" would make one more copy
         scores[start : start + _BLOCK] = similarities(block, query, metric)
     return scores

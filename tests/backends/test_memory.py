@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from hybrid.backends.memory import LuceneBM25, MemoryIndex
+from hybrid.backends.memory import MemoryIndex
+from hybrid.backends.textbook import LuceneBM25
 from tests.contracts.index import IndexContract
 
 

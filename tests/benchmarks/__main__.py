@@ -16,7 +16,7 @@ from hybrid.cli.output import out
 from tests.benchmarks.house import House, Plan
 
 USUAL: Final = ("legs", "bare", "batch", "build", "filters", "writing", "cold")
-BENCHES: Final = (*USUAL, "scale", "peers", "words", "crossover", "memory", "libraries")
+BENCHES: Final = (*USUAL, "scale", "peers", "words", "crossover", "memory", "libraries", "books")
 _WHERE: Final = {"peers": "contest.run", "words": "contest.run_words"}
 
 
@@ -30,12 +30,15 @@ def main(
     folder: Annotated[Path, typer.Option("--out", help="Results, and what is built once.")] = Path(
         "build/benchmarks"
     ),
+    data: Annotated[
+        Path | None, typer.Option(help="A judged collection of paragraphs, a BEIR folder: for books.")
+    ] = None,
 ) -> None:
     """Measure. Without a name: what takes minutes."""
     for name in names or USUAL:
         if name not in BENCHES:
             raise typer.BadParameter(f"{name} is none of {', '.join(BENCHES)}")
-    house = House(Plan(folder, documents, queries, rounds))
+    house = House(Plan(folder, documents, queries, rounds, data=data))
     for name in names or USUAL:
         module, function = _WHERE.get(name, f"{name}.run").split(".")
         report = getattr(import_module(f"tests.benchmarks.{module}"), function)(house)

@@ -7,7 +7,7 @@ from typing import Any, Final
 import tantivy
 
 from hybrid import Index
-from hybrid.store.generation import Snapshot
+from hybrid.store.snapshot import Snapshot
 from hybrid.vector.graph import EF_SEARCH
 from tests.benchmarks.house import House, bare_query, bare_search, stack
 from tests.benchmarks.measure import Ask, interleave

@@ -31,13 +31,14 @@ LONG: Final = (10, 15)
 @dataclass(frozen=True)
 class Plan:
     """What the command line asks for: a collection of ``documents`` documents, ``queries`` of each length,
-    results in ``out``."""
+    results in ``out``; for `books`, a judged collection in ``data``."""
 
     out: Path
     documents: int
     queries: int
     rounds: int
     seed: int = 6
+    data: Path | None = None
 
 
 class House:
@@ -138,7 +139,7 @@ def write_lexical(folder: Path, terms: Sequence[list[str]]) -> None:
     folder.mkdir()
     writer = open_index(folder).writer(HEAP, 1)
     for number, some in enumerate(terms):
-        writer.add_document(document(number, Terms([], some)))
+        writer.add_document(document(number, number, 0, Terms([], some)))
     writer.commit()
     writer.wait_merging_threads()
 

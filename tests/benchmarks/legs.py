@@ -16,7 +16,7 @@ from hybrid.rerank.matching import FEATURES
 from hybrid.search.lanes import InTurn
 from hybrid.search.request import Request
 from hybrid.search.search import Search
-from hybrid.store.generation import Snapshot
+from hybrid.store.snapshot import Snapshot
 from hybrid.types import Fusion
 from tests.benchmarks.corpus import Query
 from tests.benchmarks.house import House

@@ -74,7 +74,7 @@ def test_what_serves_already_is_not_installed_again(folder: Path) -> None:
     assert "installed as profile 2: " in first
     assert f"back: hybrid profile {folder} use 1" in first
     again = run("bench", folder, *options).out
-    assert "what serves stays: " in again
+    assert "the serving profile stays: " in again
     assert "back: " not in again
     assert answer("profile", folder)["number"] == 2
 
@@ -91,7 +91,7 @@ def test_people_see_stages_recall_depths_and_filters(folder: Path) -> None:
     shown = run("bench", folder, "--sample", 20, "--recall", 0.8).out
     lines = shown.splitlines()
     assert lines[0] == "600 documents, 600 vectors, 20 queries"
-    assert "made from the documents, easier than users' queries" in lines[1]
+    assert "generated from the documents, easier than users' queries" in lines[1]
     for word in ("analyse", "lexical leg", "vector leg", "fuse", "fetch", "search", "█"):
         assert word in shown
     for word in ("recall@10", "recall@100", "at least", "as at 400", "passes", '{"half": '):
@@ -104,8 +104,8 @@ def test_people_see_stages_recall_depths_and_filters(folder: Path) -> None:
 
 def test_too_few_queries_and_what_cannot_be_reached_are_told(folder: Path) -> None:
     shown = run("bench", folder, "--sample", 5, "--apply").out
-    assert "5 queries cannot show 0.99, whatever they find: ask 39 or more (--sample)" in shown
-    assert "what serves stays: " in shown
+    assert "5 queries are too few to show a recall of 0.99: use 39 or more (--sample)" in shown
+    assert "the serving profile stays: " in shown
     assert answer("profile", folder)["number"] == 1
 
 
@@ -117,7 +117,7 @@ def test_a_small_index_says_that_it_is_exact(files: Files) -> None:
     assert "made from" not in shown
     assert "encode" in shown
     assert "recall@" not in shown
-    assert "what serves stays: " in shown
+    assert "the serving profile stays: " in shown
     assert contents(files.folder) == before
     assert next(iter(answer("bench", files.folder, "--sample", 3)["stages"])) == "analyse"
 
@@ -152,7 +152,9 @@ def test_a_busy_machine_is_told_of(files: Files, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     monkeypatch.setattr("os.getloadavg", lambda: (6.5, 0.0, 0.0))
     busy = run("bench", files.folder, "--sample", 2).err
-    assert busy == "hybrid: this machine is busy (load 6.5, 2 cores): the times are longer than at rest\n"
+    assert (
+        busy == "hybrid: this machine is busy (load 6.5, 2 cores): times are longer than on an idle one\n"
+    )
     monkeypatch.setattr("os.getloadavg", lambda: (1.5, 0.0, 0.0))
     assert run("bench", files.folder, "--sample", 2).err == ""
 

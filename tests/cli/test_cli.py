@@ -329,7 +329,7 @@ def test_a_signal_ends_it_in_good_order(
     command += ["--encoder", "none"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stdout) == (status, "")
-    assert done.stderr == f"hybrid: {word}; what was acknowledged is kept\n"
+    assert done.stderr == f"hybrid: {word}; all acknowledged changes are kept\n"
     with Index.open(tmp_path / "idx") as index:  # no lock is left
         assert len(index) == 1  # the batch on its way was finished
         assert index.verify() == []
@@ -355,7 +355,7 @@ def test_a_sentence_at_the_end_of_a_long_file_is_found_by_meaning(tmp_path: Path
     )
     run("index", folder, "--to", tmp_path / "idx")
     for query, expected in (("newborn pets", "minutes.txt"), ("宠物刚出生", "会议.txt")):
-        hit = answer("search", tmp_path / "idx", query, "--mode", "vector")["hits"][0]
+        hit = answer("search", tmp_path / "idx", query, "--mode", "vector", "--fields", "text")["hits"][0]
         assert hit["id"] == f"notes/{expected}"
         start, end = hit["passage"]
         assert start > 0

@@ -89,10 +89,10 @@ def test_without_swaps_it_says_so_and_the_remedy(path: Path) -> None:
     assert "15 judgments" not in out
     assert err.count("\n") == 1
     assert f"hybrid profile '{path}' use N" in err
-    assert "nothing clicked was shown at two ranks" in err
+    assert "no clicked document was shown at two ranks" in err
     with Index.open(path) as index:
         index.feedback("kettle", ["d2", "d1"], ["d1"])
-    assert "1 pairs tell" in run("clicks", path)[1]
+    assert "only 1 pairs" in run("clicks", path)[1]
 
 
 def test_where_one_document_is_shown_there_is_nothing_to_warn_of(path: Path) -> None:
@@ -109,7 +109,7 @@ def test_documents_that_the_index_does_not_hold_are_left_out(path: Path, tmp_pat
     qrels, queries = tmp_path / "qrels.tsv", tmp_path / "queries.jsonl"
     out, err = run("clicks", path, "--to-qrels", qrels, "--to-queries", queries, "--json")
     assert json.loads(out)["left_out"] == 3
-    assert "3 judgments left out: the index holds no such document" in err
+    assert "3 judgments left out: the document is not in the index" in err
     assert [list(judged) for judged in corpora.read_qrels(qrels).values()] == [["d1"]]
     assert list(corpora.read_queries(queries).values()) == ["kettle\twith\ntab"]
 
@@ -183,8 +183,8 @@ def test_a_log_is_imported_and_judged_in_one_go(path: Path, write: Write, tmp_pa
         (GOOD | {"shown": "d1"}, "\"shown\" is 'd1'"),
         (GOOD | {"shown": []}, "nothing was shown"),
         (GOOD | {"shown": ["d2", "d2"]}, "shown twice"),
-        (GOOD | {"shown": [["d2"]]}, "no document's id"),
-        (GOOD | {"clicked": [["d2"]]}, "no document's id"),
+        (GOOD | {"shown": [["d2"]]}, "not a document id"),
+        (GOOD | {"clicked": [["d2"]]}, "not a document id"),
         (GOOD | {"clicked": {"d2": 1}}, "must be a list"),
         (GOOD | {"clicked": ["d9"]}, "clicked but not shown"),
         (GOOD | {"fisrt": 11}, "unknown key 'fisrt'; an impression has"),

@@ -419,6 +419,6 @@ def test_something_must_be_given(hybrid: Hybrid, idx: Path, judged: Judged, fore
     assert "nothing to measure" in hybrid(*judged, status=2).err
     for option in ("--fusion", "--mode"):
         said = hybrid(*judged, "--run", foreign, option, "rrf", status=2).err
-        assert said == "hybrid: --mode and --fusion ask an index; give its directory\n"
+        assert said == "hybrid: --mode and --fusion need an index; give its directory\n"
     assert "--queries FILE is missing" in hybrid(idx, *judged[2:], status=2).err
     assert "--qrels" in hybrid(idx, *judged[:2], status=2).err

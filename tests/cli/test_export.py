@@ -104,7 +104,7 @@ def test_passages_are_metadata_where_there_is_no_vector() -> None:
         ([1, 2], [[0, 1], [1, 2]], '"passages" must be a list of 1'),
         ([[1], [2]], [[0, 1]], '"passages" must be a list of 2'),
         ([[1]], {"0": 1}, '"passages" must be a list of 1'),
-        ([[1]], [[0, 5]], '"passages" holds [0, 5], no [start, end] in a text of 4 characters'),
+        ([[1]], [[0, 5]], '"passages" holds [0, 5], not a [start, end] in a text of 4 characters'),
         ([[1]], [[2, 1]], '"passages" holds [2, 1]'),
         ([[1]], [[0, 1.0]], '"passages" holds [0, 1.0]'),
         ([[1]], [[False, True]], '"passages" holds [False, True]'),

@@ -34,7 +34,7 @@ def test_the_summary_names_each_encoding_and_each_doubt(write: Write, tmp_path: 
     done = run(*new(tmp_path, tmp_path / "docs"))
     assert done.out.splitlines()[1:] == [f"{sure}: read as gb18030"]
     assert (
-        done.err == f"hybrid: {doubted}: read as cp1252; that is a guess: check it, or say the encoding\n"
+        done.err == f"hybrid: {doubted}: read as cp1252; that is a guess: check it, or give the encoding\n"
     )
     report = answer(*new(tmp_path, tmp_path / "docs"))
     assert report["assumed"] == [
@@ -57,7 +57,7 @@ def test_types_are_said_of_columns(write: Write, tmp_path: Path) -> None:
     notes = write("n.jsonl", lines({"id": "3", "text": "kettle"}))
     done = run(*new(tmp_path, table, notes))
     assert done.err == (
-        f"hybrid: {table}:2: column 'price' stays text because of '9.50'; if it holds numbers, say so: "
+        f"hybrid: {table}:2: column 'price' stays text because of '9.50'; if it holds numbers, use "
         "--types price=number\n"
     )
     report = answer(*new(tmp_path, table, notes))

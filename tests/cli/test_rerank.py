@@ -31,18 +31,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Files:
     return files
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return cross_encoder(tmp_path_factory.mktemp("models") / "trained", steps=100)
-
-
-def test_a_cross_encoder_that_helps_is_installed_and_can_be_undone(files: Files, trained: Path) -> None:
+def test_a_cross_encoder_that_helps_is_installed_and_can_be_undone(files: Files, trained: str) -> None:
     said = run("rerank", *files.arguments, "--cross-encoder", trained, "--seed", "3", "--json")
     assert said.err == ""
     told = said.json
     assert told["verdict"]["outcome"] == "better"
     assert (told["installed"], told["before"], told["dry_run"]) == (3, 2, False)
-    assert told["reranker"]["model"] == str(trained)
+    assert told["reranker"]["model"] == trained
     assert len(told["tried"]) == 4
     shown = answer("profile", files.folder)
     assert shown["profile"] == WORDS.model_dump(mode="json") | {"reranker": shown["profile"]["reranker"]}
@@ -98,7 +93,7 @@ def test_what_cannot_be_is_refused_in_one_line(files: Files, tmp_path: Path) -> 
         (["--recency", "made", "--now", "soon"], 2, "soon"),
         (["--popularity", "none"], 2, "no candidate has a number under the metadata path 'none'"),
         (["--cross-encoder", "nobody/nothing"], 1, "nowhere to be found"),
-        (["--cross-encoder", str(tmp_path)], 1, "is no cross-encoder"),
+        (["--cross-encoder", str(tmp_path)], 1, "is not a cross-encoder"),
         (["--mmr", "--seed", "-1"], 2, "seed"),
         (["--mmr", "--max-queries", "1"], 2, "max-queries"),
     ):

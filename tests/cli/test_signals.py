@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -87,12 +88,18 @@ def test_indexing_that_is_stopped(tmp_path: Path, corpus: Path, number: signal.S
     assert stopped, "every run was over before its signal"
 
 
-@pytest.mark.parametrize("number", STATUS, ids=lambda number: number.name)
-def test_a_compaction_that_is_stopped(tmp_path: Path, number: signal.Signals) -> None:
-    chance = random.Random(number)
-    path = tmp_path / "idx"
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("filled") / "idx"
     with Index.create(path, encoder=None) as index:
         index.add([Document(f"d{i}", f"word {i % 97}") for i in range(DOCUMENTS)])
+    return path
+
+
+@pytest.mark.parametrize("number", STATUS, ids=lambda number: number.name)
+def test_a_compaction_that_is_stopped(tmp_path: Path, filled: Path, number: signal.Signals) -> None:
+    chance = random.Random(number)
+    path = shutil.copytree(filled, tmp_path / "idx")
     stopped = 0
     for _ in range(3):
         process = hybrid("compact", path)

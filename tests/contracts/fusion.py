@@ -64,9 +64,7 @@ class FusionContract:
         """{ordinal: score}, as the paper's formula says it, with plain dictionaries."""
         raise NotImplementedError
 
-    given_legs = settings(
-        max_examples=100, deadline=None, suppress_health_check=[HealthCheck.differing_executors]
-    )
+    given_legs = settings(deadline=None, suppress_health_check=[HealthCheck.differing_executors])
 
     @given_legs
     @given(LEGS, st.integers(0, 50))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 import hybrid
 from hybrid import Document
 from hybrid.errors import DocumentError, FilterError, InputError, QueryError
+from hybrid.metadata.facets import Count, Facet, Ranges, Terms
 from hybrid.types import Candidates, Mode
 from tests.ties import by_ties
 
@@ -325,6 +326,99 @@ class IndexContract:
         assert [d.vector for d in index.documents() if d.id == "later"] == [None]
         getattr(index, "close", lambda: None)()
 
+    def test_counting_is_over_the_filter_and_the_matches(self, index: Any) -> None:
+        cheap = {"price": {"lt": 100}}
+        assert (index.count(), index.count(filter=cheap)) == (4, 3)
+        assert (index.count(query="kettle 水壶"), index.count(query="耳机", filter=cheap)) == (2, 1)
+        assert (index.count(query=""), index.count(query="the"), index.count(filter={})) == (0, 0, 4)
+        assert [one.id for one in index.documents(cheap)] == ["2", "3", "4"]
+        index.delete(["3"])
+        assert index.count(filter=cheap) == index.search("x", filter=cheap).total == 2
+        with pytest.raises(QueryError):
+            index.count(query=5)
+        with pytest.raises(FilterError):
+            next(index.documents(filter={"price": {"about": 1}}))
+
+    def test_deleting_what_passes_a_filter(self, index: Any) -> None:
+        index.add([Document("5", "kettle", metadata={"tags": ["kitchen"]})], wait="durable")
+        assert index.delete(filter={"tags": "kitchen", "price": {"lt": 30}}) == 1
+        assert index.delete(filter={"tags": "kitchen"}) == 2
+        assert index.delete(filter={"tags": "kitchen"}) == 0
+        assert sorted(one.id for one in index.documents()) == ["1", "2"]
+        assert index.delete(everything=True) == 2
+        assert (len(index), index.search("kettle").hits) == (0, ())
+
+    def test_changing_metadata_leaves_text_and_vectors(self, index: Any) -> None:
+        index.add([Document("5", "kettle", metadata={"price": 1})])
+        before = {mode: index.search("kettle", mode=mode, k=9).hits for mode in ("lexical", "vector")}
+        cheap = {"price": {"lt": 100}}
+        assert (
+            index.update_metadata({"price": 500, "tags": None, "at": {"x": 1, "y": None}}, filter=cheap)
+            == 4
+        )
+        assert index.count(filter=cheap) == 0
+        assert index.get("3").metadata == {"brand": "Borea", "price": 500, "at": {"x": 1}}
+        assert index.get("3").text == PRODUCTS[2].text
+        assert index.update_metadata({"at": {"x": True, "z": [1]}}, ids=["3", "nobody"]) == 1
+        assert index.get("3").metadata["at"] == {"x": True, "z": [1]}
+        assert index.get("3").metadata["at"]["x"] is True
+        assert index.update_metadata({}, everything=True) == 5
+        getattr(index, "compact", lambda: None)()  # until then BM25 counts the old versions, too
+        for mode, hits in before.items():
+            now = {hit.id: pytest.approx(hit.score) for hit in index.search("kettle", mode=mode, k=9)}
+            assert {hit.id: hit.score for hit in hits} == now
+        assert [hit.passage for hit in before["vector"]] == [
+            hit.passage for hit in index.search("kettle", mode="vector", k=9)
+        ]
+
+    @pytest.mark.parametrize(
+        "named",
+        [
+            {},
+            {"filter": {}},
+            {"filter": {"and": [{}, {"and": [{}]}]}},
+            {"filter": {"or": [{"a": 1}, {}]}},
+            {"ids": ["1"], "filter": {"a": 1}},
+            {"ids": ["1"], "everything": True},
+        ],
+    )
+    def test_a_change_of_everything_must_be_asked_for(self, index: Any, named: Any) -> None:
+        with pytest.raises(FilterError, match="everything=True"):
+            index.delete(**named)
+        with pytest.raises(FilterError, match="everything=True"):
+            index.update_metadata({"a": 1}, **named)
+        assert index.count(filter={"a": 1}) == 0
+        assert len(index) == 4
+
+    def test_bad_changes_of_metadata(self, index: Any) -> None:
+        for bad in (None, 5, {"a": float("nan")}, {5: 1}, {"a": {1}}):
+            with pytest.raises(DocumentError):
+                index.update_metadata(bad, everything=True)
+        assert index.get("1") == PRODUCTS[0]
+
+    def test_facets_values_and_ranges(self, index: Any) -> None:
+        wanted = ["tags", Terms("brand", 1), Ranges("price", (30, 99))]
+        found = index.facets(wanted)
+        assert list(found) == ["tags", "brand", "price"]
+        assert found["brand"] == Facet("brand", (Count("Aria", 2),), 2, 1, 4)
+        assert found["tags"].counts == (("kitchen", 2), ("steel", 1))
+        assert [count.documents for count in found["price"].counts] == [1, 1, 2]
+        kettles = index.facets(wanted, query="kettle steel 水壶")
+        assert (kettles["brand"].counts, kettles["tags"].documents) == ((("Borea", 1),), 2)
+        assert index.facets(["tags"], filter={"tags": "steel"})["tags"].counts[0] == ("kitchen", 1)
+        assert index.values("brand") == ["Aria", "Borea"]
+        assert index.values("price", query="耳机 水壶", limit=1) == [29]
+        assert index.range("price", filter={"brand": "Aria"}) == (99, 299.0)
+        assert index.range("brand") is None
+        for bad in ("brand", [5], ["a", "a"]):
+            with pytest.raises(FilterError):
+                index.facets(bad)
+        for ask, asked in ((index.values, {"path": 5}), (index.values, {"path": "a", "limit": 0})):
+            with pytest.raises(FilterError):
+                ask(**asked)
+        with pytest.raises(FilterError):
+            index.range(None)
+
     @pytest.mark.parametrize(
         ("document", "says"),
         [
@@ -347,7 +441,7 @@ class IndexContract:
         assert index.get("\ud800") is None
         assert index.delete(["\ud800", ""]) == 0
         bad: Any
-        for bad in (None, 5, "1", [5], [["1"]]):
+        for bad in (5, "1", [5], [["1"]]):
             with pytest.raises(DocumentError, match="id"):
                 index.delete(bad)
         for bad in (None, 5, ["1"]):
@@ -357,3 +451,62 @@ class IndexContract:
             with pytest.raises(QueryError, match="mapping of query id"):
                 index.run(bad)
         assert len(index) == 4
+
+    # -- passages
+
+    def long(self) -> str:
+        """Some 60,000 characters under headings: paragraph 41 alone names the treasure."""
+        filler = "The harbour was quiet and the boats lay in the mud until the tide came back. "
+        parts = [f"## Day {n}\n\n{filler * 12}" for n in range(60)]
+        parts[41] += "Then the cook found the treasure beneath the lighthouse. "
+        return "# Diary\n\n" + "\n\n".join(parts)
+
+    def test_a_long_document_is_found_by_its_best_passage(self, index: Any) -> None:
+        short = "A treasure lies beneath a tree, says the old map. " + "It says little else. " * 40
+        index.add([Document("book", self.long(), "Diary"), Document("map", short)])
+        for mode in ("lexical", "hybrid"):
+            found = index.search("cook treasure lighthouse", mode=mode)
+            hit = found.hits[0]
+            assert hit.id == "book"
+            assert "treasure" in hit.document.text[slice(*hit.passage)]
+            assert hit.passage.heading[-1] == "Day 41"
+            assert len(hit.passage) == 2
+            assert hit.passages[0] == hit.passage
+            assert hit.passage[1] - hit.passage[0] < 4000
+            assert [one.id for one in found].count("book") == 1
+
+    def test_a_long_document_counts_as_one(self, index: Any) -> None:
+        index.add([Document("book", self.long(), "Diary")])
+        assert index.search("harbour", mode="lexical").total == 1
+        assert index.search("harbour", mode="lexical", filter={"price": {"gt": 0}}).total == 0
+        assert len(index) == 5
+        index.delete(["book"])
+        assert index.search("harbour", mode="lexical").total == 0
+        assert self.ids(index.search("kettle", mode="lexical")) == ["3"]
+
+    def test_many_long_documents_do_not_crowd_each_other_out(self, index: Any) -> None:
+        text = "\n\n".join(["A paragraph on lighthouses and boats and harbours, again. " * 40] * 6)
+        index.add([Document(f"b{i}", text) for i in range(30)] + [Document("one", "lighthouses")])
+        found = index.search("lighthouses", mode="lexical", k=40)
+        assert len(set(self.ids(found))) == len(found) == found.total == 31
+        options = {"mode": "lexical", "k": 10}
+        pages = [self.ids(index.search("lighthouses", offset=at, **options)) for at in (0, 10, 20, 30)]
+        assert [id for page in pages for id in page] == self.ids(found)
+
+    def test_passages_given_with_vectors_are_those_of_both_legs(self, index: Any) -> None:
+        made = [letters(["red fox"])[0], letters(["blue whale"])[0]]
+        index.add(
+            [Document("two", "red fox. blue whale", vector=np.array(made), passages=[(0, 8), (9, 19)])]
+        )
+        assert index.search("whale", mode="lexical").hits[0].passage == (9, 19)
+        assert index.search("fox", mode="lexical").hits[0].passages == ((0, 8),)
+        assert index.search("blue whale", mode="vector").hits[0].passage == (9, 19)
+
+    def test_no_word_outside_given_passages_is_lost(self, index: Any) -> None:
+        text = "red fox. A hedgehog between. blue whale; and an owl"
+        vectors = letters(["blue whale", "red fox"])
+        index.add([Document("two", text, vector=vectors, passages=[(29, 39), (0, 8)])])
+        for word in ("fox", "hedgehog", "whale", "owl"):
+            (hit,) = index.search(word, mode="lexical").hits
+            assert word in text[slice(*hit.passage)]
+        assert index.search("blue whale", mode="vector").hits[0].passage == (29, 39)

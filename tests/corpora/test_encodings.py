@@ -325,7 +325,7 @@ def test_a_folder_tells_of_each_file(write: Write, tmp_path: Path) -> None:
     ]
     assert [str(one) for one in told] == [
         f"{tmp_path}/a.txt: read as gb18030",
-        f"{tmp_path}/c/d.md: read as cp1252; that is a guess: check it, or say the encoding",
+        f"{tmp_path}/c/d.md: read as cp1252; that is a guess: check it, or give the encoding",
     ]
 
 

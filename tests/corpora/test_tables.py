@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.corpora import TYPES, Assumed, AssumedText, read_documents, tables
-from hybrid.corpora.cells import Column, value
+from hybrid.corpora.cells import ColumnType, value
 from hybrid.errors import CorpusError, InputError
 from hybrid.metadata.filters import parse
 from hybrid.types import Document
@@ -218,7 +218,7 @@ def test_no_type_is_mixed_with_another(write: Write) -> None:
 )
 def test_a_type_keeps_every_cell(values: list[Any]) -> None:
     cells = [str(own) for own in values]
-    seen = Column()
+    seen = ColumnType()
     for line, cell in enumerate(cells):
         seen.see(line, cell)
     if seen.type == "number":
@@ -247,13 +247,13 @@ def test_a_type_may_be_said(write: Write) -> None:
 @pytest.mark.parametrize(
     ("type", "cell", "what"),
     [
-        ("number", "n/a", "column 'x': 'n/a' is no number"),
-        ("number", "nan", "is no number"),
-        ("number", "1_000", "is no number"),
-        ("number", "1e999", "is no number"),
-        ("number", "９", "is no number"),
-        ("bool", "yes", "is no boolean: true or false"),
-        ("bool", "1", "is no boolean"),
+        ("number", "n/a", "column 'x': 'n/a' is not a number"),
+        ("number", "nan", "is not a number"),
+        ("number", "1_000", "is not a number"),
+        ("number", "1e999", "is not a number"),
+        ("number", "９", "is not a number"),
+        ("bool", "yes", "is not a boolean: true or false"),
+        ("bool", "1", "is not a boolean"),
     ],
 )
 def test_a_cell_that_is_not_what_was_said(write: Write, type: str, cell: str, what: str) -> None:
@@ -269,7 +269,7 @@ def test_a_cell_that_is_not_what_was_said(write: Write, type: str, cell: str, wh
 @pytest.mark.parametrize(
     ("types", "error", "what"),
     [
-        ({"zipp": "text"}, CorpusError, "no column 'zipp' to say a type of; there are 'zip, n'"),
+        ({"zipp": "text"}, CorpusError, "no column 'zipp' to set the type of; there are 'zip, n'"),
         ({"id": "text"}, CorpusError, "no column 'id'"),
         ({"text": "text"}, CorpusError, "no column 'text'"),
         ({"zip": "integer"}, InputError, "type 'integer' is not known; it is one of text, number, bool"),
@@ -283,7 +283,7 @@ def test_types_that_cannot_be(write: Write, types: Any, error: type[InputError],
 
 
 def test_types_are_of_tables(write: Write) -> None:
-    with pytest.raises(InputError, match="types are said of the columns of a table"):
+    with pytest.raises(InputError, match="types are only for the columns of a table"):
         read_documents(write("c.jsonl", '{"id": "1", "text": "t"}'), types={"n": "text"})
     assert set(TYPES) == {"text", "number", "bool"}
 
@@ -293,7 +293,7 @@ def test_numbers_that_stay_text_are_told(write: Write, caplog: pytest.LogCapture
     told: list[Assumed] = []
     list(read_documents(path, assuming=told.append))
     assert told == [AssumedText(path, "price", 3, "9.50")]
-    said = "column 'price' stays text because of '9.50'; if it holds numbers, say so: --types price=number"
+    said = "column 'price' stays text because of '9.50'; if it holds numbers, use --types price=number"
     assert str(told[0]) == f"{path}:3: {said}"
     with caplog.at_level(logging.WARNING):
         list(read_documents(path))
@@ -390,5 +390,5 @@ def test_a_file_is_read_more_than_once_and_no_more_than_a_row_is_held(write: Wri
 def test_a_file_that_changes_between_the_passes(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write("c.csv", "id,text,n\n1,t,5\n2,t,x\n")
     monkeypatch.setattr(tables, "_types", lambda *_: {2: "number"})
-    with pytest.raises(CorpusError, match=r"c\.csv:3: column 'n': 'x' is no number"):
+    with pytest.raises(CorpusError, match=r"c\.csv:3: column 'n': 'x' is not a number"):
         list(read_documents(path))

@@ -18,6 +18,7 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -86,6 +87,7 @@ class Round:
         self._handles: list[Handle] = []
         self._copies: list[tuple[Path, list[Held]]] = []
         self._step = 0
+        self._moving = threading.Lock()
 
     def run(self) -> None:
         try:
@@ -135,7 +137,7 @@ class Round:
     def _choose(self) -> Callable[[], object]:
         handle = self._random.choice(self._handles)
         if self._random.random() < 0.3:
-            return self._random.choice(self._moves)
+            return self._move
         acts: list[Callable[[Handle], object]] = [self._look, self._backup]
         if not handle.read_only:
             acts += [self._add] * 5 + [self._delete, self._delete, self._compact]
@@ -208,7 +210,7 @@ class Round:
                 nonlocal visits
                 visits -= 1
                 if visits == 0:
-                    self._random.choice(self._moves)()
+                    self._move()
                     self._tally[f"at {point}"] += 1
 
             failpoints.arm(point, surprise)
@@ -216,6 +218,11 @@ class Round:
             yield
         finally:
             failpoints.disarm()
+
+    def _move(self) -> None:
+        """One at a time: a thread of an index may reach a fail point while the program moves another."""
+        with self._moving:
+            self._random.choice(self._moves)()
 
     def _two(self) -> tuple[Path, Path]:
         first, second = self._random.sample(NAMES, 2)
@@ -246,7 +253,7 @@ class Round:
     def _anew(self) -> None:
         """Delete a directory, and often make an index where it lay."""
         failpoints.disarm()  # this is no step through a handle
-        path = self._path(self._random.choice(NAMES))
+        path, step = self._path(self._random.choice(NAMES)), self._step  # which goes on meanwhile
         if not path.exists():
             return
         home = self._homes.pop(_inode(path))
@@ -255,8 +262,8 @@ class Round:
             shutil.rmtree(path, ignore_errors=True)
         if self._random.random() < 0.7:
             with Index.create(path, encoder=None) as index:
-                index.add([_document("new", self._step, self._random)])
-            self._homes[_inode(path)] = Home(f"{path.name}@{self._step}", [{"new": self._step}])
+                index.add([_document("new", step, self._random)])
+            self._homes[_inode(path)] = Home(f"{path.name}@{step}", [{"new": step}])
 
     def _chdir(self) -> None:
         os.chdir(self._random.choice([self._folder, self._folder.parent]))

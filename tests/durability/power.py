@@ -17,7 +17,7 @@ import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import partial
@@ -38,7 +38,8 @@ from tests.durability.program import Program, queries, shrink, warm_up
 from tests.durability.recording import ALL, Recording, State
 from tests.durability.show import CONSOLE, progress, scratch, show_table
 
-_CHUNK: Final = 8  # states a child
+_CHUNK: Final = 4  # states a child
+_BATCH: Final = 4 * _CHUNK  # states judged beyond the first loss, at most
 _SECONDS_A_CHUNK: Final = 300.0
 _SHOWN: Final = 3  # losses of each kind
 
@@ -66,7 +67,7 @@ class Bench:
     def judge(self, program: Program, states: Iterable[State]) -> Iterator[tuple[State, Judged]]:
         """What came of each, in order."""
         rest = iter(states)
-        while batch := list(islice(rest, _CHUNK * 8)):
+        while batch := list(islice(rest, _BATCH)):
             self._look_into(program, batch)
             yield from ((state, self._known[state.key]) for state in batch)
 
@@ -164,15 +165,21 @@ def survey(bench: Bench, recording: Recording, points: Iterable[int]) -> Found:
     return found
 
 
-def without(
-    bench: Bench, recording: Recording, points: Sequence[int], site: str, among: slice = ALL
-) -> Found:
-    """The same with the fsyncs of ``site`` doing nothing. Only what that changes is counted, and the first
-    loss is enough."""
+class Points:
+    """Moments at which the power is cut, and what is left then if each fsync does its work."""
+
+    def __init__(self, recording: Recording, points: Sequence[int]) -> None:
+        self.recording, self.points = recording, points
+        self.usual = {state.key for state in recording.states(points)}
+
+
+def without(bench: Bench, cut: Points, site: str, among: slice = ALL) -> Found:
+    """Cut the power with the fsyncs of ``site`` doing nothing. Only what that changes is counted, and the
+    first loss is enough."""
     found = Found()
-    usual = {state.key for state in recording.states(points)}
-    worse = recording.states(points, without=site, among=among)
-    changed = (state for state in worse if state.key not in usual)
+    recording = cut.recording
+    worse = recording.states(cut.points, without=site, among=among)
+    changed = (state for state in worse if state.key not in cut.usual)
     for state, judged in bench.judge(recording.program, changed):
         found.count(state, judged)
         if found.lost:
@@ -202,23 +209,29 @@ def _cuts(bench: Bench, recordings: dict[str, Recording], points: int, bar: Prog
     }
 
 
-def _sites(bench: Bench, recording: Recording, count: int, bar: Progress) -> dict[str, Found]:
+def _sites(
+    bench: Bench, recording: Recording, count: int, only: Collection[str], bar: Progress
+) -> dict[str, Found]:
     """Where it must show: whatever was written, at some time it is acknowledged."""
     acknowledged = recording.acknowledged()
-    points = [acknowledged[number] for number in spread(0, len(acknowledged) - 1, count)]
-    sites = bar.track(recording.sites().items(), description="without fsyncs")
-    return {f"{where} ({fsyncs})": without(bench, recording, points, where) for where, fsyncs in sites}
+    cut = Points(recording, [acknowledged[number] for number in spread(0, len(acknowledged) - 1, count)])
+    sites = [(where, fsyncs) for where, fsyncs in recording.sites().items() if where in only or not only]
+    tracked = bar.track(sites, description="without fsyncs")
+    return {f"{where} ({fsyncs})": without(bench, cut, where) for where, fsyncs in tracked}
 
 
-def _openings(bench: Bench, killed: dict[str, Recording], count: int, bar: Progress) -> dict[str, Found]:
+def _openings(
+    bench: Bench, killed: dict[str, Recording], count: int, only: Collection[str], bar: Progress
+) -> dict[str, Found]:
     """Whether it shows when a second writer takes what it finds for durable."""
     rows: dict[str, Found] = {}
     for recording in bar.track(list(killed.values()), description="without fsyncs on opening"):
-        points = spread(recording.start, len(recording.events), count)
-        for where in recording.sites(recording.opening):
+        cut = Points(recording, spread(recording.start, len(recording.events), count))
+        sites = recording.sites(recording.opening)
+        for where in (one for one in sites if f"{one}, on opening" in only or not only):
             found = rows.setdefault(f"{where}, on opening after a kill", Found())
             if not found.lost:
-                found.add(without(bench, recording, points, where, recording.opening))
+                found.add(without(bench, cut, where, recording.opening))
     return rows
 
 
@@ -230,6 +243,9 @@ def main(
     points: Annotated[int, typer.Option(help="At how many moments the power is cut.")] = 400,
     kills: Annotated[int, typer.Option(help="How many lives begin with what a killed writer left.")] = 100,
     seed: Annotated[int, typer.Option(help="Of what is written.")] = 1,
+    site: Annotated[
+        list[str] | None, typer.Option(help="Whose fsyncs alone are left out; by default, all.")
+    ] = None,
 ) -> None:
     """Cut the power again and again. Exit status 1 if anything was lost."""
     begin = time.monotonic()
@@ -241,7 +257,9 @@ def main(
         after = max(8, points // 20)
         cuts = _cuts(bench, {"once": recording}, points, bar) | _cuts(bench, killed, after, bar)
         tried = bench.tried
-        sites = _sites(bench, recording, max(5, points // 4), bar) | _openings(bench, killed, after, bar)
+        only = site or ()
+        sites = _sites(bench, recording, max(5, points // 4), only, bar)
+        sites |= _openings(bench, killed, after, only, bar)
     show_table(("power cut", "states", "rebuilt", "lost"), _rows(cuts))
     show_table(("without the fsyncs of", "states changed", "rebuilt", "lost"), _rows(sites))
     for name, found in cuts.items():

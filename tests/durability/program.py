@@ -22,7 +22,7 @@ from hybrid.ledger import pending
 from hybrid.types import Wait
 from hybrid.vector import leg
 
-Kind: TypeAlias = Literal["create", "add", "delete", "compact", "reopen"]
+Kind: TypeAlias = Literal["create", "add", "delete", "update", "compact", "reopen"]
 
 IDS: Final = tuple(f"d{i}" for i in range(48))
 DIM: Final = 6
@@ -38,7 +38,7 @@ _ENGLISH: Final = (
     "shoes",
 )
 _CHINESE: Final = ("降噪", "耳机", "水壶", "手机壳", "不锈钢", "跑步鞋", "无线", "充电器")
-_WEIGHTS: Final[dict[Kind, int]] = {"add": 60, "delete": 20, "reopen": 11, "compact": 9}
+_WEIGHTS: Final[dict[Kind, int]] = {"add": 55, "delete": 20, "update": 8, "reopen": 9, "compact": 8}
 
 
 def shrink() -> None:
@@ -65,6 +65,8 @@ class Operation:
     documents: tuple[Document, ...] = ()
     ids: tuple[str, ...] = ()
     wait: Wait = "searchable"
+    where: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
     def remember(self, memory: MemoryIndex) -> None:
         """Do to ``memory`` what this does to an index."""
@@ -72,6 +74,8 @@ class Operation:
             memory.add(self.documents)
         elif self.kind == "delete":
             memory.delete(self.ids)
+        elif self.kind == "update":
+            memory.update_metadata(self.changes, filter=self.where)
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,9 @@ class Program:
         if kind == "delete":
             ids = random.sample(IDS, random.randint(1, 4))
             return Operation(kind, ids=tuple(ids), wait=_wait(random))
+        if kind == "update":
+            changes = {"step": step, "even": step % 2 == 0, "changed": step}
+            return Operation(kind, where={"even": random.random() < 0.5}, changes=changes)
         return Operation(kind)
 
     def _kind(self, step: int, random: Random) -> Kind:
@@ -165,6 +172,7 @@ class Life:
         actions: dict[Kind, Callable[[], object]] = {
             "add": partial(index.add, operation.documents, wait=operation.wait),
             "delete": partial(index.delete, operation.ids, wait=operation.wait),
+            "update": partial(index.update_metadata, operation.changes, filter=operation.where),
             "compact": index.compact,
             "reopen": self._reopen,
         }

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Literal, TypeAlias, get_args
 
 from hybrid import Index
-from hybrid.store.generation import Generation
+from hybrid.store.projection import Projection
 
 Part: TypeAlias = Literal["replay", "commit"]
 _PARTS: Final[tuple[Part, ...]] = get_args(Part)
@@ -21,7 +21,7 @@ def sabotage(part: Part | None) -> None:
     """Break ``part`` in this process: "replay", so that a leg keeps what a crash left in it; "commit", so
     that batches are acknowledged before they are written."""
     if part == "replay":
-        Generation._catch_up = lambda self: None  # type: ignore[method-assign]
+        Projection.catch_up = lambda self: None  # type: ignore[method-assign]
     elif part == "commit":
         _acknowledge_first()
 

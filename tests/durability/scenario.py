@@ -22,7 +22,7 @@ from tests.durability.program import Kind, Life, Program, shrink
 
 SCRIPT: Final[tuple[Kind, ...]] = (
     *("create", "add", "add", "delete", "add", "add", "reopen", "add", "delete", "compact"),
-    *("add", "add", "delete", "reopen", "add", "compact", "add", "delete", "reopen", "add"),
+    *("add", "update", "delete", "reopen", "add", "compact", "add", "delete", "reopen", "add"),
 )
 _DEATHS: Final[dict[int, FailPoint]] = {7: "ledger.committed", 11: "lexical.added", 13: "graph.renamed"}
 """At which step a life ends, and where."""

@@ -140,7 +140,7 @@ def test_queries_have_a_network_of_their_own_where_there_is_one(tmp_path: Path) 
 
 
 def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
-    with pytest.raises(ModelNotFound, match=r"no encoder bundle: encoder\.json cannot be read"):
+    with pytest.raises(ModelNotFound, match=r"not an encoder bundle: encoder\.json cannot be read"):
         Bundle(tmp_path)
 
 

@@ -163,7 +163,7 @@ def test_what_an_index_stores_of_a_spec() -> None:
 
 @pytest.mark.parametrize("spec", ["/nowhere/at all", "what is this", Path("missing"), 7])
 def test_what_is_no_encoder(spec: Any) -> None:
-    with pytest.raises(ModelNotFound, match="is no encoder"):
+    with pytest.raises(ModelNotFound, match="is not an encoder"):
         load(spec)
 
 
@@ -193,7 +193,7 @@ def test_a_hub_name_that_is_nowhere(name: str) -> None:
 
 
 def test_files_of_a_package_are_checked() -> None:
-    with pytest.raises(Unavailable, match=r"numpy has another __init__\.py than the one known here"):
+    with pytest.raises(Unavailable, match=r"numpy has another __init__\.py than expected"):
         Packaged("numpy", {"numpy/__init__.py": "0" * 64}).fetch()
     with pytest.raises(Unavailable, match=r"numpy lacks nothing\.bin"):
         Packaged("numpy", {"numpy/nothing.bin": "0" * 64}).fetch()
@@ -201,7 +201,7 @@ def test_files_of_a_package_are_checked() -> None:
 
 @pytest.mark.usefixtures("no_network")
 def test_the_hub_when_offline() -> None:
-    with pytest.raises(Unavailable, match="the model hub's a/b at main cannot be had"):
+    with pytest.raises(Unavailable, match="the model hub's a/b at main is not available"):
         Hub("a/b", "main", {"x": "0"}).fetch()
 
 

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hybrid import encoders
+from hybrid import sentences
 from hybrid.encoders import Bundle, HashEncoder, compose, cut
 from hybrid.encoders.tokens import PIECE
 from hybrid.types import Matrix, Passage
@@ -77,7 +77,7 @@ def test_chinese_sentences() -> None:
     ],
 )
 def test_where_sentences_end(text: str, ends: list[str]) -> None:
-    bounds = [0, *(found.end() for found in encoders.windows._SENTENCE_END.finditer(text)), len(text)]
+    bounds = [0, *(found.end() for found in sentences.END.finditer(text)), len(text)]
     assert [text[a:b] for a, b in pairwise(bounds) if a < b] == ends
 
 

@@ -10,7 +10,7 @@ import pytest
 from hybrid import Document, Index, MemoryIndex
 from hybrid.evaluate import evaluate, parse, run_modes
 from hybrid.learn import Mined, Miner, calibrate, tune
-from hybrid.learn.contest import measured, silent
+from hybrid.learn.contest import measured, ndcg, silent
 from hybrid.learn.split import split
 from hybrid.learn.training import _gathered
 from hybrid.rerank.calibration import Columns
@@ -74,7 +74,9 @@ def test_tuning_and_contests_ask_so(index: Index) -> None:
     assert sample.only(list(sample.texts)[:3]).lacking == {id: (id,) for id in list(sample.texts)[:3]}
     with_itself, _, _ = split(QUERIES, QRELS, None, 0, 100)
     serving = {"s": Profile()}
-    asked = [of_now(index, measured, one, serving, "", silent)["s"].mean for one in (sample, with_itself)]
+    asked = [
+        of_now(index, measured, one, serving, ndcg(), "", silent)["s"].mean for one in (sample, with_itself)
+    ]
     assert asked[0] < asked[1]
 
 
@@ -89,6 +91,8 @@ def test_calibrating_asks_so(index: Index) -> None:
     asked: list[tuple[set[str], Lacking]] = []
 
     class Asked:
+        profiles = index.profiles
+
         def signals(
             self, queries: Mapping[str, str], mode: Mode, lacking: Lacking
         ) -> Iterator[tuple[str, list[str], Columns]]:

@@ -122,76 +122,84 @@ def collection(
 
 RUNS, QRELS = collection(40)
 LATENCIES = {"system 0": Latency(0.0012, 0.0034, 0.0056, 40), "system 1": Latency(0.5, 1.5, 2.25, 40)}
-HTML = made(RUNS, QRELS, "system 0", latencies=LATENCIES)
-PAGE = Parsed(HTML)
+
+
+@pytest.fixture(scope="module")
+def html() -> str:
+    return made(RUNS, QRELS, "system 0", latencies=LATENCIES)
+
+
+@pytest.fixture(scope="module")
+def parsed(html: str) -> Parsed:
+    return Parsed(html)
 
 
 # It stands alone
 
 
-def test_nothing_in_it_comes_from_elsewhere() -> None:
-    assert HTML.startswith("<!DOCTYPE html>")
-    assert "://" not in HTML
-    assert "@import" not in HTML
-    assert not {"script", "link", "img", "iframe", "object", "image"} & {tag for tag, _ in PAGE.tags}
+def test_nothing_in_it_comes_from_elsewhere(html: str, parsed: Parsed) -> None:
+    assert html.startswith("<!DOCTYPE html>")
+    assert "://" not in html
+    assert "@import" not in html
+    assert not {"script", "link", "img", "iframe", "object", "image"} & {tag for tag, _ in parsed.tags}
     assert not any(
-        name == "src" or name.startswith("on") for _, attributes in PAGE.tags for name in attributes
+        name == "src" or name.startswith("on") for _, attributes in parsed.tags for name in attributes
     )
-    assert set(re.findall(r"url\((.)", HTML)) <= {"#"}
+    assert set(re.findall(r"url\((.)", html)) <= {"#"}
 
 
-def test_ids_are_unique_and_links_lead_to_them() -> None:
-    ids = [attributes["id"] for _, attributes in PAGE.tags if "id" in attributes]
+def test_ids_are_unique_and_links_lead_to_them(html: str, parsed: Parsed) -> None:
+    ids = [attributes["id"] for _, attributes in parsed.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
-    hrefs = {attributes["href"] for _, attributes in PAGE.tags if "href" in attributes}
+    hrefs = {attributes["href"] for _, attributes in parsed.tags if "href" in attributes}
     assert {"#results", "#changed"} < hrefs
-    assert hrefs | {f"#{clip}" for clip in re.findall(r"url\(#([^)]*)", HTML)} <= {f"#{id}" for id in ids}
+    assert hrefs | {f"#{clip}" for clip in re.findall(r"url\(#([^)]*)", html)} <= {f"#{id}" for id in ids}
 
 
-def test_it_can_be_read_without_seeing_it() -> None:
-    named = [attributes for tag, attributes in PAGE.tags if tag == "th"]
+def test_it_can_be_read_without_seeing_it(html: str, parsed: Parsed) -> None:
+    named = [attributes for tag, attributes in parsed.tags if tag == "th"]
     assert named
     assert all(attributes["scope"] in {"col", "row", "rowgroup"} for attributes in named)
-    pictures = [attributes for _, attributes in PAGE.tags if attributes.get("role") in {"img", "region"}]
+    pictures = [attributes for _, attributes in parsed.tags if attributes.get("role") in {"img", "region"}]
     assert all(attributes["aria-label"] for attributes in pictures)
-    assert HTML.count("<figure") == HTML.count("<figcaption") == 6
-    charts = len(re.findall(r'class="chart" role="img"', HTML)) + HTML.count('aria-hidden="true"><svg')
+    assert html.count("<figure") == html.count("<figcaption") == 6
+    charts = len(re.findall(r'class="chart" role="img"', html)) + html.count('aria-hidden="true"><svg')
     assert charts == 2 + 2 + 3 + 3 * 2 + 2
 
 
-def test_colours_are_the_style_sheets() -> None:
-    assert "#0000" not in HTML
-    assert all(f"--system-{slot}:" in HTML for slot in range(SLOTS))
+def test_colours_are_the_style_sheets(html: str) -> None:
+    assert "#0000" not in html
+    assert all(f"--system-{slot}:" in html for slot in range(SLOTS))
 
 
-def test_the_same_input_gives_the_same_page_but_for_the_date() -> None:
+def test_the_same_input_gives_the_same_page_but_for_the_date(html: str) -> None:
     def undated(html: str) -> str:
         return re.sub(r"<time.*?</time>", "", html)
 
-    assert undated(made(RUNS, QRELS, "system 0", latencies=LATENCIES)) == undated(HTML)
+    assert undated(made(RUNS, QRELS, "system 0", latencies=LATENCIES)) == undated(html)
 
 
 # Its figures are the report's
 
 
-def test_the_table() -> None:
+def test_the_table(html: str, parsed: Parsed) -> None:
     report = evaluate(RUNS, QRELS, parse(f"{MEASURES} Judged@10"))
     significant = {(c.system, c.measure): c.corrected < 0.05 for c in compare(report, "system 0")}
     assert any(significant.values())
-    assert PAGE.tables[0][0] == ["System", *MEASURES.split(), "Judged@10"]
+    assert parsed.tables[0][0] == ["System", *MEASURES.split(), "Judged@10"]
     for name, figures in report.systems.items():
-        row = PAGE.row(0, name)
+        row = parsed.row(0, name)
         assert row[0] == name + ("baseline" if name == "system 0" else "")
         for cell, measure in zip(row[1:], MEASURES.split(), strict=False):
             assert cell == f"{figures[measure]:.4f}" + ("▲" if significant.get((name, measure)) else "")
         assert row[-1] == f"{figures['Judged@10']:.1%}"
     best = max(figures["nDCG@10"] for figures in report.systems.values())
-    assert f"<strong>{best:.4f}</strong>" in HTML
+    assert f"<strong>{best:.4f}</strong>" in html
 
 
-def test_the_comparisons() -> None:
+def test_the_comparisons(parsed: Parsed) -> None:
     comparisons = compare(evaluate(RUNS, QRELS, parse(MEASURES)), "system 0")
-    rows = [row for row in PAGE.tables[1][1:] if len(row) > 1]
+    rows = [row for row in parsed.tables[1][1:] if len(row) > 1]
     assert len(rows) == len(comparisons)
     for row, one in zip(rows, comparisons, strict=True):
         found = one.paired
@@ -206,11 +214,11 @@ def test_the_comparisons() -> None:
             *p,
             f"{found.wins} / {found.ties} / {found.losses}",
         ]
-    assert f"{comparisons[0].paired.wins} wins" in PAGE.text
+    assert f"{comparisons[0].paired.wins} wins" in parsed.text
 
 
-def test_the_curves() -> None:
-    table = PAGE.tables[2]
+def test_the_curves(parsed: Parsed) -> None:
+    table = parsed.tables[2]
     assert table[0][1:] == ["1", "2", "3", "5", "10", "20", "30"]
     for part, measure in ((table[1:5], "nDCG"), (table[5:9], "R")):
         for cutoff, values in zip(table[0][1:], list(zip(*part[1:], strict=True))[1:], strict=True):
@@ -234,22 +242,22 @@ def test_the_curves_agree_with_evaluate(queries: int, hits: int, seed: int) -> N
     assert curves.cutoffs[-1] >= hits
 
 
-def test_the_latencies() -> None:
-    table = PAGE.tables[-1]
+def test_the_latencies(parsed: Parsed) -> None:
+    table = parsed.tables[-1]
     assert table[1:] == [
         ["system 0", "40", "1.2 ms", "3.4 ms", "5.6 ms", ""],
         ["system 1", "40", "500 ms", "1.5 s", "2.25 s", ""],
     ]
-    assert "were not timed" in PAGE.text
+    assert "were not timed" in parsed.text
     encoding = Latency(0.02, 0.03, 0.04, 40)
     html = made({"s": {"q": []}}, {"q": {"a": 1}}, latencies={"s": Latency(0, 0, 0, 1)}, encoding=encoding)
     assert "which takes 20 ms more (p95 30 ms, p99 40 ms) where vectors are searched" in html
     assert "were not timed" not in html
 
 
-def test_the_header_says_what_was_evaluated() -> None:
+def test_the_header_says_what_was_evaluated(parsed: Parsed) -> None:
     grades = [grade for judged in QRELS.values() for grade in judged.values()]
-    text = " ".join(PAGE.text.split())
+    text = " ".join(parsed.text.split())
     assert (
         f"240 ({grades.count(2)} of grade 2, {grades.count(1)} of grade 1, {grades.count(0)} of grade 0)"
         in text

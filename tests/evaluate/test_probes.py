@@ -13,7 +13,7 @@ import pytest
 from hybrid import Document, Index
 from hybrid.encoders import HashEncoder, QueryCache
 from hybrid.evaluate.bench.probes import encoded, made, sieves
-from hybrid.store.generation import Snapshot
+from hybrid.store.snapshot import Snapshot
 
 Make = Callable[[list[Document]], Index]
 

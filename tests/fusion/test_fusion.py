@@ -155,7 +155,7 @@ def test_a_parameter_left_out_has_its_default() -> None:
         ({"method": "rocchio", "share": -1}, "share is -1"),
         ({"method": "rocchio", "share": "x"}, "share is 'x'"),
         ({"method": "rocchio", "top": 0}, "top is 0"),
-        ({"method": "rocchio", "first": {"method": "rocchio", "first": 5}}, "no JSON object"),
+        ({"method": "rocchio", "first": {"method": "rocchio", "first": 5}}, "not a JSON object"),
     ],
 )
 def test_load_refuses(stored: Mapping[str, Any], complaint: str) -> None:

@@ -16,7 +16,7 @@ from hybrid.encoders import HashEncoder
 from hybrid.errors import DocumentError, QueryError
 from hybrid.intake.documents import check_alike, check_passages, check_vector, check_vectors
 from hybrid.intake.embedding import embed
-from hybrid.ledger.rows import with_rows
+from hybrid.ledger.passages import Pieces, whole, with_rows
 from hybrid.norms import bounded, unit
 from hybrid.types import Document, Matrix
 
@@ -55,10 +55,14 @@ def test_other_metrics_keep_every_bit(bits: Any, metric: Any) -> None:
     assert np.asarray(document.vector).view(np.uint32).tolist() == rows.view(np.uint32).tolist()
 
 
+def uncut(documents: Sequence[Document]) -> list[Pieces]:
+    return [whole(document.text) for document in documents]
+
+
 def with_vectors(documents: Sequence[Document], metric: Any = "cosine") -> list[Document]:
-    rows = embed(documents, None, metric, 0)
+    rows = embed(documents, uncut(documents), None, metric, 0)
     bounds = np.searchsorted(rows.ordinals, range(len(documents) + 1)).tolist()
-    return [with_rows(d, rows[bounds[i] : bounds[i + 1]]) for i, d in enumerate(documents)]
+    return [with_rows(d, rows[bounds[i] : bounds[i + 1]], None) for i, d in enumerate(documents)]
 
 
 @given(
@@ -108,7 +112,7 @@ def test_plain_vectors_give_the_rows_that_others_give() -> None:
         Document("c", vector=np.ones(2)),
     ]
     others = [replace(d, vector=None if d.vector is None else np.asarray(d.vector)[None]) for d in plain]
-    mine, theirs = embed(plain, None, "cosine", 0), embed(others, None, "cosine", 0)
+    mine, theirs = (embed(some, uncut(some), None, "cosine", 0) for some in (plain, others))
     assert mine.vectors.tolist() == theirs.vectors.tolist()
     assert mine.ordinals.tolist() == theirs.ordinals.tolist() == [0, 2]
     assert mine.spans.tolist() == theirs.spans.tolist() == [[0, 7], [0, 0]]
@@ -142,7 +146,7 @@ def test_rows_stand_in_the_order_of_their_documents() -> None:
         Document("d", vector=[0, 2], passages=[(0, 0)]),
         Document("e", "more words"),
     ]
-    rows = embed(batch, encoder, "cosine", 0)
+    rows = embed(batch, uncut(batch), encoder, "cosine", 0)
     assert rows.ordinals.tolist() == [0, 1, 1, 3, 4]
     assert rows.spans.tolist() == [[0, 15], [0, 2], [0, 2], [0, 0], [0, 10]]
     assert rows.vectors[1:4].tolist() == [[1, 0], [0, 1], [0, 1]]
@@ -200,7 +204,7 @@ def test_a_query_has_one_vector() -> None:
         ([(0.0, 1.0), (0.0, 1.0)], "of whole numbers"),
         ([("0", "1"), ("0", "1")], "of whole numbers"),
         ([(0, 2**70), (0, 1)], "of whole numbers"),
-        ([(0, 4), (0, 5)], "passage 1 is (0, 5), which is no stretch of a text of 4 characters"),
+        ([(0, 4), (0, 5)], "passage 1 is (0, 5), which is not a part of a text of 4 characters"),
         ([(-1, 2), (0, 1)], "passage 0 is (-1, 2)"),
         ([(3, 2), (0, 1)], "passage 0 is (3, 2)"),
     ],
@@ -213,5 +217,6 @@ def test_passages_that_are_refused(passages: Any, says: str) -> None:
 
 
 def test_passages_need_vectors() -> None:
+    documents = [Document("a", "text", passages=[(0, 4)])]
     with pytest.raises(DocumentError, match="document 'a': passages without vectors"):
-        embed([Document("a", "text", passages=[(0, 4)])], HashEncoder(4), "cosine", 0)
+        embed(documents, uncut(documents), HashEncoder(4), "cosine", 0)

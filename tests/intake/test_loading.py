@@ -118,7 +118,7 @@ def test_a_load_ends_in_one_segment_and_so_does_a_compaction(index: Index) -> No
 
 
 def test_much_is_found_before_the_end(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hybrid.store.generation._PENDING", 50)
+    monkeypatch.setattr("hybrid.store.projection._PENDING", 50)
     seen: list[int] = []
 
     def stream() -> Iterator[Document]:

@@ -13,6 +13,7 @@ from hybrid import Document, Index
 from hybrid.errors import InputError
 from hybrid.learn.calibrating import FEWEST, PRECISIONS, Calibrated, calibrate
 from hybrid.rerank.calibration import SIGNALS, Columns
+from hybrid.settings import Profile, Profiles
 from hybrid.types import Mode, Qrels
 from tests.asking import of_now
 from tests.search.test_relevance import WORDS, letters
@@ -26,6 +27,7 @@ class Double:
 
     def __init__(self, tells: float = 2.0, hits: int = 10) -> None:
         self.tells, self.hits = tells, hits
+        self.profiles = Profiles.first(Profile())
         self.asked: list[tuple[str, Mode, bool]] = []
 
     def signals(
@@ -155,6 +157,7 @@ def test_the_report_is_json(telling: Calibrated) -> None:
     assert (curve[0]["threshold"], curve[-1]["answered"]) == (whole[0].threshold, 1)
     assert set(hybrid["operating"]) == {"0.5", "0.7", "0.9"}
     evidence = json.loads(json.dumps(found.evidence(), allow_nan=False))
+    assert evidence["ranks like profile"] == 1
     assert evidence["modes"]["vector"]["calibration error"] == round(
         found.trust["vector"].reliability.ece, 4
     )
@@ -173,8 +176,7 @@ def test_through_an_index(tmp_path: Path) -> None:
         found = of_now(index, calibrate, asked, train, ["hybrid", "lexical", "vector"])
         assert found.refused is None
         assert found.trust["hybrid"].reliability.skill > 0.2
-        calibration = index.keep_calibration(found.calibration)
-        index.install(index.profiles.serving.model_copy(update={"calibration": calibration}))
+        assert found.install(index) == index.profiles.serves == 2
         first = [(index.search(asked[f"q{i}"]).hits[0], f"d{i}") for i in range(200, 300)]
     promised = np.mean([hit.relevance or 0.0 for hit, _ in first])
     assert promised == pytest.approx(np.mean([hit.id == id for hit, id in first]), abs=0.15)

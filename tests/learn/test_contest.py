@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 
-from hybrid.learn.contest import Contest, hold, silent
-from hybrid.learn.split import Sample
+from hybrid.learn.contest import Contest, hold, ndcg, propose, silent
+from hybrid.learn.split import Sample, Split
 from hybrid.rerank import MMR, Features
 from hybrid.search.legs import Legs
 from hybrid.settings import Profile, Profiles
@@ -47,7 +47,8 @@ def run(queries: Mapping[str, str], ids: list[str], *, ties: bool) -> Run:
 
 
 def held(index: Double) -> Contest:
-    return hold(index, "MMR", MMR(), 1.0, SAMPLE, SAMPLE, 0, silent)
+    proposal = propose(index, "MMR", MMR(), 1.0, SAMPLE, silent)
+    return hold(index, proposal, Split(SAMPLE, SAMPLE, {}), ndcg(), 0, silent)
 
 
 def test_what_is_better_and_knows_why_passes() -> None:
@@ -72,6 +73,6 @@ def test_a_leg_that_is_not_there_is_neither_asked_nor_a_guard(legs: Legs, leg: s
     found = held(index)
     assert list(found.systems) == ["serving", "MMR", leg]
     assert list(found.verdict.guards) == [leg]
-    assert set(found.compared) == {"serving", leg}
+    assert list(found.verdict.challengers["MMR"].against_guards) == [leg]
     assert not any("RRF" in asked for asked in index.asked)
     assert len(index.asked) == 2

@@ -78,14 +78,8 @@ def serving(made: Collection, learned: Learning, tmp_path: Path) -> Path:
     """The index with the model installed."""
     shutil.copytree(made.path, tmp_path / "idx")
     with Index.open(tmp_path / "idx", encoder=noise) as index:
-        install(index, learned)
+        assert learned.install(index) == 3
     return tmp_path / "idx"
-
-
-def install(index: Index, learned: Learning) -> int:
-    assert learned.installs is not None
-    id = index.keep_model(learned.model)
-    return index.install(learned.installs.model_copy(update={"reranker": id}), learned.evidence())
 
 
 def test_what_tells_is_learned_and_wins(learned: Learning) -> None:

@@ -38,7 +38,7 @@ class Answers:
 
     def _hit(self, id: str) -> Hit:
         text = self.texts.get(id, f"text of {id}")
-        return Hit(id, self.similar[id], 1, Document(id, text), Passage(0, len(text)))
+        return Hit(id, self.similar[id], 1, Document(id, text), (Passage(0, len(text)),))
 
 
 STEPS = {"a": 0.9, "b": 0.8, "c": 0.77, "d": 0.76, "e": 0.7, "f": 0.5, "g": 0.1, "h": -0.2}

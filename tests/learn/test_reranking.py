@@ -64,11 +64,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(cross_encoder(tmp_path_factory.mktemp("models") / "trained", steps=100))
-
-
 def chosen(path: Path, settings: list[Settable], qrels: Qrels = QRELS, seed: int = 0) -> Reranking:
     with Index.open(path, encoder=noise, read_only=True) as index:
         return of_now(index, choose, QUERIES, qrels, settings, seed=seed)
@@ -77,10 +72,8 @@ def chosen(path: Path, settings: list[Settable], qrels: Qrels = QRELS, seed: int
 def installed(path: Path, found: Reranking) -> Index:
     """The index, open, with what was found."""
     index = Index.open(path, encoder=noise)
-    assert found.installs is not None
     assert found.keeps is not None
-    id = index.keep_model(found.keeps)
-    index.install(found.installs.model_copy(update={"reranker": id}), found.evidence())
+    assert found.install(index) == index.profiles.serves
     return index
 
 

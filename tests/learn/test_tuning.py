@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +15,10 @@ from hybrid import Document, Index
 from hybrid.errors import HybridError, InputError, MeasureError
 from hybrid.learn import tune
 from hybrid.learn.tuning import Tuning
+from hybrid.rerank import Features
 from hybrid.search.legs import Legs
 from hybrid.settings import Profile, Profiles
-from hybrid.types import Lacking, Qrels, Run
+from hybrid.types import Lacking, Qrels, Reranker, Run
 from tests.asking import of_now
 
 Quality = Callable[[Profile, str], float]
@@ -49,6 +50,14 @@ class Double:
     ) -> list[Run]:
         self.asked |= queries.keys()
         return [{query: self._hits(profile, query, k) for query in queries} for profile in profiles]
+
+    def run(self, queries: Mapping[str, str], *, k: int, reranker: Reranker, lacking: Lacking) -> Run:
+        raise NotImplementedError
+
+    def candidates(
+        self, queries: Mapping[str, str], wanted: Sequence[str], *, lacking: Lacking
+    ) -> Iterator[tuple[str, list[str], Features]]:
+        raise NotImplementedError
 
     def _hits(self, profile: Profile, query: str, k: int) -> list[tuple[str, float]]:
         rank = round((1 - self._quality(profile, query)) * 12)
@@ -276,9 +285,11 @@ def test_what_was_found_is_json_and_is_kept_with_the_installed_profile(tuned: Tu
     assert tuned.installs is not None
     with Index.open(path, encoder=noise) as index:
         assert len(index.profiles.history) == 1  # tuning itself installs nothing
-        number = index.install(tuned.installs, tuned.evidence())
+        number = tuned.install(index, {"by": "a test"})
+        assert number == index.profiles.serves == 2
         kept = index.profiles[number]
     assert kept.profile == tuned.installs
+    assert kept.evidence == {"by": "a test", **tuned.evidence()}
     assert kept.evidence["seed"] == 0
     assert kept.evidence["queries judged"] == {"train": tuned.train, "held out": tuned.held_out}
     assert kept.evidence["p corrected"] < 0.05

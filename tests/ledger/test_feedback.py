@@ -59,9 +59,9 @@ def test_the_log_outlives_compaction_reindexing_backup_and_restore(path: Path, t
 def test_what_is_logged_while_a_compaction_runs_is_not_lost(path: Path) -> None:
     with Index.open(path) as index:
         store = index._store
-        with store.reading() as snapshot:
+        with store.holding() as generation:
             index.feedback("kettle", ["a"])
-            store._compact_from(snapshot)
+            store._compact_from(generation)
         assert len(list(index.impressions())) == 1
 
 

@@ -31,7 +31,7 @@ def index(tmp_path: Path) -> Iterator[Index]:
 def texts(index: Index) -> list[tuple[list[int], int]]:
     """The hashes and title lengths of all living documents."""
     snapshot = index._store.generation.snapshot
-    found = snapshot.generation.texts(np.flatnonzero(snapshot.live).tolist())
+    found = snapshot.texts(np.flatnonzero(snapshot.live))
     return [
         (found.terms[start:end].tolist(), int(title))
         for start, end, title in zip(found.starts[:-1], found.starts[1:], found.titles, strict=True)

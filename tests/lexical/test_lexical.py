@@ -12,7 +12,7 @@ import tantivy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybrid.backends.memory import LENGTHS, LuceneBM25
+from hybrid.backends.textbook import LENGTHS, LuceneBM25
 from hybrid.disk.folder import Folder
 from hybrid.lexical import bm25
 from hybrid.lexical.bm25 import LexicalView
@@ -28,8 +28,8 @@ def corpus(seed: int, n: int, longest: int = 400) -> list[list[str]]:
     return [random.choice(WORDS, size=random.integers(0, longest)).tolist() for _ in range(n)]
 
 
-def texts(documents: list[list[str]]) -> list[Terms]:
-    return [Terms([], terms) for terms in documents]
+def texts(documents: list[list[str]]) -> list[list[Terms]]:
+    return [[Terms([], terms)] for terms in documents]
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_scores_are_the_textbooks(leg: LexicalLeg) -> None:
 
 def test_titles_weigh_more_by_a_second_bm25_over_titles_alone(leg: LexicalLeg) -> None:
     titles, bodies = corpus(2, 200, 8), corpus(3, 200, 60)
-    leg.apply(0, list(map(Terms, titles, bodies)), [])
+    leg.apply(0, [[Terms(*both)] for both in zip(titles, bodies, strict=True)], [])
     whole = LuceneBM25([title + body for title, body in zip(titles, bodies, strict=True)])
     query = ["w1", "w2", "w2"]
     expected = whole.get_scores(query) + 0.7 * LuceneBM25(titles).get_scores(query)
@@ -64,7 +64,7 @@ def test_titles_weigh_more_by_a_second_bm25_over_titles_alone(leg: LexicalLeg) -
 def test_stop_words_are_looked_for_among_stop_words(leg: LexicalLeg) -> None:
     titles, bodies, stopped = corpus(2, 200, 8), corpus(3, 200, 60), corpus(4, 200, 90)
     documents = list(map(Terms, titles, bodies, stopped))
-    leg.apply(0, documents, [])
+    leg.apply(0, [[one] for one in documents], [])
     view, query = leg.view(), [StopWord(word) for word in ("w1", "w2", "w2")]
     expected = LuceneBM25([one.of("stop_words") for one in documents]).get_scores(query)
     for boost in (0.0, 0.7):  # a stop word of a title is none of its terms
@@ -78,7 +78,7 @@ def test_stop_words_are_looked_for_among_stop_words(leg: LexicalLeg) -> None:
 
 
 def test_an_earlier_versions_index_answers_without_stop_words(tmp_path: Path) -> None:
-    index = tantivy.Index(bm25.schema(FIELDS[:2]), str(tmp_path))
+    index = tantivy.Index(bm25.schema(FIELDS[:2], parted=False), str(tmp_path))
     index = bm25.open_index(tmp_path)
     made = tantivy.Document(ordinal=0, terms="a b", titles="a")
     writer = index.writer(15_000_000, 1)

@@ -40,9 +40,8 @@ def view(folder: Path, seed: int, copies: int = 1) -> LexicalView:
     documents = [one for _ in range(N // copies) for one in [document(random)] * copies]
     leg = LexicalLeg(Folder.open(folder), "uuid")
     for start in range(0, len(documents), 250):
-        leg.apply(
-            start, documents[start : start + 250], random.choice(start + 1, start // 20, False).tolist()
-        )
+        part = [[one] for one in documents[start : start + 250]]
+        leg.apply(start, part, random.choice(start + 1, start // 20, False).tolist())
     found = leg.view()
     leg.close()
     return found
@@ -148,7 +147,7 @@ def extreme(tmp_path: Path) -> LexicalView:
     common = [Terms([], ["common", *["filling"] * 25])] * 100
     others = [Terms([], ["filling"] * 25)] * 150
     leg = LexicalLeg(Folder.open(tmp_path), "uuid")
-    leg.apply(0, [*rare, *common, *others, Terms([], ["common"] * 60)], [])
+    leg.apply(0, [[one] for one in (*rare, *common, *others, Terms([], ["common"] * 60))], [])
     found = leg.view()
     leg.close()
     return found

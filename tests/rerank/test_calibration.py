@@ -306,7 +306,7 @@ def test_the_order_of_the_columns_does_not_matter() -> None:
         ({"a": [1.0]}, [2], [1], "label is"),
         ({"a": [1.0]}, [math.nan], [1], "label is"),
         ({"a": [1.0]}, ["yes"], [1], "label is"),
-        ({"a": ["x"]}, [1], [1], "no numbers"),
+        ({"a": ["x"]}, [1], [1], "not numbers"),
     ],
 )
 def test_what_cannot_be_fitted_is_refused(columns: Any, labels: Any, groups: Any, complaint: str) -> None:

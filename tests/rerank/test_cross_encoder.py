@@ -23,11 +23,6 @@ from tests.cross_encoder_models import cross_encoder as model_of
 TEXTS = [f"zbb {tint}" for tint in TINTS]
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(model_of(tmp_path_factory.mktemp("models") / "trained", steps=100))
-
-
 def asked(one: CrossEncoder, query: str | None, texts: list[str]) -> Candidates:
     """What it makes of candidates 0, 1, ... that stand in order, checked as the engine does."""
     column = np.array([*texts, None], np.object_)[:-1]
@@ -111,7 +106,9 @@ def test_a_pinned_one_is_found_from_everywhere_and_takes_no_other_weights(
     shutil.rmtree(tmp_path / "model")
     model_of(tmp_path / "model", steps=1)
     cross_encoder._load.cache_clear()
-    with pytest.raises(EncoderFailed, match=rf"by now, not {pinned.version}, which was judged"):
+    with pytest.raises(
+        EncoderFailed, match=rf"is now version .*, not {pinned.version}, which was evaluated"
+    ):
         asked(pinned, "zbb yellow", TEXTS)
 
 
@@ -125,8 +122,8 @@ def test_a_model_that_cannot_be_had_is_an_error_of_one_line(
     for model, error, complaint in (
         ("nobody/nothing", ModelNotFound, "'nobody/nothing' is nowhere to be found: no folder"),
         ("a b\nc", ModelNotFound, "is nowhere to be found"),
-        (str(tmp_path / "empty"), EncoderFailed, "is no cross-encoder: "),
-        (str(tmp_path / "odd"), EncoderFailed, "is no cross-encoder: "),
+        (str(tmp_path / "empty"), EncoderFailed, "is not a cross-encoder: "),
+        (str(tmp_path / "odd"), EncoderFailed, "is not a cross-encoder: "),
     ):
         with pytest.raises(error, match=complaint) as raised:
             asked(CrossEncoder(model), "zbb blue", TEXTS)
@@ -135,7 +132,9 @@ def test_a_model_that_cannot_be_had_is_an_error_of_one_line(
 
 def test_a_model_of_several_labels_gives_no_ranking(tmp_path: Path) -> None:
     model = model_of(tmp_path / "labels", steps=0, labels=3)
-    with pytest.raises(EncoderFailed, match=r"one finite number a pair; to 5 pairs it gave .*\(5, 3\)"):
+    with pytest.raises(
+        EncoderFailed, match=r"one finite number per pair; for 5 pairs it returned .*\(5, 3\)"
+    ):
         asked(CrossEncoder(str(model)), "zbb blue", TEXTS)
 
 

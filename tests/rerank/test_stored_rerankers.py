@@ -65,7 +65,7 @@ def test_a_reranker_of_the_users_own_is_not_kept(tmp_path: Path) -> None:
     own: Any = lambda query, candidates, features: candidates  # noqa: E731
     with (
         Index.create(tmp_path / "idx", encoder=None) as index,
-        pytest.raises(SettingsError, match="cannot be kept in an index: it is none of LambdaMART"),
+        pytest.raises(SettingsError, match="cannot be kept in an index: it is not one of LambdaMART"),
     ):
         index.keep_model(own)
 

@@ -40,7 +40,7 @@ def known(index: Index, query: str | None, vector: list[float] | None, *fields: 
         search = Search.of(searcher.snapshot, request, InTurn())
         columns = search.known(search.head, ["coverage", *fields])
         head = search.pool.named(search.head)
-        ids = searcher.snapshot.generation.ledger.ids(head.ordinals.tolist())
+        ids = searcher.snapshot.ledger.ids(head.ordinals.tolist())
     assert all(column.dtype == np.float32 and len(column) == len(ids) for column in columns.values())
     return {id: {name: column[i] for name, column in columns.items()} for i, id in enumerate(ids)}
 

@@ -148,9 +148,9 @@ def test_what_the_query_says_of_each_hit(index: Index) -> None:
     for query, hits, columns in of_now(index, lambda one: [*one.signals(queries, "hybrid", {})]):
         assert len(hits) == 10
         with index._store.reading() as snapshot:
-            terms = snapshot.generation.analyzer.terms(query)
+            terms = snapshot.analysis.analyzer.terms(query)
             everything = snapshot.lexical.search(terms, 1000, None, 0.5)
-            ids = snapshot.generation.ledger.ids(everything.ordinals.tolist())
+            ids = snapshot.ledger.ids(everything.ordinals.tolist())
             idf = sum(np.log(81 / (n + 0.5)) for n in snapshot.lexical.frequencies(terms))
         scores = dict(zip(ids, everything.scores.tolist(), strict=True))
         beyond += any(hit in ids[10:] for hit in hits)

@@ -154,8 +154,8 @@ def equals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LexicalLeg]:
     """20,000 documents of one text, in four segments, and some better ones."""
     leg = LexicalLeg(Folder.open(tmp_path_factory.mktemp("equals")), "uuid")
     for start in range(0, 20_000, 5_000):
-        leg.apply(start, [Terms([], ["same", "text"])] * 5_000, [])
-    leg.apply(20_000, [Terms([], ["same", "same"])] * 3, [])
+        leg.apply(start, [[Terms([], ["same", "text"])]] * 5_000, [])
+    leg.apply(20_000, [[Terms([], ["same", "same"])]] * 3, [])
     yield leg
     leg.close()
 

@@ -201,7 +201,7 @@ def test_a_failure_in_the_background_is_raised_and_mended(
     index.add([document(0)])
     failpoints.arm("lexical.added", fail)
     index.add([document(1)], wait="durable")
-    assert eventually(lambda: index._store.generation.failed)
+    assert eventually(lambda: index._store.generation.projection.failed)
     writes: list[Callable[[], object]] = [
         lambda: index.add([document(2)], wait="durable"),
         lambda: index.delete(["d0"]),

@@ -90,9 +90,9 @@ def test_another_encoder_or_analyzer_serves_the_default_again(path: Path) -> Non
 def test_a_profile_installed_while_a_compaction_runs_is_not_lost(path: Path) -> None:
     with Index.open(path) as index:
         store = index._store
-        with store.reading() as snapshot:
+        with store.holding() as generation:
             index.install(OTHER)
-            store._compact_from(snapshot)
+            store._compact_from(generation)
         assert index.profiles.serving == OTHER
 
 

@@ -17,8 +17,12 @@ from hybrid.store import salvage
 from tests.durability.damage import DAMAGES, Range, kind
 
 
-def test_no_damage_is_answered_wrongly(tmp_path: Path) -> None:
-    shelf = Range(tmp_path)
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Range:
+    return Range(tmp_path_factory.mktemp("shelf"))
+
+
+def test_no_damage_is_answered_wrongly(shelf: Range) -> None:
     cases = shelf.cases(80, seed=7)
     assert {case.damage for case in cases} == set(DAMAGES)
     assert {kind(Path(case.file)) for case in cases} >= {
@@ -36,10 +40,9 @@ def test_no_damage_is_answered_wrongly(tmp_path: Path) -> None:
     assert set(found.values()) == {"same", "refused"}
 
 
-def test_the_harness_sees_a_wrong_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_harness_sees_a_wrong_answer(shelf: Range, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the checks of the segments off, a flipped byte of an index file changes answers or kills."""
     monkeypatch.setattr("hybrid.lexical.segments.check", lambda *_: None)
-    shelf = Range(tmp_path)
     ends = ("idx", "term", "fast", "del")
     cases = [case for case in shelf.cases(1200, seed=1) if case.file.endswith(ends)]
     parts = (list(shelf.outcomes(cases[start : start + 20])) for start in range(0, 200, 20))

@@ -208,7 +208,7 @@ def test_a_manifest_names_no_file_of_another_library(tmp_path: Path) -> None:
         graph.save(folder, "u")
     (tmp_path / "graph.hnswlib.json").write_bytes((tmp_path / "graph.faiss.json").read_bytes())
     taken = Graph("cosine", VECTORS.shape[1], "float32", "hnswlib").load(folder, "u", 300)
-    assert taken == f"{folder / 'graph.hnswlib.json'}: 'graph-faiss-300.hnsw' is no graph"
+    assert taken == f"{folder / 'graph.hnswlib.json'}: 'graph-faiss-300.hnsw' is not a graph"
 
 
 def test_a_writer_forgets_only_its_own(

@@ -36,9 +36,11 @@ def brute_force(
     rows: Rows, query: NDArray[np.float32], k: int, metric: Metric, allowed: Mask | None
 ) -> list[tuple[int, float]]:
     best: dict[int, float] = {}
-    for row, owner in zip(rows.vectors.astype(np.float64), rows.ordinals.tolist(), strict=True):
+    vectors = rows.vectors.astype(np.float64)
+    # a sum for each row, since a product with the matrix may give equal rows unequal scores
+    scores = -((vectors - query) ** 2).sum(axis=1) if metric == "l2" else (vectors * query).sum(axis=1)
+    for owner, score in zip(rows.ordinals.tolist(), scores.tolist(), strict=True):
         if allowed is None or allowed[owner]:
-            score = -((row - query) ** 2).sum() if metric == "l2" else row @ query
             best[owner] = max(best.get(owner, -np.inf), score)
     return sorted(best.items(), key=lambda pair: (-pair[1], pair[0]))[:k]
 

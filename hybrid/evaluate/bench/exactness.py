@@ -1,4 +1,4 @@
-"""What the vector leg would answer if it looked at every row, for many queries and filters in one pass."""
+"""The vector leg's exact answers, from every row, for many queries and filters in one pass."""
 
 from __future__ import annotations
 

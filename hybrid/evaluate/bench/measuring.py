@@ -36,7 +36,7 @@ from hybrid.search.request import Request
 from hybrid.search.search import laps, ranking
 from hybrid.search.searcher import Searcher
 from hybrid.settings import Profile, Profiles
-from hybrid.store.generation import Snapshot
+from hybrid.store.snapshot import Snapshot
 from hybrid.types import Candidates, Mask, Matrix, Scores, Stages, Steps
 from hybrid.vector import leg
 from hybrid.vector.leg import VectorView
@@ -68,7 +68,7 @@ def bench(
         snapshot, path = searcher.snapshot, index.stats()["path"]
         if not snapshot.size:
             raise StorageError(f"{path}: no documents, so there is nothing to measure")
-        _settle(snapshot, tell)
+        _finish_graph(index, snapshot, tell)
         encoding: list[float] = []
         if queries is None:
             probes = made(snapshot, size, seed)
@@ -82,7 +82,7 @@ def bench(
         return _Bench(index, snapshot, requests, lanes, tell).all(encoding, queries is None, wanted, seed)
 
 
-def _settle(snapshot: Snapshot, tell: Stages) -> None:
+def _finish_graph(index: Index, snapshot: Snapshot, tell: Stages) -> None:
     """Wait for the graph, if it is being built: beside that nothing can be timed."""
     view = snapshot.vectors
 
@@ -90,7 +90,7 @@ def _settle(snapshot: Snapshot, tell: Stages) -> None:
         tell("building the graph", view.graph.rows if view.graph else 0, len(view.rows))
         return False
 
-    snapshot.generation.vector.settle(waiting)
+    index.finish_graph(waiting)
 
 
 def _users(
@@ -123,7 +123,7 @@ class _Bench:
     ) -> None:
         self._index, self._snapshot, self._requests = index, snapshot, requests
         self._lanes, self._tell = lanes, tell
-        self._view, self._profiles = snapshot.vectors, snapshot.generation.ledger.profiles
+        self._view, self._profiles = snapshot.vectors, snapshot.profiles
         self._vectors = [request.vector for request in requests if request.vector is not None]
 
     def all(self, encoding: Sequence[float], made: bool, wanted: float, seed: int) -> Benchmark:
@@ -230,7 +230,7 @@ def _turns(
     queries: Sequence[_Query],
     tell: Steps,
 ) -> list[tuple[list[_Answer], float]]:
-    """What each of ``asks`` answers to each of ``queries``, and the seconds that it takes at the median.
+    """The answers of each of ``asks`` to all ``queries``, and the seconds that one takes at the median.
     They take turns, each time on a query that the ones before were not asked just now."""
     many = len(queries)
     found: list[dict[int, tuple[_Answer, float]]] = [{} for _ in asks]
@@ -255,7 +255,7 @@ def _timed(ask: Callable[[_Query], _Answer], query: _Query) -> tuple[_Answer, fl
 
 
 def _shared(lists: Iterable[set[str]], deepest: Iterable[set[str]]) -> Values:
-    """Of each list the share that is in the deepest one; 1 of one without hits."""
+    """The share of each deepest list that its list holds; 1 where the deepest has no hits."""
     pairs = zip(lists, deepest, strict=True)
     return np.array([len(own & whole) / len(whole) if whole else 1.0 for own, whole in pairs])
 
@@ -266,13 +266,13 @@ def _latency(seconds: Sequence[float]) -> Latency:
 
 
 def _scans(view: VectorView, ef: int | None) -> bool:
-    """Whether the leg looks at every row, so that its answers are exact."""
+    """True if the leg looks at every row, so that its answers are exact."""
     few = ef is None and len(view.rows) <= leg.EXACT_ROWS
     return few or view.graph is None or not view.graph.rows
 
 
 def _judged(profiles: Profiles) -> bool:
-    """Whether judged queries have chosen how the serving profile ranks."""
+    """True if judged queries have chosen how the serving profile ranks."""
 
     def ranks(profile: Profile) -> tuple[object, ...]:
         return profile.fusion, profile.depths, profile.title_boost

@@ -1,5 +1,5 @@
-"""What a benchmark asks of an index: users' queries, or some made from its own documents; and filters, from
-its own metadata where that offers any."""
+"""The questions of a benchmark: users' queries, or some made from the index's own documents; and filters,
+from its own metadata where that offers any."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ import numpy as np
 
 from hybrid.encoders import QueryCache
 from hybrid.metadata import filters
-from hybrid.store.generation import Snapshot
+from hybrid.store.snapshot import Snapshot
 from hybrid.types import Document, Mask, Ordinals, Scores
 
 SHARES: Final = (0.01, 0.1, 0.5)
-"""Of the documents that a filter should let pass; taken where it is within a factor of two."""
+"""Shares of the documents that a filter should let pass; one within a factor of two is taken."""
 
 _LONGEST: Final = 100  # characters of a sentence: a query is short
 _LOOKED_AT: Final = 2000  # documents whose metadata tell which values are frequent
@@ -37,8 +37,8 @@ class Probe:
 
 @dataclass(frozen=True)
 class Sieve:
-    """A filter: ``name`` is its JSON form, or "random"; ``allowed`` tells who passes, bool (n,) over
-    ordinals, ``share`` how large a part of the living that is."""
+    """A filter: ``name`` is its JSON form, or "random"; ``allowed`` marks the documents that pass,
+    bool (n,) over ordinals; ``share`` is their part of the live ones."""
 
     name: str
     allowed: Mask

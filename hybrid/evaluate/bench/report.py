@@ -1,4 +1,4 @@
-"""What a benchmark of an index found, and the least ef and the least depth that reach a wanted recall."""
+"""The report of a benchmark: figures, and the least ef and depth that reach a wanted recall."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Mean:
 
     @classmethod
     def of(cls, shares: Values, parts: int) -> Self:
-        """Of ``shares`` (queries,), each of ``parts`` yes or no: Wilson's interval with the effective size
-        of a sample in clusters, which holds near 1, too, where resampling sees no variance. Korn and
-        Graubard, "Confidence Intervals for Proportions with Small Expected Number of Positive Counts
-        Estimated from Survey Data", Survey Methodology 24, 1998."""
+        """The mean of ``shares`` (queries,), each of ``parts`` yes or no, with Wilson's interval for the
+        effective size of a sample in clusters, which also holds near 1, where resampling sees no variance.
+        Korn and Graubard, "Confidence Intervals for Proportions with Small Expected Number of Positive
+        Counts Estimated from Survey Data", Survey Methodology 24, 1998."""
         mean, many = float(shares.mean()), len(shares)
         spread = float(shares.var(ddof=1)) / many if many > 1 else 0.0
         simple = mean * (1 - mean)
@@ -79,9 +79,9 @@ class Filtered:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """What `bench` found. ``made``: the queries were made from the index's documents. ``stages``: of a
-    search, in their order, encoding only where there was any, "search" the whole of it but for that.
-    ``exact``: the vector leg scans all rows, so there is nothing to lose; then, as without vectors,
+    """The result of `bench`. ``made``: the queries were made from the index's documents. ``stages``: the
+    steps of a search, in their order, encoding only where there was any, "search" the whole of it but for
+    that. ``exact``: the vector leg scans all rows, so there is nothing to lose; then, as without vectors,
     ``rungs``, ``cuts`` and ``filters`` are empty. ``judged``: the serving depth was chosen on judged
     queries, which know better. ``ef`` and ``depth`` are the least that reach ``wanted``, None where nothing
     is suggested.
@@ -116,7 +116,7 @@ class Benchmark:
 
     @property
     def needed(self) -> int:
-        """How many queries it takes to show ``wanted``, if every share is 1."""
+        """The number of queries it takes to show ``wanted`` if every share is 1."""
         return math.ceil(_Z**2 * self.wanted / (TOP * (1 - self.wanted)))
 
     @property

@@ -1,4 +1,4 @@
-"""What a score is worth: how many of the hits with such a score are relevant."""
+"""Show what a score is worth: the share of relevant ones among the hits with such a score."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hybrid.evaluate.page.calibration import Bin
 
 SLOTS: Final = 8
-"""How many colours there are; the ninth system has the first one's, and another marker."""
+"""The number of colours; the ninth system has the first one's, and another marker."""
 _MARKERS: Final = "osD^vPX"
 _INK, _MUTED, _RULE = "#0000fa", "#0000fb", "#0000fc"
 _VARIABLES: Final = {_INK: "var(--ink)", _MUTED: "var(--muted)", _RULE: "var(--rule)"} | {
@@ -109,7 +109,8 @@ class Charts:
         return self._draw(paint)
 
     def differences(self, values: Sequence[float], system: int, baseline: int, limit: float) -> str:
-        """A bar a query, best for the system first; a bar has the colour of whom it speaks for.
+        """A bar a query, best for the system first; a bar has the colour of the system that is better
+        there.
 
         ``limit``: how far the axis goes to both sides of 0.
         """

@@ -1,4 +1,4 @@
-"""What stands on the page, in the order in which it stands there; the template only lays it out."""
+"""The content of the page, in the order of the page; the template only lays it out."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class Content:
 
     @cached_property
     def longest(self) -> int:
-        """How many hits the longest answer has."""
+        """The number of hits of the longest answer."""
         return max((len(hits) for run in self._runs.values() for hits in run.values()), default=0)
 
     # The table

@@ -15,7 +15,7 @@ RANKS: Final = 10
 WORST: Final = 8
 BEST: Final = 4
 _COLUMNS: Final = 84
-_ROUNDING: Final = 1e-9  # two equal rankings may differ by so much
+_ROUNDING: Final = 1e-9  # two equal rankings may differ by this much
 
 TextOf = Callable[[str], Document | None]
 
@@ -62,7 +62,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Cases:
-    """What was asked, answered and judged, for looking at single queries of it."""
+    """The queries, the judgments and the documents, for looking at single queries."""
 
     queries: Mapping[str, str]
     qrels: Qrels

@@ -74,7 +74,7 @@ def count(log: Iterable[Impression]) -> Exposures:
 
 
 def same(text: str) -> str:
-    """What the spellings of one query have in common."""
+    """Reduce a text to the form that all spellings of one query share."""
     return " ".join(text.split()).casefold()
 
 

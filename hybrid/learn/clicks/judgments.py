@@ -2,10 +2,10 @@
 
 `propensities` says how likely each rank is to be looked at, `judgments` divides the clicks by the looks.
 
-What is corrected: position bias, as the position-based model has it (`propensities`). Clicks on bad
+Corrected: position bias, as the position-based model has it (`propensities`). Clicks on bad
 documents, at one rate whenever they are looked at, raise every rate alike and leave the order alone.
 
-What is not:
+Not corrected:
 
 - Trust bias: people click what stands on top because it stands on top. The part of it in proportion to a
   document's attraction goes into the propensities and is corrected with them. The part that falls on bad
@@ -14,7 +14,7 @@ What is not:
 - Users who stop at the first good document: what stands below it is looked at less than its rank says
   (cascade models), and so rated too low. Simulated users of either kind left most of the gain.
 - Snippets that promise what the document does not hold: attraction is not relevance.
-- What was never shown: it gets no judgment, which is not a grade of 0.
+- Documents that were never shown: they get no judgment, which is not a grade of 0.
 - Robots, and one user's hundred clicks: take them out of the log first.
 """
 
@@ -44,15 +44,15 @@ Rows: TypeAlias = NDArray[np.int64]
 HIGHEST_GRADE: Final = 3
 LEAST_LOOKS: Final = 1.0
 _MOST_PRIOR_LOOKS: Final = 100.0
-"""Where documents seem all alike, the prior does not outweigh any number of clicks."""
+"""Where all documents seem alike, enough clicks still outweigh the prior."""
 _LEAST_PRIOR_LOOKS: Final = 1.0
-"""As if each document were clicked by everybody who looks, or nobody: rates cannot vary more."""
+"""Rates cannot vary more than if each document were clicked at every look or at none."""
 _ROUNDS: Final = 20
 
 
 @dataclass(frozen=True)
 class Judgments:
-    """What a log says of the documents it showed.
+    """The judgments that a log gives of the documents it showed.
 
     ``queries``: query id -> text, and ``qrels``: query id -> {document id: grade 0 to 3}, as `tune` and
     `evaluate` read them; an id is a hash of the text, so that one query has one id in any log. ``rates``:
@@ -84,10 +84,11 @@ def judgments(
     average, as is whatever was looked at and never clicked. The best counts as one standard deviation of
     all rates above the mean at least, so that a query without a good answer does not get one.
 
-    Judged is what was looked at ``least_looks`` times, as expected by its ranks: to judge more if it was
-    clicked would judge the lucky. The rest stays unjudged, and a query without any judged document out.
-    Measures take the unjudged for 0, here the average, which costs part of the gain, since they stood low;
-    a trainer had better leave them out. InputError for an empty log, or propensities that lack ranks of it.
+    A document is judged if its expected looks reach ``least_looks``: judging others because they were
+    clicked would favour the lucky. The rest stays unjudged, and queries without a judged document are left
+    out. Measures take unjudged documents for 0, here the average, which costs part of the gain, since they
+    stood low; a trainer had better leave them out. InputError for an empty log, or propensities that lack
+    ranks of it.
     """
     _check_least(least_looks)
     seen = count(log)
@@ -154,7 +155,7 @@ def _prior(seen: Exposures, clicks: Values, looks: Values, values: Values) -> _P
 
 
 def _grades(rates: Values, queries: Rows, prior: _Prior) -> Rows:
-    """``queries``: of each rate, its query; equal ones stand together."""
+    """The grade of each of ``rates``; ``queries``: their queries, equal ones side by side."""
     if not len(rates) or not prior.rate:
         return np.zeros(len(rates), np.int64)
     starts = np.flatnonzero(np.diff(queries, prepend=-1))

@@ -1,4 +1,4 @@
-"""How likely a rank is to be looked at, from the log alone."""
+"""Estimate from the log alone how likely a rank is to be looked at."""
 
 from __future__ import annotations
 
@@ -157,7 +157,8 @@ class _Swaps:
         return cls(log.shown[telling], clicks.sum(axis=1), clicks.sum(axis=0))
 
     def likelihood(self, log_p: Values) -> tuple[float, Values]:
-        """Of the clicks' ranks given each pair's total, as a logarithm and up to a constant; its slope."""
+        """The log-likelihood of the clicks' ranks given each pair's total, up to a constant; and its
+        slope."""
         p = np.exp(_from_rank_1(log_p))
         expected = self.shown @ p
         value = self.clicks_of_rank[1:] @ log_p - self.clicks_of_pair @ np.log(expected)
@@ -172,7 +173,7 @@ class _Swaps:
         return np.asarray(found[1:, 1:])
 
     def weights(self, log_p: Values) -> Values:
-        """What each pair adds to the information on all ranks: its trace, (pairs,)."""
+        """The information on all ranks that each pair adds: its trace, (pairs,)."""
         shares = self._shares(log_p)
         return np.asarray(self.clicks_of_pair * (1 - shares.multiply(shares).sum(axis=1)))
 
