@@ -57,8 +57,8 @@ def read_documents(
     assuming: Assuming | None = None,
 ) -> Iterator[Document]:
     """Read the documents of ``path``: a BEIR folder (with ``corpus.jsonl``); a file of records (``.jsonl``,
-    ``.csv``, ``.tsv``, ``.parquet``), under the ids that they have; any other supported file; or a folder of
-    such files, see `hybrid.corpora.folders.documents`. Each may be packed by gzip (``.jsonl.gz``).
+    ``.csv``, ``.tsv``, ``.parquet``), under the ids that they have; any other supported file; or a folder
+    of such files, see `hybrid.corpora.folders.documents`. Each may be packed by gzip (``.jsonl.gz``).
 
     A record, or a file of a folder, that cannot be read is passed to ``skipped`` (for example a list's
     ``append``) and left out; without ``skipped`` it is raised. Errors that concern the whole input (no such

@@ -13,7 +13,7 @@ import hybrid.index
 from hybrid import analyzers, corpora
 from hybrid.cli.collections import Source, check, load, types_of
 from hybrid.cli.files import Done, Pruned, check_prune, crawl, follow
-from hybrid.cli.output import AsJson, bar, counted, out, print_json
+from hybrid.cli.output import AsJson, bar, out, print_json
 from hybrid.cli.reading import Encoding
 from hybrid.crawl import Crawler
 from hybrid.errors import IndexMismatch, InputError

@@ -106,7 +106,7 @@ class Crawler:
 
     def _unchanged(self, path: Path, stamp: Stamp) -> bool:
         held = self._known.files.get(path)
-        if held is None or held.state is None:
+        if held is None or held.state is None or held.state.encoding != self._encoding:
             return False
         if held.state.fits(stamp):
             return True
@@ -138,7 +138,7 @@ class Crawler:
         ids: set[str] = set()
         try:
             check(path, root)
-            state = State.of(change.stamp, _hash(path))
+            state = State.of(change.stamp, _hash(path), self._encoding)
             options = Options(
                 lambda error: failed.append(str(error)), self._encoding, {}, report.assumed.append
             )

@@ -1,7 +1,8 @@
 """The files whose documents an index holds, read from those documents' metadata.
 
-A document of a file has ``path`` in its metadata, below the folder ``file.root``; one of them, the last one
-written, also says which state of the file it was: ``file.size``, ``file.modified`` and ``file.hash``.
+The metadata of a document of a file has ``path``, relative to the folder ``file.root``; the document that was
+written last also has the state of the file: ``file.size``, ``file.modified``, ``file.hash``, and the
+``file.encoding`` that was given.
 """
 
 from __future__ import annotations
@@ -23,15 +24,16 @@ _DIGEST: Final = 16  # bytes
 
 @dataclass(frozen=True)
 class State:
-    """A file as it was when it was read."""
+    """A file when it was read, and the encoding that was given for it."""
 
     size: int
     modified: str
     hash: str
+    encoding: str | None
 
     @classmethod
-    def of(cls, stamp: Stamp, hash: str) -> Self:
-        return cls(stamp.size, _time(stamp), hash)
+    def of(cls, stamp: Stamp, hash: str, encoding: str | None) -> Self:
+        return cls(stamp.size, _time(stamp), hash, encoding)
 
     def fits(self, stamp: Stamp) -> bool:
         """Whether a file that looks so is still the same."""
@@ -143,6 +145,7 @@ def described(root: Path, state: State | None) -> dict[str, Any]:
     said: dict[str, Any] = {"root": str(root)}
     if state is not None:
         said |= {"size": state.size, "modified": state.modified, "hash": state.hash}
+        said |= {"encoding": state.encoding} if state.encoding else {}
     return {_FILE: said}
 
 
@@ -153,6 +156,6 @@ def _origin(document: Document) -> tuple[Path, Path, State | None] | None:
         return None
     state = None
     if isinstance(said.get("hash"), str):
-        state = State(said.get("size", 0), said.get("modified", ""), said["hash"])
+        state = State(said.get("size", 0), said.get("modified", ""), said["hash"], said.get("encoding"))
     root = Path(said["root"])
     return root, root / path, state
