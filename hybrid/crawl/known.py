@@ -1,6 +1,6 @@
 """The files whose documents an index holds, read from those documents' metadata.
 
-The metadata of a document of a file has ``path``, relative to the folder ``file.root``; the document that was
+The metadata of a document of a file has ``path``, relative to the folder ``file.root``. The document
 written last also has the state of the file: ``file.size``, ``file.modified``, ``file.hash``, and the
 ``file.encoding`` that was given.
 """
