@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -14,15 +11,16 @@ import typer
 
 import hybrid.index
 from hybrid import analyzers, corpora
-from hybrid.cli.output import AsJson, bar, complain, counted, out, print_json
+from hybrid.cli.collections import Source, check, load, types_of
+from hybrid.cli.files import Done, Pruned, check_prune, crawl, follow
+from hybrid.cli.output import AsJson, bar, out, print_json
 from hybrid.cli.reading import Encoding
-from hybrid.corpora import Assumed, Assuming, Skipped, Type
-from hybrid.errors import CorpusError, IndexMismatch, InputError
+from hybrid.crawl import Crawler
+from hybrid.errors import IndexMismatch, InputError
 from hybrid.index import DEFAULT_ENCODER, Index
-from hybrid.intake.documents import check_batch
 from hybrid.settings import METRICS, PRECISIONS, Precision
 from hybrid.store.store import Store
-from hybrid.types import Analyzer, Document, Metric
+from hybrid.types import Analyzer, Metric
 
 Encoder = Annotated[
     str | None,
@@ -81,43 +79,45 @@ def index(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Count records that cannot be taken, and go on.")
     ] = False,
+    prune: Pruned = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on and follow the files and folders, until Ctrl-C.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Add documents to an index, replacing those of the same id.
 
-    All inputs are read and checked once before anything is written.
+    Records are read and checked once before anything is written. Of other files and folders only what is
+    new or has changed is read; a file that cannot be read is reported, and the exit status is 1.
     """
-    source = _Source(inputs, encoding, _types(types or [], inputs))
-    found = _check(source, skip_bad)
-    skip: Callable[[CorpusError], None] | None = (lambda _: None) if skip_bad else None
-    words = _analyzer(analyzer, user_dict, stop_words)
-    with (
-        _open(to, encoder, words, metric, graph_precision) as target,
-        bar("indexing", found.total) as progress,
-    ):
-        documents = chain.from_iterable(source.read(path, skip, lambda _: None) for path in inputs)
-        target.load(_good(documents, found.bad), progress=progress.advance)
-        held = len(target)
-    _report(found, to, held, as_json)
+    records, files = _sorted(inputs)
+    pruning = check_prune(prune, files)
+    if watch and not files:
+        raise InputError("--watch follows files and folders; a collection of records is read once")
+    source = Source(records, encoding, types_of(types or [], inputs))
+    found = check(source, skip_bad)
+    with _open(to, encoder, _analyzer(analyzer, user_dict, stop_words), metric, graph_precision) as target:
+        if records:
+            load(source, found, target, skip_bad)
+        done = Done(to, found, as_json)
+        if not files:
+            done.show(target, None)
+            return
+        with Crawler(target, files, prune=pruning, encoding=encoding) as crawler:
+            complete = crawl(crawler, target, done)
+            if watch:
+                follow(crawler, target, done)
+    if not complete:
+        raise typer.Exit(1)
 
 
-def _report(found: _Found, to: Path, held: int, as_json: bool) -> None:
-    skipped = len(found.bad) + found.unread
-    for one in found.assumed:
-        if one.doubtful:
-            complain(str(one))
-    if as_json:
-        report = {"indexed": found.total, "skipped": skipped, "documents": held}
-        assumed = [one.to_json() for one in found.assumed]
-        print_json(report | ({"assumed": assumed} if assumed else {}))
-        return
-    out.print(
-        f"{counted(found.total)} indexed{f', {skipped:,} skipped' if skipped else ''}; {to} holds {held:,}",
-        soft_wrap=True,
-    )
-    for one in found.assumed:
-        if not one.doubtful:
-            out.print(str(one), style="dim", soft_wrap=True)
+def _sorted(inputs: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Those that are collections of records, and those that are files and folders to follow."""
+    records: list[Path] = []
+    files: list[Path] = []
+    for path in inputs:
+        (files if corpora.collection_at(path) is None else records).append(path)
+    return records, files
 
 
 def reindex(
@@ -208,77 +208,3 @@ def _given(name: str | None, user_dict: Path | None, stop_words: str | None) -> 
     if stop_words is not None:
         given["stop_words"] = () if stop_words == "none" else analyzers.read_stop_words(stop_words)
     return given
-
-
-@dataclass(frozen=True)
-class _Source:
-    """The inputs, and what was said of them."""
-
-    inputs: Sequence[Path]
-    encoding: str | None
-    types: Mapping[str, Type]
-
-    def read(self, path: Path, skipped: Skipped | None, assuming: Assuming) -> Iterator[Document]:
-        types = self.types if corpora.is_table(path) else None
-        return corpora.read_documents(path, skipped, encoding=self.encoding, types=types, assuming=assuming)
-
-
-@dataclass(frozen=True)
-class _Found:
-    """What there is to index: how many documents, which others cannot be taken (by their place over all
-    inputs, as the readers give them), how many records could not even be read, and what was assumed."""
-
-    total: int
-    bad: set[int]
-    unread: int
-    assumed: list[Assumed]
-
-
-def _types(given: list[str], inputs: list[Path]) -> dict[str, Type]:
-    """``zip=text,price=number``, quoted as in a table where a name holds a comma."""
-    types: dict[str, Type] = {}
-    for piece in chain.from_iterable(csv.reader(given)):
-        name, sign, type = piece.rpartition("=")
-        if not sign:
-            raise InputError(f"--types {piece}: write COLUMN=TYPE, such as zip=text")
-        types[name.strip()] = cast(Type, type.strip())  # read_documents refuses what is none
-    if types and not any(map(corpora.is_table, inputs)):
-        raise InputError("--types says what columns of a table hold; none of the inputs is a table")
-    return types
-
-
-def _check(source: _Source, skip_bad: bool) -> _Found:
-    """Read everything once."""
-    bad: set[int] = set()
-    skipped: list[CorpusError] = []
-    assumed: list[Assumed] = []
-    seen: dict[str, Path] = {}
-    place = -1
-    with bar("checking", None) as progress:
-        for path in source.inputs:
-            for document in source.read(path, skipped.append if skip_bad else None, assumed.append):
-                place += 1
-                progress.advance(1)
-                try:
-                    _take(document, path, seen)
-                except InputError as error:
-                    if not skip_bad:
-                        raise
-                    bad.add(place)
-                    complain(f"skipped: {error}")
-    for unread in skipped:
-        complain(f"skipped: {unread}")
-    return _Found(place + 1 - len(bad), bad, len(skipped), assumed)
-
-
-def _take(document: Document, path: Path, seen: dict[str, Path]) -> None:
-    check_batch([document])
-    if document.id in seen:
-        raise CorpusError(
-            f"{path}: the id {document.id!r} is in {seen[document.id]} already; --skip-bad keeps the first"
-        )
-    seen[document.id] = path
-
-
-def _good(documents: Iterator[Document], bad: set[int]) -> Iterator[Document]:
-    return (document for place, document in enumerate(documents) if place not in bad)
