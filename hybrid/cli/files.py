@@ -72,7 +72,7 @@ class Done:
         parts = [f"{counted(indexed)} indexed"]
         parts += [f"{self.found.skipped:,} skipped"] if self.found.skipped else []
         if report:
-            parts += [f"{_files(report.unchanged)} unchanged"] if report.unchanged else []
+            parts += [f"{counted(report.unchanged, 'file')} unchanged"] if report.unchanged else []
             parts += [f"{counted(report.removed)} removed"] if report.removed else []
         out.print(f"{', '.join(parts)}; {self.to} holds {held:,}", soft_wrap=True)
         for line in _remarks(assumed, report):
@@ -119,15 +119,11 @@ def _remarks(assumed: Iterable[Assumed], report: Report | None) -> Iterator[str]
         yield f"same text: {_listed(pairs)}"
     if report.others:
         kinds = [f"{end} {count:,}" for end, count in report.others.most_common()]
-        yield f"passed over, of other kinds: {_files(report.others.total())} ({_listed(kinds)})"
+        yield f"passed over, of other kinds: {counted(report.others.total(), 'file')} ({_listed(kinds)})"
     if report.links:
-        yield f"not followed: {report.links:,} link{'' if report.links == 1 else 's'}"
+        yield f"not followed: {counted(report.links, 'link')}"
 
 
 def _listed(names: Sequence[str]) -> str:
     more = len(names) - _SHOWN
     return ", ".join(names[:_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
-
-
-def _files(count: int) -> str:
-    return f"{count:,} file{'' if count == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""``hybrid index``, ``hybrid delete``, ``hybrid reindex``: what an index holds."""
+"""``hybrid index`` and ``hybrid reindex``: fill an index, build it again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import hybrid.index
 from hybrid import analyzers, corpora
 from hybrid.cli.collections import Source, check, load, types_of
 from hybrid.cli.files import Done, Pruned, check_prune, crawl, follow
-from hybrid.cli.output import AsJson, bar, out, print_json
+from hybrid.cli.output import AsJson, bar, counted, out, print_json
 from hybrid.cli.reading import Encoding
 from hybrid.crawl import Crawler
 from hybrid.errors import IndexMismatch, InputError
@@ -35,7 +35,7 @@ Analysis = Annotated[
 Dictionary = Annotated[
     Path | None,
     typer.Option(
-        "--user-dict", help="Words that Chinese segmentation must know: word [freq] [tag] a line."
+        "--user-dict", help="Words that Chinese segmentation keeps whole; per line: word [freq] [tag]."
     ),
 ]
 StopList = Annotated[
@@ -43,7 +43,7 @@ StopList = Annotated[
     typer.Option(
         "--stop-words",
         metavar="FILE|none",
-        help="Words to leave out, one a line. [built-in lists]",
+        help="Words that are not indexed, one per line. [built-in lists]",
     ),
 ]
 Distance = Annotated[
@@ -54,14 +54,16 @@ GraphPrecision = Annotated[
     str | None,
     typer.Option(
         "--graph-precision",
-        help=f"Of the vectors in memory: {', '.join(PRECISIONS)}. [new index: {PRECISIONS[0]}]",
+        help=f"Precision of the graph in memory: {', '.join(PRECISIONS)}. [new index: {PRECISIONS[0]}]",
     ),
 ]
 
 
 def index(
     inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help=f"{corpora.UNDERSTOOD}.")],
-    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The index: made if it is not there.")],
+    to: Annotated[
+        Path, typer.Option("--to", metavar="DIR", help="The index; created if it does not exist.")
+    ],
     encoder: Encoder = None,
     analyzer: Analysis = None,
     user_dict: Dictionary = None,
@@ -73,21 +75,21 @@ def index(
         list[str] | None,
         typer.Option(
             metavar="COLUMN=TYPE,...",
-            help=f"What columns of a table hold: {', '.join(corpora.TYPES)}. [what all their cells are]",
+            help=f"Types of a table's columns: {', '.join(corpora.TYPES)}. [detected]",
         ),
     ] = None,
     skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Count records that cannot be taken, and go on.")
+        bool, typer.Option("--skip-bad", help="Skip bad records, and report them.")
     ] = False,
     prune: Pruned = None,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Go on and follow the files and folders, until Ctrl-C.")
+        bool, typer.Option("--watch", help="Keep following the files and folders, until Ctrl-C.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Add documents to an index, replacing those of the same id.
+    """Add documents to an index, replacing those with the same id.
 
-    Records are read and checked once before anything is written. Of other files and folders only what is
+    All records are read and checked before anything is written. Of other files and folders, only what is
     new or has changed is read; a file that cannot be read is reported, and the exit status is 1.
     """
     records, files = _sorted(inputs)
@@ -112,7 +114,7 @@ def index(
 
 
 def _sorted(inputs: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Those that are collections of records, and those that are files and folders to follow."""
+    """Split the inputs into collections of records, and files and folders to follow."""
     records: list[Path] = []
     files: list[Path] = []
     for path in inputs:
@@ -129,9 +131,9 @@ def reindex(
     graph_precision: GraphPrecision = None,
     as_json: AsJson = False,
 ) -> None:
-    """Build an index again from its own documents, with another encoder, analyzer or graph.
+    """Build an index again from its own documents, with another encoder, analyzer or graph precision.
 
-    An index whose analyzer this version no longer has is analysed again by the one of its name.
+    An analyzer of an earlier version is replaced by the current one of the same name.
     """
     words = _changed(directory, analyzer, user_dict, stop_words)
     with bar("re-indexing", None) as progress:
@@ -147,7 +149,7 @@ def reindex(
         print_json(report)
     else:
         out.print(
-            f"{report['documents']:,} documents re-indexed with {report['encoder']}, {report['analyzer']}"
+            f"{counted(report['documents'])} re-indexed with {report['encoder']}, {report['analyzer']}"
         )
 
 
@@ -160,7 +162,7 @@ def _open(
             to,
             encoder=spec,
             analyzer=analyzer or "mixed",
-            metric=cast(Metric, metric or METRICS[0]),  # Index.create refuses what is none
+            metric=cast(Metric, metric or METRICS[0]),  # checked by Index.create
             graph_precision=cast(Precision, precision or PRECISIONS[0]),
         )
     target = Index.open(to, encoder=encoder, analyzer=analyzer)
@@ -171,7 +173,7 @@ def _open(
 
 
 def _difference(to: Path, built: dict[str, Any], metric: str | None, precision: str | None) -> str | None:
-    """The first difference between what was asked for and what the index is."""
+    """Name the first difference between the options and the settings of the index."""
     if metric not in (None, is_ := built["metric"]):
         return f"{to}: built with metric {is_!r}, not {metric!r}; make a new index"
     if precision not in (None, is_ := built["graph_precision"]):
@@ -190,7 +192,7 @@ def _analyzer(name: str | None, user_dict: Path | None, stop_words: str | None) 
 def _changed(
     directory: Path, name: str | None, user_dict: Path | None, stop_words: str | None
 ) -> Analyzer | None:
-    """The index's analyzer, but for what is given; an "english" one has no user words."""
+    """The index's analyzer with the given options replaced; an "english" one has no user words."""
     given = _given(name, user_dict, stop_words)
     if not given:
         return None
@@ -201,7 +203,7 @@ def _changed(
 
 
 def _given(name: str | None, user_dict: Path | None, stop_words: str | None) -> dict[str, Any]:
-    """The options of `analyzers.by_name` that the command line has."""
+    """The options of `analyzers.by_name` that were given."""
     given: dict[str, Any] = {} if name is None else {"name": name}
     if user_dict is not None:
         given["user_words"] = analyzers.read_user_dictionary(user_dict)
