@@ -99,6 +99,7 @@ _HOMES = {
 _PARTS = {
     "analyzers": "analyzers",
     "corpora": "corpora",
+    "crawl": "crawl",
     "encoders": "encoders",
     "errors": "errors",
     "evaluate": "evaluate",

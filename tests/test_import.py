@@ -53,8 +53,8 @@ NAMES = {
     "salvage": "store.salvage",
 }
 PARTS = {
-    **{name: name for name in ("analyzers", "corpora", "encoders", "errors", "evaluate", "fusion")},
-    **{name: name for name in ("learn", "limits", "rerank", "settings", "types")},
+    **{name: name for name in ("analyzers", "corpora", "crawl", "encoders", "errors", "evaluate")},
+    **{name: name for name in ("fusion", "learn", "limits", "rerank", "settings", "types")},
     "facets": "metadata.facets",
     "filters": "metadata.filters",
 }

@@ -28,6 +28,7 @@ from hybrid.cli import (
     demo,
     evaluate,
     facets,
+    files,
     index,
     mine,
     profile,
@@ -122,7 +123,7 @@ def _command(arguments: list[str]) -> int:
     # Not app(): it prints nothing on Ctrl-C, and exits with status 1 on a closed pipe.
     command = typer.main.get_command(app)
     try:
-        with command.make_context("hybrid", arguments) as context:
+        with command.make_context("hybrid", files.spelled(arguments)) as context:
             command.invoke(context)
     except typer.Exit as left:
         return left.exit_code
