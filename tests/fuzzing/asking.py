@@ -91,10 +91,10 @@ def _context(world: World, input: tuple[Any, Any, dict[str, Any]]) -> None:
     query, vector, options = input
     kind, found = _alike(world, "context", query, vector=vector, **options)
     if kind == "answer":
-        for index, context in zip((world.index, world.memory), found, strict=True):
+        for context in found:
             assert context.tokens <= options.get("tokens", 2000)
             for one in context:
-                document = index.get(one.id)
+                document = world.index.get(one.id)
                 assert document is not None
                 assert document.text[one.start : one.end] == one.text
 
