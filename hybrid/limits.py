@@ -24,6 +24,14 @@ MAX_SCAN: Final = 1 << 29
 numbers take 0.06 s, under "l2" 0.2 s. For more, the search raises an error that names the library to
 install."""
 
+# --- contexts
+
+MAX_CONTEXT: Final = 1_000_000
+"""Tokens of a context: as much as the longest windows of language models."""
+
+MAX_ANSWER: Final = 50_000
+"""Characters in an answer whose citations are checked, more than language models write at once."""
+
 # --- filters
 
 MAX_FILTER_DEPTH: Final = 32

@@ -26,6 +26,7 @@ DOCS = (
     "guide/searching",
     "guide/filters",
     "guide/languages",
+    "guide/chatbots",
     "guide/encoders",
     "judging-and-learning",
     "reliability",

@@ -41,6 +41,8 @@ NAMES = {
     **dict.fromkeys(("RRF", "Adaptive", "CombSUM", "Distribution", "Linear", "MinMax"), "fusion"),
     **dict.fromkeys(("Rocchio", "Softplus", "TheoreticalMinMax", "ZScore"), "fusion"),
     **dict.fromkeys(("DEFAULT_ENCODER", "Index"), "index"),
+    "AsyncIndex": "async_index",
+    **dict.fromkeys(("Context", "check_citations"), "context"),
     "Explanation": "search.explain",
     "HybridError": "errors",
     "Impression": "ledger.impressions",

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 from hybrid import analyzers, encoders
 from hybrid.backends import counting
 from hybrid.backends.textbook import Entry, Textbook
+from hybrid.context import Context
 from hybrid.encoders import EncoderSpec
 from hybrid.intake.documents import check_batch
 from hybrid.intake.embedding import embed
@@ -30,6 +31,7 @@ from hybrid.ledger.passages import with_rows
 from hybrid.lexical.terms import field_of, of_passages, of_query
 from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted, check_most, check_path, check_wanted
 from hybrid.metadata.selection import Selection
+from hybrid.search.context import ContextOptions, context
 from hybrid.search.explain import Explanation, explain
 from hybrid.search.lanes import InTurn
 from hybrid.search.request import Asker, Options, Request, check_queries
@@ -215,6 +217,20 @@ class MemoryIndex:
         start = time.perf_counter()
         results = self._answers([self._asker.one(query, vector, options)])[0]
         return replace(results, took=time.perf_counter() - start)
+
+    def context(
+        self,
+        query: str | None = None,
+        *,
+        vector: ArrayLike | None = None,
+        **options: Unpack[ContextOptions],
+    ) -> Context:
+        """As ``Index.context``."""
+
+        def search(asked: Options) -> Results:
+            return self.search(query, vector=vector, **asked)
+
+        return context(self._state, self._asker, search, lambda: self._encoder, query, vector, options)
 
     def explain(self, query: str, id: str, **options: Unpack[Options]) -> Explanation:
         """As ``Index.explain``."""

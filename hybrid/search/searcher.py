@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from hybrid.context import Context
 from hybrid.encoders.bound import Model
 from hybrid.encoders.cache import QueryCache
 from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted
 from hybrid.rerank import Features
 from hybrid.rerank.calibration import Columns
 from hybrid.search.batch import answer_all
+from hybrid.search.context import ContextOptions, context
 from hybrid.search.counted import Counted
 from hybrid.search.explain import Explanation, explain
 from hybrid.search.lanes import Lanes
@@ -111,7 +114,21 @@ class Searcher:
         self, query: str | None = None, *, vector: ArrayLike | None = None, **options: Unpack[Options]
     ) -> Results:
         """As ``Index.search``."""
+        return self._results(query, vector, options)
+
+    def _results(self, query: str | None, vector: ArrayLike | None, options: Options) -> Results:
         return answer(self.snapshot, self._request(query, vector, options), self._lanes)
+
+    def context(
+        self,
+        query: str | None = None,
+        *,
+        vector: ArrayLike | None = None,
+        **options: Unpack[ContextOptions],
+    ) -> Context:
+        """As ``Index.context``."""
+        search = partial(self._results, query, vector)
+        return context(self.snapshot, self.asker, search, self._model.encoder, query, vector, options)
 
     def explain(self, query: str, id: str, **options: Unpack[Options]) -> Explanation:
         """As ``Index.explain``."""
