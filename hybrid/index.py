@@ -28,6 +28,7 @@ from hybrid.ledger.rows import Rows
 from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted
 from hybrid.metadata.filters import Ids
 from hybrid.metadata.selection import Selection
+from hybrid.metadata.sorting import Sort
 from hybrid.rerank import stored
 from hybrid.rerank.calibration import Calibration
 from hybrid.rerank.lambdamart import LambdaMART
@@ -261,11 +262,13 @@ class Index:
         with self.searcher() as searcher:
             return searcher.absent(ids)
 
-    def documents(self, filter: Mapping[str, Any] | None = None) -> Iterator[Document]:
-        """All documents of one snapshot that pass ``filter``, oldest first, with their vectors (n, dim) and
-        passages."""
+    def documents(
+        self, filter: Mapping[str, Any] | None = None, *, sort: Sort | None = None
+    ) -> Iterator[Document]:
+        """All documents of one snapshot that pass ``filter``, sorted as ``search`` sorts, equal ones oldest
+        first, with their vectors (n, dim) and passages."""
         with self.searcher() as searcher:
-            yield from searcher.documents(filter)
+            yield from searcher.documents(filter, sort=sort)
 
     def __len__(self) -> int:
         with self._store.reading() as snapshot:
@@ -326,7 +329,8 @@ class Index:
         {"price": {"lt": 100}}. fusion=None: a value such as RRF(k=60), instead of the index's serving
         profile. depth=None: how many candidates of each leg are ranked together. reranker=None: orders the
         fused. min_score=None: of these k, only hits whose relevance is at least this, if the index is
-        calibrated. `hybrid.search.request.Options` has the details.
+        calibrated. sort=None: by metadata, "price", "-price" or a list of such keys.
+        `hybrid.search.request.Options` has the details.
         """
         start = time.perf_counter()
         with self.searcher() as searcher:

@@ -28,8 +28,11 @@ from hybrid.intake.patch import Patch
 from hybrid.ledger.lifetimes import keys, marks
 from hybrid.ledger.passages import with_rows
 from hybrid.lexical.terms import field_of, of_passages, of_query
+from hybrid.metadata import sorting
+from hybrid.metadata.columns import Columns
 from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted, check_most, check_path, check_wanted
 from hybrid.metadata.selection import Selection
+from hybrid.metadata.sorting import Sort, order
 from hybrid.search.explain import Explanation, explain
 from hybrid.search.lanes import InTurn
 from hybrid.search.request import Asker, Options, Request, check_queries
@@ -143,9 +146,15 @@ class MemoryIndex:
         found = self._entries.get(check_lookup(id))
         return None if found is None else found.document
 
-    def documents(self, filter: Mapping[str, Any] | None = None) -> Iterator[Document]:
+    def documents(
+        self, filter: Mapping[str, Any] | None = None, *, sort: Sort | None = None
+    ) -> Iterator[Document]:
         """As ``Index.documents``."""
-        for entry in self._selected(None, filter):
+        entries, by, columns = self._selected(None, filter), sorting.parse(sort), Columns()
+        columns.extend((place, entry.document.metadata) for place, entry in enumerate(entries))
+        everyone = np.arange(len(entries))
+        for place in order(columns, by, everyone) if by else everyone:
+            entry = entries[place]
             yield with_rows(entry.document, entry.rows, entry.pieces)
 
     def count(self, *, query: str | None = None, filter: Mapping[str, Any] | None = None) -> int:
@@ -239,7 +248,7 @@ class MemoryIndex:
         **options: Unpack[Options],
     ) -> Run:
         """As ``Index.run``."""
-        texts = check_queries(queries)
+        texts = check_queries(queries, options)
         requests = self._encoded(self._asker.many(list(texts.values()), None, options))
         passed_over = [tuple(map(check_lookup, lacking.get(id, ()))) for id in texts]
         return {

@@ -35,6 +35,12 @@ def search(
         float | None,
         typer.Option(metavar="P", help="Show only hits whose probability of relevance is P or more."),
     ] = None,
+    sort: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY", help="Sort by metadata: price; -price descends. Repeat it for several keys."
+        ),
+    ] = None,
     explain: Annotated[
         str | None, typer.Option(metavar="ID", help="Also explain the rank, or absence, of this document.")
     ] = None,
@@ -56,6 +62,7 @@ def search(
         "mode": cast(Mode, mode),
         "filter": condition(filter),
         "min_score": min_score,
+        "sort": sort,
     }
     with Index.open(directory, read_only=True) as index:
         results = index.search(query, **options)

@@ -13,8 +13,9 @@ from hybrid.errors import QueryError
 from hybrid.fusion import Evidence
 from hybrid.intake.documents import check_alike, check_encoded, check_vector
 from hybrid.limits import MAX_HITS, MAX_QUERY, shown
-from hybrid.metadata import filters
+from hybrid.metadata import filters, sorting
 from hybrid.metadata.filters import Filter
+from hybrid.metadata.sorting import Sort, SortKey
 from hybrid.rerank.calibration import Calibration
 from hybrid.settings import Profile
 from hybrid.texts import clean
@@ -33,6 +34,9 @@ class Options(TypedDict, total=False):
     profile's. reranker: puts the fused candidates into a better order. min_score: show only those of the k
     hits whose ``relevance`` is at least this, from 0 to 1, and no others in their place; an empty answer
     says that there is no good one. QueryError where the index has no calibration (``hybrid calibrate``).
+    sort: a key of the metadata, "-price" for descending, or a list of keys (``hybrid.metadata.sorting``):
+    sorts what is found, equal ones by score. In mode "lexical" these are all documents that contain a word
+    of the query, in the others those among the legs' first ``depth``.
 
     The ranking does not depend on k and offset. Its head is what is fused and reranked of the legs' first
     ``depth``. What the legs have further down follows by turns, the lexical leg's next, the vector leg's
@@ -51,6 +55,7 @@ class Options(TypedDict, total=False):
     depth: int | None
     reranker: Reranker | None
     min_score: float | None
+    sort: Sort | None
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,7 @@ class Request:
     offset: int = 0
     lacking: tuple[str, ...] = ()
     """Documents, by id, that are to be passed over as if the index lacked them."""
+    sort: tuple[SortKey, ...] = ()
 
     @property
     def end(self) -> int:
@@ -219,6 +225,7 @@ class Asker:
         depth: int | None = None,
         reranker: Reranker | None = None,
         min_score: float | None = None,
+        sort: Sort | None = None,
     ) -> dict[str, Any]:
         if not isinstance(mode, str) or mode not in MODES:
             raise QueryError(f"mode {shown(mode)} is not known; it is one of {', '.join(map(repr, MODES))}")
@@ -244,6 +251,7 @@ class Asker:
             "reranker": self._reranker if reranker is None and fusion is None and served else reranker,
             "calibration": self._calibration,
             "min_score": None if min_score is None else self._least(min_score),
+            "sort": sorting.parse(sort),
         }
 
     def _least(self, given: Any) -> float:
@@ -265,10 +273,16 @@ def _list(name: str, given: Any) -> list[Any]:
         raise QueryError(f"{name} is a {type(given).__name__}, not a list") from cause
 
 
-def check_queries(queries: object) -> Mapping[str, str]:
-    """Queries for a run; QueryError for what is no mapping of query id to text."""
+_OF_PAGES: Final = ("sort",)  # options of what is shown, which a run has not
+
+
+def check_queries(queries: object, options: Mapping[str, Any]) -> Mapping[str, str]:
+    """Queries for a run; QueryError for what is no mapping of query id to text, and for options that a run
+    cannot have, since it is judged by document and score."""
     if not isinstance(queries, Mapping):
         raise QueryError(f"run takes a mapping of query id to text, not {shown(queries)}")
+    if unfit := [name for name in _OF_PAGES if options.get(name) is not None]:
+        raise QueryError(f"run ranks documents by score, without {unfit[0]}=; for that use search_many")
     return queries
 
 

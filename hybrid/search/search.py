@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.fusion import QueryTerms
+from hybrid.metadata.sorting import order
 from hybrid.order import Pool, beyond
 from hybrid.rerank import Features, rerank
 from hybrid.rerank.calibration import Columns
@@ -160,6 +161,22 @@ class Search:
     @step
     def ranked(self) -> Candidates:
         """The ranking, by ordinal, up to the last hit that is wanted or further."""
+        return self._sorted() if self.request.sort else self._by_score()
+
+    def _sorted(self) -> Candidates:
+        found = self.found
+        return found[order(self.source.columns, self.request.sort, found.ordinals)]
+
+    @step
+    def found(self) -> Candidates:
+        """What is sorted, best first: in mode "lexical" all documents that contain a term, in the others
+        those that are ranked together, among the legs' first ``depths``."""
+        lexical = self.request.mode == "lexical"
+        k = max(self.source.lexical.documents, 1) if lexical else self.request.depth
+        search = self.asking(replace(self.request, k=k, offset=0, sort=()))
+        return search.ranked if lexical else search.pool.named(search.reranked)
+
+    def _by_score(self) -> Candidates:
         if self.request.alone:
             return self._alone()
         ranked = self.pool.named(self.reranked)

@@ -12,7 +12,9 @@ from numpy.typing import ArrayLike
 
 from hybrid.encoders.bound import Model
 from hybrid.encoders.cache import QueryCache
+from hybrid.metadata import sorting
 from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted
+from hybrid.metadata.sorting import Sort
 from hybrid.rerank import Features
 from hybrid.rerank.calibration import Columns
 from hybrid.search.batch import answer_all
@@ -64,10 +66,12 @@ class Searcher:
         there = self.snapshot.found(exact.values())
         return {id for id, looked_up in exact.items() if looked_up not in there}
 
-    def documents(self, filter: Mapping[str, Any] | None = None) -> Iterator[Document]:
+    def documents(
+        self, filter: Mapping[str, Any] | None = None, *, sort: Sort | None = None
+    ) -> Iterator[Document]:
         """As ``Index.documents``."""
         _, where = self.asker.selection(None, filter)
-        return self.snapshot.everything(where)
+        return self.snapshot.everything(where, sorting.parse(sort))
 
     # -- counting
 
@@ -241,7 +245,7 @@ class Searcher:
         self, queries: Mapping[str, str], options: Options, lacking: Lacking = MappingProxyType({})
     ) -> Iterator[tuple[str, Request]]:
         """The queries of a run (query id -> text) as requests, encoded together."""
-        texts = check_queries(queries)
+        texts = check_queries(queries, options)
         requests = self.asker.many(list(texts.values()), None, options)
         for id, request in zip(texts, self.encoded(requests), strict=True):
             yield id, replace(request, lacking=tuple(map(check_lookup, lacking.get(id, ()))))

@@ -16,6 +16,7 @@ from hybrid.lexical.bm25 import LexicalView
 from hybrid.metadata.columns import Columns
 from hybrid.metadata.filters import Filter, asks_metadata
 from hybrid.metadata.kept import KeptColumns
+from hybrid.metadata.sorting import SortKey, order
 from hybrid.rerank.matching import Texts
 from hybrid.settings import Profiles, Settings
 from hybrid.store.analysis import Analysis
@@ -106,9 +107,12 @@ class Snapshot:
         """The terms of some documents, in their order."""
         return self.analysis.texts(ordinals.tolist())
 
-    def everything(self, where: Filter | None = None) -> Iterator[Document]:
-        """All documents that pass, by ordinal, with their vectors (n, dim) and passages."""
+    def everything(self, where: Filter | None = None, by: Sequence[SortKey] = ()) -> Iterator[Document]:
+        """All documents that pass, ``by`` their metadata, then by ordinal, with their vectors (n, dim) and
+        passages."""
         passing, rows = np.flatnonzero(self.passing(where)), self.vectors.rows
+        if by:
+            passing = passing[order(self.columns, by, passing)]
         for start in range(0, len(passing), _STEP):
             part = passing[start : start + _STEP]
             pieces = self.pieces(part.tolist())

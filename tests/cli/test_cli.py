@@ -78,6 +78,18 @@ def test_search_prints_hits_for_people_and_json_for_programs(idx: Path) -> None:
     assert found["hits"][0]["metadata"] == {"price": 99}
 
 
+def test_search_sorts(idx: Path) -> None:
+    prices = [
+        [hit["metadata"].get("price") for hit in answer("search", idx, "耳机 headphones", *sort)["hits"]]
+        for sort in (["--sort", "price"], ["--sort", "-price", "--sort", "brand"])
+    ]
+    known = [[price for price in found if price is not None] for found in prices]
+    assert known[0] == sorted(known[0])
+    assert known[0][::-1] == known[1]
+    assert len(known[0]) > 1
+    assert "sort" in run("search", idx, "x", "--sort", "-", status=2).err
+
+
 def test_evaluate_measures_and_writes_runs(idx: Path, beir: Path, tmp_path: Path) -> None:
     command = (
         "evaluate",

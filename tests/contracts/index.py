@@ -452,6 +452,69 @@ class IndexContract:
                 index.run(bad)
         assert len(index) == 4
 
+    # -- sorting
+
+    def test_search_sorts_by_metadata(self, index: Any) -> None:
+        for mode in ("hybrid", "vector"):
+            found = index.search("kettle", mode=mode, sort="price")
+            assert self.ids(found) == ["4", "3", "2", "1"]
+            assert [hit.rank for hit in found] == [1, 2, 3, 4]
+            scores = {hit.id: hit.score for hit in index.search("kettle", mode=mode)}
+            assert {hit.id: hit.score for hit in found} == scores
+        assert self.ids(index.search("kettle", sort="-price", k=2, offset=1)) == ["2", "3"]
+        assert self.ids(index.search("kettle 水壶", mode="lexical", sort=["price"])) == ["4", "3"]
+        assert self.ids(index.search("kettle", sort=["-brand", "price"])) == ["3", "2", "1", "4"]
+        assert self.ids(index.search_many(["kettle"], sort="price", k=1)[0]) == ["4"]
+        assert index.search("", mode="lexical", sort="price").hits == ()
+
+    def test_values_sort_by_kind_and_lists_by_their_least(self, index: Any) -> None:
+        values = [True, 10, 9.5, 2**70, "2024-05", "2023-01-01T10:00+08:00", "b", "a", [3, "z"], None, []]
+        index.delete(everything=True)
+        index.add(Document(f"v{i}", "teapot", metadata={"at": {"x": x}}) for i, x in enumerate(values))
+        ascending = ["v0", "v8", "v2", "v1", "v3", "v5", "v4", "v7", "v6"]
+        descending = ["v8", "v6", "v7", "v4", "v5", "v3", "v1", "v2", "v0"]
+        without = by_ties(["v9", "v10"])
+        for mode in ("hybrid", "lexical", "vector"):
+            assert self.ids(index.search("teapot", mode=mode, k=20, sort="at.x")) == ascending + without
+            assert self.ids(index.search("teapot", mode=mode, k=20, sort="-at.x")) == descending + without
+        listed = [one.id for one in index.documents(sort=["-at.x"])]
+        assert listed == [*descending, "v9", "v10"]
+        assert [one.id for one in index.documents({"at.x": {"lt": 10}}, sort="at.x")] == ["v8", "v2"]
+        assert self.ids(index.search("teapot", k=20, sort="nothing")) == self.ids(
+            index.search("teapot", k=20)
+        )
+
+    def test_equals_are_sorted_by_score_and_lexical_mode_sorts_all_matches(self, index: Any) -> None:
+        index.add(
+            Document(f"n{i}", f"kettle number {i} " + "steel " * (i % 7), metadata={"n": i % 3, "i": i})
+            for i in range(150)
+        )
+        ranked = index.search("steel kettle", mode="lexical", k=200).hits
+        rank = {hit.id: hit.rank for hit in ranked}
+        key = {hit.id: hit.document.metadata.get("n", 3) for hit in ranked}
+        expected = sorted(rank, key=lambda id: (key[id], rank[id]))
+        pages = [
+            self.ids(index.search("steel kettle", mode="lexical", sort="n", k=40, offset=at))
+            for at in (0, 40, 80, 120, 160)
+        ]
+        assert [id for page in pages for id in page] == expected
+        assert len(expected) == 151
+        shallow = index.search("steel kettle", mode="lexical", sort="-i", k=2, depth=1)
+        assert self.ids(shallow) == ["n149", "n148"]
+        among = set(self.ids(index.search("steel kettle", mode="vector", k=20)))
+        assert set(self.ids(index.search("steel kettle", mode="vector", k=99, depth=20, sort="i"))) == among
+
+    @pytest.mark.parametrize("sort", [5, {"price": 1}, ["price", 5], "", "-", ["a"] * 11])
+    def test_what_is_no_key_to_sort_by(self, index: Any, sort: Any) -> None:
+        with pytest.raises(QueryError, match="sort"):
+            index.search("kettle", sort=sort)
+        with pytest.raises(QueryError, match="sort"):
+            list(index.documents(sort=sort))
+
+    def test_a_run_is_ranked_by_score(self, index: Any) -> None:
+        with pytest.raises(QueryError, match="search_many"):
+            index.run({"a": "kettle"}, sort="price")
+
     # -- passages
 
     def long(self) -> str:
