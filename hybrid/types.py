@@ -172,7 +172,7 @@ class Hit(_Lit):
     @property
     def highlights(self) -> Highlights | None:
         """Where the query's words stand in the document: worked out each time that it is asked for. None
-        for a hit that is not from a search."""
+        for a hit that is not from a search, or whose text was not among its ``fields``."""
         make = getattr(self, "_highlighter", None)
         return None if make is None else make(self.document, self.passage)
 
@@ -184,12 +184,14 @@ class Hit(_Lit):
 @dataclass(frozen=True)
 class Results:
     """The result of a search: ``hits`` best first, the ``sequence`` number of the index's state that was
-    searched, and the seconds it ``took`` (in a batch, without encoding). Iterates over its hits."""
+    searched, and the seconds it ``took`` (in a batch, without encoding). ``cursor``: where the next page
+    begins, if one was asked for and there is more. Iterates over its hits."""
 
     hits: tuple[Hit, ...]
     sequence: int
     took: float
     count: Callable[[], int] = field(repr=False, compare=False)
+    cursor: str | None = field(default=None, compare=False)
 
     @cached_property
     def total(self) -> int:

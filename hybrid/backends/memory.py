@@ -33,7 +33,9 @@ from hybrid.metadata.columns import Columns
 from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted, check_most, check_path, check_wanted
 from hybrid.metadata.selection import Selection
 from hybrid.metadata.sorting import Sort, order
+from hybrid.search.cursors import Cursors
 from hybrid.search.explain import Explanation, explain
+from hybrid.search.fields import Fields
 from hybrid.search.lanes import InTurn
 from hybrid.search.request import Asker, Options, Request, check_queries
 from hybrid.search.search import answer, ranking
@@ -64,6 +66,7 @@ class MemoryIndex:
         self._dim = 0
         self._seq = 0
         self._made: Textbook | None = None
+        self._cursors = Cursors()
 
     def add(
         self,
@@ -142,20 +145,30 @@ class MemoryIndex:
         everyone = [entry.document for entry in self._entries.values()]
         return [one for one in everyone if selection.where.matches(one.metadata, one.id)]
 
-    def get(self, id: str) -> Document | None:
-        found = self._entries.get(check_lookup(id))
-        return None if found is None else found.document
+    def get(self, id: str, *, fields: Sequence[str] | None = None) -> Document | None:
+        """As ``Index.get``."""
+        found, wanted = self._entries.get(check_lookup(id)), Fields.of(fields)
+        if found is None or wanted is None:
+            return None if found is None else found.document
+        return wanted(found.document)
 
     def documents(
-        self, filter: Mapping[str, Any] | None = None, *, sort: Sort | None = None
+        self,
+        filter: Mapping[str, Any] | None = None,
+        *,
+        sort: Sort | None = None,
+        fields: Sequence[str] | None = None,
     ) -> Iterator[Document]:
         """As ``Index.documents``."""
         entries, by, columns = self._selected(None, filter), sorting.parse(sort), Columns()
         columns.extend((place, entry.document.metadata) for place, entry in enumerate(entries))
-        everyone = np.arange(len(entries))
+        everyone, wanted = np.arange(len(entries)), Fields.of(fields)
         for place in order(columns, by, everyone) if by else everyone:
             entry = entries[place]
-            yield with_rows(entry.document, entry.rows, entry.pieces)
+            if wanted is None:
+                yield with_rows(entry.document, entry.rows, entry.pieces)
+            else:
+                yield wanted(entry.document)
 
     def count(self, *, query: str | None = None, filter: Mapping[str, Any] | None = None) -> int:
         """As ``Index.count``."""
@@ -222,8 +235,13 @@ class MemoryIndex:
     ) -> Results:
         """As ``Index.search``."""
         start = time.perf_counter()
-        results = self._answers([self._asker.one(query, vector, options)])[0]
-        return replace(results, took=time.perf_counter() - start)
+        request = self._encoded([self._asker.one(query, vector, options)])[0]
+        ask = self._cursors.first if request.cursor else answer
+        return replace(ask(self._state, request, _LANES), took=time.perf_counter() - start)
+
+    def next_page(self, cursor: str) -> Results:
+        """As ``Index.next_page``."""
+        return self._cursors.next(self._state, cursor, _LANES)
 
     def explain(self, query: str, id: str, **options: Unpack[Options]) -> Explanation:
         """As ``Index.explain``."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final, cast
@@ -13,14 +12,14 @@ from rich.text import Text
 
 from hybrid.cli.conditions import Condition, condition
 from hybrid.cli.output import AsJson, out, print_json, table
-from hybrid.errors import QueryError
 from hybrid.index import Index
 from hybrid.search.explain import Explanation
+from hybrid.search.fields import Fields
 from hybrid.search.request import Options
 from hybrid.types import Fragment, Highlights, Hit, Mode, Results, printable
 
 _LONG: Final = 1_000  # characters of a text
-_FIELDS: Final = ("title", "text", "metadata")
+_PARTS: Final = ("title", "text", "metadata")
 _SPACES: Final = re.compile(" +")
 
 
@@ -48,8 +47,8 @@ def search(
         str | None,
         typer.Option(
             metavar="NAMES",
-            help=f"What --json has of documents: {', '.join(_FIELDS)}. [all but texts beyond {_LONG:,} "
-            "characters]",
+            help="What --json has of documents: title, text, metadata, metadata.KEY. [all but texts "
+            f"beyond {_LONG:,} characters]",
         ),
     ] = None,
     as_json: AsJson = False,
@@ -79,7 +78,7 @@ def search(
                 out.print("no good answer")
 
 
-def _json(query: str, mode: str, results: Results, fields: Sequence[str] | None) -> dict[str, Any]:
+def _json(query: str, mode: str, results: Results, fields: Fields | None) -> dict[str, Any]:
     return {
         "query": query,
         "mode": mode,
@@ -94,6 +93,8 @@ def _json(query: str, mode: str, results: Results, fields: Sequence[str] | None)
                 "relevance": hit.relevance,
                 **_body(hit, fields),
                 "passage": hit.passage,
+                "heading": hit.passage and hit.passage.heading,
+                "page": hit.passage and hit.passage.page,
                 "snippet": asdict(_highlights(hit).snippet),
             }
             for hit in results
@@ -101,20 +102,17 @@ def _json(query: str, mode: str, results: Results, fields: Sequence[str] | None)
     }
 
 
-def _body(hit: Hit, fields: Sequence[str] | None) -> dict[str, Any]:
+def _body(hit: Hit, fields: Fields | None) -> dict[str, Any]:
     """What was asked for of a document; by default all of it, without the text where that is long."""
     document = hit.document
-    whole = {"title": document.title, "text": document.text, "metadata": document.metadata}
-    if fields is None and len(document.text) > _LONG:
-        fields = ("title", "metadata")
-    return whole if fields is None else {name: whole[name] for name in fields}
+    if fields is None:
+        fields = Fields(frozenset(_PARTS if len(document.text) <= _LONG else ("title", "metadata")))
+    document = fields(document)
+    return {name: getattr(document, name) for name in _PARTS if name in fields.parts}
 
 
-def _fields(text: str | None) -> list[str] | None:
-    fields = None if text is None else [name.strip() for name in text.split(",") if name.strip()]
-    if unknown := [name for name in fields or () if name not in _FIELDS]:
-        raise QueryError(f"--fields {unknown[0]!r} is not known; give some of {', '.join(_FIELDS)}")
-    return fields
+def _fields(text: str | None) -> Fields | None:
+    return Fields.of(None if text is None else [name.strip() for name in text.split(",") if name.strip()])
 
 
 def _show(results: Results) -> None:

@@ -17,6 +17,7 @@ from hybrid.metadata import filters, sorting
 from hybrid.metadata.filters import Filter
 from hybrid.metadata.sorting import Sort, SortKey
 from hybrid.rerank.calibration import Calibration
+from hybrid.search.fields import Fields
 from hybrid.settings import Profile
 from hybrid.texts import clean
 from hybrid.types import Candidates, Fusion, Metric, Mode, Reranker, Scores
@@ -36,7 +37,10 @@ class Options(TypedDict, total=False):
     says that there is no good one. QueryError where the index has no calibration (``hybrid calibrate``).
     sort: a key of the metadata, "-price" for descending, or a list of keys (``hybrid.metadata.sorting``):
     sorts what is found, equal ones by score. In mode "lexical" these are all documents that contain a word
-    of the query, in the others those among the legs' first ``depth``.
+    of the query, in the others those among the legs' first ``depth``. fields: what hits' documents hold, a
+    list of "title", "text", "metadata" and "metadata.KEY"; what is not named is empty, and without the text
+    there are no highlights (``hybrid.search.fields``). cursor=True: keep up to 10,000 hits of the ranking
+    for ``next_page``; in ``search`` alone.
 
     The ranking does not depend on k and offset. Its head is what is fused and reranked of the legs' first
     ``depth``. What the legs have further down follows by turns, the lexical leg's next, the vector leg's
@@ -56,6 +60,8 @@ class Options(TypedDict, total=False):
     reranker: Reranker | None
     min_score: float | None
     sort: Sort | None
+    fields: Sequence[str] | None
+    cursor: bool
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,9 @@ class Request:
     lacking: tuple[str, ...] = ()
     """Documents, by id, that are to be passed over as if the index lacked them."""
     sort: tuple[SortKey, ...] = ()
+    fields: Fields | None = None
+    """Those that documents are returned with; None for all."""
+    cursor: bool = False
 
     @property
     def end(self) -> int:
@@ -174,6 +183,8 @@ class Asker:
             raise QueryError(f"{len(texts)} queries but {len(given)} vectors; they go in pairs")
         ready = [None] * len(texts) if given is None else self._vectors(given)
         plan = self._plan(**options)
+        if plan["cursor"] and len(texts) > 1:
+            raise QueryError("a cursor is of one search; use search")
         if plan["mode"] == "lexical" and queries is None:
             raise QueryError(
                 'mode "lexical" needs a query text; for a vector alone use mode "vector" or "hybrid"'
@@ -226,6 +237,8 @@ class Asker:
         reranker: Reranker | None = None,
         min_score: float | None = None,
         sort: Sort | None = None,
+        fields: Sequence[str] | None = None,
+        cursor: bool = False,
     ) -> dict[str, Any]:
         if not isinstance(mode, str) or mode not in MODES:
             raise QueryError(f"mode {shown(mode)} is not known; it is one of {', '.join(map(repr, MODES))}")
@@ -252,6 +265,8 @@ class Asker:
             "calibration": self._calibration,
             "min_score": None if min_score is None else self._least(min_score),
             "sort": sorting.parse(sort),
+            "fields": Fields.of(fields),
+            "cursor": cursor,
         }
 
     def _least(self, given: Any) -> float:
@@ -273,7 +288,7 @@ def _list(name: str, given: Any) -> list[Any]:
         raise QueryError(f"{name} is a {type(given).__name__}, not a list") from cause
 
 
-_OF_PAGES: Final = ("sort",)  # options of what is shown, which a run has not
+_OF_PAGES: Final = ("sort", "fields", "cursor")  # options of what is shown, which a run has not
 
 
 def check_queries(queries: object, options: Mapping[str, Any]) -> Mapping[str, str]:
@@ -281,7 +296,7 @@ def check_queries(queries: object, options: Mapping[str, Any]) -> Mapping[str, s
     cannot have, since it is judged by document and score."""
     if not isinstance(queries, Mapping):
         raise QueryError(f"run takes a mapping of query id to text, not {shown(queries)}")
-    if unfit := [name for name in _OF_PAGES if options.get(name) is not None]:
+    if unfit := [name for name in _OF_PAGES if options.get(name) not in (None, False)]:
         raise QueryError(f"run ranks documents by score, without {unfit[0]}=; for that use search_many")
     return queries
 

@@ -22,6 +22,7 @@ from hybrid.rerank import Features, rerank
 from hybrid.rerank.calibration import Columns
 from hybrid.rerank.ordering import continued
 from hybrid.search.features import columns
+from hybrid.search.fields import fetch
 from hybrid.search.highlights import lit
 from hybrid.search.lanes import InTurn, Lanes
 from hybrid.search.passages import best_passages
@@ -47,11 +48,16 @@ _Done = TypeVar("_Done")
 
 
 class Page(NamedTuple):
-    """The documents that are shown, the rank of the first, and how relevant each is, as far as known."""
+    """The documents that are shown, their ranks, and how relevant each is, as far as known."""
 
     ranked: Candidates
-    first: int
+    ranks: Sequence[int]
     relevance: Sequence[float | None]
+
+    def of(self, places: Sequence[int], ordinals: Sequence[int]) -> Page:
+        """Those at ``places``, whose documents have these ``ordinals`` now."""
+        ranked = Candidates(np.array(ordinals, np.int64), self.ranked.scores[list(places)])
+        return Page(ranked, [self.ranks[at] for at in places], [self.relevance[at] for at in places])
 
 
 class Search:
@@ -224,14 +230,15 @@ class Search:
             shown = self.shown
             relevance = self.relevance(shown)
             known = [None] * len(shown) if relevance is None else relevance.tolist()
-            return Page(shown, request.offset + 1, known)
+            return Page(shown, _from(request.offset, shown), known)
         ranked, offset = self.ranked.top(request.end), request.offset
         relevance = self.relevance(ranked)
         assert relevance is not None  # or min_score would have been refused
         enough = relevance >= request.min_score
         before = int(np.count_nonzero(enough[:offset]))
         ranked, relevance, enough = ranked[offset:], relevance[offset:], enough[offset:]
-        return Page(ranked[enough], before + 1, relevance[enough].tolist())
+        shown = ranked[enough]
+        return Page(shown, _from(before, shown), relevance[enough].tolist())
 
     def relevance(self, ranked: Candidates) -> NDArray[np.float64] | None:
         """How relevant each of ``ranked`` is, (n,) from 0 to 1; None without a calibration."""
@@ -244,13 +251,13 @@ class Search:
         """The signals of the documents ``ordinals`` for a calibration."""
         return known(self.source, self.request, self.legs, self.evidence.terms(), ordinals)
 
-    def hits(self, documents: Iterator[Document]) -> tuple[Hit, ...]:
-        """The hits of the page, whose bodies come next among ``documents``."""
-        ranked, first, relevance = self.page
+    def hits(self, page: Page, documents: Iterator[Document]) -> tuple[Hit, ...]:
+        """The hits of a page, whose bodies come next among ``documents``."""
+        ranked, ranks, relevance = page
         hits = [
             Hit(document.id, score, rank, document, passages, relevant)
             for rank, score, passages, relevant, document in zip(
-                range(first, first + len(ranked)),
+                ranks,
                 ranked.scores.tolist(),
                 self.passages(ranked.ordinals),
                 relevance,
@@ -258,6 +265,9 @@ class Search:
                 strict=False,
             )
         ]
+        fields = self.request.fields
+        if fields is not None and "text" not in fields.parts:
+            return tuple(hits)
         return lit(hits, self.source.analyzer, self.request.text)
 
     def passages(self, ordinals: Ordinals) -> list[tuple[Passage, ...]]:
@@ -303,17 +313,25 @@ def answer(source: Source, request: Request, lanes: Lanes) -> Results:
 
 
 def answers(source: Source, requests: Sequence[Request], lanes: Lanes) -> list[Results]:
-    """The same for some that have one filter; their documents are fetched together, and shared."""
+    """The same for some that have one filter and the same fields; their documents are fetched together, and
+    shared."""
     begun = time.perf_counter()
     allowed = source.allowed(requests[0].where)
     searches = [Search(source, request, allowed, lanes) for request in requests]
-    ordinals = [ordinal for search in searches for ordinal in search.page.ranked.ordinals.tolist()]
-    documents = iter(source.documents(ordinals))
-    hits = [search.hits(documents) for search in searches]
-    took = (time.perf_counter() - begun) / len(requests)
+    return results(source, searches, [search.page for search in searches], begun)
+
+
+def results(
+    source: Source, searches: Sequence[Search], pages: Sequence[Page], begun: float
+) -> list[Results]:
+    """The results of searches that ``begun`` together, with their ``pages``."""
+    ordinals = [ordinal for page in pages for ordinal in page.ranked.ordinals.tolist()]
+    documents = iter(fetch(source, ordinals, searches[0].request.fields))
+    hits = [search.hits(page, documents) for search, page in zip(searches, pages, strict=True)]
+    took = (time.perf_counter() - begun) / len(searches)
     return [
-        Results(found, source.seq, took, partial(_count, source, request, allowed))
-        for request, found in zip(requests, hits, strict=True)
+        Results(found, source.seq, took, partial(_count, source, search.request, search.allowed))
+        for search, found in zip(searches, hits, strict=True)
     ]
 
 
@@ -346,6 +364,11 @@ def rankings(
     return [_named(ranked[place], ids) for place in range(len(profiles))]
 
 
+def _from(before: int, shown: Candidates) -> range:
+    """The ranks of what is shown after ``before`` others."""
+    return range(before + 1, before + 1 + len(shown))
+
+
 def _named(ranked: Candidates, ids: Mapping[int, str]) -> list[tuple[str, float]]:
     return [(ids[o], s) for o, s in zip(ranked.ordinals.tolist(), ranked.scores.tolist(), strict=True)]
 
@@ -370,7 +393,7 @@ def laps(source: Source, request: Request) -> dict[str, float]:
     lap("rerank", lambda: search.ranked, request.reranker is not None)
     lap("relevance", lambda: search.page, request.calibration is not None)
     bodies = search.page.ranked.ordinals.tolist()
-    lap("fetch", lambda: search.hits(iter(source.documents(bodies))))
+    lap("fetch", lambda: search.hits(search.page, iter(fetch(source, bodies, request.fields))))
     return took
 
 

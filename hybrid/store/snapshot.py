@@ -107,14 +107,16 @@ class Snapshot:
         """The terms of some documents, in their order."""
         return self.analysis.texts(ordinals.tolist())
 
+    def listed(self, where: Filter | None, by: Sequence[SortKey]) -> Ordinals:
+        """The living documents that pass, ``by`` their metadata, then ascending."""
+        passing = np.flatnonzero(self.passing(where))
+        return passing[order(self.columns, by, passing)] if by else passing
+
     def everything(self, where: Filter | None = None, by: Sequence[SortKey] = ()) -> Iterator[Document]:
-        """All documents that pass, ``by`` their metadata, then by ordinal, with their vectors (n, dim) and
-        passages."""
-        passing, rows = np.flatnonzero(self.passing(where)), self.vectors.rows
-        if by:
-            passing = passing[order(self.columns, by, passing)]
-        for start in range(0, len(passing), _STEP):
-            part = passing[start : start + _STEP]
+        """All documents that are ``listed``, with their vectors (n, dim) and passages."""
+        listed, rows = self.listed(where, by), self.vectors.rows
+        for start in range(0, len(listed), _STEP):
+            part = listed[start : start + _STEP]
             pieces = self.pieces(part.tolist())
             for ordinal, document in zip(part, self.documents(part.tolist()), strict=True):
                 own = pieces.get(int(ordinal)) or whole(document.text)

@@ -78,6 +78,13 @@ def test_search_prints_hits_for_people_and_json_for_programs(idx: Path) -> None:
     assert found["hits"][0]["metadata"] == {"price": 99}
 
 
+def test_search_prints_the_fields_asked_for(idx: Path) -> None:
+    hit = answer("search", idx, "kettle", "--fields", "title,metadata.price")["hits"][0]
+    assert (hit["title"], hit["metadata"], "text" in hit) == ("Kettle", {"price": 35}, False)
+    assert (hit["heading"], hit["page"]) == (None, None)  # one passage, and no vectors to find a part by
+    assert "titel" in run("search", idx, "kettle", "--fields", "titel", status=2).err
+
+
 def test_search_sorts(idx: Path) -> None:
     prices = [
         [hit["metadata"].get("price") for hit in answer("search", idx, "耳机 headphones", *sort)["hits"]]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import hybrid
 from hybrid import Document
-from hybrid.errors import DocumentError, FilterError, InputError, QueryError
+from hybrid.errors import CursorExpired, DocumentError, FilterError, InputError, QueryError
 from hybrid.metadata.facets import Count, Facet, Ranges, Terms
 from hybrid.types import Candidates, Mode
 from tests.ties import by_ties
@@ -514,6 +514,98 @@ class IndexContract:
     def test_a_run_is_ranked_by_score(self, index: Any) -> None:
         with pytest.raises(QueryError, match="search_many"):
             index.run({"a": "kettle"}, sort="price")
+
+    # -- fields
+
+    def test_documents_come_with_the_fields_asked_for(self, index: Any) -> None:
+        metadata = {
+            "a": {"x": 1, "y": 2},
+            "text": 3,
+            "list": [{"x": 4}, {"y": 5}, 6],
+            "a.b": 7,
+            "none": None,
+        }
+        index.add([Document("5", "a teapot", "Teapot", metadata)])
+        cases: list[tuple[list[str], Document]] = [
+            ([], Document("5")),
+            (["id", "score"], Document("5")),
+            (["title", "text"], Document("5", "a teapot", "Teapot")),
+            (["metadata"], Document("5", metadata=metadata)),
+            (["metadata", "metadata.a.x"], Document("5", metadata=metadata)),
+            (["text", "metadata.text"], Document("5", "a teapot", metadata={"text": 3})),
+            (["metadata.a"], Document("5", metadata={"a": {"x": 1, "y": 2}})),
+            (["metadata.a.x", "metadata.a.b"], Document("5", metadata={"a": {"x": 1}, "a.b": 7})),
+            (["metadata.list.x"], Document("5", metadata={"list": [{"x": 4}]})),
+            (["metadata.none", "metadata.no"], Document("5", metadata={"none": None})),
+        ]
+        for fields, expected in cases:
+            (hit,) = index.search("teapot", mode="lexical", fields=fields).hits
+            assert hit.document == index.get("5", fields=fields) == expected
+            assert list(index.documents({"_id": "5"}, fields=fields)) == [expected]
+            assert (hit.highlights is None) == ("text" not in fields)
+        plain = index.search("kettle", k=5)
+        bare = index.search_many(["kettle"], k=5, fields=())[0]
+        assert [(hit.id, hit.score, hit.passages) for hit in plain] == [
+            (hit.id, hit.score, hit.passages) for hit in bare
+        ]
+        assert [one.title for one in index.documents(sort="price", fields=["title"])][:2] == [
+            "水壶",
+            "Kettle",
+        ]
+        assert index.get("nobody", fields=[]) is None
+
+    @pytest.mark.parametrize("fields", ["title", 5, ["titel"], [5], ["metadata."], ["title"] * 101])
+    def test_what_are_no_fields(self, index: Any, fields: Any) -> None:
+        with pytest.raises(QueryError, match="field"):
+            index.search("x", fields=fields)
+        with pytest.raises(QueryError, match="field"):
+            index.get("1", fields=fields)
+
+    # -- cursors
+
+    @pytest.mark.parametrize("options", [{}, {"mode": "lexical"}, {"mode": "vector", "sort": "-i"}])
+    def test_a_cursor_goes_through_the_ranking(self, index: Any, options: Any) -> None:
+        index.add(Document(f"n{i}", f"kettle number {i}", metadata={"i": i}) for i in range(40))
+        whole = index.search("kettle", k=41, filter={"i": {"gte": 0}}, **options)
+        page = index.search("kettle", k=15, filter={"i": {"gte": 0}}, cursor=True, **options)
+        assert page.hits == whole.hits[:15]
+        assert page.total == whole.total
+        second = index.next_page(page.cursor)
+        assert second.hits == whole.hits[15:30] == index.next_page(page.cursor).hits
+        last = index.next_page(second.cursor)
+        assert (last.hits, last.cursor) == (whole.hits[30:], None)
+        assert index.search("kettle", k=50, cursor=True, **options).cursor is None
+        assert whole.cursor is None
+
+    def test_a_cursor_shows_what_is_left(self, index: Any) -> None:
+        index.add(Document(f"n{i}", "kettle", metadata={"open": True, "i": i}) for i in range(40))
+        page = index.search("kettle", k=10, filter={"open": True}, sort="i", cursor=True)
+        index.delete(["n12", "n0"])
+        index.update_metadata({"open": False}, ids=["n13"])
+        index.add([Document("n14", "a teapot", metadata={"open": True}), Document("new", "kettle")])
+        second = index.next_page(page.cursor)
+        assert self.ids(second) == ["n10", "n11", *(f"n{i}" for i in range(14, 22))]
+        assert [hit.rank for hit in second] == [11, 12, *range(15, 23)]
+        assert second.hits[2].document.text == "a teapot"
+        index.delete(everything=True)
+        last = index.next_page(second.cursor)
+        assert (last.hits, last.cursor) == ((), None)
+
+    def test_what_is_no_cursor(self, index: Any) -> None:
+        index.add(Document(f"n{i}", "kettle") for i in range(5))
+        cursor = index.search("kettle", k=2, cursor=True).cursor
+        name, _, place = cursor.rpartition(".")
+        assert place == "2"
+        places = ("", "-1", "9" * 5000, "²", "\ud800")
+        for bad in ("", ".", "x.2", name, *(f"{name}.{place}" for place in places)):
+            with pytest.raises(CursorExpired, match="search again"):
+                index.next_page(bad)
+        assert index.next_page(f"{name}.99999").hits == ()
+        for bad in (None, 5, b"x"):
+            with pytest.raises(QueryError, match="a str"):
+                index.next_page(bad)
+        with pytest.raises(QueryError, match="one search"):
+            index.search_many(["a", "b"], cursor=True)
 
     # -- passages
 
