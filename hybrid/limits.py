@@ -49,6 +49,9 @@ MAX_CONDITIONS: Final = 1_000
 MAX_FILTER_VALUES: Final = 100_000
 """Values in all lists of a filter together: 0.3 s over a million documents."""
 
+MAX_SENTENCES: Final = 64
+"""Sentences of a hit that may be encoded for its highlights; each costs about as much as a query."""
+
 # --- sorting and fields
 
 MAX_FIELDS: Final = 100

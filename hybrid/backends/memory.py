@@ -289,7 +289,10 @@ class MemoryIndex:
         return Asker(self._metric, self._dim, self._profile)
 
     def _encoded(self, requests: Sequence[Request]) -> list[Request]:
-        return self._asker.encoded(requests, None if self._encoder is None else self._encode)
+        if self._encoder is None:
+            return self._asker.encoded(requests, None)
+        found = self._asker.encoded(requests, self._encode)
+        return [replace(request, encode=self._encoder.documents) for request in found]
 
     def _encode(self, texts: Sequence[str]) -> Matrix | None:
         return self._encoder.queries(texts) if self._encoder is not None and self._dim else None

@@ -13,9 +13,8 @@ from rich.text import Text
 from hybrid.cli.conditions import Condition, condition
 from hybrid.cli.output import AsJson, out, print_json, table
 from hybrid.index import Index
-from hybrid.search.explain import Explanation
 from hybrid.search.fields import Fields
-from hybrid.search.request import Options
+from hybrid.search.request import DOCUMENT, Options
 from hybrid.types import Fragment, Highlights, Hit, Mode, Results, printable
 
 _LONG: Final = 1_000  # characters of a text
@@ -40,6 +39,16 @@ def search(
             metavar="KEY", help="Sort by metadata: price; -price descends. Repeat it for several keys."
         ),
     ] = None,
+    group_by: Annotated[
+        str,
+        typer.Option(metavar="KEY", help='One hit for each value of the metadata, or each "passage".'),
+    ] = DOCUMENT,
+    sentences: Annotated[
+        int,
+        typer.Option(
+            metavar="N", help="Encode up to N sentences of a hit without a queried word; show the nearest."
+        ),
+    ] = 0,
     explain: Annotated[
         str | None, typer.Option(metavar="ID", help="Also explain the rank, or absence, of this document.")
     ] = None,
@@ -62,6 +71,8 @@ def search(
         "filter": condition(filter),
         "min_score": min_score,
         "sort": sort,
+        "sentences": sentences,
+        "group_by": None if group_by == "passage" else group_by,
     }
     with Index.open(directory, read_only=True) as index:
         results = index.search(query, **options)
@@ -73,7 +84,7 @@ def search(
         else:
             _show(results)
             if why is not None:
-                _explain(why)
+                out.print(f"\n{why}", soft_wrap=True)
             if min_score is not None and not results.hits and not offset:
                 out.print("no good answer")
 
@@ -91,6 +102,7 @@ def _json(query: str, mode: str, results: Results, fields: Fields | None) -> dic
                 "id": hit.id,
                 "score": hit.score,
                 "relevance": hit.relevance,
+                "folded": hit.folded,
                 **_body(hit, fields),
                 "passage": hit.passage,
                 "heading": hit.passage and hit.passage.heading,
@@ -126,27 +138,12 @@ def _show(results: Results) -> None:
     out.print(f"{len(results)} of {results.total:,} in {results.took * 1000:.1f} ms", style="dim")
 
 
-def _explain(why: Explanation) -> None:
-    out.print(Text(f"\n{why.id}: {why.absent or _places(why)}"))
-    if why.contributions:
-        rows = table("feature", "value", "adds")
-        for name, part in why.contributions.items():
-            rows.add_row(name, "" if part.value is None else f"{part.value:.4g}", f"{part.adds:+.4f}")
-        out.print(rows)
-
-
-def _places(why: Explanation) -> str:
-    places = {"lexical": why.lexical, "vector": why.vector, "fused": why.fused, "final": why.final}
-    return ", ".join(
-        f"{name} -" if place is None else f"{name} {place.rank} ({place.score:.4f})"
-        for name, place in places.items()
-    )
-
-
 def _document(hit: Hit) -> Text:
     """The title, and below it the best snippet, with the query's words marked."""
     found = _highlights(hit)
     title, snippet = _line(found.title, "bold"), _line(found.snippet, "not bold")
+    if hit.folded:
+        title.append(f" (+{hit.folded:,})", "not bold dim")
     return title.append("\n" if title and snippet else "").append(snippet)
 
 

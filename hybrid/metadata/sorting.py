@@ -53,14 +53,16 @@ def parse(sort: Sort | None) -> tuple[SortKey, ...]:
 
 def order(columns: Columns, keys: Sequence[SortKey], ordinals: Ordinals) -> NDArray[np.intp]:
     """The indices of ``ordinals``, which are distinct, in the order of ``keys``."""
-    return np.lexsort([_places(columns, key, ordinals) for key in reversed(keys)])
+    return np.lexsort([places(columns, key, ordinals)[0] for key in reversed(keys)])
 
 
-def _places(columns: Columns, key: SortKey, ordinals: Ordinals) -> NDArray[np.int64]:
-    """A number for each of ``ordinals``, int64 (n,), by which they ascend."""
+def places(columns: Columns, key: SortKey, ordinals: Ordinals) -> tuple[NDArray[np.int64], int]:
+    """A number for each of ``ordinals``, int64 (n,), by which they ascend; and the largest, which stands
+    for no value."""
     mask = np.zeros(int(ordinals.max(initial=-1)) + 1, np.bool_)
     mask[ordinals] = True
     known = values(columns, key.path, mask)
-    places = np.full(len(mask), len(known.distinct), np.int64)  # without a value: after all others
-    np.minimum.at(places, known.owners, -known.codes if key.descending else known.codes)
-    return places[ordinals]
+    missing = len(known.distinct)
+    numbers = np.full(len(mask), missing, np.int64)
+    np.minimum.at(numbers, known.owners, -known.codes if key.descending else known.codes)
+    return numbers[ordinals], missing

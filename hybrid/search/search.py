@@ -16,15 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.fusion import QueryTerms
-from hybrid.metadata.sorting import order
+from hybrid.okapi import idf
 from hybrid.order import Pool, beyond
 from hybrid.rerank import Features, rerank
 from hybrid.rerank.calibration import Columns
 from hybrid.rerank.ordering import continued
 from hybrid.search.features import columns
 from hybrid.search.fields import fetch
-from hybrid.search.highlights import lit
+from hybrid.search.highlights import Highlighter, NearestSentence, lit
 from hybrid.search.lanes import InTurn, Lanes
+from hybrid.search.listed import Listed
+from hybrid.search.parts import Parts, ranked_parts
 from hybrid.search.passages import best_passages
 from hybrid.search.relevance import known
 from hybrid.search.request import Request
@@ -48,16 +50,24 @@ _Done = TypeVar("_Done")
 
 
 class Page(NamedTuple):
-    """The documents that are shown, their ranks, and how relevant each is, as far as known."""
+    """The documents that are shown, their ranks, how relevant each is, as far as known, and how many others
+    it stands for. ``passages``: where these are ranked, that of each."""
 
     ranked: Candidates
     ranks: Sequence[int]
     relevance: Sequence[float | None]
+    folded: Sequence[int]
+    passages: Sequence[Passage | None] | None = None
 
     def of(self, places: Sequence[int], ordinals: Sequence[int]) -> Page:
         """Those at ``places``, whose documents have these ``ordinals`` now."""
         ranked = Candidates(np.array(ordinals, np.int64), self.ranked.scores[list(places)])
-        return Page(ranked, [self.ranks[at] for at in places], [self.relevance[at] for at in places])
+        return Page(
+            ranked,
+            [self.ranks[at] for at in places],
+            [self.relevance[at] for at in places],
+            [self.folded[at] for at in places],
+        )
 
 
 class Search:
@@ -167,20 +177,27 @@ class Search:
     @step
     def ranked(self) -> Candidates:
         """The ranking, by ordinal, up to the last hit that is wanted or further."""
-        return self._sorted() if self.request.sort else self._by_score()
+        return self.listed.ranked if self.request.listed else self._by_score()
 
-    def _sorted(self) -> Candidates:
-        found = self.found
-        return found[order(self.source.columns, self.request.sort, found.ordinals)]
+    @step
+    def listed(self) -> Listed:
+        return Listed.of(self.found, self.request, self.source.columns)
 
     @step
     def found(self) -> Candidates:
-        """What is sorted, best first: in mode "lexical" all documents that contain a term, in the others
-        those that are ranked together, among the legs' first ``depths``."""
+        """What is sorted or grouped, best first: in mode "lexical" all documents that contain a term, in
+        the others those that are ranked together, among the legs' first ``depths``."""
         lexical = self.request.mode == "lexical"
         k = max(self.source.lexical.documents, 1) if lexical else self.request.depth
-        search = self.asking(replace(self.request, k=k, offset=0, sort=()))
+        search = self.asking(replace(self.request, k=k, offset=0, sort=(), grouped=None))
         return search.ranked if lexical else search.pool.named(search.reranked)
+
+    @step
+    def parts(self) -> Parts:
+        """The passages, where they are ranked, of the documents among the legs' first ``depths``."""
+        request = replace(self.request, k=self.request.depth, offset=0)
+        pool = self.asking(request).pool
+        return ranked_parts(self.source, request, self.words, pool, self.evidence.terms)
 
     def _by_score(self) -> Candidates:
         if self.request.alone:
@@ -226,11 +243,16 @@ class Search:
     @step
     def page(self) -> Page:
         request = self.request
+        if request.passages:
+            ranked, passages = self.parts
+            shown = ranked[request.offset : request.end]
+            nothing, own = [None] * len(shown), passages[request.offset : request.end]
+            return Page(shown, _from(request.offset, shown), nothing, [0] * len(shown), own)
         if request.min_score is None:
             shown = self.shown
             relevance = self.relevance(shown)
             known = [None] * len(shown) if relevance is None else relevance.tolist()
-            return Page(shown, _from(request.offset, shown), known)
+            return Page(shown, _from(request.offset, shown), known, self._folded(shown))
         ranked, offset = self.ranked.top(request.end), request.offset
         relevance = self.relevance(ranked)
         assert relevance is not None  # or min_score would have been refused
@@ -238,7 +260,11 @@ class Search:
         before = int(np.count_nonzero(enough[:offset]))
         ranked, relevance, enough = ranked[offset:], relevance[offset:], enough[offset:]
         shown = ranked[enough]
-        return Page(shown, _from(before, shown), relevance[enough].tolist())
+        return Page(shown, _from(before, shown), relevance[enough].tolist(), self._folded(shown))
+
+    def _folded(self, shown: Candidates) -> list[int]:
+        folded = {} if self.request.grouped is None else self.listed.folded
+        return [folded.get(ordinal, 0) for ordinal in shown.ordinals.tolist()]
 
     def relevance(self, ranked: Candidates) -> NDArray[np.float64] | None:
         """How relevant each of ``ranked`` is, (n,) from 0 to 1; None without a calibration."""
@@ -253,22 +279,25 @@ class Search:
 
     def hits(self, page: Page, documents: Iterator[Document]) -> tuple[Hit, ...]:
         """The hits of a page, whose bodies come next among ``documents``."""
-        ranked, ranks, relevance = page
+        ranked, ranks, relevance, folded, own = page
+        passages = self.passages(ranked.ordinals) if own is None else [(p,) if p else () for p in own]
+        columns = ranks, ranked.scores.tolist(), passages, relevance, folded, documents
         hits = [
-            Hit(document.id, score, rank, document, passages, relevant)
-            for rank, score, passages, relevant, document in zip(
-                ranks,
-                ranked.scores.tolist(),
-                self.passages(ranked.ordinals),
-                relevance,
-                documents,
-                strict=False,
-            )
+            Hit(document.id, score, rank, document, passage, relevant, others)
+            for rank, score, passage, relevant, others, document in zip(*columns, strict=False)
         ]
         fields = self.request.fields
         if fields is not None and "text" not in fields.parts:
             return tuple(hits)
-        return lit(hits, self.source.analyzer, self.request.text)
+        return lit(hits, self._highlighter())
+
+    def _highlighter(self) -> Highlighter:
+        source, request, words = self.source, self.request, self.words
+        nearest = None
+        if request.sentences and request.encode is not None and request.vector is not None:
+            nearest = NearestSentence(request.encode, request.vector, request.sentences)
+        weights = partial(_rarity, source, words)
+        return Highlighter(source.analyzer, request.text, request.passages, weights, nearest)
 
     def passages(self, ordinals: Ordinals) -> list[tuple[Passage, ...]]:
         """The passages of each document that are shown; see `hybrid.types.Hit`."""
@@ -362,6 +391,13 @@ def rankings(
     everyone = list({ordinal for one in ranked.values() for ordinal in one.ordinals.tolist()})
     ids = dict(zip(everyone, source.ids(np.array(everyone, np.int64)), strict=True))
     return [_named(ranked[place], ids) for place in range(len(profiles))]
+
+
+def _rarity(source: Source, words: Sequence[str]) -> dict[str, float]:
+    """The idf of each of ``words``."""
+    lexical = source.lexical
+    frequencies = zip(words, lexical.frequencies(words), strict=True)
+    return {word: max(0.0, idf(frequency, lexical.documents)) for word, frequency in frequencies}
 
 
 def _from(before: int, shown: Candidates) -> range:

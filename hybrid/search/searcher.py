@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hybrid.encoders.bound import Model
+from hybrid.encoders.bulk import checked
 from hybrid.encoders.cache import QueryCache
 from hybrid.metadata import sorting
 from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted
@@ -33,7 +34,7 @@ from hybrid.search.steps import step
 from hybrid.settings import Profile, Profiles
 from hybrid.store.snapshot import Snapshot
 from hybrid.texts import check_lookup
-from hybrid.types import Candidates, Document, Hit, Lacking, Mode, Results, Run, Scores
+from hybrid.types import Candidates, Document, Hit, Lacking, Matrix, Mode, Results, Run, Scores
 
 _STEP: Final = 1000  # documents a step
 
@@ -256,7 +257,16 @@ class Searcher:
 
     def encoded(self, requests: Sequence[Request]) -> list[Request]:
         """The requests with their query vectors filled in."""
-        return self.asker.encoded(requests, self._encode if self.snapshot.settings.encoder else None)
+        has = self.snapshot.settings.encoder is not None
+        found = self.asker.encoded(requests, self._encode if has else None)
+        if has and found and found[0].sentences:
+            return [replace(request, encode=self._documents) for request in found]
+        return found
+
+    def _documents(self, texts: Sequence[str]) -> Matrix:
+        encoder = self._model.encoder()
+        assert encoder is not None  # the index has one
+        return checked(encoder, encoder.documents, texts)
 
     def _encode(self, texts: Sequence[str]) -> Iterable[Scores] | None:
         cache = self.query_vectors if self.snapshot.vectors.dim else None

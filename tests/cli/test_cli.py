@@ -85,6 +85,15 @@ def test_search_prints_the_fields_asked_for(idx: Path) -> None:
     assert "titel" in run("search", idx, "kettle", "--fields", "titel", status=2).err
 
 
+def test_search_groups(idx: Path) -> None:
+    query = "headphones 耳机 kettle"
+    found = answer("search", idx, query, "--group-by", "nothing")["hits"]
+    assert [hit["folded"] for hit in found] == [0, 0, 0]
+    passages = answer("search", idx, query, "--group-by", "passage")["hits"]
+    assert sorted(hit["id"] for hit in passages) == ["1", "2", "3"]
+    assert "group_by" in run("search", idx, "x", "--group-by", "", status=2).err
+
+
 def test_search_sorts(idx: Path) -> None:
     prices = [
         [hit["metadata"].get("price") for hit in answer("search", idx, "耳机 headphones", *sort)["hits"]]

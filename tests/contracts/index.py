@@ -607,6 +607,88 @@ class IndexContract:
         with pytest.raises(QueryError, match="one search"):
             index.search_many(["a", "b"], cursor=True)
 
+    # -- groups
+
+    def test_documents_are_grouped_by_their_metadata(self, index: Any) -> None:
+        tags: list[Any] = ["a", "b", "a", None, ["c", "a"], "b", [], 1, True, 1.0]
+        index.add(
+            Document(f"n{i}", "teapot " * (10 - i) + "rope", metadata={"tag": tag, "i": i})
+            for i, tag in enumerate(tags)
+        )
+        for mode in ("lexical", "hybrid", "vector"):
+            options = {"mode": mode, "filter": {"i": {"gte": 0}}}
+            rank = {hit.id: hit.rank for hit in index.search("teapot", k=20, **options)}
+            groups = [["n0", "n2", "n4"], ["n1", "n5"], ["n3"], ["n6"], ["n7", "n9"], ["n8"]]
+            best = {min(group, key=lambda id: rank[id]): len(group) - 1 for group in groups}
+            found = index.search("teapot", group_by="tag", **options)
+            assert [(hit.id, hit.folded) for hit in found] == [
+                (id, best[id]) for id in sorted(best, key=lambda id: rank[id])
+            ]
+            page = index.search("teapot", group_by="tag", k=2, offset=3, **options)
+            assert page.hits == found.hits[3:5]
+            assert {hit.folded for hit in index.search("teapot", **options)} == {0}
+            cheapest = index.search("teapot", group_by="tag", sort="-i", **options)
+            assert [(hit.id, hit.folded) for hit in cheapest] == [
+                ("n9", 1),
+                ("n8", 0),
+                ("n6", 0),
+                ("n5", 1),
+                ("n4", 2),
+                ("n3", 0),
+            ]
+            first = index.search("teapot", group_by="tag", k=4, cursor=True, **options)
+            assert first.hits + index.next_page(first.cursor).hits == found.hits
+
+    def test_passages_are_ranked_each_for_itself(self, index: Any) -> None:
+        index.add([Document("book", self.long(), "Diary"), Document("map", "An old map of a lighthouse.")])
+        for mode in ("hybrid", "lexical", "vector"):
+            found = index.search("cook treasure lighthouse", mode=mode, group_by=None, k=300)
+            assert [hit.rank for hit in found] == list(range(1, len(found) + 1))
+            assert [hit.score for hit in found] == sorted((hit.score for hit in found), reverse=True)
+            places = [(hit.id, hit.passage) for hit in found]
+            assert len(set(places)) == len(places)
+            pages = [
+                index.search("cook treasure lighthouse", mode=mode, group_by=None, k=2, offset=at).hits
+                for at in (0, 2)
+            ]
+            assert pages[0] + pages[1] == found.hits[:4]
+            for hit in found:
+                snippet = hit.highlights.snippet
+                assert hit.document.text[snippet.start :].startswith(snippet.text)
+                if hit.passage is not None:
+                    assert hit.passage.start <= snippet.start <= hit.passage.end
+        words = index.search("cook treasure lighthouse", mode="lexical", group_by=None).hits
+        assert (words[0].id, words[0].passage.heading[-1]) == ("book", "Day 41")
+        assert "treasure" in words[0].document.text[slice(*words[0].passage)]
+        assert [hit.id for hit in words] == ["book", "map"]
+        near = index.search("harbour boats mud tide", mode="vector", group_by=None, k=300).hits
+        assert sum(hit.id == "book" for hit in near) > 10
+
+    def test_passages_of_short_documents_rank_as_they_do(self, index: Any) -> None:
+        for mode in ("hybrid", "lexical", "vector"):
+            documents = index.search("kettle of steel 水壶", mode=mode)
+            passages = index.search("kettle of steel 水壶", mode=mode, group_by=None)
+            assert [(hit.id, hit.score, hit.passages) for hit in passages] == [
+                (hit.id, pytest.approx(hit.score, abs=1e-5), hit.passages) for hit in documents
+            ]
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"group_by": ""},
+            {"group_by": 5},
+            {"group_by": None, "sort": "price"},
+            {"group_by": None, "cursor": True},
+            {"group_by": None, "reranker": lambda *_: None},
+        ],
+    )
+    def test_what_cannot_be_grouped(self, index: Any, options: Any) -> None:
+        with pytest.raises(QueryError, match="group_by"):
+            index.search("kettle", **options)
+        with pytest.raises(QueryError, match="search_many"):
+            index.run({"a": "kettle"}, group_by=None)
+        assert index.run({"a": "kettle"}, group_by="document") == index.run({"a": "kettle"})
+
     # -- passages
 
     def long(self) -> str:
