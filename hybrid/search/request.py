@@ -41,8 +41,9 @@ class Options(TypedDict, total=False):
     hits whose ``relevance`` is at least this, from 0 to 1, and no others in their place; an empty answer
     says that there is no good one. QueryError where the index has no calibration (``hybrid calibrate``).
     sort: a key of the metadata, "-price" for descending, or a list of keys (``hybrid.metadata.sorting``):
-    sorts what is found, equal ones by score. In mode "lexical" these are all documents that contain a word
-    of the query, in the others those among the legs' first ``depth``. fields: what hits' documents hold, a
+    sorts what is found, equal ones by score. Where the keyword leg alone answers (in mode "lexical", or
+    without an encoder) these are all documents that contain a word of the query, or else those among the
+    legs' first ``depth``. fields: what hits' documents hold, a
     list of "title", "text", "metadata" and "metadata.KEY"; what is not named is empty, and without the text
     there are no highlights (``hybrid.search.fields``). cursor=True: keep up to 10,000 hits of the ranking
     for ``next_page``; in ``search`` alone. group_by: "document"; or a key of the metadata: of all that is
@@ -268,6 +269,8 @@ class Asker:
     ) -> dict[str, Any]:
         if not isinstance(mode, str) or mode not in MODES:
             raise QueryError(f"mode {shown(mode)} is not known; it is one of {', '.join(map(repr, MODES))}")
+        if not isinstance(cursor, bool):
+            raise QueryError(f"cursor is {shown(cursor)}; it is True or False (next_page takes a cursor)")
         if group_by is None and (
             sort is not None or cursor or reranker is not None or min_score is not None
         ):
@@ -339,9 +342,14 @@ def check_queries(queries: object, options: Mapping[str, Any]) -> Mapping[str, s
     cannot have, since it is judged by document and score."""
     if not isinstance(queries, Mapping):
         raise QueryError(f"run takes a mapping of query id to text, not {shown(queries)}")
-    if unfit := [name for name, usual in _OF_PAGES.items() if options.get(name, usual) != usual]:
+    if unfit := [name for name, usual in _OF_PAGES.items() if not _same(options.get(name, usual), usual)]:
         raise QueryError(f"run ranks documents by score, without {unfit[0]}=; for that use search_many")
     return queries
+
+
+def _same(value: Any, usual: Any) -> bool:
+    """Whether they are equal, whatever ``value`` does when it is compared."""
+    return value is usual or (isinstance(value, str) and str.__eq__(value, usual) is True)
 
 
 def _text(query: Any) -> str:

@@ -15,12 +15,11 @@ from typing import NamedTuple, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid.fusion import QueryTerms
-from hybrid.okapi import idf
 from hybrid.order import Pool, beyond
 from hybrid.rerank import Features, rerank
 from hybrid.rerank.calibration import Columns
 from hybrid.rerank.ordering import continued
+from hybrid.search.evidence import Evidence, rarity
 from hybrid.search.features import columns
 from hybrid.search.fields import fetch
 from hybrid.search.highlights import Highlighter, NearestSentence, lit
@@ -38,12 +37,10 @@ from hybrid.types import (
     Document,
     Hit,
     Mask,
-    Matrix,
     Ordinals,
     Passage,
     Reranker,
     Results,
-    Scores,
 )
 
 _Done = TypeVar("_Done")
@@ -185,9 +182,9 @@ class Search:
 
     @step
     def found(self) -> Candidates:
-        """What is sorted or grouped, best first: in mode "lexical" all documents that contain a term, in
-        the others those that are ranked together, among the legs' first ``depths``."""
-        lexical = self.request.mode == "lexical"
+        """What is sorted or grouped, best first: where the lexical leg alone answers, all documents that
+        contain a term; or else those that are ranked together, among the legs' first ``depths``."""
+        lexical = self.near is None
         k = max(self.source.lexical.documents, 1) if lexical else self.request.depth
         search = self.asking(replace(self.request, k=k, offset=0, sort=(), grouped=None))
         return search.ranked if lexical else search.pool.named(search.reranked)
@@ -296,44 +293,13 @@ class Search:
         nearest = None
         if request.sentences and request.encode is not None and request.vector is not None:
             nearest = NearestSentence(request.encode, request.vector, request.sentences)
-        weights = partial(_rarity, source, words)
+        weights = partial(rarity, source, words)
         return Highlighter(source.analyzer, request.text, request.passages, weights, nearest)
 
     def passages(self, ordinals: Ordinals) -> list[tuple[Passage, ...]]:
         """The passages of each document that are shown; see `hybrid.types.Hit`."""
         vector = self.request.vector if self.request.asks_meaning else None
         return best_passages(self.source, self.words, vector, ordinals, self.request.title_boost)
-
-
-class Evidence:
-    """What the legs know of a pool of candidates and of the query, worked out for all of it when first
-    asked; see `hybrid.fusion.Evidence`."""
-
-    def __init__(self, source: Source, vector: Scores | None, pool: Pool, words: Sequence[str]) -> None:
-        self._source, self._vector, self._pool, self._words = source, vector, pool, words
-
-    @step
-    def _known(self) -> tuple[Scores, Matrix]:
-        assert self._vector is not None  # or the vector leg would have answered nothing
-        return self._source.vectors.nearest(self._vector, self._pool.ordinals)
-
-    @step
-    def _terms(self) -> QueryTerms:
-        lexical = self._source.lexical
-        return QueryTerms(self._words, lexical.frequencies(self._words), lexical.documents)
-
-    def scores(self, numbers: Ordinals) -> Scores:
-        return self._known[0][self._part(numbers)]
-
-    def vectors(self, numbers: Ordinals) -> Matrix:
-        return self._known[1][self._part(numbers)]
-
-    def terms(self) -> QueryTerms:
-        return self._terms
-
-    def _part(self, numbers: Ordinals) -> slice | Ordinals:
-        """Mostly these are all, and nothing is copied."""
-        return slice(None) if np.array_equal(numbers, np.arange(len(self._pool))) else numbers
 
 
 def answer(source: Source, request: Request, lanes: Lanes) -> Results:
@@ -391,13 +357,6 @@ def rankings(
     everyone = list({ordinal for one in ranked.values() for ordinal in one.ordinals.tolist()})
     ids = dict(zip(everyone, source.ids(np.array(everyone, np.int64)), strict=True))
     return [_named(ranked[place], ids) for place in range(len(profiles))]
-
-
-def _rarity(source: Source, words: Sequence[str]) -> dict[str, float]:
-    """The idf of each of ``words``."""
-    lexical = source.lexical
-    frequencies = zip(words, lexical.frequencies(words), strict=True)
-    return {word: max(0.0, idf(frequency, lexical.documents)) for word, frequency in frequencies}
 
 
 def _from(before: int, shown: Candidates) -> range:

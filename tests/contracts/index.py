@@ -504,6 +504,15 @@ class IndexContract:
         among = set(self.ids(index.search("steel kettle", mode="vector", k=20)))
         assert set(self.ids(index.search("steel kettle", mode="vector", k=99, depth=20, sort="i"))) == among
 
+    def test_without_an_encoder_all_matches_are_sorted(self, tmp_path: Path) -> None:
+        plain = self.make(tmp_path / "plain", encoder=None)
+        plain.add(Document(f"n{i}", "kettle", metadata={"i": i, "even": i % 2}) for i in range(150))
+        for options in ({}, {"depth": 3}, {"mode": "lexical"}):
+            assert self.ids(plain.search("kettle", sort="-i", k=2, **options)) == ["n149", "n148"]
+            groups = plain.search("kettle", sort="i", group_by="even", **options)
+            assert [(hit.id, hit.folded) for hit in groups] == [("n0", 74), ("n1", 74)]
+        getattr(plain, "close", lambda: None)()
+
     @pytest.mark.parametrize("sort", [5, {"price": 1}, ["price", 5], "", "-", ["a"] * 11])
     def test_what_is_no_key_to_sort_by(self, index: Any, sort: Any) -> None:
         with pytest.raises(QueryError, match="sort"):
@@ -604,6 +613,9 @@ class IndexContract:
         for bad in (None, 5, b"x"):
             with pytest.raises(QueryError, match="a str"):
                 index.next_page(bad)
+        for bad in (1, "yes", np.ones(3)):
+            with pytest.raises(QueryError, match="cursor is"):
+                index.search("x", cursor=bad)
         with pytest.raises(QueryError, match="one search"):
             index.search_many(["a", "b"], cursor=True)
 
@@ -679,6 +691,7 @@ class IndexContract:
             {"group_by": 5},
             {"group_by": None, "sort": "price"},
             {"group_by": None, "cursor": True},
+            {"group_by": None, "min_score": 0.5},
             {"group_by": None, "reranker": lambda *_: None},
         ],
     )
