@@ -29,12 +29,14 @@ from hybrid.ledger.rows import Rows
 from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted
 from hybrid.metadata.filters import Ids
 from hybrid.metadata.selection import Selection
+from hybrid.metadata.sorting import Sort
 from hybrid.rerank import stored
 from hybrid.rerank.calibration import Calibration
 from hybrid.rerank.lambdamart import LambdaMART
 from hybrid.rerank.stored import Storable
 from hybrid.search import relevance
 from hybrid.search.context import ContextOptions
+from hybrid.search.cursors import Cursors
 from hybrid.search.explain import Explanation
 from hybrid.search.lanes import Lanes
 from hybrid.search.models import Models
@@ -73,7 +75,7 @@ class Index:
 
     def __init__(self, store: Store, encoder: Encoder | None) -> None:
         self._store = store
-        self._lanes = Lanes()
+        self._lanes, self._cursors = Lanes(), Cursors()
         reference = store.generation.settings.encoder
         self._models = Models()
         self._encoders = {reference: Model(store.path, reference, encoder)}
@@ -253,21 +255,27 @@ class Index:
         with self._store.writing() as generation:
             return edit(generation, lambda snapshot: snapshot.passing(selection.where), patch)
 
-    def get(self, id: str) -> Document | None:
-        """The document of this id, or None."""
+    def get(self, id: str, *, fields: Sequence[str] | None = None) -> Document | None:
+        """The document of this id, or None; ``fields`` as in ``search``."""
         with self.searcher() as searcher:
-            return searcher.get(id)
+            return searcher.get(id, fields=fields)
 
     def absent(self, ids: Iterable[str]) -> set[str]:
         """Those of ``ids`` that no document has."""
         with self.searcher() as searcher:
             return searcher.absent(ids)
 
-    def documents(self, filter: Mapping[str, Any] | None = None) -> Iterator[Document]:
-        """All documents of one snapshot that pass ``filter``, oldest first, with their vectors (n, dim) and
-        passages."""
+    def documents(
+        self,
+        filter: Mapping[str, Any] | None = None,
+        *,
+        sort: Sort | None = None,
+        fields: Sequence[str] | None = None,
+    ) -> Iterator[Document]:
+        """All documents of one snapshot that pass ``filter``, sorted as ``search`` sorts, equal ones oldest
+        first, with their vectors (n, dim) and passages; or with these ``fields`` alone."""
         with self.searcher() as searcher:
-            yield from searcher.documents(filter)
+            yield from searcher.documents(filter, sort=sort, fields=fields)
 
     def __len__(self) -> int:
         with self._store.reading() as snapshot:
@@ -328,7 +336,9 @@ class Index:
         {"price": {"lt": 100}}. fusion=None: a value such as RRF(k=60), instead of the index's serving
         profile. depth=None: how many candidates of each leg are ranked together. reranker=None: orders the
         fused. min_score=None: of these k, only hits whose relevance is at least this, if the index is
-        calibrated. `hybrid.search.request.Options` has the details.
+        calibrated. sort=None: by metadata, "price", "-price" or a list of such keys. fields=None: what the
+        hits' documents hold, such as ["title", "metadata.price"]. cursor=True: for ``next_page``.
+        `hybrid.search.request.Options` has the details.
         """
         start = time.perf_counter()
         with self.searcher() as searcher:
@@ -354,6 +364,15 @@ class Index:
         """
         with self.searcher() as searcher:
             return searcher.context(query, vector=vector, **options)
+
+    def next_page(self, cursor: str) -> Results:
+        """The page after that whose ``results.cursor`` this is, of the search that was asked with
+        ``cursor=True``. No hit comes twice and none is passed over, whatever is written meanwhile: the
+        ranking stays that of the first page. Documents that were deleted since, or no longer pass the
+        filter, are left out. Raises CursorExpired ten minutes after the last use, or if there are too many:
+        see `hybrid.limits`."""
+        with self.searcher() as searcher:
+            return searcher.next_page(cursor)
 
     def explain(self, query: str, id: str, **options: Unpack[Options]) -> Explanation:
         """Why the document ``id`` stands where ``search`` with the same arguments has it, on whichever
@@ -391,7 +410,9 @@ class Index:
         """The index as it is now, to be asked any number of times while it may change, also by judging and
         learning: ``with index.searcher() as searcher: …``."""
         with self._store.reading() as snapshot:
-            yield Searcher(snapshot, self._model(snapshot.settings), self._models, self._lanes)
+            yield Searcher(
+                snapshot, self._model(snapshot.settings), self._models, self._lanes, self._cursors
+            )
 
     def _model(self, settings: Settings) -> Model:
         """The encoder that ``settings`` name. (A reader may find that the writer has re-indexed.)"""

@@ -32,6 +32,20 @@ MAX_CONTEXT: Final = 1_000_000
 MAX_ANSWER: Final = 50_000
 """Characters in an answer whose citations are checked, more than language models write at once."""
 
+# --- cursors
+
+MAX_CURSOR_HITS: Final = 10_000
+"""Hits that a cursor goes through."""
+
+MAX_CURSORS: Final = 1_000
+"""Cursors that an index keeps; the least recently used go first."""
+
+MAX_CURSOR_BYTES: Final = 1 << 26
+"""Bytes of an index's cursors: some 50 of 10,000 hits with short ids; the newest stays, whatever it has."""
+
+CURSOR_SECONDS: Final = 600
+"""How long after its last use a cursor is kept."""
+
 # --- filters
 
 MAX_FILTER_DEPTH: Final = 32
@@ -42,6 +56,17 @@ MAX_CONDITIONS: Final = 1_000
 
 MAX_FILTER_VALUES: Final = 100_000
 """Values in all lists of a filter together: 0.3 s over a million documents."""
+
+MAX_SENTENCES: Final = 64
+"""Sentences of a hit that may be encoded for its highlights; each costs about as much as a query."""
+
+# --- sorting and fields
+
+MAX_FIELDS: Final = 100
+"""Fields that documents are returned with; each is held against each key of the metadata."""
+
+MAX_SORT_KEYS: Final = 10
+"""Keys to sort by: a million documents take 0.2 s each, 3 s where all values are different strings."""
 
 # --- facets
 

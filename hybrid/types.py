@@ -129,8 +129,8 @@ def printable(text: str) -> str:
 @dataclass(frozen=True, slots=True)
 class Highlights:
     """Where a query's words stand in a document: its ``title``, and the ``fragments`` of its text that show
-    most of them, best first. Where the text has none of them there is one, the beginning of the passage
-    that the vector leg found or of the text."""
+    most of them, rarer ones first. Where the text has none of them there is one: the beginning of the
+    passage that the vector leg found, its sentence nearest to the query, or the beginning of the text."""
 
     title: Fragment
     fragments: tuple[Fragment, ...]
@@ -153,7 +153,8 @@ class Hit(_Lit):
     """One document in a search result. ``rank`` counts from 1 and continues from page to page.
     ``passages``: the best passages of a long document, best first, from either leg; of a document that is
     one passage, the window of the text whose vector is nearest to the query, if the vector leg was
-    searched. ``relevance``: the probability, 0 to 1, that the document is relevant, if the index has a
+    searched. ``folded``: how many other documents this one stands for, where the search groups them by
+    metadata. ``relevance``: the probability, 0 to 1, that the document is relevant, if the index has a
     calibration (``hybrid calibrate``); unlike ``score`` it can be compared across queries, pages and
     ranking methods."""
 
@@ -163,6 +164,7 @@ class Hit(_Lit):
     document: Document
     passages: tuple[Passage, ...] = ()
     relevance: float | None = None
+    folded: int = 0
 
     @property
     def passage(self) -> Passage | None:
@@ -172,7 +174,7 @@ class Hit(_Lit):
     @property
     def highlights(self) -> Highlights | None:
         """Where the query's words stand in the document: worked out each time that it is asked for. None
-        for a hit that is not from a search."""
+        for a hit that is not from a search, or whose text was not among its ``fields``."""
         make = getattr(self, "_highlighter", None)
         return None if make is None else make(self.document, self.passage)
 
@@ -184,12 +186,14 @@ class Hit(_Lit):
 @dataclass(frozen=True)
 class Results:
     """The result of a search: ``hits`` best first, the ``sequence`` number of the index's state that was
-    searched, and the seconds it ``took`` (in a batch, without encoding). Iterates over its hits."""
+    searched, and the seconds it ``took`` (in a batch, without encoding). ``cursor``: where the next page
+    begins, if one was asked for and there is more. Iterates over its hits."""
 
     hits: tuple[Hit, ...]
     sequence: int
     took: float
     count: Callable[[], int] = field(repr=False, compare=False)
+    cursor: str | None = field(default=None, compare=False)
 
     @cached_property
     def total(self) -> int:

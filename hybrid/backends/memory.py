@@ -29,10 +29,15 @@ from hybrid.intake.patch import Patch
 from hybrid.ledger.lifetimes import keys, marks
 from hybrid.ledger.passages import with_rows
 from hybrid.lexical.terms import field_of, of_passages, of_query
+from hybrid.metadata import sorting
+from hybrid.metadata.columns import Columns
 from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted, check_most, check_path, check_wanted
 from hybrid.metadata.selection import Selection
+from hybrid.metadata.sorting import Sort, order
 from hybrid.search.context import ContextOptions, context
+from hybrid.search.cursors import Cursors
 from hybrid.search.explain import Explanation, explain
+from hybrid.search.fields import Fields
 from hybrid.search.lanes import InTurn
 from hybrid.search.request import Asker, Options, Request, check_queries
 from hybrid.search.search import answer, ranking
@@ -63,6 +68,7 @@ class MemoryIndex:
         self._dim = 0
         self._seq = 0
         self._made: Textbook | None = None
+        self._cursors = Cursors()
 
     def add(
         self,
@@ -141,14 +147,30 @@ class MemoryIndex:
         everyone = [entry.document for entry in self._entries.values()]
         return [one for one in everyone if selection.where.matches(one.metadata, one.id)]
 
-    def get(self, id: str) -> Document | None:
-        found = self._entries.get(check_lookup(id))
-        return None if found is None else found.document
+    def get(self, id: str, *, fields: Sequence[str] | None = None) -> Document | None:
+        """As ``Index.get``."""
+        found, wanted = self._entries.get(check_lookup(id)), Fields.of(fields)
+        if found is None or wanted is None:
+            return None if found is None else found.document
+        return wanted(found.document)
 
-    def documents(self, filter: Mapping[str, Any] | None = None) -> Iterator[Document]:
+    def documents(
+        self,
+        filter: Mapping[str, Any] | None = None,
+        *,
+        sort: Sort | None = None,
+        fields: Sequence[str] | None = None,
+    ) -> Iterator[Document]:
         """As ``Index.documents``."""
-        for entry in self._selected(None, filter):
-            yield with_rows(entry.document, entry.rows, entry.pieces)
+        entries, by, columns = self._selected(None, filter), sorting.parse(sort), Columns()
+        columns.extend((place, entry.document.metadata) for place, entry in enumerate(entries))
+        everyone, wanted = np.arange(len(entries)), Fields.of(fields)
+        for place in order(columns, by, everyone) if by else everyone:
+            entry = entries[place]
+            if wanted is None:
+                yield with_rows(entry.document, entry.rows, entry.pieces)
+            else:
+                yield wanted(entry.document)
 
     def count(self, *, query: str | None = None, filter: Mapping[str, Any] | None = None) -> int:
         """As ``Index.count``."""
@@ -215,8 +237,13 @@ class MemoryIndex:
     ) -> Results:
         """As ``Index.search``."""
         start = time.perf_counter()
-        results = self._answers([self._asker.one(query, vector, options)])[0]
-        return replace(results, took=time.perf_counter() - start)
+        request = self._encoded([self._asker.one(query, vector, options)])[0]
+        ask = self._cursors.first if request.cursor else answer
+        return replace(ask(self._state, request, _LANES), took=time.perf_counter() - start)
+
+    def next_page(self, cursor: str) -> Results:
+        """As ``Index.next_page``."""
+        return self._cursors.next(self._state, cursor, _LANES)
 
     def context(
         self,
@@ -255,7 +282,7 @@ class MemoryIndex:
         **options: Unpack[Options],
     ) -> Run:
         """As ``Index.run``."""
-        texts = check_queries(queries)
+        texts = check_queries(queries, options)
         requests = self._encoded(self._asker.many(list(texts.values()), None, options))
         passed_over = [tuple(map(check_lookup, lacking.get(id, ()))) for id in texts]
         return {
@@ -278,7 +305,10 @@ class MemoryIndex:
         return Asker(self._metric, self._dim, self._profile)
 
     def _encoded(self, requests: Sequence[Request]) -> list[Request]:
-        return self._asker.encoded(requests, None if self._encoder is None else self._encode)
+        if self._encoder is None:
+            return self._asker.encoded(requests, None)
+        found = self._asker.encoded(requests, self._encode)
+        return [replace(request, encode=self._encoder.documents) for request in found]
 
     def _encode(self, texts: Sequence[str]) -> Matrix | None:
         return self._encoder.queries(texts) if self._encoder is not None and self._dim else None

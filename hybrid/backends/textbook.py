@@ -6,6 +6,7 @@ Every search looks at every document. An ordinal is a document's place in the or
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +23,7 @@ from hybrid.lexical.terms import Terms, field_of, joined, of_query
 from hybrid.metadata.columns import Columns
 from hybrid.metadata.filters import Filter
 from hybrid.norms import unit
+from hybrid.okapi import TermScore
 from hybrid.order import places
 from hybrid.rerank.matching import Texts
 from hybrid.types import (
@@ -65,6 +67,19 @@ class LuceneBM25(BM25):  # type: ignore[misc]
         }
         lengths = LENGTHS[np.searchsorted(LENGTHS, self.doc_len, "right") - 1]
         self._norms = self.K1 * (1 - self.B + self.B * lengths / (self.avgdl or 1))
+
+    def parts(self, query: Sequence[str], row: int, field: str, boost: float) -> list[TermScore]:
+        """The parts of the score of document ``row``."""
+        found = []
+        for term, count in Counter(query).items():
+            if not (tf := self.doc_freqs[row].get(term, 0)):
+                continue
+            idf, weight = self.idf[term], boost * count
+            adds = weight * idf * tf * (self.K1 + 1) / (tf + self._norms[row])
+            frequency = sum(term in frequencies for frequencies in self.doc_freqs)
+            length = int(LENGTHS[np.searchsorted(LENGTHS, self.doc_len[row], "right") - 1])
+            found.append(TermScore(term, field, weight, tf, idf, length, self.avgdl, frequency, adds))
+        return found
 
     def get_scores(self, query: Sequence[str]) -> NDArray[np.float64]:
         """float64 (documents,): 0 for those without any of the terms."""
@@ -123,11 +138,28 @@ class TextbookWords:
     def passages(
         self, terms: Sequence[str], ordinals: Sequence[int], title_boost: float = 0.0
     ) -> dict[int, list[int]]:
+        scored = self.scored(terms, ordinals, title_boost)
+        return {ordinal: [number for number, _ in rows] for ordinal, rows in scored.items()}
+
+    def scored(
+        self, terms: Sequence[str], ordinals: Sequence[int], title_boost: float = 0.0
+    ) -> dict[int, list[tuple[int, float]]]:
         scores = self._scores(terms, title_boost)
-        found: dict[int, list[int]] = {ordinal: [] for ordinal in ordinals}
+        found: dict[int, list[tuple[int, float]]] = {ordinal: [] for ordinal in ordinals}
         for row in np.argsort(-scores, kind="stable").tolist():
             if scores[row] > 0 and (owner := int(self._owners[row])) in found:
-                found[owner].append(row - int(self._starts[owner]))
+                found[owner].append((row - int(self._starts[owner]), float(scores[row])))
+        return found
+
+    def explained(self, terms: Sequence[str], ordinal: int, title_boost: float = 0.0) -> list[TermScore]:
+        rows = self.scored(terms, [ordinal], title_boost)[ordinal]
+        if not rows:
+            return []
+        row, field = int(self._starts[ordinal]) + rows[0][0], field_of(terms)
+        found = LuceneBM25([own.of(field) for own in self._terms]).parts(terms, row, "text", 1.0)
+        if title_boost and field == "terms":
+            titles = LuceneBM25([own.title for own in self._terms])
+            found += titles.parts(terms, row, "title", title_boost)
         return found
 
     def count(self, terms: Sequence[str], allowed: Mask | None = None) -> int:
@@ -201,9 +233,13 @@ class TextbookVectors:
         return TextbookNearest(Candidates.ranked(ordinals, scores, floor=floor))
 
     def windows(self, query: Scores, ordinal: int) -> NDArray[np.int64]:
+        return self.similar(query, ordinal)[0]
+
+    def similar(self, query: Scores, ordinal: int) -> tuple[NDArray[np.int64], Scores, Matrix]:
         rows = self._rows[ordinal]
-        similar = np.array([self._similarity(row, query) for row in rows.vectors])
-        return rows.spans[np.argsort(-similar, kind="stable")]
+        scores = np.array([self._similarity(row, query) for row in rows.vectors], np.float32)
+        best = np.argsort(-scores, kind="stable")
+        return rows.spans[best], scores[best], unit(rows.vectors[best])
 
     def nearest(self, query: Scores, ordinals: Ordinals) -> tuple[Scores, Matrix]:
         scores = np.full(len(ordinals), np.nan, np.float32)

@@ -9,6 +9,7 @@ after compaction scores are exact again.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from hybrid.errors import IndexCorrupt
 from hybrid.lexical import pruning
 from hybrid.lexical.segments import META
 from hybrid.lexical.terms import FIELDS, Field, Terms, field_of
+from hybrid.okapi import TermScore
 from hybrid.order import first_of_each
 from hybrid.types import Candidates, Mask, Ordinals, Scores, Ties
 
@@ -243,19 +245,51 @@ class LexicalView:
     def passages(
         self, terms: Sequence[str], ordinals: Sequence[int], title_boost: float = 0.0
     ) -> dict[int, list[int]]:
-        """For each of a few ``ordinals`` its passages that contain a term, by number, best first."""
-        found: dict[int, list[int]] = {ordinal: [] for ordinal in ordinals}
+        """For each of a few ``ordinals`` its passages that contain a term, by number, best first; none
+        where no document is cut."""
+        scored = self.scored(terms, ordinals, title_boost)
+        return {ordinal: [number for number, _ in rows] for ordinal, rows in scored.items()}
+
+    def scored(
+        self, terms: Sequence[str], ordinals: Sequence[int], title_boost: float = 0.0
+    ) -> dict[int, list[tuple[int, float]]]:
+        """The same with the score of each passage."""
+        found: dict[int, list[tuple[int, float]]] = {ordinal: [] for ordinal in ordinals}
         if not ordinals or not self.cut or (query := self._query(terms, title_boost)) is None:
             return found
         hits = self.searcher.search(
             self._within(query, ordinals, need=True), self._most(ordinals), count=False
         ).hits
-        addresses = [address for _, address in hits]
+        addresses, scores = [address for _, address in hits], [float(score) for score, _ in hits]
         owners = np.array(self.searcher.fast_field_values("ordinal", addresses), np.int64)
         numbers = np.array(self.searcher.fast_field_values("passage", addresses), np.int64)
-        for ordinal, number in zip(owners.tolist(), numbers.tolist(), strict=True):
-            found[ordinal].append(number)
+        for ordinal, number, score in zip(owners.tolist(), numbers.tolist(), scores, strict=True):
+            found[ordinal].append((number, score))
         return found
+
+    def explained(self, terms: Sequence[str], ordinal: int, title_boost: float = 0.0) -> list[TermScore]:
+        """The parts of the score that ``scores`` gives to ``ordinal``, in its best passage."""
+        if (query := self._query(terms, title_boost)) is None:
+            return []
+        hits = self.searcher.search(self._within(query, [ordinal], need=True), 1, count=False).hits
+        clauses = list(self._wanted(Counter(terms).items(), title_boost))
+        found = [self._told(*clause, address) for _, address in hits for clause in clauses]
+        return [one for one in found if one is not None]
+
+    def _told(
+        self, field: Field, term: str, weight: float, address: tantivy.DocAddress
+    ) -> TermScore | None:
+        """One part of a row's score, from tantivy's own explanation; None where the row lacks the term."""
+        query = tantivy.Query.term_query(self.schema, field, term, "freq")
+        try:
+            told = json.loads(query.explain(self.searcher, address).to_json())
+        except ValueError:
+            return None
+        _, idf, share = told["details"]
+        tf, _, _, length, average = (part["value"] for part in share["details"])
+        frequency = int(idf["details"][0]["value"])
+        adds, name = weight * told["value"], "title" if field == "titles" else "text"
+        return TermScore(term, name, weight, int(tf), idf["value"], int(length), average, frequency, adds)
 
     def _within(self, query: tantivy.Query, ordinals: Sequence[int], need: bool = False) -> tantivy.Query:
         """The rows of ``ordinals``, scored by ``query``; where they ``need`` it, those that it finds."""
@@ -348,11 +382,15 @@ class LexicalView:
         return query
 
     def _clauses(self, counts: Iterable[tuple[str, int]], title_boost: float) -> list[tantivy.Query]:
-        return [
-            self._clause(field, term, weight * count)
-            for term, count in counts
-            for field, weight in self._weights(term, title_boost)
-        ]
+        return [self._clause(*one) for one in self._wanted(counts, title_boost)]
+
+    def _wanted(
+        self, counts: Iterable[tuple[str, int]], title_boost: float
+    ) -> Iterator[tuple[Field, str, float]]:
+        """Where to look for each term, and with what weight."""
+        for term, count in counts:
+            for where, weight in self._weights(term, title_boost):
+                yield where, term, weight * count
 
     def _weights(self, term: str, title_boost: float) -> list[tuple[Field, float]]:
         """Return the fields in which to look for a term, and their weights."""

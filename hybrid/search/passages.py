@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hybrid.ledger.passages import Pieces
 from hybrid.search.source import Source
@@ -53,10 +56,14 @@ def _near(source: Source, pieces: Pieces, vector: Scores | None, ordinal: int) -
     """The numbers of the passages whose windows are nearest to ``vector``, nearest first."""
     if vector is None or not source.vectors.dim:
         return []
+    spans = source.vectors.windows(vector, ordinal)
+    return list(dict.fromkeys(number for number in numbers(pieces, spans) if number is not None))
+
+
+def numbers(pieces: Pieces, spans: NDArray[np.int64]) -> Iterator[int | None]:
+    """The number of the passage that each of ``spans``, windows (n, 2), lies in; None for a window of
+    several, which says nothing of any of them."""
     starts = [piece.start for piece in pieces]
-    found: dict[int, None] = {}
-    for start, end in source.vectors.windows(vector, ordinal).tolist():
+    for start, end in spans.tolist():
         number = max(0, bisect_right(starts, start) - 1)
-        if end <= pieces[number].end:  # a window of all of a document says nothing of its passages
-            found.setdefault(number)
-    return list(found)
+        yield number if end <= pieces[number].end else None

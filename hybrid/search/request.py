@@ -12,15 +12,22 @@ from typing import Any, Final, TypeAlias, TypedDict, get_args
 from hybrid.errors import QueryError
 from hybrid.fusion import Evidence
 from hybrid.intake.documents import check_alike, check_encoded, check_vector
-from hybrid.limits import MAX_HITS, MAX_QUERY, shown
-from hybrid.metadata import filters
+from hybrid.limits import MAX_HITS, MAX_QUERY, MAX_SENTENCES, shown
+from hybrid.metadata import filters, sorting
 from hybrid.metadata.filters import Filter
+from hybrid.metadata.sorting import Sort, SortKey
 from hybrid.rerank.calibration import Calibration
+from hybrid.search.fields import Fields
 from hybrid.settings import Profile
 from hybrid.texts import clean
-from hybrid.types import Candidates, Fusion, Metric, Mode, Reranker, Scores
+from hybrid.types import Candidates, Fusion, Matrix, Metric, Mode, Reranker, Scores
 
+DOCUMENT: Final = "document"
 MODES: Final[tuple[Mode, ...]] = get_args(Mode)
+
+
+EncodeTexts: TypeAlias = Callable[[Sequence[str]], Matrix]
+"""Makes a vector of each of some documents' texts, float32 (n, dim)."""
 
 
 class Options(TypedDict, total=False):
@@ -33,6 +40,17 @@ class Options(TypedDict, total=False):
     profile's. reranker: puts the fused candidates into a better order. min_score: show only those of the k
     hits whose ``relevance`` is at least this, from 0 to 1, and no others in their place; an empty answer
     says that there is no good one. QueryError where the index has no calibration (``hybrid calibrate``).
+    sort: a key of the metadata, "-price" for descending, or a list of keys (``hybrid.metadata.sorting``):
+    sorts what is found, equal ones by score. Where the keyword leg alone answers (in mode "lexical", or
+    without an encoder) these are all documents that contain a word of the query, or else those among the
+    legs' first ``depth``. fields: what hits' documents hold, a
+    list of "title", "text", "metadata" and "metadata.KEY"; what is not named is empty, and without the text
+    there are no highlights (``hybrid.search.fields``). cursor=True: keep up to 10,000 hits of the ranking
+    for ``next_page``; in ``search`` alone. group_by: "document"; or a key of the metadata: of all that is
+    found (as for ``sort``) the best document of each value, where ``folded`` says for how many others it
+    stands; or None: each hit is a passage, ranked as the legs' first ``depth`` passages are fused.
+    sentences: how many sentences of a passage that has no word of the query may be encoded when its
+    highlights are asked for, to show the one nearest to the query (0: its beginning is shown).
 
     The ranking does not depend on k and offset. Its head is what is fused and reranked of the legs' first
     ``depth``. What the legs have further down follows by turns, the lexical leg's next, the vector leg's
@@ -51,6 +69,11 @@ class Options(TypedDict, total=False):
     depth: int | None
     reranker: Reranker | None
     min_score: float | None
+    sort: Sort | None
+    fields: Sequence[str] | None
+    cursor: bool
+    group_by: str | None
+    sentences: int
 
 
 @dataclass(frozen=True)
@@ -72,11 +95,28 @@ class Request:
     offset: int = 0
     lacking: tuple[str, ...] = ()
     """Documents, by id, that are to be passed over as if the index lacked them."""
+    sort: tuple[SortKey, ...] = ()
+    fields: Fields | None = None
+    """Those that documents are returned with; None for all."""
+    cursor: bool = False
+    grouped: str | None = None
+    """The key of the metadata by which documents are grouped."""
+    passages: bool = False
+    """Whether passages are ranked, each for itself."""
+    sentences: int = 0
+    """How many of them may be encoded for the highlights of a hit."""
+    encode: EncodeTexts | None = None
+    """Encodes sentences, where any may be."""
 
     @property
     def end(self) -> int:
         """How many documents the ranking must have for all hits to be there."""
         return self.offset + self.k
+
+    @property
+    def listed(self) -> bool:
+        """Whether all that is found is brought into another order."""
+        return bool(self.sort) or self.grouped is not None
 
     @property
     def alone(self) -> bool:
@@ -173,6 +213,8 @@ class Asker:
             raise QueryError(f"{len(texts)} queries but {len(given)} vectors; they go in pairs")
         ready = [None] * len(texts) if given is None else self._vectors(given)
         plan = self._plan(**options)
+        if plan["cursor"] and len(texts) > 1:
+            raise QueryError("a cursor is of one search; use search")
         if plan["mode"] == "lexical" and queries is None:
             raise QueryError(
                 'mode "lexical" needs a query text; for a vector alone use mode "vector" or "hybrid"'
@@ -224,9 +266,22 @@ class Asker:
         depth: int | None = None,
         reranker: Reranker | None = None,
         min_score: float | None = None,
+        sort: Sort | None = None,
+        fields: Sequence[str] | None = None,
+        cursor: bool = False,
+        group_by: str | None = DOCUMENT,
+        sentences: int = 0,
     ) -> dict[str, Any]:
         if not isinstance(mode, str) or mode not in MODES:
             raise QueryError(f"mode {shown(mode)} is not known; it is one of {', '.join(map(repr, MODES))}")
+        if not isinstance(cursor, bool):
+            raise QueryError(f"cursor is {shown(cursor)}; it is True or False (next_page takes a cursor)")
+        if group_by is None and (
+            sort is not None or cursor or reranker is not None or min_score is not None
+        ):
+            raise QueryError(
+                "group_by=None ranks passages; sort, cursor, reranker and min_score are of documents"
+            )
         k, offset, served = _count("k", k), _count("offset", offset, 0), mode == "hybrid"
         if offset + k > MAX_HITS:
             raise QueryError(
@@ -249,7 +304,20 @@ class Asker:
             "reranker": self._reranker if reranker is None and fusion is None and served else reranker,
             "calibration": self._calibration,
             "min_score": None if min_score is None else self._least(min_score),
+            "sort": sorting.parse(sort),
+            "fields": Fields.of(fields),
+            "cursor": cursor,
+            "grouped": self._grouped(group_by),
+            "passages": group_by is None,
+            "sentences": _count("sentences", sentences, 0, MAX_SENTENCES),
         }
+
+    def _grouped(self, given: Any) -> str | None:
+        if given is not None and (not isinstance(given, str) or not given):
+            raise QueryError(
+                f'group_by is {shown(given)}; it is "document", a key of the metadata, or None for passages'
+            )
+        return None if given == DOCUMENT else given
 
     def _least(self, given: Any) -> float:
         least = math.nan if isinstance(given, bool) or not isinstance(given, Real) else float(given)
@@ -270,11 +338,23 @@ def _list(name: str, given: Any) -> list[Any]:
         raise QueryError(f"{name} is a {type(given).__name__}, not a list") from cause
 
 
-def check_queries(queries: object) -> Mapping[str, str]:
-    """Queries for a run; QueryError for what is no mapping of query id to text."""
+_OF_PAGES: Final = {"sort": None, "fields": None, "cursor": False, "group_by": DOCUMENT}
+"""Options of what is shown, which a run has not, and what they are otherwise."""
+
+
+def check_queries(queries: object, options: Mapping[str, Any]) -> Mapping[str, str]:
+    """Queries for a run; QueryError for what is no mapping of query id to text, and for options that a run
+    cannot have, since it is judged by document and score."""
     if not isinstance(queries, Mapping):
         raise QueryError(f"run takes a mapping of query id to text, not {shown(queries)}")
+    if unfit := [name for name, usual in _OF_PAGES.items() if not _same(options.get(name, usual), usual)]:
+        raise QueryError(f"run ranks documents by score, without {unfit[0]}=; for that use search_many")
     return queries
+
+
+def _same(value: Any, usual: Any) -> bool:
+    """Whether they are equal, whatever ``value`` does when it is compared."""
+    return value is usual or (isinstance(value, str) and str.__eq__(value, usual) is True)
 
 
 def _text(query: Any) -> str:
@@ -288,13 +368,11 @@ def _text(query: Any) -> str:
     return text
 
 
-def _count(name: str, value: Any, least: int = 1) -> int:
+def _count(name: str, value: Any, least: int = 1, most: int = MAX_HITS) -> int:
     try:
         count = -1 if isinstance(value, bool) else int.__index__(operator.index(value))
     except TypeError:
         count = -1
-    if not least <= count <= MAX_HITS:
-        raise QueryError(
-            f"{name} is {shown(value)}; it must be a whole number from {least} to {MAX_HITS:,}"
-        )
+    if not least <= count <= most:
+        raise QueryError(f"{name} is {shown(value)}; it must be a whole number from {least} to {most:,}")
     return count

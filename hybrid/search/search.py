@@ -15,14 +15,17 @@ from typing import NamedTuple, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid.fusion import QueryTerms
 from hybrid.order import Pool, beyond
 from hybrid.rerank import Features, rerank
 from hybrid.rerank.calibration import Columns
 from hybrid.rerank.ordering import continued
+from hybrid.search.evidence import Evidence, rarity
 from hybrid.search.features import columns
-from hybrid.search.highlights import lit
+from hybrid.search.fields import fetch
+from hybrid.search.highlights import Highlighter, NearestSentence, lit
 from hybrid.search.lanes import InTurn, Lanes
+from hybrid.search.listed import Listed
+from hybrid.search.parts import Parts, ranked_parts
 from hybrid.search.passages import best_passages
 from hybrid.search.relevance import known
 from hybrid.search.request import Request
@@ -34,23 +37,34 @@ from hybrid.types import (
     Document,
     Hit,
     Mask,
-    Matrix,
     Ordinals,
     Passage,
     Reranker,
     Results,
-    Scores,
 )
 
 _Done = TypeVar("_Done")
 
 
 class Page(NamedTuple):
-    """The documents that are shown, the rank of the first, and how relevant each is, as far as known."""
+    """The documents that are shown, their ranks, how relevant each is, as far as known, and how many others
+    it stands for. ``passages``: where these are ranked, that of each."""
 
     ranked: Candidates
-    first: int
+    ranks: Sequence[int]
     relevance: Sequence[float | None]
+    folded: Sequence[int]
+    passages: Sequence[Passage | None] | None = None
+
+    def of(self, places: Sequence[int], ordinals: Sequence[int]) -> Page:
+        """Those at ``places``, whose documents have these ``ordinals`` now."""
+        ranked = Candidates(np.array(ordinals, np.int64), self.ranked.scores[list(places)])
+        return Page(
+            ranked,
+            [self.ranks[at] for at in places],
+            [self.relevance[at] for at in places],
+            [self.folded[at] for at in places],
+        )
 
 
 class Search:
@@ -160,6 +174,29 @@ class Search:
     @step
     def ranked(self) -> Candidates:
         """The ranking, by ordinal, up to the last hit that is wanted or further."""
+        return self.listed.ranked if self.request.listed else self._by_score()
+
+    @step
+    def listed(self) -> Listed:
+        return Listed.of(self.found, self.request, self.source.columns)
+
+    @step
+    def found(self) -> Candidates:
+        """What is sorted or grouped, best first: where the lexical leg alone answers, all documents that
+        contain a term; or else those that are ranked together, among the legs' first ``depths``."""
+        lexical = self.near is None
+        k = max(self.source.lexical.documents, 1) if lexical else self.request.depth
+        search = self.asking(replace(self.request, k=k, offset=0, sort=(), grouped=None))
+        return search.ranked if lexical else search.pool.named(search.reranked)
+
+    @step
+    def parts(self) -> Parts:
+        """The passages, where they are ranked, of the documents among the legs' first ``depths``."""
+        request = replace(self.request, k=self.request.depth, offset=0)
+        pool = self.asking(request).pool
+        return ranked_parts(self.source, request, self.words, pool, self.evidence.terms)
+
+    def _by_score(self) -> Candidates:
         if self.request.alone:
             return self._alone()
         ranked = self.pool.named(self.reranked)
@@ -203,18 +240,28 @@ class Search:
     @step
     def page(self) -> Page:
         request = self.request
+        if request.passages:
+            ranked, passages = self.parts
+            shown = ranked[request.offset : request.end]
+            nothing, own = [None] * len(shown), passages[request.offset : request.end]
+            return Page(shown, _from(request.offset, shown), nothing, [0] * len(shown), own)
         if request.min_score is None:
             shown = self.shown
             relevance = self.relevance(shown)
             known = [None] * len(shown) if relevance is None else relevance.tolist()
-            return Page(shown, request.offset + 1, known)
+            return Page(shown, _from(request.offset, shown), known, self._folded(shown))
         ranked, offset = self.ranked.top(request.end), request.offset
         relevance = self.relevance(ranked)
         assert relevance is not None  # or min_score would have been refused
         enough = relevance >= request.min_score
         before = int(np.count_nonzero(enough[:offset]))
         ranked, relevance, enough = ranked[offset:], relevance[offset:], enough[offset:]
-        return Page(ranked[enough], before + 1, relevance[enough].tolist())
+        shown = ranked[enough]
+        return Page(shown, _from(before, shown), relevance[enough].tolist(), self._folded(shown))
+
+    def _folded(self, shown: Candidates) -> list[int]:
+        folded = {} if self.request.grouped is None else self.listed.folded
+        return [folded.get(ordinal, 0) for ordinal in shown.ordinals.tolist()]
 
     def relevance(self, ranked: Candidates) -> NDArray[np.float64] | None:
         """How relevant each of ``ranked`` is, (n,) from 0 to 1; None without a calibration."""
@@ -227,57 +274,32 @@ class Search:
         """The signals of the documents ``ordinals`` for a calibration."""
         return known(self.source, self.request, self.legs, self.evidence.terms(), ordinals)
 
-    def hits(self, documents: Iterator[Document]) -> tuple[Hit, ...]:
-        """The hits of the page, whose bodies come next among ``documents``."""
-        ranked, first, relevance = self.page
+    def hits(self, page: Page, documents: Iterator[Document]) -> tuple[Hit, ...]:
+        """The hits of a page, whose bodies come next among ``documents``."""
+        ranked, ranks, relevance, folded, own = page
+        passages = self.passages(ranked.ordinals) if own is None else [(p,) if p else () for p in own]
+        columns = ranks, ranked.scores.tolist(), passages, relevance, folded, documents
         hits = [
-            Hit(document.id, score, rank, document, passages, relevant)
-            for rank, score, passages, relevant, document in zip(
-                range(first, first + len(ranked)),
-                ranked.scores.tolist(),
-                self.passages(ranked.ordinals),
-                relevance,
-                documents,
-                strict=False,
-            )
+            Hit(document.id, score, rank, document, passage, relevant, others)
+            for rank, score, passage, relevant, others, document in zip(*columns, strict=False)
         ]
-        return lit(hits, self.source.analyzer, self.request.text)
+        fields = self.request.fields
+        if fields is not None and "text" not in fields.parts:
+            return tuple(hits)
+        return lit(hits, self._highlighter())
+
+    def _highlighter(self) -> Highlighter:
+        source, request, words = self.source, self.request, self.words
+        nearest = None
+        if request.sentences and request.encode is not None and request.vector is not None:
+            nearest = NearestSentence(request.encode, request.vector, request.sentences)
+        weights = partial(rarity, source, words)
+        return Highlighter(source.analyzer, request.text, request.passages, weights, nearest)
 
     def passages(self, ordinals: Ordinals) -> list[tuple[Passage, ...]]:
         """The passages of each document that are shown; see `hybrid.types.Hit`."""
         vector = self.request.vector if self.request.asks_meaning else None
         return best_passages(self.source, self.words, vector, ordinals, self.request.title_boost)
-
-
-class Evidence:
-    """What the legs know of a pool of candidates and of the query, worked out for all of it when first
-    asked; see `hybrid.fusion.Evidence`."""
-
-    def __init__(self, source: Source, vector: Scores | None, pool: Pool, words: Sequence[str]) -> None:
-        self._source, self._vector, self._pool, self._words = source, vector, pool, words
-
-    @step
-    def _known(self) -> tuple[Scores, Matrix]:
-        assert self._vector is not None  # or the vector leg would have answered nothing
-        return self._source.vectors.nearest(self._vector, self._pool.ordinals)
-
-    @step
-    def _terms(self) -> QueryTerms:
-        lexical = self._source.lexical
-        return QueryTerms(self._words, lexical.frequencies(self._words), lexical.documents)
-
-    def scores(self, numbers: Ordinals) -> Scores:
-        return self._known[0][self._part(numbers)]
-
-    def vectors(self, numbers: Ordinals) -> Matrix:
-        return self._known[1][self._part(numbers)]
-
-    def terms(self) -> QueryTerms:
-        return self._terms
-
-    def _part(self, numbers: Ordinals) -> slice | Ordinals:
-        """Mostly these are all, and nothing is copied."""
-        return slice(None) if np.array_equal(numbers, np.arange(len(self._pool))) else numbers
 
 
 def answer(source: Source, request: Request, lanes: Lanes) -> Results:
@@ -286,17 +308,25 @@ def answer(source: Source, request: Request, lanes: Lanes) -> Results:
 
 
 def answers(source: Source, requests: Sequence[Request], lanes: Lanes) -> list[Results]:
-    """The same for some that have one filter; their documents are fetched together, and shared."""
+    """The same for some that have one filter and the same fields; their documents are fetched together, and
+    shared."""
     begun = time.perf_counter()
     allowed = source.allowed(requests[0].where)
     searches = [Search(source, request, allowed, lanes) for request in requests]
-    ordinals = [ordinal for search in searches for ordinal in search.page.ranked.ordinals.tolist()]
-    documents = iter(source.documents(ordinals))
-    hits = [search.hits(documents) for search in searches]
-    took = (time.perf_counter() - begun) / len(requests)
+    return results(source, searches, [search.page for search in searches], begun)
+
+
+def results(
+    source: Source, searches: Sequence[Search], pages: Sequence[Page], begun: float
+) -> list[Results]:
+    """The results of searches that ``begun`` together, with their ``pages``."""
+    ordinals = [ordinal for page in pages for ordinal in page.ranked.ordinals.tolist()]
+    documents = iter(fetch(source, ordinals, searches[0].request.fields))
+    hits = [search.hits(page, documents) for search, page in zip(searches, pages, strict=True)]
+    took = (time.perf_counter() - begun) / len(searches)
     return [
-        Results(found, source.seq, took, partial(_count, source, request, allowed))
-        for request, found in zip(requests, hits, strict=True)
+        Results(found, source.seq, took, partial(_count, source, search.request, search.allowed))
+        for search, found in zip(searches, hits, strict=True)
     ]
 
 
@@ -329,6 +359,11 @@ def rankings(
     return [_named(ranked[place], ids) for place in range(len(profiles))]
 
 
+def _from(before: int, shown: Candidates) -> range:
+    """The ranks of what is shown after ``before`` others."""
+    return range(before + 1, before + 1 + len(shown))
+
+
 def _named(ranked: Candidates, ids: Mapping[int, str]) -> list[tuple[str, float]]:
     return [(ids[o], s) for o, s in zip(ranked.ordinals.tolist(), ranked.scores.tolist(), strict=True)]
 
@@ -353,7 +388,7 @@ def laps(source: Source, request: Request) -> dict[str, float]:
     lap("rerank", lambda: search.ranked, request.reranker is not None)
     lap("relevance", lambda: search.page, request.calibration is not None)
     bodies = search.page.ranked.ordinals.tolist()
-    lap("fetch", lambda: search.hits(iter(source.documents(bodies))))
+    lap("fetch", lambda: search.hits(search.page, iter(fetch(source, bodies, request.fields))))
     return took
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from hybrid.ledger.passages import Pieces
 from hybrid.metadata.columns import Columns
 from hybrid.metadata.filters import Filter
+from hybrid.okapi import TermScore
 from hybrid.rerank.matching import Texts
 from hybrid.types import Analyzer, Candidates, Document, Mask, Matrix, Ordinals, Passage, Scores, Ties
 
@@ -49,7 +50,18 @@ class Words(Protocol):
     def passages(
         self, terms: Sequence[str], ordinals: Sequence[int], title_boost: float = 0.0
     ) -> dict[int, list[int]]:
-        """For each of a few ``ordinals`` its passages that contain a term, by number, best first."""
+        """For each of a few ``ordinals`` its passages that contain a term, by number, best first; those of
+        documents that are one passage may be left out."""
+        ...
+
+    def scored(
+        self, terms: Sequence[str], ordinals: Sequence[int], title_boost: float = 0.0
+    ) -> dict[int, list[tuple[int, float]]]:
+        """The same with the score of each passage."""
+        ...
+
+    def explained(self, terms: Sequence[str], ordinal: int, title_boost: float = 0.0) -> list[TermScore]:
+        """The parts of a document's score: of its best passage, the first of ``passages``."""
         ...
 
     def count(self, terms: Sequence[str], allowed: Mask | None = None) -> int:
@@ -109,6 +121,10 @@ class Vectors(Protocol):
 
     def windows(self, query: Scores, ordinal: int) -> NDArray[np.int64]:
         """The windows (n, 2) of a document's text, that whose vector is nearest to ``query`` first."""
+        ...
+
+    def similar(self, query: Scores, ordinal: int) -> tuple[NDArray[np.int64], Scores, Matrix]:
+        """The same with their scores (n,) and directions, unit vectors (n, dim)."""
         ...
 
 

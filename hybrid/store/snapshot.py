@@ -16,6 +16,7 @@ from hybrid.lexical.bm25 import LexicalView
 from hybrid.metadata.columns import Columns
 from hybrid.metadata.filters import Filter, asks_metadata
 from hybrid.metadata.kept import KeptColumns
+from hybrid.metadata.sorting import SortKey, order
 from hybrid.rerank.matching import Texts
 from hybrid.settings import Profiles, Settings
 from hybrid.store.analysis import Analysis
@@ -106,11 +107,16 @@ class Snapshot:
         """The terms of some documents, in their order."""
         return self.analysis.texts(ordinals.tolist())
 
-    def everything(self, where: Filter | None = None) -> Iterator[Document]:
-        """All documents that pass, by ordinal, with their vectors (n, dim) and passages."""
-        passing, rows = np.flatnonzero(self.passing(where)), self.vectors.rows
-        for start in range(0, len(passing), _STEP):
-            part = passing[start : start + _STEP]
+    def listed(self, where: Filter | None, by: Sequence[SortKey]) -> Ordinals:
+        """The living documents that pass, ``by`` their metadata, then ascending."""
+        passing = np.flatnonzero(self.passing(where))
+        return passing[order(self.columns, by, passing)] if by else passing
+
+    def everything(self, where: Filter | None = None, by: Sequence[SortKey] = ()) -> Iterator[Document]:
+        """All documents that are ``listed``, with their vectors (n, dim) and passages."""
+        listed, rows = self.listed(where, by), self.vectors.rows
+        for start in range(0, len(listed), _STEP):
+            part = listed[start : start + _STEP]
             pieces = self.pieces(part.tolist())
             for ordinal, document in zip(part, self.documents(part.tolist()), strict=True):
                 own = pieces.get(int(ordinal)) or whole(document.text)
