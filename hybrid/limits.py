@@ -16,6 +16,16 @@ from typing import Any, Final
 MAX_QUERY: Final = 100_000
 """Characters in a query: 50,000 distinct words take 1 s in the lexical leg, and at most 1 s to encode."""
 
+MAX_QUERY_PARTS: Final = 400
+"""Values in a query, each inside another counted: a hundred operators that are typed. Text with more is
+read as words."""
+
+MAX_QUERY_DEPTH: Final = 32
+"""How deep the values of a query may nest; parentheses in a text half as deep."""
+
+MAX_QUERY_EXPANSIONS: Final = 20
+"""Prefixes and fuzzy words in a query: each looks through the words of one first letter, some 5 ms."""
+
 MAX_HITS: Final = 100_000
 """offset + k, and depth: this many hits take 2 s; no measure looks deeper."""
 

@@ -6,6 +6,7 @@ Every search looks at every document. An ordinal is a document's place in the or
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +19,7 @@ from rank_bm25 import BM25
 from hybrid.ledger.passages import WHOLE, Pieces
 from hybrid.ledger.rows import Rows
 from hybrid.lexical import forward
-from hybrid.lexical.terms import Terms, field_of, joined, of_query
+from hybrid.lexical.terms import Field, Terms, field_of, joined, of_query, weight_of
 from hybrid.metadata.columns import Columns
 from hybrid.metadata.filters import Filter
 from hybrid.norms import unit
@@ -71,7 +72,7 @@ class LuceneBM25(BM25):  # type: ignore[misc]
         scores = np.zeros(self.corpus_size)
         for term in query:
             tf = np.array([frequencies.get(term, 0) for frequencies in self.doc_freqs])
-            scores += self.idf.get(term, 0) * tf * (self.K1 + 1) / (tf + self._norms)
+            scores += weight_of(term) * self.idf.get(term, 0) * tf * (self.K1 + 1) / (tf + self._norms)
         return scores
 
 
@@ -136,10 +137,38 @@ class TextbookWords:
     def frequencies(self, terms: Sequence[str]) -> list[int]:
         return [int(np.count_nonzero(self._contain([term]))) for term in terms]
 
+    def matches(self, terms: Sequence[str], title: bool = False) -> Ordinals:
+        if not title:
+            return self._documents(terms, None)
+        fields: dict[str, Field] = {"terms": "titles"}
+        return self._owned(
+            [any(term in own.of(fields.get(field_of(term), "exact_titles")) for term in terms) for own in self._terms]
+        )
+
+    def phrase(self, tokens: Sequence[str], title: bool = False) -> Ordinals:
+        wanted = f" {' '.join(tokens)} "
+        field: Field = "exact_titles" if title else "exact"
+        return self._owned([bool(tokens) and wanted in f" {own.line(field)} " for own in self._terms])
+
+    def words(self, prefix: str, limit: int) -> list[tuple[str, int]]:
+        counts = Counter(word for own in self._terms for word in set(own.of("exact")))
+        found = [(word, count) for word, count in counts.items() if word.startswith(prefix)]
+        return sorted(found, key=lambda pair: (-pair[1], pair[0]))[:limit]
+
     def _contain(self, terms: Sequence[str]) -> Mask:
         """The passages that contain one of ``terms``."""
-        field = field_of(terms)
-        return np.array([not set(terms).isdisjoint(own.of(field)) for own in self._terms], np.bool_)
+        apart = _by_field(terms)
+        return np.array(
+            [
+                any(not part.isdisjoint(own.of(field)) for field, part in apart.items())
+                for own in self._terms
+            ],
+            np.bool_,
+        )
+
+    def _owned(self, passages: Sequence[bool]) -> Ordinals:
+        """The documents of some passages."""
+        return np.unique(self._owners[np.array(passages, np.bool_)])
 
     def _documents(self, terms: Sequence[str], allowed: Mask | None) -> Ordinals:
         found = np.unique(self._owners[self._contain(terms)])
@@ -157,11 +186,20 @@ class TextbookWords:
     def _scores(self, terms: Sequence[str], title_boost: float) -> NDArray[np.float64]:
         if not terms or not self._terms:
             return np.zeros(len(self._terms))
-        field = field_of(terms)
-        scores = LuceneBM25([own.of(field) for own in self._terms]).get_scores(terms)
-        if title_boost and field == "terms":
-            scores += title_boost * LuceneBM25([own.title for own in self._terms]).get_scores(terms)
+        scores = np.zeros(len(self._terms))
+        for field in _by_field(terms):
+            asked = [term for term in terms if field_of(term) == field]
+            scores += LuceneBM25([own.of(field) for own in self._terms]).get_scores(asked)
+            if title_boost and field == "terms":
+                scores += title_boost * LuceneBM25([own.title for own in self._terms]).get_scores(asked)
         return scores
+
+
+def _by_field(terms: Sequence[str]) -> dict[Field, set[str]]:
+    apart: dict[Field, set[str]] = {}
+    for term in terms:
+        apart.setdefault(field_of(term), set()).add(term)
+    return apart
 
 
 class TextbookNearest:
