@@ -100,6 +100,7 @@ _PARTS = {
     "fusion": "fusion",
     "learn": "learn",
     "limits": "limits",
+    "query": "query",
     "rerank": "rerank",
     "settings": "settings",
     "types": "types",

@@ -27,9 +27,11 @@ from hybrid.intake.passages import cut
 from hybrid.intake.patch import Patch
 from hybrid.ledger.lifetimes import keys, marks
 from hybrid.ledger.passages import with_rows
-from hybrid.lexical.terms import field_of, of_passages, of_query
+from hybrid.lexical.terms import of_passages
 from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted, check_most, check_path, check_wanted
 from hybrid.metadata.selection import Selection
+from hybrid.query import Query
+from hybrid.search.compiled import Compiled
 from hybrid.search.explain import Explanation, explain
 from hybrid.search.lanes import InTurn
 from hybrid.search.request import Asker, Options, Request, check_queries
@@ -148,7 +150,7 @@ class MemoryIndex:
         for entry in self._selected(None, filter):
             yield with_rows(entry.document, entry.rows, entry.pieces)
 
-    def count(self, *, query: str | None = None, filter: Mapping[str, Any] | None = None) -> int:
+    def count(self, *, query: str | Query | None = None, filter: Mapping[str, Any] | None = None) -> int:
         """As ``Index.count``."""
         return len(self._selected(query, filter))
 
@@ -156,7 +158,7 @@ class MemoryIndex:
         self,
         wanted: Iterable[Wanted],
         *,
-        query: str | None = None,
+        query: str | Query | None = None,
         filter: Mapping[str, Any] | None = None,
     ) -> dict[str, Facet]:
         """As ``Index.facets``."""
@@ -166,7 +168,7 @@ class MemoryIndex:
         self,
         path: str,
         *,
-        query: str | None = None,
+        query: str | Query | None = None,
         filter: Mapping[str, Any] | None = None,
         limit: int = VALUES,
     ) -> list[Any]:
@@ -175,16 +177,18 @@ class MemoryIndex:
         return counting.listed(self._metadata(query, filter), check_path(path), most)
 
     def range(
-        self, path: str, *, query: str | None = None, filter: Mapping[str, Any] | None = None
+        self, path: str, *, query: str | Query | None = None, filter: Mapping[str, Any] | None = None
     ) -> Extent | None:
         """As ``Index.range``."""
         return counting.extent(self._metadata(query, filter), check_path(path))
 
-    def _metadata(self, query: str | None, filter: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
+    def _metadata(
+        self, query: str | Query | None, filter: Mapping[str, Any] | None
+    ) -> list[Mapping[str, Any]]:
         return [entry.document.metadata for entry in self._selected(query, filter)]
 
-    def _selected(self, query: str | None, filter: Mapping[str, Any] | None) -> list[Entry]:
-        """The documents that pass ``filter`` and contain a term of ``query``, oldest first."""
+    def _selected(self, query: str | Query | None, filter: Mapping[str, Any] | None) -> list[Entry]:
+        """The documents that pass ``filter`` and match ``query``, oldest first."""
         question, where = self._asker.selection(query, filter)
         found = [
             entry
@@ -193,13 +197,8 @@ class MemoryIndex:
         ]
         if question is None:
             return found
-        terms = of_query(self._analyzer, question)
-        field = field_of(terms)
-        return [
-            entry
-            for entry in found
-            if any(not set(terms).isdisjoint(passage.of(field)) for passage in entry.terms)
-        ]
+        matched = set(self._state.ids(np.flatnonzero(Compiled(self._state, question).matching)))
+        return [entry for entry in found if entry.document.id in matched]
 
     def absent(self, ids: Iterable[str]) -> set[str]:
         """As ``Index.absent``."""
@@ -209,21 +208,25 @@ class MemoryIndex:
         return len(self._entries)
 
     def search(
-        self, query: str | None = None, *, vector: ArrayLike | None = None, **options: Unpack[Options]
+        self,
+        query: str | Query | None = None,
+        *,
+        vector: ArrayLike | None = None,
+        **options: Unpack[Options],
     ) -> Results:
         """As ``Index.search``."""
         start = time.perf_counter()
         results = self._answers([self._asker.one(query, vector, options)])[0]
         return replace(results, took=time.perf_counter() - start)
 
-    def explain(self, query: str, id: str, **options: Unpack[Options]) -> Explanation:
+    def explain(self, query: str | Query, id: str, **options: Unpack[Options]) -> Explanation:
         """As ``Index.explain``."""
         request = self._encoded([self._asker.one(query, None, options)])[0]
         return explain(self._state, request, _LANES, check_lookup(id))
 
     def search_many(
         self,
-        queries: Sequence[str] | None = None,
+        queries: Sequence[str | Query] | None = None,
         *,
         vectors: ArrayLike | None = None,
         **options: Unpack[Options],
@@ -240,7 +243,9 @@ class MemoryIndex:
     ) -> Run:
         """As ``Index.run``."""
         texts = check_queries(queries)
-        requests = self._encoded(self._asker.many(list(texts.values()), None, options))
+        requests = self._encoded(
+            self._asker.many(list(texts.values()), None, {"syntax": "plain", **options})
+        )
         passed_over = [tuple(map(check_lookup, lacking.get(id, ()))) for id in texts]
         return {
             id: ranking(self._state, replace(request, lacking=lacks), _LANES)

@@ -142,7 +142,10 @@ class TextbookWords:
             return self._documents(terms, None)
         fields: dict[str, Field] = {"terms": "titles"}
         return self._owned(
-            [any(term in own.of(fields.get(field_of(term), "exact_titles")) for term in terms) for own in self._terms]
+            [
+                any(term in own.of(fields.get(field_of(term), "exact_titles")) for term in terms)
+                for own in self._terms
+            ]
         )
 
     def phrase(self, tokens: Sequence[str], title: bool = False) -> Ordinals:

@@ -303,7 +303,9 @@ class LexicalView:
         if len(tokens) > 1:
             return self._all(tantivy.Query.phrase_query(self.schema, field, list(tokens)))
         # A phrase query of one word panics.
-        return self._all(tantivy.Query.term_query(self.schema, field, tokens[0], "freq") if tokens else None)
+        return self._all(
+            tantivy.Query.term_query(self.schema, field, tokens[0], "freq") if tokens else None
+        )
 
     def words(self, prefix: str, limit: int) -> list[tuple[str, int]]:
         """Return the words, of the field "exact", that begin with ``prefix``, and the number of live rows
