@@ -20,9 +20,9 @@ from hybrid.order import Pool, beyond
 from hybrid.rerank import Features, rerank
 from hybrid.rerank.calibration import Columns
 from hybrid.rerank.ordering import continued
-from hybrid.search.compiled import Compiled
+from hybrid.search.compiled import Compiled, Marks
 from hybrid.search.features import columns
-from hybrid.search.highlights import lit
+from hybrid.search.highlights import Highlighter, lit
 from hybrid.search.lanes import InTurn, Lanes
 from hybrid.search.passages import best_passages
 from hybrid.search.relevance import known
@@ -60,6 +60,7 @@ class Search:
     def __init__(self, source: Source, request: Request, allowed: Mask | None, lanes: Lanes) -> None:
         """``allowed``: which documents may be answered, bool (n,) over ordinals; None for all."""
         self.source, self.request, self.allowed, self._lanes = source, request, allowed, lanes
+        self.compiled: Compiled | None = None  # of a query that is more than words
 
     @classmethod
     def of(cls, source: Source, request: Request, lanes: Lanes) -> Self:
@@ -72,8 +73,7 @@ class Search:
         compiled = None if request.value is None else Compiled(source, request.value)
         demanded = None if compiled is None else compiled.demanded
         search = cls(source, request, _allowed(source, request, passing, demanded), lanes)
-        if compiled is not None and request.asks_words:
-            vars(search)["words"] = compiled.terms
+        search.compiled = compiled
         return search
 
     def under(self, request: Request) -> Search:
@@ -87,7 +87,7 @@ class Search:
     def asking(self, request: Request) -> Search:
         """The same question asked anew, as ``request`` says; its words are shared."""
         search = Search(self.source, request, self.allowed, self._lanes)
-        vars(search)["words"] = self.words
+        vars(search)["words"], search.compiled = self.words, self.compiled
         return search
 
     # -- the legs
@@ -97,7 +97,7 @@ class Search:
         """The terms that the lexical leg looks for."""
         if not self.request.asks_words or self.request.text is None:
             return []
-        return self.source.terms(self.request.text)
+        return self.source.terms(self.request.text) if self.compiled is None else self.compiled.terms
 
     @step
     def lexical(self) -> Candidates:
@@ -255,7 +255,9 @@ class Search:
                 strict=False,
             )
         ]
-        return lit(hits, self.source.analyzer, self.request.text, self.request.value, self.words)
+        text = self.request.text or ""
+        marks = Marks(text, [], []) if self.compiled is None else self.compiled.marks
+        return lit(hits, Highlighter(self.source.analyzer, *marks))
 
     def passages(self, ordinals: Ordinals) -> list[tuple[Passage, ...]]:
         """The passages of each document that are shown; see `hybrid.types.Hit`."""
