@@ -331,14 +331,16 @@ class Index:
         {"price": {"lt": 100}}. fusion=None: a value such as RRF(k=60), instead of the index's serving
         profile. depth=None: how many candidates of each leg are ranked together. reranker=None: orders the
         fused. min_score=None: of these k, only hits whose relevance is at least this, if the index is
-        calibrated. `hybrid.search.request.Options` has the details.
+        calibrated. like=[], unlike=[]: ids of documents to move towards and away from, also without a query.
+        syntax="auto": operators in the text count (`hybrid.query`), or "plain".
+        `hybrid.search.request.Options` has the details.
         """
         start = time.perf_counter()
         with self.searcher() as searcher:
             results = searcher.search(query, vector=vector, **options)
             return replace(results, took=time.perf_counter() - start)
 
-    def explain(self, query: str | Query, id: str, **options: Unpack[Options]) -> Explanation:
+    def explain(self, query: str | Query | None, id: str, **options: Unpack[Options]) -> Explanation:
         """Why the document ``id`` stands where ``search`` with the same arguments has it, on whichever
         page, or why it is not there."""
         with self.searcher() as searcher:

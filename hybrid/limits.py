@@ -26,6 +26,9 @@ MAX_QUERY_DEPTH: Final = 32
 MAX_QUERY_EXPANSIONS: Final = 20
 """Prefixes and fuzzy words in a query: each looks through the words of one first letter, some 5 ms."""
 
+MAX_LIKE: Final = 100
+"""Documents that a search is to be like, or unlike: each is read and analysed, at most some 10 ms."""
+
 MAX_HITS: Final = 100_000
 """offset + k, and depth: this many hits take 2 s; no measure looks deeper."""
 

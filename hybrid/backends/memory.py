@@ -219,7 +219,7 @@ class MemoryIndex:
         results = self._answers([self._asker.one(query, vector, options)])[0]
         return replace(results, took=time.perf_counter() - start)
 
-    def explain(self, query: str | Query, id: str, **options: Unpack[Options]) -> Explanation:
+    def explain(self, query: str | Query | None, id: str, **options: Unpack[Options]) -> Explanation:
         """As ``Index.explain``."""
         request = self._encoded([self._asker.one(query, None, options)])[0]
         return explain(self._state, request, _LANES, check_lookup(id))

@@ -223,7 +223,7 @@ class TextbookVectors:
     """The vector leg: the similarity of the query to each vector, one by one, in float64."""
 
     def __init__(self, rows: Sequence[Rows], metric: Metric, dim: int) -> None:
-        self._rows, self._metric, self.dim = rows, metric, dim
+        self._rows, self.metric, self.dim = rows, metric, dim
 
     def near(
         self,
@@ -238,8 +238,11 @@ class TextbookVectors:
         has = np.array([len(rows) > 0 for rows in self._rows], np.bool_)
         ordinals = np.flatnonzero(has if allowed is None else has & allowed)
         scores = np.array([self._best(query, ordinal)[0] for ordinal in ordinals.tolist()], np.float32)
-        floor = -1.0 if self._metric == "cosine" else None
+        floor = -1.0 if self.metric == "cosine" else None
         return TextbookNearest(Candidates.ranked(ordinals, scores, floor=floor))
+
+    def of(self, ordinal: int) -> Matrix:
+        return self._rows[ordinal].vectors
 
     def windows(self, query: Scores, ordinal: int) -> NDArray[np.int64]:
         rows = self._rows[ordinal]
@@ -271,7 +274,7 @@ class TextbookVectors:
 
     def _similarity(self, row: Scores, query: Scores) -> float:
         a, b = row.astype(np.float64), query.astype(np.float64)
-        return -float(((a - b) ** 2).sum()) if self._metric == "l2" else float(a @ b)
+        return -float(((a - b) ** 2).sum()) if self.metric == "l2" else float(a @ b)
 
 
 class Textbook:

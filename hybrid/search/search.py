@@ -24,6 +24,7 @@ from hybrid.search.compiled import Compiled, Marks
 from hybrid.search.features import columns
 from hybrid.search.highlights import Highlighter, lit
 from hybrid.search.lanes import InTurn, Lanes
+from hybrid.search.like import likened
 from hybrid.search.passages import best_passages
 from hybrid.search.relevance import known
 from hybrid.search.request import Request
@@ -70,6 +71,8 @@ class Search:
     @classmethod
     def among(cls, source: Source, request: Request, passing: Mask | None, lanes: Lanes) -> Self:
         """The same where the documents that pass the filter are known; None for all."""
+        if request.like or request.unlike:
+            request = likened(source, request, passing)
         compiled = None if request.value is None else Compiled(source, request.value)
         demanded = None if compiled is None else compiled.demanded
         search = cls(source, request, _allowed(source, request, passing, demanded), lanes)
@@ -96,8 +99,9 @@ class Search:
     def words(self) -> list[str]:
         """The terms that the lexical leg looks for."""
         if not self.request.asks_words or self.request.text is None:
-            return []
-        return self.source.terms(self.request.text) if self.compiled is None else self.compiled.terms
+            return list(self.request.terms)
+        own = self.source.terms(self.request.text) if self.compiled is None else self.compiled.terms
+        return [*own, *self.request.terms]
 
     @step
     def lexical(self) -> Candidates:
@@ -387,6 +391,6 @@ def _allowed(source: Source, request: Request, passing: Mask | None, demanded: M
 def _counting(search: Search) -> Callable[[], int]:
     """Counts, when called, the documents that match."""
     source, allowed = search.source, search.allowed
-    if search.request.mode == "lexical" and search.request.text is not None:
+    if search.request.mode == "lexical" and not search.request.asks_anything:
         return partial(source.lexical.count, search.words, allowed)
     return lambda: source.size if allowed is None else int(np.count_nonzero(allowed))

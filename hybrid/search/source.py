@@ -17,7 +17,18 @@ from hybrid.ledger.passages import Pieces
 from hybrid.metadata.columns import Columns
 from hybrid.metadata.filters import Filter
 from hybrid.rerank.matching import Texts
-from hybrid.types import Analyzer, Candidates, Document, Mask, Matrix, Ordinals, Passage, Scores, Ties
+from hybrid.types import (
+    Analyzer,
+    Candidates,
+    Document,
+    Mask,
+    Matrix,
+    Metric,
+    Ordinals,
+    Passage,
+    Scores,
+    Ties,
+)
 
 
 class Words(Protocol):
@@ -98,6 +109,13 @@ class Vectors(Protocol):
     @property
     def dim(self) -> int:
         """The length of a vector; 0 where there is none yet."""
+        ...
+
+    @property
+    def metric(self) -> Metric: ...
+
+    def of(self, ordinal: int) -> Matrix:
+        """The vectors of a document, (n, dim)."""
         ...
 
     def near(
