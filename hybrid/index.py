@@ -331,7 +331,7 @@ class Index:
         {"price": {"lt": 100}}. fusion=None: a value such as RRF(k=60), instead of the index's serving
         profile. depth=None: how many candidates of each leg are ranked together. reranker=None: orders the
         fused. min_score=None: of these k, only hits whose relevance is at least this, if the index is
-        calibrated. like=[], unlike=[]: ids of documents to move towards and away from, also without a query.
+        calibrated. like=[], unlike=[]: ids of documents to move towards and away from, without a query too.
         syntax="auto": operators in the text count (`hybrid.query`), or "plain".
         `hybrid.search.request.Options` has the details.
         """

@@ -101,4 +101,5 @@ def _moved(
 
 
 def _added(parts: Iterable[tuple[float, NDArray[np.float64]]]) -> NDArray[np.float64]:
-    return np.sum([weight * vector for weight, vector in parts], axis=0)
+    added: NDArray[np.float64] = np.sum([weight * vector for weight, vector in parts], axis=0)
+    return added

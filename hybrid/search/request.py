@@ -36,8 +36,8 @@ class Options(TypedDict, total=False):
     hits whose ``relevance`` is at least this, from 0 to 1, and no others in their place; an empty answer
     says that there is no good one. QueryError where the index has no calibration (``hybrid calibrate``).
     like, unlike: ids of documents to move the query towards, and away from; see `hybrid.search.like`. They
-    are no hits themselves. With ``like`` neither query nor vector is needed. QueryError for one that does not
-    pass the filter, or is not there.
+    are no hits themselves. With ``like`` neither query nor vector is needed. QueryError for one that does
+    not pass the filter, or is not there.
     syntax: "auto" reads operators in a query's text (`hybrid.query`), "plain" takes all of it as words.
 
     The ranking does not depend on k and offset. Its head is what is fused and reranked of the legs' first

@@ -186,7 +186,7 @@ def test_values_and_plain_syntax() -> None:
     assert str(memory.search("kettle  -jug").query) == "kettle -jug"
     for bad in ({"syntax": "lucene"}, {"syntax": None}):
         with pytest.raises(QueryError, match="syntax"):
-            memory.search("a", **bad)  # type: ignore[arg-type]
+            memory.search("a", **bad)
     with pytest.raises(QueryError, match="1 or 2 edits"):
         memory.search(Required(Fuzzy("word", 7)))
 
