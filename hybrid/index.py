@@ -25,6 +25,7 @@ from hybrid.intake.patch import Patch
 from hybrid.ledger.impressions import Impression
 from hybrid.ledger.passages import Pieces
 from hybrid.ledger.rows import Rows
+from hybrid.lexical.synonyms import check_rules
 from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted
 from hybrid.metadata.filters import Ids
 from hybrid.metadata.selection import Selection
@@ -419,6 +420,23 @@ class Index:
         with self._store.writing() as generation:
             serving = generation.ledger.profiles.serving
             return generation.tables.keep_model(relevance.dump(calibration, generation.settings, serving))
+
+    def set_synonyms(self, rules: Iterable[str]) -> int:
+        """Have the keyword leg look for synonyms, too, from the next search on; nothing is indexed anew.
+        ``rules``: lines such as "notebook, laptop" (each finds the others) and "tv => television" (one
+        way), which take the place of those before; none for no synonyms. They are kept in the ledger.
+        Returns how many rules there are. Raises SettingsError; see `hybrid.lexical.synonyms`."""
+        kept = check_rules(rules)
+        with self._store.writing() as generation:
+            id = generation.tables.keep_model(json.dumps(kept)) if kept else None
+            generation.ledger.use_synonyms(id)
+        return len(kept)
+
+    @property
+    def synonyms(self) -> list[str]:
+        """The rules that ``set_synonyms`` was given last."""
+        with self._store.reading() as snapshot:
+            return snapshot.analysis.rules
 
     def _serve(self, change: Callable[[Profiles], Profiles]) -> int:
         with self._store.writing() as generation:

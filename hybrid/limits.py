@@ -114,6 +114,15 @@ MAX_USER_WORDS: Final = 100_000
 MAX_USER_WORD: Final = 100
 """Characters in a user word, after folding."""
 
+MAX_SYNONYM_RULES: Final = 20_000
+"""Lines of synonyms: analysed when the first query needs them, in half a second."""
+
+MAX_SYNONYMS: Final = 100
+"""Entries on one side of a rule."""
+
+MAX_SYNONYM: Final = 100
+"""Characters in an entry."""
+
 # --- messages
 
 _SHOWN: Final = 80

@@ -27,6 +27,7 @@ from hybrid.intake.passages import cut
 from hybrid.intake.patch import Patch
 from hybrid.ledger.lifetimes import keys, marks
 from hybrid.ledger.passages import with_rows
+from hybrid.lexical.synonyms import check_rules
 from hybrid.lexical.terms import of_passages
 from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted, check_most, check_path, check_wanted
 from hybrid.metadata.selection import Selection
@@ -63,6 +64,7 @@ class MemoryIndex:
         self._dim = 0
         self._seq = 0
         self._made: Textbook | None = None
+        self._synonyms: list[str] = []
 
     def add(
         self,
@@ -252,6 +254,16 @@ class MemoryIndex:
             for id, request, lacks in zip(texts, requests, passed_over, strict=True)
         }
 
+    def set_synonyms(self, rules: Iterable[str]) -> int:
+        """As ``Index.set_synonyms``."""
+        self._synonyms, self._made = check_rules(rules), None
+        return len(self._synonyms)
+
+    @property
+    def synonyms(self) -> list[str]:
+        """As ``Index.synonyms``."""
+        return list(self._synonyms)
+
     def _answers(self, requests: Sequence[Request]) -> list[Results]:
         return [answer(self._state, request, _LANES) for request in self._encoded(requests)]
 
@@ -259,7 +271,8 @@ class MemoryIndex:
     def _state(self) -> Textbook:
         if self._made is None or self._made.seq != self._seq:
             entries = self._entries.values()
-            self._made = Textbook(entries, self._seq, self._analyzer, self._metric, self._dim)
+            parts = self._analyzer, self._metric, self._dim, self._synonyms
+            self._made = Textbook(entries, self._seq, *parts)
         return self._made
 
     @property

@@ -19,6 +19,7 @@ from rank_bm25 import BM25
 from hybrid.ledger.passages import WHOLE, Pieces
 from hybrid.ledger.rows import Rows
 from hybrid.lexical import forward
+from hybrid.lexical.synonyms import Synonyms
 from hybrid.lexical.terms import Field, Terms, field_of, joined, of_query, weight_of
 from hybrid.metadata.columns import Columns
 from hybrid.metadata.filters import Filter
@@ -281,10 +282,17 @@ class Textbook:
     """A state of a `MemoryIndex`: a `hybrid.search.source.Source`."""
 
     def __init__(
-        self, entries: Iterable[Entry], seq: int, analyzer: Analyzer, metric: Metric, dim: int
+        self,
+        entries: Iterable[Entry],
+        seq: int,
+        analyzer: Analyzer,
+        metric: Metric,
+        dim: int,
+        synonyms: Sequence[str] = (),
     ) -> None:
         self._entries = sorted(entries, key=lambda entry: (entry.key, entry.document.id))
         self.analyzer = analyzer
+        self._synonyms = Synonyms(synonyms, analyzer)
         self.seq = seq
         self.size = len(self._entries)
         self._pieces = {
@@ -303,6 +311,9 @@ class Textbook:
 
     def terms(self, query: str) -> list[str]:
         return of_query(self.analyzer, query)
+
+    def also(self, query: str) -> list[str]:
+        return [*self._synonyms.terms(query)]
 
     def allowed(self, where: Filter | None) -> Mask | None:
         if where is None:

@@ -36,11 +36,13 @@ Leaf: TypeAlias = Words | Phrase | Prefix | Fuzzy
 
 
 class Marks(NamedTuple):
-    """What is marked of a query: its words in all forms, its phrases whole, and words as they are spelt."""
+    """What is marked of a query: its words in all forms, its phrases whole, words as they are spelt, and
+    the terms of synonyms."""
 
     text: str
     phrases: list[str]
     words: list[Weighted]
+    terms: list[str]
 
 
 class Asked(Protocol):
@@ -53,6 +55,8 @@ class Asked(Protocol):
     def lexical(self) -> Leg: ...
 
     def terms(self, query: str) -> list[str]: ...
+
+    def also(self, query: str) -> list[str]: ...
 
 
 class Compiled:
@@ -79,7 +83,7 @@ class Compiled:
         phrases, rest = _parted(leaf, binding)
         tokens = [Weighted(token, 1, "exact") for phrase in phrases for token in literal(phrase)]
         others = self._others(leaf) if isinstance(leaf, (Prefix, Fuzzy)) else []
-        return [*self._source.terms(rest), *tokens, *others]
+        return [*self._source.terms(rest), *self._source.also(rest), *tokens, *others]
 
     @step
     def marks(self) -> Marks:
@@ -92,7 +96,8 @@ class Compiled:
             phrases += own
             rest.append(other)
         spelt = [word for words in self._words.values() for word in words]
-        return Marks(" ".join(filter(None, rest)), phrases, spelt)
+        text = " ".join(filter(None, rest))
+        return Marks(text, phrases, spelt, self._source.also(text))
 
     def _binds(self, query: Any) -> bool:
         return self._demanded(query) is not None

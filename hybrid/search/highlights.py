@@ -50,15 +50,18 @@ class Highlighter:
         query: str,
         phrases: Sequence[str] = (),
         words: Iterable[str] = (),
+        terms: Iterable[str] = (),
     ) -> None:
-        """``phrases`` are marked where they stand whole; ``words``, which are folded, as they are spelt."""
+        """``phrases`` are marked where they stand whole; ``words``, which are folded, as they are spelt;
+        ``terms`` beside those of the query."""
+        self._more = frozenset(terms)
         self._analyzer, self._query = analyzer, query
         self._phrases = [tokens for phrase in phrases if (tokens := literal(phrase))]
         self._literal, self._words = list(phrases), frozenset(words)
 
     @cached_property
     def _terms(self) -> frozenset[str]:
-        return frozenset(of_query(self._analyzer, self._query))
+        return frozenset(of_query(self._analyzer, self._query)) | self._more
 
     @cached_property
     def _forms(self) -> list[str]:

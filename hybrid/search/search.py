@@ -100,8 +100,10 @@ class Search:
         """The terms that the lexical leg looks for."""
         if not self.request.asks_words or self.request.text is None:
             return list(self.request.terms)
-        own = self.source.terms(self.request.text) if self.compiled is None else self.compiled.terms
-        return [*own, *self.request.terms]
+        if self.compiled is not None:
+            return [*self.compiled.terms, *self.request.terms]
+        text = self.request.text
+        return [*self.source.terms(text), *self.source.also(text), *self.request.terms]
 
     @step
     def lexical(self) -> Candidates:
@@ -260,7 +262,8 @@ class Search:
             )
         ]
         text = self.request.text or ""
-        marks = Marks(text, [], []) if self.compiled is None else self.compiled.marks
+        compiled = self.compiled
+        marks = Marks(text, [], [], self.source.also(text)) if compiled is None else compiled.marks
         return lit(hits, Highlighter(self.source.analyzer, *marks))
 
     def passages(self, ordinals: Ordinals) -> list[tuple[Passage, ...]]:

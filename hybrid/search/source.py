@@ -183,6 +183,10 @@ class Source(Protocol):
         """The terms that the lexical leg is asked for."""
         ...
 
+    def also(self, query: str) -> list[str]:
+        """The terms of the synonyms of its words, which it is asked for, too."""
+        ...
+
     def allowed(self, where: Filter | None) -> Mask | None:
         """The documents that may be answered: those that pass the filter; None where all may."""
         ...
