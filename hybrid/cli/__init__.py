@@ -1,6 +1,6 @@
 """The command line: ``hybrid index | delete | update | reindex | search | count | facets | evaluate |
-tune | train | rerank | calibrate | synonyms | profile | bench | clicks | mine | verify | stats | compact | backup |
-restore | export | demo``.
+tune | train | rerank | calibrate | synonyms | profile | bench | clicks | mine | verify | stats | compact |
+backup | restore | export | demo``.
 
 Results go to stdout, progress and messages to stderr. Exit status: 0 success; 1 failure, or a negative
 result (``verify`` found damage); 2 invalid arguments or input; 130 Ctrl-C; 143 SIGTERM.
