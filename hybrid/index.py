@@ -26,10 +26,12 @@ from hybrid.intake.patch import Patch
 from hybrid.ledger.impressions import Impression
 from hybrid.ledger.passages import Pieces
 from hybrid.ledger.rows import Rows
+from hybrid.lexical.synonyms import check_rules
 from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted
 from hybrid.metadata.filters import Ids
 from hybrid.metadata.selection import Selection
 from hybrid.metadata.sorting import Sort
+from hybrid.query import Query
 from hybrid.rerank import stored
 from hybrid.rerank.calibration import Calibration
 from hybrid.rerank.lambdamart import LambdaMART
@@ -283,7 +285,7 @@ class Index:
 
     # -- counting
 
-    def count(self, *, query: str | None = None, filter: Mapping[str, Any] | None = None) -> int:
+    def count(self, *, query: str | Query | None = None, filter: Mapping[str, Any] | None = None) -> int:
         """How many documents pass ``filter`` and contain a term of ``query``. Without a query it is what a
         hybrid search ranks: everything that passes the filter."""
         with self.searcher() as searcher:
@@ -293,7 +295,7 @@ class Index:
         self,
         wanted: Iterable[Wanted],
         *,
-        query: str | None = None,
+        query: str | Query | None = None,
         filter: Mapping[str, Any] | None = None,
     ) -> dict[str, Facet]:
         """How the documents that ``count`` counts divide by their metadata, exactly. ``wanted``: paths,
@@ -305,7 +307,7 @@ class Index:
         self,
         path: str,
         *,
-        query: str | None = None,
+        query: str | Query | None = None,
         filter: Mapping[str, Any] | None = None,
         limit: int = VALUES,
     ) -> list[Any]:
@@ -315,7 +317,7 @@ class Index:
             return searcher.values(path, query=query, filter=filter, limit=limit)
 
     def range(
-        self, path: str, *, query: str | None = None, filter: Mapping[str, Any] | None = None
+        self, path: str, *, query: str | Query | None = None, filter: Mapping[str, Any] | None = None
     ) -> Extent | None:
         """The least and the largest number under ``path`` of the documents that ``count`` counts; where
         there is no number, date; or None."""
@@ -325,7 +327,11 @@ class Index:
     # -- searching
 
     def search(
-        self, query: str | None = None, *, vector: ArrayLike | None = None, **options: Unpack[Options]
+        self,
+        query: str | Query | None = None,
+        *,
+        vector: ArrayLike | None = None,
+        **options: Unpack[Options],
     ) -> Results:
         """Search by ``query``, by a ready-made ``vector`` (dim,), or by both (the vector then stands for
         the query's meaning). Without either leg's input ("hybrid" over an index without encoder, or a
@@ -338,6 +344,8 @@ class Index:
         fused. min_score=None: of these k, only hits whose relevance is at least this, if the index is
         calibrated. sort=None: by metadata, "price", "-price" or a list of such keys. fields=None: what the
         hits' documents hold, such as ["title", "metadata.price"]. cursor=True: for ``next_page``.
+        like=[], unlike=[]: ids of documents to move towards and away from, without a query too.
+        syntax="auto": operators in the text count (`hybrid.query`), or "plain".
         `hybrid.search.request.Options` has the details.
         """
         start = time.perf_counter()
@@ -374,7 +382,7 @@ class Index:
         with self.searcher() as searcher:
             return searcher.next_page(cursor)
 
-    def explain(self, query: str, id: str, **options: Unpack[Options]) -> Explanation:
+    def explain(self, query: str | Query | None, id: str, **options: Unpack[Options]) -> Explanation:
         """Why the document ``id`` stands where ``search`` with the same arguments has it, on whichever
         page, or why it is not there."""
         with self.searcher() as searcher:
@@ -382,7 +390,7 @@ class Index:
 
     def search_many(
         self,
-        queries: Sequence[str] | None = None,
+        queries: Sequence[str | Query] | None = None,
         *,
         vectors: ArrayLike | None = None,
         **options: Unpack[Options],
@@ -455,6 +463,23 @@ class Index:
         with self._store.writing() as generation:
             serving = generation.ledger.profiles.serving
             return generation.tables.keep_model(relevance.dump(calibration, generation.settings, serving))
+
+    def set_synonyms(self, rules: Iterable[str]) -> int:
+        """Have the keyword leg look for synonyms, too, from the next search on; nothing is indexed anew.
+        ``rules``: lines such as "notebook, laptop" (each finds the others) and "tv => television" (one
+        way), which take the place of those before; none for no synonyms. They are kept in the ledger.
+        Returns how many rules there are. Raises SettingsError; see `hybrid.lexical.synonyms`."""
+        kept = check_rules(rules)
+        with self._store.writing() as generation:
+            id = generation.tables.keep_model(json.dumps(kept)) if kept else None
+            generation.ledger.use_synonyms(id)
+        return len(kept)
+
+    @property
+    def synonyms(self) -> list[str]:
+        """The rules that ``set_synonyms`` was given last."""
+        with self._store.reading() as snapshot:
+            return snapshot.analysis.rules
 
     def _serve(self, change: Callable[[Profiles], Profiles]) -> int:
         with self._store.writing() as generation:

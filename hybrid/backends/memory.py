@@ -28,12 +28,15 @@ from hybrid.intake.passages import cut
 from hybrid.intake.patch import Patch
 from hybrid.ledger.lifetimes import keys, marks
 from hybrid.ledger.passages import with_rows
-from hybrid.lexical.terms import field_of, of_passages, of_query
+from hybrid.lexical.synonyms import check_rules
+from hybrid.lexical.terms import of_passages
 from hybrid.metadata import sorting
 from hybrid.metadata.columns import Columns
 from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted, check_most, check_path, check_wanted
 from hybrid.metadata.selection import Selection
 from hybrid.metadata.sorting import Sort, order
+from hybrid.query import Query
+from hybrid.search.compiled import Compiled
 from hybrid.search.context import ContextOptions, context
 from hybrid.search.cursors import Cursors
 from hybrid.search.explain import Explanation, explain
@@ -69,6 +72,7 @@ class MemoryIndex:
         self._seq = 0
         self._made: Textbook | None = None
         self._cursors = Cursors()
+        self._synonyms: list[str] = []
 
     def add(
         self,
@@ -172,7 +176,7 @@ class MemoryIndex:
             else:
                 yield wanted(entry.document)
 
-    def count(self, *, query: str | None = None, filter: Mapping[str, Any] | None = None) -> int:
+    def count(self, *, query: str | Query | None = None, filter: Mapping[str, Any] | None = None) -> int:
         """As ``Index.count``."""
         return len(self._selected(query, filter))
 
@@ -180,7 +184,7 @@ class MemoryIndex:
         self,
         wanted: Iterable[Wanted],
         *,
-        query: str | None = None,
+        query: str | Query | None = None,
         filter: Mapping[str, Any] | None = None,
     ) -> dict[str, Facet]:
         """As ``Index.facets``."""
@@ -190,7 +194,7 @@ class MemoryIndex:
         self,
         path: str,
         *,
-        query: str | None = None,
+        query: str | Query | None = None,
         filter: Mapping[str, Any] | None = None,
         limit: int = VALUES,
     ) -> list[Any]:
@@ -199,16 +203,18 @@ class MemoryIndex:
         return counting.listed(self._metadata(query, filter), check_path(path), most)
 
     def range(
-        self, path: str, *, query: str | None = None, filter: Mapping[str, Any] | None = None
+        self, path: str, *, query: str | Query | None = None, filter: Mapping[str, Any] | None = None
     ) -> Extent | None:
         """As ``Index.range``."""
         return counting.extent(self._metadata(query, filter), check_path(path))
 
-    def _metadata(self, query: str | None, filter: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
+    def _metadata(
+        self, query: str | Query | None, filter: Mapping[str, Any] | None
+    ) -> list[Mapping[str, Any]]:
         return [entry.document.metadata for entry in self._selected(query, filter)]
 
-    def _selected(self, query: str | None, filter: Mapping[str, Any] | None) -> list[Entry]:
-        """The documents that pass ``filter`` and contain a term of ``query``, oldest first."""
+    def _selected(self, query: str | Query | None, filter: Mapping[str, Any] | None) -> list[Entry]:
+        """The documents that pass ``filter`` and match ``query``, oldest first."""
         question, where = self._asker.selection(query, filter)
         found = [
             entry
@@ -217,13 +223,8 @@ class MemoryIndex:
         ]
         if question is None:
             return found
-        terms = of_query(self._analyzer, question)
-        field = field_of(terms)
-        return [
-            entry
-            for entry in found
-            if any(not set(terms).isdisjoint(passage.of(field)) for passage in entry.terms)
-        ]
+        matched = set(self._state.ids(np.flatnonzero(Compiled(self._state, question).matching)))
+        return [entry for entry in found if entry.document.id in matched]
 
     def absent(self, ids: Iterable[str]) -> set[str]:
         """As ``Index.absent``."""
@@ -233,7 +234,11 @@ class MemoryIndex:
         return len(self._entries)
 
     def search(
-        self, query: str | None = None, *, vector: ArrayLike | None = None, **options: Unpack[Options]
+        self,
+        query: str | Query | None = None,
+        *,
+        vector: ArrayLike | None = None,
+        **options: Unpack[Options],
     ) -> Results:
         """As ``Index.search``."""
         start = time.perf_counter()
@@ -259,14 +264,14 @@ class MemoryIndex:
 
         return context(self._state, self._asker, search, lambda: self._encoder, query, vector, options)
 
-    def explain(self, query: str, id: str, **options: Unpack[Options]) -> Explanation:
+    def explain(self, query: str | Query | None, id: str, **options: Unpack[Options]) -> Explanation:
         """As ``Index.explain``."""
         request = self._encoded([self._asker.one(query, None, options)])[0]
         return explain(self._state, request, _LANES, check_lookup(id))
 
     def search_many(
         self,
-        queries: Sequence[str] | None = None,
+        queries: Sequence[str | Query] | None = None,
         *,
         vectors: ArrayLike | None = None,
         **options: Unpack[Options],
@@ -283,12 +288,24 @@ class MemoryIndex:
     ) -> Run:
         """As ``Index.run``."""
         texts = check_queries(queries, options)
-        requests = self._encoded(self._asker.many(list(texts.values()), None, options))
+        requests = self._encoded(
+            self._asker.many(list(texts.values()), None, {"syntax": "plain", **options})
+        )
         passed_over = [tuple(map(check_lookup, lacking.get(id, ()))) for id in texts]
         return {
             id: ranking(self._state, replace(request, lacking=lacks), _LANES)
             for id, request, lacks in zip(texts, requests, passed_over, strict=True)
         }
+
+    def set_synonyms(self, rules: Iterable[str]) -> int:
+        """As ``Index.set_synonyms``."""
+        self._synonyms, self._made = check_rules(rules), None
+        return len(self._synonyms)
+
+    @property
+    def synonyms(self) -> list[str]:
+        """As ``Index.synonyms``."""
+        return list(self._synonyms)
 
     def _answers(self, requests: Sequence[Request]) -> list[Results]:
         return [answer(self._state, request, _LANES) for request in self._encoded(requests)]
@@ -297,7 +314,8 @@ class MemoryIndex:
     def _state(self) -> Textbook:
         if self._made is None or self._made.seq != self._seq:
             entries = self._entries.values()
-            self._made = Textbook(entries, self._seq, self._analyzer, self._metric, self._dim)
+            parts = self._analyzer, self._metric, self._dim, self._synonyms
+            self._made = Textbook(entries, self._seq, *parts)
         return self._made
 
     @property

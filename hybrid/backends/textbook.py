@@ -19,7 +19,8 @@ from rank_bm25 import BM25
 from hybrid.ledger.passages import WHOLE, Pieces
 from hybrid.ledger.rows import Rows
 from hybrid.lexical import forward
-from hybrid.lexical.terms import Terms, field_of, joined, of_query
+from hybrid.lexical.synonyms import Synonyms
+from hybrid.lexical.terms import Field, Terms, field_of, joined, of_query, weighed, weight_of
 from hybrid.metadata.columns import Columns
 from hybrid.metadata.filters import Filter
 from hybrid.norms import unit
@@ -71,7 +72,7 @@ class LuceneBM25(BM25):  # type: ignore[misc]
     def parts(self, query: Sequence[str], row: int, field: str, boost: float) -> list[TermScore]:
         """The parts of the score of document ``row``."""
         found = []
-        for term, count in Counter(query).items():
+        for term, count in weighed(query):
             if not (tf := self.doc_freqs[row].get(term, 0)):
                 continue
             idf, weight = self.idf[term], boost * count
@@ -86,7 +87,7 @@ class LuceneBM25(BM25):  # type: ignore[misc]
         scores = np.zeros(self.corpus_size)
         for term in query:
             tf = np.array([frequencies.get(term, 0) for frequencies in self.doc_freqs])
-            scores += self.idf.get(term, 0) * tf * (self.K1 + 1) / (tf + self._norms)
+            scores += weight_of(term) * self.idf.get(term, 0) * tf * (self.K1 + 1) / (tf + self._norms)
         return scores
 
 
@@ -155,11 +156,13 @@ class TextbookWords:
         rows = self.scored(terms, [ordinal], title_boost)[ordinal]
         if not rows:
             return []
-        row, field = int(self._starts[ordinal]) + rows[0][0], field_of(terms)
-        found = LuceneBM25([own.of(field) for own in self._terms]).parts(terms, row, "text", 1.0)
-        if title_boost and field == "terms":
-            titles = LuceneBM25([own.title for own in self._terms])
-            found += titles.parts(terms, row, "title", title_boost)
+        row, found = int(self._starts[ordinal]) + rows[0][0], list[TermScore]()
+        for field in _by_field(terms):
+            asked = [term for term in terms if field_of(term) == field]
+            found += LuceneBM25([own.of(field) for own in self._terms]).parts(asked, row, "text", 1.0)
+            if title_boost and field == "terms":
+                titles = LuceneBM25([own.title for own in self._terms])
+                found += titles.parts(asked, row, "title", title_boost)
         return found
 
     def count(self, terms: Sequence[str], allowed: Mask | None = None) -> int:
@@ -168,10 +171,41 @@ class TextbookWords:
     def frequencies(self, terms: Sequence[str]) -> list[int]:
         return [int(np.count_nonzero(self._contain([term]))) for term in terms]
 
+    def matches(self, terms: Sequence[str], title: bool = False) -> Ordinals:
+        if not title:
+            return self._documents(terms, None)
+        fields: dict[str, Field] = {"terms": "titles"}
+        return self._owned(
+            [
+                any(term in own.of(fields.get(field_of(term), "exact_titles")) for term in terms)
+                for own in self._terms
+            ]
+        )
+
+    def phrase(self, tokens: Sequence[str], title: bool = False) -> Ordinals:
+        wanted = f" {' '.join(tokens)} "
+        field: Field = "exact_titles" if title else "exact"
+        return self._owned([bool(tokens) and wanted in f" {own.line(field)} " for own in self._terms])
+
+    def words(self, prefix: str, limit: int) -> list[tuple[str, int]]:
+        counts = Counter(word for own in self._terms for word in set(own.of("exact")))
+        found = [(word, count) for word, count in counts.items() if word.startswith(prefix)]
+        return sorted(found, key=lambda pair: (-pair[1], pair[0]))[:limit]
+
     def _contain(self, terms: Sequence[str]) -> Mask:
         """The passages that contain one of ``terms``."""
-        field = field_of(terms)
-        return np.array([not set(terms).isdisjoint(own.of(field)) for own in self._terms], np.bool_)
+        apart = _by_field(terms)
+        return np.array(
+            [
+                any(not part.isdisjoint(own.of(field)) for field, part in apart.items())
+                for own in self._terms
+            ],
+            np.bool_,
+        )
+
+    def _owned(self, passages: Sequence[bool]) -> Ordinals:
+        """The documents of some passages."""
+        return np.unique(self._owners[np.array(passages, np.bool_)])
 
     def _documents(self, terms: Sequence[str], allowed: Mask | None) -> Ordinals:
         found = np.unique(self._owners[self._contain(terms)])
@@ -189,11 +223,20 @@ class TextbookWords:
     def _scores(self, terms: Sequence[str], title_boost: float) -> NDArray[np.float64]:
         if not terms or not self._terms:
             return np.zeros(len(self._terms))
-        field = field_of(terms)
-        scores = LuceneBM25([own.of(field) for own in self._terms]).get_scores(terms)
-        if title_boost and field == "terms":
-            scores += title_boost * LuceneBM25([own.title for own in self._terms]).get_scores(terms)
+        scores = np.zeros(len(self._terms))
+        for field in _by_field(terms):
+            asked = [term for term in terms if field_of(term) == field]
+            scores += LuceneBM25([own.of(field) for own in self._terms]).get_scores(asked)
+            if title_boost and field == "terms":
+                scores += title_boost * LuceneBM25([own.title for own in self._terms]).get_scores(asked)
         return scores
+
+
+def _by_field(terms: Sequence[str]) -> dict[Field, set[str]]:
+    apart: dict[Field, set[str]] = {}
+    for term in terms:
+        apart.setdefault(field_of(term), set()).add(term)
+    return apart
 
 
 class TextbookNearest:
@@ -214,7 +257,7 @@ class TextbookVectors:
     """The vector leg: the similarity of the query to each vector, one by one, in float64."""
 
     def __init__(self, rows: Sequence[Rows], metric: Metric, dim: int) -> None:
-        self._rows, self._metric, self.dim = rows, metric, dim
+        self._rows, self.metric, self.dim = rows, metric, dim
 
     def near(
         self,
@@ -229,8 +272,11 @@ class TextbookVectors:
         has = np.array([len(rows) > 0 for rows in self._rows], np.bool_)
         ordinals = np.flatnonzero(has if allowed is None else has & allowed)
         scores = np.array([self._best(query, ordinal)[0] for ordinal in ordinals.tolist()], np.float32)
-        floor = -1.0 if self._metric == "cosine" else None
+        floor = -1.0 if self.metric == "cosine" else None
         return TextbookNearest(Candidates.ranked(ordinals, scores, floor=floor))
+
+    def of(self, ordinal: int) -> Matrix:
+        return self._rows[ordinal].vectors
 
     def windows(self, query: Scores, ordinal: int) -> NDArray[np.int64]:
         return self.similar(query, ordinal)[0]
@@ -266,17 +312,24 @@ class TextbookVectors:
 
     def _similarity(self, row: Scores, query: Scores) -> float:
         a, b = row.astype(np.float64), query.astype(np.float64)
-        return -float(((a - b) ** 2).sum()) if self._metric == "l2" else float(a @ b)
+        return -float(((a - b) ** 2).sum()) if self.metric == "l2" else float(a @ b)
 
 
 class Textbook:
     """A state of a `MemoryIndex`: a `hybrid.search.source.Source`."""
 
     def __init__(
-        self, entries: Iterable[Entry], seq: int, analyzer: Analyzer, metric: Metric, dim: int
+        self,
+        entries: Iterable[Entry],
+        seq: int,
+        analyzer: Analyzer,
+        metric: Metric,
+        dim: int,
+        synonyms: Sequence[str] = (),
     ) -> None:
         self._entries = sorted(entries, key=lambda entry: (entry.key, entry.document.id))
         self.analyzer = analyzer
+        self._synonyms = Synonyms(synonyms, analyzer)
         self.seq = seq
         self.size = len(self._entries)
         self._pieces = {
@@ -295,6 +348,9 @@ class Textbook:
 
     def terms(self, query: str) -> list[str]:
         return of_query(self.analyzer, query)
+
+    def also(self, query: str) -> list[str]:
+        return [*self._synonyms.terms(query)]
 
     def allowed(self, where: Filter | None) -> Mask | None:
         if where is None:

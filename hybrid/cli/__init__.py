@@ -1,5 +1,5 @@
 """The command line: ``hybrid index | delete | update | reindex | search | context | count | facets |
-evaluate | tune | train | rerank | calibrate | profile | bench | clicks | mine | verify | stats | compact |
+evaluate | tune | train | rerank | calibrate | synonyms | profile | bench | clicks | mine | verify | stats |
 backup | restore | export | demo``.
 
 Results go to stdout, progress and messages to stderr. Exit status: 0 success; 1 failure, or a negative
@@ -34,6 +34,7 @@ from hybrid.cli import (
     profile,
     rerank,
     search,
+    synonyms,
     train,
     tune,
 )
@@ -63,6 +64,7 @@ app.command("tune")(tune.tune)
 app.command("train")(train.train)
 app.command("rerank")(rerank.rerank)
 app.command("calibrate")(calibrate.calibrate)
+app.command("synonyms")(synonyms.synonyms)
 app.command("profile")(profile.profile)
 app.command("bench")(bench.bench)
 app.command("clicks")(clicks.clicks)

@@ -10,23 +10,22 @@ after compaction scores are exact again.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import tantivy
 
 from hybrid import okapi
 from hybrid.disk.folder import Folder
-from hybrid.errors import IndexCorrupt
+from hybrid.errors import IndexCorrupt, IndexMismatch
 from hybrid.lexical import pruning
 from hybrid.lexical.segments import META
-from hybrid.lexical.terms import FIELDS, Field, Terms, field_of
+from hybrid.lexical.terms import FIELDS, POSITIONS, Field, Terms, Weighted, field_of, weighed
 from hybrid.okapi import TermScore
 from hybrid.order import first_of_each
 from hybrid.types import Candidates, Mask, Ordinals, Scores, Ties
@@ -36,6 +35,14 @@ _MANY: Final = 500  # hits: from here on, passing them to Python costs as much a
 _LOOK_UP: Final = 50  # postings scanned in the time of one look-up; see tests/benchmarks/crossover.py
 _MOST_LENGTHS: Final = 10_000
 _TOKENIZER: Final = "terms"
+_IN_TITLES: Final[dict[Field, Field]] = {
+    "terms": "titles",
+    "titles": "titles",
+    "stop_words": "exact_titles",
+    "exact": "exact_titles",
+    "exact_titles": "exact_titles",
+}
+"""The field of a term where it is looked for in titles."""
 
 
 @contextmanager
@@ -80,7 +87,8 @@ def schema(fields: Sequence[Field] = FIELDS, parted: bool = True) -> tantivy.Sch
         builder.add_integer_field("row", fast=True)
         builder.add_integer_field("passage", fast=True)
     for name in fields:
-        builder.add_text_field(name, tokenizer_name=_TOKENIZER, index_option="freq")
+        option: Literal["position", "freq"] = "position" if name in POSITIONS else "freq"
+        builder.add_text_field(name, tokenizer_name=_TOKENIZER, index_option=option)
     return builder.build()
 
 
@@ -95,7 +103,7 @@ def document(ordinal: int, row: int, passage: int, terms: Terms) -> tantivy.Docu
     made.add_integer("row", row)
     made.add_integer("passage", passage)
     for name in FIELDS:
-        made.add_text(name, " ".join(terms.of(name)))
+        made.add_text(name, terms.line(name))
     return made
 
 
@@ -272,7 +280,7 @@ class LexicalView:
         if (query := self._query(terms, title_boost)) is None:
             return []
         hits = self.searcher.search(self._within(query, [ordinal], need=True), 1, count=False).hits
-        clauses = list(self._wanted(Counter(terms).items(), title_boost))
+        clauses = list(self._wanted(weighed(terms), title_boost))
         found = [self._told(*clause, address) for _, address in hits for clause in clauses]
         return [one for one in found if one is not None]
 
@@ -315,21 +323,50 @@ class LexicalView:
         found = self.matches(terms)
         return len(found) if allowed is None else int(_pass(found, allowed).sum())
 
-    def matches(self, terms: Sequence[str]) -> Ordinals:
-        """Return all documents that contain a term, each once, in no order."""
-        if (query := self._query(terms)) is None:
+    def matches(self, terms: Sequence[str], title: bool = False) -> Ordinals:
+        """Return all documents that contain a term, or whose title does, each once, in no order."""
+        if title:
+            terms = [Weighted(term, 1, _IN_TITLES[field_of(term)]) for term in terms]
+        return self._all(self._query(terms))
+
+    def phrase(self, tokens: Sequence[str], title: bool = False) -> Ordinals:
+        """Return all documents that contain ``tokens`` (see `hybrid.analyzers.literal`) side by side, or
+        whose title does, each once, in no order. Raises IndexMismatch."""
+        field: Field = "exact_titles" if title else "exact"
+        self._check(field)
+        if len(tokens) > 1:
+            return self._all(tantivy.Query.phrase_query(self.schema, field, list(tokens)))
+        # A phrase query of one word panics.
+        return self._all(
+            tantivy.Query.term_query(self.schema, field, tokens[0], "freq") if tokens else None
+        )
+
+    def words(self, prefix: str, limit: int) -> list[tuple[str, int]]:
+        """Return the words, of the field "exact", that begin with ``prefix``, and the number of live rows
+        with each: the ``limit`` most frequent ones, then by text. Raises IndexMismatch."""
+        self._check("exact")
+        return self.searcher.terms_with_prefix("exact", prefix, tantivy.Query.all_query(), limit)
+
+    def _check(self, field: Field) -> None:
+        if field not in self.fields:
+            raise IndexMismatch(
+                "phrases, prefixes and fuzzy words need a keyword index of this version; "
+                "open the index once for writing: it is built again then"
+            )
+
+    def _all(self, query: tantivy.Query | None) -> Ordinals:
+        if query is None:
             return np.empty(0, np.int64)
         found, _ = self._fetch(query, max(self.searcher.num_docs, 1))
         return np.unique(found) if self.cut else found
 
     def frequencies(self, terms: Sequence[str]) -> list[int]:
         """Return the number of passages with each term, including deleted ones not yet merged away."""
-        field = field_of(terms)
-        return [self._length(field, term) for term in terms]
+        return [self._length(field_of(term), term) for term in terms]
 
     def _postings(self, terms: Sequence[str]) -> int:
         """Return the total length of the terms' posting lists."""
-        return sum(self.frequencies(list(set(terms))))
+        return sum(self.frequencies([term for term, _ in weighed(terms)]))
 
     def _length(self, field: Field, term: str) -> int:
         """Return the number of rows with ``term`` in ``field``. Cached, since it reads every segment."""
@@ -351,7 +388,7 @@ class LexicalView:
         return dict(self.searcher.terms_with_prefix(field, "", tantivy.Query.all_query()))
 
     def _query(self, terms: Sequence[str], title_boost: float = 0.0) -> tantivy.Query | None:
-        clauses = self._clauses(Counter(terms).items(), title_boost)
+        clauses = self._clauses(weighed(terms), title_boost)
         return _any_of(clauses) if clauses else None
 
     def _plan(self, terms: Sequence[str], title_boost: float) -> pruning.Plan | None:
@@ -359,9 +396,9 @@ class LexicalView:
             return None
         if self._postings(terms) < pruning.LEAST_POSTINGS:
             return None
-        return pruning.Plan([self._weighed(*one, title_boost) for one in Counter(terms).items()])
+        return pruning.Plan([self._weighed(*one, title_boost) for one in weighed(terms)])
 
-    def _weighed(self, term: str, count: int, title_boost: float) -> pruning.Term:
+    def _weighed(self, term: str, count: float, title_boost: float) -> pruning.Term:
         weights = self._weights(term, title_boost)
         lengths = [self._length(field, term) for field, _ in weights]
         # tantivy's own count of rows includes some deleted ones.
@@ -381,11 +418,11 @@ class LexicalView:
             )
         return query
 
-    def _clauses(self, counts: Iterable[tuple[str, int]], title_boost: float) -> list[tantivy.Query]:
+    def _clauses(self, counts: Iterable[tuple[str, float]], title_boost: float) -> list[tantivy.Query]:
         return [self._clause(*one) for one in self._wanted(counts, title_boost)]
 
     def _wanted(
-        self, counts: Iterable[tuple[str, int]], title_boost: float
+        self, counts: Iterable[tuple[str, float]], title_boost: float
     ) -> Iterator[tuple[Field, str, float]]:
         """Where to look for each term, and with what weight."""
         for term, count in counts:
@@ -394,7 +431,7 @@ class LexicalView:
 
     def _weights(self, term: str, title_boost: float) -> list[tuple[Field, float]]:
         """Return the fields in which to look for a term, and their weights."""
-        field = field_of([term])
+        field = field_of(term)
         boosted = title_boost and field == "terms"
         weights: list[tuple[Field, float]] = [(field, 1.0), ("titles", title_boost if boosted else 0.0)]
         return [(field, weight) for field, weight in weights if weight and field in self.fields]

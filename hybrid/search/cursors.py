@@ -59,6 +59,8 @@ class Cursors:
         """Search, keep the ranking and return its first page."""
         begun = time.perf_counter()
         search = Search.of(source, replace(request, k=MAX_CURSOR_HITS), lanes)
+        # The documents that it is to be like may be deleted before the next page.
+        request = replace(search.request, k=request.k, like=(), unlike=())
         kept = Kept(request, source.ids(search.page.ranked.ordinals), search.page)
         name = self._keep(kept) if len(kept.ids) > request.k else ""
         return _page(source, kept, name, 0, lanes, begun)

@@ -178,11 +178,16 @@ def _ranking(request: Request) -> tuple[str, ...]:
 
 
 def _unmet(source: Source, request: Request, ordinal: int) -> str:
-    if request.where is None:
-        return "it is excluded"
+    """Why a document may not be an answer: a condition of the filter, or of the query."""
     document = source.documents([ordinal])[0]
-    conditions = list(unmet(request.where, document.metadata, document.id))
-    return f"the filter leaves it out: {'; '.join(conditions)}" if conditions else "it is excluded"
+    if document.id in request.like + request.unlike:
+        return "the search names it, as what answers are to be like or unlike"
+    conditions = [] if request.where is None else [*unmet(request.where, document.metadata, document.id)]
+    if conditions:
+        return f"the filter leaves it out: {'; '.join(conditions)}"
+    if document.id in request.lacking:
+        return "it is excluded"
+    return "the query's phrases, signs and fields leave it out"
 
 
 def _irrelevant(

@@ -8,6 +8,7 @@ their beginnings, stand literally, and the passage that the vector leg found.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -16,6 +17,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from hybrid.analyzers.literal import literal, literal_spans
 from hybrid.lexical.terms import StopWord, of_query
 from hybrid.norms import unit
 from hybrid.sentences import END
@@ -51,25 +53,34 @@ class Highlighter:
     def __init__(
         self,
         analyzer: Analyzer,
-        query: str | None,
+        query: str,
+        phrases: Sequence[str] = (),
+        words: Iterable[str] = (),
+        terms: Iterable[str] = (),
+        *,
         within: bool = False,
         weights: Callable[[], Mapping[str, float]] = dict,
         nearest: NearestSentence | None = None,
     ) -> None:
-        """``within``: only fragments of the passage. ``weights``: how much each term counts, by default
-        alike. ``nearest``: which sentence is shown where no term stands; None for the first."""
-        self._analyzer, self._query, self._within = analyzer, query or "", within
+        """``phrases`` are marked where they stand whole; ``words``, which are folded, as they are spelt;
+        ``terms`` beside those of the query. ``within``: only fragments of the passage. ``weights``: how
+        much each term counts, by default alike. ``nearest``: which sentence is shown where no term stands;
+        None for the first."""
+        self._analyzer, self._query, self._within = analyzer, query, within
+        self._phrases = [tokens for phrase in phrases if (tokens := literal(phrase))]
+        self._literal, self._words, self._more = list(phrases), frozenset(words), frozenset(terms)
         self._weights, self._nearest = weights, nearest
 
     @cached_property
     def _worth(self) -> dict[str, int]:
         """The terms' weights, in thousandths: sums of whole numbers do not depend on the order."""
         known = self._weights()
-        return {term: round(1000 * known.get(term, 1.0)) + 1 for term in self._terms}
+        worth = {term: round(1000 * known.get(term, 1.0)) + 1 for term in self._terms}
+        return defaultdict(lambda: 1001, worth)
 
     @cached_property
     def _terms(self) -> frozenset[str]:
-        return frozenset(of_query(self._analyzer, self._query))
+        return frozenset(of_query(self._analyzer, self._query)) | self._more
 
     @cached_property
     def _forms(self) -> list[str]:
@@ -77,7 +88,8 @@ class Highlighter:
         word differ at the end."""
         words = {self._query[start:end].lower() for _, start, end in self._analyzer.spans(self._query)}
         stems = {term[: max(4, len(term) - 2)] if term.isascii() else term for term in self._terms}
-        return sorted(words | stems, key=len, reverse=True)[:_FORMS]
+        asked = {form.lower() for form in (*self._literal, *self._words)}
+        return sorted(words | stems | asked, key=len, reverse=True)[:_FORMS]
 
     def __call__(self, document: Document, passage: Passage | None) -> Highlights:
         title = _fragment(document.title, 0, len(document.title), self.matches(document.title))
@@ -99,14 +111,30 @@ class Highlighter:
 
     def matches(self, text: str, passage: Passage | None = None) -> list[Match]:
         """The terms of the query in ``text``, by place; of a long text in its likeliest blocks."""
+        found: list[Match] = []
         if any(isinstance(term, StopWord) for term in self._terms):
-            return sorted(_literal(text[:MOST], self._terms))
-        return [
-            Match(at + start, at + end, term)
-            for at, last in self._blocks(text, passage)
-            for term, start, end in self._analyzer.spans(text[at:last])
-            if term in self._terms
-        ]
+            found += _literal(text[:MOST], self._terms)
+        for at, last in self._blocks(text, passage):
+            part = text[at:last]
+            spans = self._analyzer.spans(part) if self._terms else []
+            found += [
+                Match(at + start, at + end, term) for term, start, end in spans if term in self._terms
+            ]
+            found += [Match(at + start, at + end, term) for start, end, term in self._spelt(part)]
+        return sorted(found)
+
+    def _spelt(self, text: str) -> Iterator[Match]:
+        """The phrases and words that are looked for as they are spelt."""
+        if not self._phrases and not self._words:
+            return
+        spans = literal_spans(text)
+        tokens = [token for token, _, _ in spans]
+        for token, start, end in spans:
+            if token in self._words:
+                yield Match(start, end, token)
+        for phrase in self._phrases:
+            for place in _found(phrase, tokens):
+                yield Match(spans[place][1], spans[place + len(phrase) - 1][2], " ".join(phrase))
 
     def _blocks(self, text: str, passage: Passage | None) -> Iterator[tuple[int, int]]:
         """The stretches to analyse, in their order; all of a text that is not long."""
@@ -160,6 +188,14 @@ def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         if any(map(str.isalnum, own)):
             yield start + len(own) - len(own.lstrip()), start + len(own.rstrip())
         start = last
+
+
+def _found(phrase: Sequence[str], tokens: Sequence[str]) -> Iterator[int]:
+    """The places at which ``phrase`` begins in ``tokens``."""
+    size = len(phrase)
+    for place, token in enumerate(tokens):
+        if token == phrase[0] and tokens[place : place + size] == phrase:
+            yield place
 
 
 def _places(text: str, form: str) -> Iterator[int]:

@@ -19,11 +19,13 @@ from hybrid.order import Pool, beyond
 from hybrid.rerank import Features, rerank
 from hybrid.rerank.calibration import Columns
 from hybrid.rerank.ordering import continued
+from hybrid.search.compiled import Compiled, Marks
 from hybrid.search.evidence import Evidence, rarity
 from hybrid.search.features import columns
 from hybrid.search.fields import fetch
 from hybrid.search.highlights import Highlighter, NearestSentence, lit
 from hybrid.search.lanes import InTurn, Lanes
+from hybrid.search.like import likened
 from hybrid.search.listed import Listed
 from hybrid.search.parts import Parts, ranked_parts
 from hybrid.search.passages import best_passages
@@ -73,11 +75,23 @@ class Search:
     def __init__(self, source: Source, request: Request, allowed: Mask | None, lanes: Lanes) -> None:
         """``allowed``: which documents may be answered, bool (n,) over ordinals; None for all."""
         self.source, self.request, self.allowed, self._lanes = source, request, allowed, lanes
+        self.compiled: Compiled | None = None  # of a query that is more than words
 
     @classmethod
     def of(cls, source: Source, request: Request, lanes: Lanes) -> Self:
         """Search among the living documents that pass the request's filter and are not ``lacking``."""
-        return cls(source, request, _allowed(source, request), lanes)
+        return cls.among(source, request, source.allowed(request.where), lanes)
+
+    @classmethod
+    def among(cls, source: Source, request: Request, passing: Mask | None, lanes: Lanes) -> Self:
+        """The same where the documents that pass the filter are known; None for all."""
+        if request.like or request.unlike:
+            request = likened(source, request, passing)
+        compiled = None if request.value is None else Compiled(source, request.value)
+        demanded = None if compiled is None else compiled.demanded
+        search = cls(source, request, _allowed(source, request, passing, demanded), lanes)
+        search.compiled = compiled
+        return search
 
     def under(self, request: Request) -> Search:
         """The same question, ranked as another ``request`` says, whose depths reach no further. The answers
@@ -90,7 +104,7 @@ class Search:
     def asking(self, request: Request) -> Search:
         """The same question asked anew, as ``request`` says; its words are shared."""
         search = Search(self.source, request, self.allowed, self._lanes)
-        vars(search)["words"] = self.words
+        vars(search)["words"], search.compiled = self.words, self.compiled
         return search
 
     # -- the legs
@@ -99,13 +113,19 @@ class Search:
     def words(self) -> list[str]:
         """The terms that the lexical leg looks for."""
         if not self.request.asks_words or self.request.text is None:
-            return []
-        return self.source.terms(self.request.text)
+            return list(self.request.terms)
+        if self.compiled is not None:
+            return [*self.compiled.terms, *self.request.terms]
+        text = self.request.text
+        return [*self.source.terms(text), *self.source.also(text), *self.request.terms]
 
     @step
     def lexical(self) -> Candidates:
         request, ties = self.request, self.source.ties
         reach, depth, boost = request.reach[0], request.depths[0], request.title_boost
+        if request.asks_anything:
+            anything = np.flatnonzero(self.source.live if self.allowed is None else self.allowed)
+            return Candidates.ranked(anything, np.zeros(len(anything), np.float32), reach, 0.0, ties)
         view = self.source.lexical
         return view.search(self.words, reach, self.allowed, boost, depth=depth, ties=ties)
 
@@ -293,8 +313,11 @@ class Search:
         nearest = None
         if request.sentences and request.encode is not None and request.vector is not None:
             nearest = NearestSentence(request.encode, request.vector, request.sentences)
-        weights = partial(rarity, source, words)
-        return Highlighter(source.analyzer, request.text, request.passages, weights, nearest)
+        text, weights = request.text or "", partial(rarity, source, words)
+        marks = Marks(text, [], [], source.also(text)) if self.compiled is None else self.compiled.marks
+        return Highlighter(
+            source.analyzer, *marks, within=request.passages, weights=weights, nearest=nearest
+        )
 
     def passages(self, ordinals: Ordinals) -> list[tuple[Passage, ...]]:
         """The passages of each document that are shown; see `hybrid.types.Hit`."""
@@ -311,8 +334,8 @@ def answers(source: Source, requests: Sequence[Request], lanes: Lanes) -> list[R
     """The same for some that have one filter and the same fields; their documents are fetched together, and
     shared."""
     begun = time.perf_counter()
-    allowed = source.allowed(requests[0].where)
-    searches = [Search(source, request, allowed, lanes) for request in requests]
+    passing = source.allowed(requests[0].where)
+    searches = [Search.among(source, request, passing, lanes) for request in requests]
     return results(source, searches, [search.page for search in searches], begun)
 
 
@@ -325,7 +348,7 @@ def results(
     hits = [search.hits(page, documents) for search, page in zip(searches, pages, strict=True)]
     took = (time.perf_counter() - begun) / len(searches)
     return [
-        Results(found, source.seq, took, partial(_count, source, search.request, search.allowed))
+        Results(found, source.seq, took, _counting(search), query=search.request.query)
         for search, found in zip(searches, hits, strict=True)
     ]
 
@@ -392,17 +415,20 @@ def laps(source: Source, request: Request) -> dict[str, float]:
     return took
 
 
-def _allowed(source: Source, request: Request) -> Mask | None:
-    """Which documents may be answered; None where all may."""
-    allowed = source.allowed(request.where)
+def _allowed(source: Source, request: Request, passing: Mask | None, demanded: Mask | None) -> Mask | None:
+    """Which documents may be answered, of those that pass the filter; None where all may."""
+    if demanded is not None:
+        passing = demanded & (source.live if passing is None else passing)
     if not request.lacking:
-        return allowed
-    allowed = (source.live if allowed is None else allowed).copy()
+        return passing
+    allowed = (source.live if passing is None else passing).copy()
     allowed[list(source.found(request.lacking).values())] = False
     return allowed
 
 
-def _count(source: Source, request: Request, allowed: Mask | None) -> int:
-    if request.mode == "lexical" and request.text is not None:
-        return source.lexical.count(source.terms(request.text), allowed)
-    return source.size if allowed is None else int(np.count_nonzero(allowed))
+def _counting(search: Search) -> Callable[[], int]:
+    """Counts, when called, the documents that match."""
+    source, allowed = search.source, search.allowed
+    if search.request.mode == "lexical" and not search.request.asks_anything:
+        return partial(source.lexical.count, search.words, allowed)
+    return lambda: source.size if allowed is None else int(np.count_nonzero(allowed))

@@ -18,6 +18,7 @@ from hybrid.metadata import sorting
 from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted
 from hybrid.metadata.filters import Filter
 from hybrid.metadata.sorting import Sort, SortKey
+from hybrid.query import Query
 from hybrid.rerank import Features
 from hybrid.rerank.calibration import Columns
 from hybrid.search.batch import answer_all
@@ -96,7 +97,7 @@ class Searcher:
 
     # -- counting
 
-    def count(self, *, query: str | None = None, filter: Mapping[str, Any] | None = None) -> int:
+    def count(self, *, query: str | Query | None = None, filter: Mapping[str, Any] | None = None) -> int:
         """As ``Index.count``."""
         return len(self._counted(query, filter))
 
@@ -104,7 +105,7 @@ class Searcher:
         self,
         wanted: Iterable[Wanted],
         *,
-        query: str | None = None,
+        query: str | Query | None = None,
         filter: Mapping[str, Any] | None = None,
     ) -> dict[str, Facet]:
         """As ``Index.facets``."""
@@ -114,7 +115,7 @@ class Searcher:
         self,
         path: str,
         *,
-        query: str | None = None,
+        query: str | Query | None = None,
         filter: Mapping[str, Any] | None = None,
         limit: int = VALUES,
     ) -> list[Any]:
@@ -122,18 +123,22 @@ class Searcher:
         return self._counted(query, filter).values(path, limit)
 
     def range(
-        self, path: str, *, query: str | None = None, filter: Mapping[str, Any] | None = None
+        self, path: str, *, query: str | Query | None = None, filter: Mapping[str, Any] | None = None
     ) -> Extent | None:
         """As ``Index.range``."""
         return self._counted(query, filter).range(path)
 
-    def _counted(self, query: str | None, filter: Mapping[str, Any] | None) -> Counted:
+    def _counted(self, query: str | Query | None, filter: Mapping[str, Any] | None) -> Counted:
         return Counted.of(self.snapshot, self.asker, query, filter)
 
     # -- searching
 
     def search(
-        self, query: str | None = None, *, vector: ArrayLike | None = None, **options: Unpack[Options]
+        self,
+        query: str | Query | None = None,
+        *,
+        vector: ArrayLike | None = None,
+        **options: Unpack[Options],
     ) -> Results:
         """As ``Index.search``."""
         request = self._request(query, vector, options)
@@ -158,13 +163,13 @@ class Searcher:
 
         return context(self.snapshot, self.asker, search, self._model.encoder, query, vector, options)
 
-    def explain(self, query: str, id: str, **options: Unpack[Options]) -> Explanation:
+    def explain(self, query: str | Query | None, id: str, **options: Unpack[Options]) -> Explanation:
         """As ``Index.explain``."""
         return explain(self.snapshot, self._request(query, None, options), self._lanes, check_lookup(id))
 
     def search_many(
         self,
-        queries: Sequence[str] | None = None,
+        queries: Sequence[str | Query] | None = None,
         *,
         vectors: ArrayLike | None = None,
         **options: Unpack[Options],
@@ -288,14 +293,15 @@ class Searcher:
         cache = self.query_vectors if self.snapshot.vectors.dim else None
         return None if cache is None else cache.vectors(texts)
 
-    def _request(self, query: str | None, vector: ArrayLike | None, options: Options) -> Request:
+    def _request(self, query: str | Query | None, vector: ArrayLike | None, options: Options) -> Request:
         return self.encoded([self.asker.one(query, vector, options)])[0]
 
     def _requests(
         self, queries: Mapping[str, str], options: Options, lacking: Lacking = MappingProxyType({})
     ) -> Iterator[tuple[str, Request]]:
-        """The queries of a run (query id -> text) as requests, encoded together."""
+        """The queries of a run (query id -> text) as requests, encoded together. Judged queries are words:
+        nobody typed an operator."""
         texts = check_queries(queries, options)
-        requests = self.asker.many(list(texts.values()), None, options)
+        requests = self.asker.many(list(texts.values()), None, {"syntax": "plain", **options})
         for id, request in zip(texts, self.encoded(requests), strict=True):
             yield id, replace(request, lacking=tuple(map(check_lookup, lacking.get(id, ()))))

@@ -18,7 +18,18 @@ from hybrid.metadata.columns import Columns
 from hybrid.metadata.filters import Filter
 from hybrid.okapi import TermScore
 from hybrid.rerank.matching import Texts
-from hybrid.types import Analyzer, Candidates, Document, Mask, Matrix, Ordinals, Passage, Scores, Ties
+from hybrid.types import (
+    Analyzer,
+    Candidates,
+    Document,
+    Mask,
+    Matrix,
+    Metric,
+    Ordinals,
+    Passage,
+    Scores,
+    Ties,
+)
 
 
 class Words(Protocol):
@@ -68,6 +79,20 @@ class Words(Protocol):
         """The number of documents among ``allowed`` that contain a term."""
         ...
 
+    def matches(self, terms: Sequence[str], title: bool = False) -> Ordinals:
+        """All documents that contain a term, or whose title does, each once."""
+        ...
+
+    def phrase(self, tokens: Sequence[str], title: bool = False) -> Ordinals:
+        """All documents that contain ``tokens`` (see `hybrid.analyzers.literal`) side by side in one
+        passage, or whose title does, each once."""
+        ...
+
+    def words(self, prefix: str, limit: int) -> list[tuple[str, int]]:
+        """The words, as they are spelt, that begin with ``prefix``, and the number of passages that contain
+        each: the ``limit`` most frequent, then by text."""
+        ...
+
     def frequencies(self, terms: Sequence[str]) -> list[int]:
         """The number of documents that contain each term."""
         ...
@@ -96,6 +121,13 @@ class Vectors(Protocol):
     @property
     def dim(self) -> int:
         """The length of a vector; 0 where there is none yet."""
+        ...
+
+    @property
+    def metric(self) -> Metric: ...
+
+    def of(self, ordinal: int) -> Matrix:
+        """The vectors of a document, (n, dim)."""
         ...
 
     def near(
@@ -165,6 +197,10 @@ class Source(Protocol):
 
     def terms(self, query: str) -> list[str]:
         """The terms that the lexical leg is asked for."""
+        ...
+
+    def also(self, query: str) -> list[str]:
+        """The terms of the synonyms of its words, which it is asked for, too."""
         ...
 
     def allowed(self, where: Filter | None) -> Mask | None:
