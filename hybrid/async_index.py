@@ -219,6 +219,8 @@ class AsyncIndex(_Asked[Index]):
     use = _writing(Index.use)
     keep_model = _writing(Index.keep_model)
     keep_calibration = _writing(Index.keep_calibration)
+    set_synonyms = _writing(Index.set_synonyms)
+    synonyms = _reading(Index.synonyms)
     feedback = _writing(Index.feedback)
     log = _writing(Index.log)
     impressions = _iterating(Index.impressions)

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from hybrid.cli.conditions import Condition, condition
 from hybrid.cli.output import AsJson, out, print_json, table
+from hybrid.errors import InputError
 from hybrid.index import Index
 from hybrid.query import Syntax
 from hybrid.search.fields import Fields
@@ -73,6 +74,8 @@ def search(
 ) -> None:
     """Search an index. Hits have a relevance once the index is calibrated: see hybrid calibrate."""
     shown = _fields(fields)
+    if query is None and not like:
+        raise InputError("give a QUERY, or --like ID")
     options: Options = {
         "k": k,
         "offset": offset,
