@@ -94,6 +94,7 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[models,offline,evaluate,dev]'
+	PYTHONWARNINGS='ignore:Editable installation' \
+		$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[models,offline,evaluate,files,parquet,dev]'
 	if command -v "$${CXX:-c++}" > /dev/null; then $(BIN)/pip install --quiet --constraint constraints.txt hnswlib; fi
 	touch $@

@@ -9,12 +9,14 @@ from __future__ import annotations
 import importlib.resources
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
 from hybrid.corpora import folders, jsonl, tables
 from hybrid.corpora.assumed import Assumed, AssumedEncoding, AssumedText, Assuming
 from hybrid.corpora.cells import TYPES, Type, check_types
 from hybrid.corpora.files import as_path, check_file, kind, reading
 from hybrid.corpora.judgments import read_qrels
+from hybrid.corpora.kinds import UNDERSTOOD, kind_of
 from hybrid.corpora.options import Options, Skipped
 from hybrid.corpora.queries import read_queries
 from hybrid.errors import CorpusError, InputError
@@ -30,6 +32,7 @@ __all__ = [
     "Assuming",
     "Skipped",
     "Type",
+    "collection_at",
     "is_table",
     "read_documents",
     "read_qrels",
@@ -37,16 +40,12 @@ __all__ = [
     "sample",
 ]
 
-_READERS = (
-    {".jsonl": jsonl.documents}
-    | dict.fromkeys(tables.SUFFIXES, tables.documents)
-    | dict.fromkeys(folders.SUFFIXES, folders.document)
-)
-
-UNDERSTOOD = (
-    "a BEIR folder (with corpus.jsonl), .jsonl, .csv, .tsv, .txt, .md, any of these as .gz, or a folder of "
-    ".txt and .md files"
-)
+_RECORDS: Final = {
+    ".jsonl": jsonl.documents,
+    ".csv": tables.documents,
+    ".tsv": tables.documents,
+    ".parquet": folders.records,
+}
 
 
 def read_documents(
@@ -57,12 +56,13 @@ def read_documents(
     types: Mapping[str, Type] | None = None,
     assuming: Assuming | None = None,
 ) -> Iterator[Document]:
-    """Read the documents of ``path``: a BEIR folder, a ``.jsonl``, ``.csv`` or ``.tsv`` file, one text file
-    (``.txt``, ``.md``), any of these packed by gzip (``.jsonl.gz``), or a folder of text files.
+    """Read the documents of ``path``: a BEIR folder (with ``corpus.jsonl``); a file of records (``.jsonl``,
+    ``.csv``, ``.tsv``, ``.parquet``), under the ids that they have; any other supported file; or a folder
+    of such files, see `hybrid.corpora.folders.documents`. Each may be packed by gzip (``.jsonl.gz``).
 
-    A record that cannot be read is passed to ``skipped`` (for example a list's ``append``) and left out;
-    without ``skipped`` it is raised. Errors that concern the whole input (no such path, a table without an
-    id column) are always raised.
+    A record, or a file of a folder, that cannot be read is passed to ``skipped`` (for example a list's
+    ``append``) and left out; without ``skipped`` it is raised. Errors that concern the whole input (no such
+    path, a table without an id column, an extra that is not installed) are always raised.
 
     ``encoding``: of the text; None detects it. ``types``: the types of some columns of a table, "text",
     "number" or "bool"; any other column is numbers or booleans if every cell is written exactly as such a
@@ -76,19 +76,26 @@ def read_documents(
         raise InputError(
             f"{named(path)}: types are only for the columns of a table, {' or '.join(tables.SUFFIXES)}"
         )
+    if (collection := collection_at(path)) is not None:
+        return _RECORDS[kind(collection)](collection, options)
+    if path.is_dir():
+        return folders.documents(path, options)
+    return folders.document(path, options)
+
+
+def collection_at(path: Path) -> Path | None:
+    """The file of records that a path means, whose documents have ids of their own: itself, or the corpus
+    of a BEIR folder; None for a folder or file of another kind. CorpusError for what is not understood."""
     with reading(path):
         if path.is_dir():
-            packed, beir = path / "corpus.jsonl.gz", path / "corpus.jsonl"
-            if packed.is_file() and not beir.is_file():
-                beir = packed
-            return jsonl.documents(beir, options) if beir.is_file() else folders.documents(path, options)
+            corpora = (path / "corpus.jsonl", path / "corpus.jsonl.gz")
+            return next((corpus for corpus in corpora if corpus.is_file()), None)
         if not path.exists():
             raise CorpusError(f"{named(path)}: no such file or folder")
     check_file(path)
-    reader = _READERS.get(kind(path))
-    if reader is None:
+    if kind_of(path) is None:
         raise CorpusError(f"{named(path)}: not a supported kind of file: give {UNDERSTOOD}")
-    return reader(path, options)
+    return path if kind(path) in _RECORDS else None
 
 
 def is_table(path: Path) -> bool:

@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Final, TextIO
 
 from hybrid.corpora.assumed import AssumedEncoding, Assuming, tell
 from hybrid.corpora.files import kind, lines, opened
+from hybrid.corpora.kinds import HTML, TEXT
 from hybrid.errors import CorpusError, InputError
 from hybrid.limits import MAX_TEXT_LINE, named, shown
 
@@ -38,7 +39,7 @@ _MARKS: Final = {  # the longer ones first: UTF-32's begins with UTF-16's
     codecs.BOM_UTF16_BE: "utf-16-be",
     b"\x84\x31\x95\x33": "gb18030",
 }
-_DECLARING: Final = (".txt", ".md")  # in other kinds of files a declaration would be data
+_DECLARING: Final = (*TEXT, *HTML)  # in other kinds of files a declaration would be data
 # As HTML, XML, Python, Emacs and Vim declare it.
 _DECLARED: Final = re.compile(rb"(?:coding|charset)[ \t]*[:=][ \t]*[\"']?([A-Za-z0-9][-.\w]*)")
 # Text labelled with these names often needs the wider encoding; see https://encoding.spec.whatwg.org

@@ -80,6 +80,17 @@ def lines(file: IO[AnyStr], limit: int) -> Iterator[AnyStr | None]:
         yield None
 
 
+def beginning(file: IO[AnyStr], limit: int) -> list[AnyStr]:
+    """The pieces of a file up to its end, or up to a little more than ``limit``. One ``read(limit)`` would
+    take that much memory for a small file, too."""
+    pieces: list[AnyStr] = []
+    size = 0
+    while size <= limit and (piece := file.read(_BLOCK)):
+        pieces.append(piece)
+        size += len(piece)
+    return pieces
+
+
 def _ends(line: str | bytes) -> bool:
     return line[-1:] in ("\n", b"\n")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,6 +34,16 @@ _Made = TypeVar("_Made")
 def documents(path: Path, options: Options) -> Iterator[Document]:
     """Read the documents of a ``.jsonl`` file; see `records.document` for the keys."""
     return read(path, records.document, options)
+
+
+def has_ids(path: Path, options: Options) -> bool:
+    """Whether the first line is a document with an id."""
+    for _, line in _lines(path, replace(options, assuming=lambda _: None)):
+        try:
+            return line is not None and bool(records.document(parse(line)).id)
+        except BadRecord:
+            return False
+    return False
 
 
 def read(path: Path, make: Callable[[dict[str, Any]], _Made], options: Options) -> Iterator[_Made]:

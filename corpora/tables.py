@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -61,6 +61,15 @@ def documents(path: Path, options: Options) -> Iterator[Document]:
             yield _document(names, roles, types, row)
         except BadRecord as error:
             options.report(CorpusError(f"{named(path)}:{row.line}: {error}"))
+
+
+def has_ids(path: Path, options: Options) -> bool:
+    """Whether the header row names an id, and a title or a text."""
+    try:
+        _header(_Table.of(path, replace(options, assuming=lambda _: None).encoding_of(path)))
+    except CorpusError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hybrid.async_index import AsyncIndex
     from hybrid.backends.memory import MemoryIndex
+    from hybrid.context import Context, check_citations
     from hybrid.errors import HybridError
     from hybrid.fusion import (
         RRF,
@@ -45,8 +47,10 @@ __all__ = [
     "DEFAULT_ENCODER",
     "RRF",
     "Adaptive",
+    "AsyncIndex",
     "Candidates",
     "CombSUM",
+    "Context",
     "Distribution",
     "Document",
     "Explanation",
@@ -68,6 +72,7 @@ __all__ = [
     "TheoreticalMinMax",
     "ZScore",
     "__version__",
+    "check_citations",
     "restore",
     "salvage",
 ]
@@ -76,6 +81,8 @@ __all__ = [
 # hundredth of a second, not half of one.
 _HOMES = {
     "hybrid.store.salvage": "salvage",
+    "hybrid.async_index": "AsyncIndex",
+    "hybrid.context": "Context check_citations",
     "hybrid.index": "DEFAULT_ENCODER Index",
     "hybrid.settings": "Profile",
     "hybrid.store.backup": "restore",
@@ -92,6 +99,7 @@ _HOMES = {
 _PARTS = {
     "analyzers": "analyzers",
     "corpora": "corpora",
+    "crawl": "crawl",
     "encoders": "encoders",
     "errors": "errors",
     "evaluate": "evaluate",

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hybrid import analyzers, encoders
+from hybrid.context import Context
 from hybrid.encoders import EncoderSpec
 from hybrid.encoders.bound import Model, reference_to
 from hybrid.intake.documents import check_batch
@@ -34,6 +35,7 @@ from hybrid.rerank.calibration import Calibration
 from hybrid.rerank.lambdamart import LambdaMART
 from hybrid.rerank.stored import Storable
 from hybrid.search import relevance
+from hybrid.search.context import ContextOptions
 from hybrid.search.cursors import Cursors
 from hybrid.search.explain import Explanation
 from hybrid.search.lanes import Lanes
@@ -351,6 +353,26 @@ class Index:
         see `hybrid.limits`."""
         with self.searcher() as searcher:
             return searcher.next_page(cursor)
+
+    def context(
+        self,
+        query: str | None = None,
+        *,
+        vector: ArrayLike | None = None,
+        **options: Unpack[ContextOptions],
+    ) -> Context:
+        """Numbered passages to answer a question from, ready for a prompt: the best of the first k hits
+        with their neighbours, merged where they touch, of whole sentences, without near-duplicates, within
+        a budget of tokens. It has ``abstained`` where nothing is good enough.
+
+        tokens=2000: the budget, which ``context.text`` never exceeds. per_document=3: how many passages of
+        a document. neighbours=1: how many on each side are added. order="document" or "score".
+        min_relevance=None: abstain below it, if the index is calibrated. count=None: the tokenizer of your
+        model. k, mode, filter, fusion, depth, reranker as in ``search``. See
+        `hybrid.search.context.ContextOptions`. Raises what ``search`` raises.
+        """
+        with self.searcher() as searcher:
+            return searcher.context(query, vector=vector, **options)
 
     def explain(self, query: str, id: str, **options: Unpack[Options]) -> Explanation:
         """Why the document ``id`` stands where ``search`` with the same arguments has it, on whichever

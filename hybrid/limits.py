@@ -38,6 +38,14 @@ MAX_CURSOR_BYTES: Final = 1 << 26
 CURSOR_SECONDS: Final = 600
 """How long after its last use a cursor is kept."""
 
+# --- contexts
+
+MAX_CONTEXT: Final = 1_000_000
+"""Tokens of a context: as much as the longest windows of language models."""
+
+MAX_ANSWER: Final = 50_000
+"""Characters in an answer whose citations are checked, more than language models write at once."""
+
 # --- filters
 
 MAX_FILTER_DEPTH: Final = 32
@@ -116,6 +124,15 @@ MAX_EXPANSION: Final = 100
 
 MIN_EXPANDED: Final = 1 << 27
 """Bytes that any packed file may unpack to, however small it is: takes less than a second."""
+
+MAX_FILE: Final = 1 << 28
+"""Bytes of a file that is read whole. Only tables, JSON lines and mailboxes may be larger."""
+
+MAX_READING_SECONDS: Final = 60.0
+"""Of the processor's time, for each document that is extracted from a file."""
+
+MAX_READING_MEMORY: Final = 1 << 31
+"""Bytes of the process that extracts: a PDF that unpacks to 1 GB takes 1.9 GB."""
 
 MAX_DICTIONARY_BYTES: Final = 1 << 24
 """Bytes in a user dictionary; jieba's own has 5 MB."""

@@ -10,7 +10,8 @@ for a query that is only a vector), the fused candidates and their features: nam
 
 and the features that it names in an attribute ``features``, if it has one. An index can make:
 
-    text            the title, a line break and the text: str (len(candidates),)
+    text            the title, a line break and the text, or of a long document its best passage: str
+                    (len(candidates),)
     vector          the document's vector nearest to the query's, of unit length: float32
                     (len(candidates), dim), a row of NaN if the document, or the query, has none
     metadata.PATH   the number, boolean or time (seconds since 1970) under this path; NaN without one

@@ -15,7 +15,7 @@ import pytest
 
 from hybrid import Document, analyzers
 from hybrid.corpora import read_documents, read_qrels, read_queries
-from tests.benchmarks import books, corpus, measure, report, shelf
+from tests.benchmarks import abstention, books, corpus, measure, report, shelf
 from tests.benchmarks.contest import Coded, chosen, heats
 from tests.benchmarks.corpus import BLOCK, CATEGORIES, Block, Corpus, Recipe
 from tests.benchmarks.filters import FILTERS, passes
@@ -361,3 +361,21 @@ def test_codes_keep_terms_apart() -> None:
     coded = Coded([["红", "red"], ["red", "red"]])
     assert [text.split() for text in coded.texts] == [["w0x", "w1x"], ["w1x", "w1x"]]
     assert coded.of(["red", "blue"]) == "w1x unknown"
+
+
+def test_a_floor_lets_as_many_false_answers_through_as_are_tolerated() -> None:
+    asked = [abstention.Asked(0.9, True), abstention.Asked(0.5, False), abstention.Asked(0.1, True)]
+    third = abstention.Third(asked, [n / 10 for n in range(10)], [0.0, 0.95])
+    assert 0.8 < third.floor(0.1) < 0.81
+    assert 0.4 < third.floor(0.5) < 0.41
+    shares = third.shares(third.floor(0.5))
+    assert shares == {"answered": 2 / 3, "right": 0.5, "removed": 0.5, "foreign": 0.5}
+
+
+def test_queries_of_one_paragraph_stay_together() -> None:
+    answers = {f"q{n}": f"p{n // 3}" for n in range(30)}
+    thirds = abstention._thirds(shelf.Judged([], {}, answers))
+    assert sorted(id for third in thirds for id in third) == sorted(answers)
+    owners = [{answers[id] for id in third} for third in thirds]
+    assert [len(owner) for owner in owners] == [4, 3, 3]
+    assert not owners[0] & owners[1]

@@ -27,6 +27,7 @@ DOCS = (
     "guide/results",
     "guide/filters",
     "guide/languages",
+    "guide/chatbots",
     "guide/encoders",
     "judging-and-learning",
     "reliability",

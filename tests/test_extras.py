@@ -66,12 +66,13 @@ def test_the_demo_shows_answers_without_figures(tmp_path: Path, monkeypatch: pyt
 
 def test_every_extra_that_an_error_names_is_there() -> None:
     sources = [
-        path.read_text("utf-8") for path in (*ROOT.glob("hybrid/**/*.py"), *ROOT.glob("rerank/*.py"))
+        path.read_text("utf-8")
+        for path in (*ROOT.glob("hybrid/**/*.py"), *ROOT.glob("rerank/*.py"), *ROOT.glob("corpora/**/*.py"))
     ]
     pattern = re.compile(r'require\([^)]*extra="(\w+)"|hybrid-retrieval\[(\w+)\]')
     named = {one or other for text in sources for one, other in pattern.findall(text)}
     assert named <= set(PROJECT["optional-dependencies"])
-    assert named >= {"evaluate", "hnsw"}
+    assert named >= {"evaluate", "files", "hnsw", "parquet"}
 
 
 # One order for each that comes first; `make check-install` tries all.

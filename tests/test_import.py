@@ -41,6 +41,8 @@ NAMES = {
     **dict.fromkeys(("RRF", "Adaptive", "CombSUM", "Distribution", "Linear", "MinMax"), "fusion"),
     **dict.fromkeys(("Rocchio", "Softplus", "TheoreticalMinMax", "ZScore"), "fusion"),
     **dict.fromkeys(("DEFAULT_ENCODER", "Index"), "index"),
+    "AsyncIndex": "async_index",
+    **dict.fromkeys(("Context", "check_citations"), "context"),
     "Explanation": "search.explain",
     "HybridError": "errors",
     "Impression": "ledger.impressions",
@@ -51,8 +53,8 @@ NAMES = {
     "salvage": "store.salvage",
 }
 PARTS = {
-    **{name: name for name in ("analyzers", "corpora", "encoders", "errors", "evaluate", "fusion")},
-    **{name: name for name in ("learn", "limits", "rerank", "settings", "types")},
+    **{name: name for name in ("analyzers", "corpora", "crawl", "encoders", "errors", "evaluate")},
+    **{name: name for name in ("fusion", "learn", "limits", "rerank", "settings", "types")},
     "facets": "metadata.facets",
     "filters": "metadata.filters",
 }

@@ -27,7 +27,7 @@ PLATFORMS: Final = {
 }
 SOURCE: Final = ("jieba",)
 """Pure Python that is distributed as source only: pip makes a wheel of it anywhere, without a compiler."""
-EXTRAS: Final = ("hnsw", "evaluate", "offline", "report")
+EXTRAS: Final = ("hnsw", "evaluate", "offline", "report", "files", "parquet")
 
 _PROJECT: Final = Path(__file__).parent.parent / "pyproject.toml"
 

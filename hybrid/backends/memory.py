@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 from hybrid import analyzers, encoders
 from hybrid.backends import counting
 from hybrid.backends.textbook import Entry, Textbook
+from hybrid.context import Context
 from hybrid.encoders import EncoderSpec
 from hybrid.intake.documents import check_batch
 from hybrid.intake.embedding import embed
@@ -33,6 +34,7 @@ from hybrid.metadata.columns import Columns
 from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted, check_most, check_path, check_wanted
 from hybrid.metadata.selection import Selection
 from hybrid.metadata.sorting import Sort, order
+from hybrid.search.context import ContextOptions, context
 from hybrid.search.cursors import Cursors
 from hybrid.search.explain import Explanation, explain
 from hybrid.search.fields import Fields
@@ -242,6 +244,20 @@ class MemoryIndex:
     def next_page(self, cursor: str) -> Results:
         """As ``Index.next_page``."""
         return self._cursors.next(self._state, cursor, _LANES)
+
+    def context(
+        self,
+        query: str | None = None,
+        *,
+        vector: ArrayLike | None = None,
+        **options: Unpack[ContextOptions],
+    ) -> Context:
+        """As ``Index.context``."""
+
+        def search(asked: Options) -> Results:
+            return self.search(query, vector=vector, **asked)
+
+        return context(self._state, self._asker, search, lambda: self._encoder, query, vector, options)
 
     def explain(self, query: str, id: str, **options: Unpack[Options]) -> Explanation:
         """As ``Index.explain``."""

@@ -1,6 +1,6 @@
-"""The command line: ``hybrid index | delete | update | reindex | search | count | facets | evaluate |
-tune | train | rerank | calibrate | profile | bench | clicks | mine | verify | stats | compact | backup |
-restore | export | demo``.
+"""The command line: ``hybrid index | delete | update | reindex | search | context | count | facets |
+evaluate | tune | train | rerank | calibrate | profile | bench | clicks | mine | verify | stats | compact |
+backup | restore | export | demo``.
 
 Results go to stdout, progress and messages to stderr. Exit status: 0 success; 1 failure, or a negative
 result (``verify`` found damage); 2 invalid arguments or input; 130 Ctrl-C; 143 SIGTERM.
@@ -23,10 +23,12 @@ from hybrid.cli import (
     care,
     changing,
     clicks,
+    context,
     copies,
     demo,
     evaluate,
     facets,
+    files,
     index,
     mine,
     profile,
@@ -53,6 +55,7 @@ app.command("delete")(changing.delete)
 app.command("update")(changing.update)
 app.command("reindex")(index.reindex)
 app.command("search")(search.search)
+app.command("context")(context.context)
 app.command("count")(facets.count)
 app.command("facets")(facets.facets)
 app.command("evaluate")(evaluate.evaluate)
@@ -120,7 +123,7 @@ def _command(arguments: list[str]) -> int:
     # Not app(): it prints nothing on Ctrl-C, and exits with status 1 on a closed pipe.
     command = typer.main.get_command(app)
     try:
-        with command.make_context("hybrid", arguments) as context:
+        with command.make_context("hybrid", files.spelled(arguments)) as context:
             command.invoke(context)
     except typer.Exit as left:
         return left.exit_code

@@ -24,18 +24,18 @@ def calibrate(
     queries: QueriesFile,
     qrels: Annotated[Path, typer.Option(help="BEIR or TREC judgments.")],
     ignore_identical_ids: IgnoreIdenticalIds = False,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the folds and of the queries asked again.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the folds and of the resampling.")] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Fit and report, install nothing.")] = False,
     encoding: Encoding = None,
     as_json: AsJson = False,
 ) -> None:
-    """Learn the probability that a hit is relevant from judged queries, and let every hit carry it; then
-    a search can leave out what is not good enough: hybrid search --min-score.
+    """Learn from judged queries the probability that a hit is relevant. Every hit then has this
+    probability, and `hybrid search --min-score` leaves out hits below it.
 
-    It holds for the index as it ranks now: do it after `hybrid tune` and `hybrid train`. With another
-    encoder, analyzer or title boost it counts for nothing; calibrate again. Added documents do not hurt it.
+    A calibration holds for one ranking: run this after `hybrid tune` and `hybrid train`, and again after a
+    change of encoder, analyzer or title boost. It stays valid when documents are added.
 
-    The exit status is 0 whether it was installed or refused.
+    The exit status is 0 whether the calibration was installed or refused.
     """
 
     def judge(searcher: Searcher, texts: dict[str, str], judgments: Qrels, /, **_: object) -> Calibrated:

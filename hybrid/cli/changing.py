@@ -15,7 +15,12 @@ from hybrid.metadata.selection import Selection
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID...]")]
 Everything = Annotated[bool, typer.Option("--everything", help="All documents.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before what no ids were given for.")]
+Yes = Annotated[
+    bool,
+    typer.Option(
+        "--yes", help="Do not ask before changing documents selected by --filter or --everything."
+    ),
+]
 
 
 class Named(TypedDict):
@@ -34,7 +39,7 @@ def delete(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Delete documents by id, where unknown ids are ignored, or all that pass a filter."""
+    """Delete documents by id (unknown ids are ignored), or all that pass a filter."""
     named = _named("delete", ids, filter, everything)
     with Index.open(directory) as target:
         _ask(target, named, "Delete", yes)
@@ -56,7 +61,7 @@ def update(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Change the metadata of documents, by id or all that pass a filter; nothing is encoded again."""
+    """Change the metadata of documents, selected by id or filter, without encoding them again."""
     named, changes = _named("update", ids, filter, everything), _changes(metadata)
     with Index.open(directory) as target:
         _ask(target, named, "Change", yes)
@@ -84,7 +89,7 @@ def _changes(text: str) -> dict[str, Any]:
 
 
 def _ask(target: Index, named: Named, act: str, yes: bool) -> None:
-    """Go on only if that is wanted, where a condition may name more than was thought of."""
+    """Ask before a change to documents that a filter selects: it may select more than expected."""
     if named["ids"] is None and not yes:
         affected = target.count(filter=named["filter"])
         err.print(f"{act} {affected:,} of {counted(len(target))}?", end=" ")

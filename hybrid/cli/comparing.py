@@ -11,7 +11,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from hybrid.cli.output import out, table
+from hybrid.cli.output import counted, out, table
 from hybrid.evaluate import Change, Comparison, Latency, Report, Timings, changes
 from hybrid.evaluate.comparison import ALPHA, FEW, FLIPS
 
@@ -109,12 +109,12 @@ def _block(systems: Sequence[str], columns: Sequence[_Column]) -> Table:
 
 
 def _remarks(report: Report, timings: Timings) -> Iterator[str]:
-    yield f"{report.queries:,} judged queries"
+    yield counted(report.queries, "judged query", "judged queries")
     if timings.systems:
         timed = next(iter(timings.systems.values())).queries
         encoding = timings.encoding
         apart = f"; to encode a query takes {1000 * encoding.p50:.1f} ms more" if encoding else ""
-        yield f"ms: one search for the best 10, {timed:,} queries in turn{apart}"
+        yield f"ms: one search for the best 10, {counted(timed, 'query', 'queries')} in turn{apart}"
     for measure in next(iter(report.systems.values())):
         if measure.startswith("Judged"):
             yield from _judged(measure, {name: means[measure] for name, means in report.systems.items()})

@@ -14,7 +14,7 @@ from hybrid.cli import reading
 from hybrid.cli.comparing import show, show_changes
 from hybrid.cli.judging import IgnoreIdenticalIds
 from hybrid.cli.naming import foreign_runs, named_systems
-from hybrid.cli.output import AsJson, Bar, bar, complain, out, print_json
+from hybrid.cli.output import AsJson, Bar, bar, complain, counted, out, print_json
 from hybrid.cli.reading import Encoding
 from hybrid.errors import InputError, require
 from hybrid.evaluate import (
@@ -258,7 +258,8 @@ def _warn(task: Task, report: Report, queries: Path | None) -> None:
     if task.searcher is not None:
         asked = set(answerable(task.queries, task.qrels))
         if lacking := [query for query, grades in task.qrels.items() if grades and query not in asked]:
-            complain(f"{len(lacking)} judged queries are not in {queries}, scored 0: {lacking[0]!r}")
+            several = counted(len(lacking), "judged query", "judged queries")
+            complain(f"{several} not in {queries}, scored 0: {lacking[0]!r}")
     for name in task.foreign:
         if missing := report.unanswered[name]:
             complain(

@@ -1,12 +1,9 @@
-"""``hybrid index``, ``hybrid delete``, ``hybrid reindex``: what an index holds."""
+"""``hybrid index`` and ``hybrid reindex``: fill an index, build it again."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -14,15 +11,16 @@ import typer
 
 import hybrid.index
 from hybrid import analyzers, corpora
-from hybrid.cli.output import AsJson, bar, complain, counted, out, print_json
+from hybrid.cli.collections import Source, check, load, types_of
+from hybrid.cli.files import Done, Pruned, check_prune, crawl, follow
+from hybrid.cli.output import AsJson, bar, counted, out, print_json
 from hybrid.cli.reading import Encoding
-from hybrid.corpora import Assumed, Assuming, Skipped, Type
-from hybrid.errors import CorpusError, IndexMismatch, InputError
+from hybrid.crawl import Crawler
+from hybrid.errors import IndexMismatch, InputError
 from hybrid.index import DEFAULT_ENCODER, Index
-from hybrid.intake.documents import check_batch
 from hybrid.settings import METRICS, PRECISIONS, Precision
 from hybrid.store.store import Store
-from hybrid.types import Analyzer, Document, Metric
+from hybrid.types import Analyzer, Metric
 
 Encoder = Annotated[
     str | None,
@@ -37,7 +35,7 @@ Analysis = Annotated[
 Dictionary = Annotated[
     Path | None,
     typer.Option(
-        "--user-dict", help="Words that Chinese segmentation must know: word [freq] [tag] a line."
+        "--user-dict", help="Words that Chinese segmentation keeps whole; per line: word [freq] [tag]."
     ),
 ]
 StopList = Annotated[
@@ -45,7 +43,7 @@ StopList = Annotated[
     typer.Option(
         "--stop-words",
         metavar="FILE|none",
-        help="Words to leave out, one a line. [built-in lists]",
+        help="Words that are not indexed, one per line. [built-in lists]",
     ),
 ]
 Distance = Annotated[
@@ -56,14 +54,16 @@ GraphPrecision = Annotated[
     str | None,
     typer.Option(
         "--graph-precision",
-        help=f"Of the vectors in memory: {', '.join(PRECISIONS)}. [new index: {PRECISIONS[0]}]",
+        help=f"Precision of the graph in memory: {', '.join(PRECISIONS)}. [new index: {PRECISIONS[0]}]",
     ),
 ]
 
 
 def index(
     inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help=f"{corpora.UNDERSTOOD}.")],
-    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The index: made if it is not there.")],
+    to: Annotated[
+        Path, typer.Option("--to", metavar="DIR", help="The index; created if it does not exist.")
+    ],
     encoder: Encoder = None,
     analyzer: Analysis = None,
     user_dict: Dictionary = None,
@@ -75,49 +75,51 @@ def index(
         list[str] | None,
         typer.Option(
             metavar="COLUMN=TYPE,...",
-            help=f"What columns of a table hold: {', '.join(corpora.TYPES)}. [what all their cells are]",
+            help=f"Types of a table's columns: {', '.join(corpora.TYPES)}. [detected]",
         ),
     ] = None,
     skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Count records that cannot be taken, and go on.")
+        bool, typer.Option("--skip-bad", help="Skip bad records, and report them.")
+    ] = False,
+    prune: Pruned = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Keep following the files and folders, until Ctrl-C.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Add documents to an index, replacing those of the same id.
+    """Add documents to an index, replacing those with the same id.
 
-    All inputs are read and checked once before anything is written.
+    All records are read and checked before anything is written. Of other files and folders, only what is
+    new or has changed is read; a file that cannot be read is reported, and the exit status is 1.
     """
-    source = _Source(inputs, encoding, _types(types or [], inputs))
-    found = _check(source, skip_bad)
-    skip: Callable[[CorpusError], None] | None = (lambda _: None) if skip_bad else None
-    words = _analyzer(analyzer, user_dict, stop_words)
-    with (
-        _open(to, encoder, words, metric, graph_precision) as target,
-        bar("indexing", found.total) as progress,
-    ):
-        documents = chain.from_iterable(source.read(path, skip, lambda _: None) for path in inputs)
-        target.load(_good(documents, found.bad), progress=progress.advance)
-        held = len(target)
-    _report(found, to, held, as_json)
+    records, files = _sorted(inputs)
+    pruning = check_prune(prune, files)
+    if watch and not files:
+        raise InputError("--watch follows files and folders; a collection of records is read once")
+    source = Source(records, encoding, types_of(types or [], inputs))
+    found = check(source, skip_bad)
+    with _open(to, encoder, _analyzer(analyzer, user_dict, stop_words), metric, graph_precision) as target:
+        if records:
+            load(source, found, target, skip_bad)
+        done = Done(to, found, as_json)
+        if not files:
+            done.show(target, None)
+            return
+        with Crawler(target, files, prune=pruning, encoding=encoding) as crawler:
+            complete = crawl(crawler, target, done)
+            if watch:
+                follow(crawler, target, done)
+    if not complete:
+        raise typer.Exit(1)
 
 
-def _report(found: _Found, to: Path, held: int, as_json: bool) -> None:
-    skipped = len(found.bad) + found.unread
-    for one in found.assumed:
-        if one.doubtful:
-            complain(str(one))
-    if as_json:
-        report = {"indexed": found.total, "skipped": skipped, "documents": held}
-        assumed = [one.to_json() for one in found.assumed]
-        print_json(report | ({"assumed": assumed} if assumed else {}))
-        return
-    out.print(
-        f"{counted(found.total)} indexed{f', {skipped:,} skipped' if skipped else ''}; {to} holds {held:,}",
-        soft_wrap=True,
-    )
-    for one in found.assumed:
-        if not one.doubtful:
-            out.print(str(one), style="dim", soft_wrap=True)
+def _sorted(inputs: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Split the inputs into collections of records, and files and folders to follow."""
+    records: list[Path] = []
+    files: list[Path] = []
+    for path in inputs:
+        (files if corpora.collection_at(path) is None else records).append(path)
+    return records, files
 
 
 def reindex(
@@ -129,9 +131,9 @@ def reindex(
     graph_precision: GraphPrecision = None,
     as_json: AsJson = False,
 ) -> None:
-    """Build an index again from its own documents, with another encoder, analyzer or graph.
+    """Build an index again from its own documents, with another encoder, analyzer or graph precision.
 
-    An index whose analyzer this version no longer has is analysed again by the one of its name.
+    An analyzer of an earlier version is replaced by the current one of the same name.
     """
     words = _changed(directory, analyzer, user_dict, stop_words)
     with bar("re-indexing", None) as progress:
@@ -147,7 +149,7 @@ def reindex(
         print_json(report)
     else:
         out.print(
-            f"{report['documents']:,} documents re-indexed with {report['encoder']}, {report['analyzer']}"
+            f"{counted(report['documents'])} re-indexed with {report['encoder']}, {report['analyzer']}"
         )
 
 
@@ -160,7 +162,7 @@ def _open(
             to,
             encoder=spec,
             analyzer=analyzer or "mixed",
-            metric=cast(Metric, metric or METRICS[0]),  # Index.create refuses what is none
+            metric=cast(Metric, metric or METRICS[0]),  # checked by Index.create
             graph_precision=cast(Precision, precision or PRECISIONS[0]),
         )
     target = Index.open(to, encoder=encoder, analyzer=analyzer)
@@ -171,7 +173,7 @@ def _open(
 
 
 def _difference(to: Path, built: dict[str, Any], metric: str | None, precision: str | None) -> str | None:
-    """The first difference between what was asked for and what the index is."""
+    """Name the first difference between the options and the settings of the index."""
     if metric not in (None, is_ := built["metric"]):
         return f"{to}: built with metric {is_!r}, not {metric!r}; make a new index"
     if precision not in (None, is_ := built["graph_precision"]):
@@ -190,7 +192,7 @@ def _analyzer(name: str | None, user_dict: Path | None, stop_words: str | None) 
 def _changed(
     directory: Path, name: str | None, user_dict: Path | None, stop_words: str | None
 ) -> Analyzer | None:
-    """The index's analyzer, but for what is given; an "english" one has no user words."""
+    """The index's analyzer with the given options replaced; an "english" one has no user words."""
     given = _given(name, user_dict, stop_words)
     if not given:
         return None
@@ -201,84 +203,10 @@ def _changed(
 
 
 def _given(name: str | None, user_dict: Path | None, stop_words: str | None) -> dict[str, Any]:
-    """The options of `analyzers.by_name` that the command line has."""
+    """The options of `analyzers.by_name` that were given."""
     given: dict[str, Any] = {} if name is None else {"name": name}
     if user_dict is not None:
         given["user_words"] = analyzers.read_user_dictionary(user_dict)
     if stop_words is not None:
         given["stop_words"] = () if stop_words == "none" else analyzers.read_stop_words(stop_words)
     return given
-
-
-@dataclass(frozen=True)
-class _Source:
-    """The inputs, and what was said of them."""
-
-    inputs: Sequence[Path]
-    encoding: str | None
-    types: Mapping[str, Type]
-
-    def read(self, path: Path, skipped: Skipped | None, assuming: Assuming) -> Iterator[Document]:
-        types = self.types if corpora.is_table(path) else None
-        return corpora.read_documents(path, skipped, encoding=self.encoding, types=types, assuming=assuming)
-
-
-@dataclass(frozen=True)
-class _Found:
-    """What there is to index: how many documents, which others cannot be taken (by their place over all
-    inputs, as the readers give them), how many records could not even be read, and what was assumed."""
-
-    total: int
-    bad: set[int]
-    unread: int
-    assumed: list[Assumed]
-
-
-def _types(given: list[str], inputs: list[Path]) -> dict[str, Type]:
-    """``zip=text,price=number``, quoted as in a table where a name holds a comma."""
-    types: dict[str, Type] = {}
-    for piece in chain.from_iterable(csv.reader(given)):
-        name, sign, type = piece.rpartition("=")
-        if not sign:
-            raise InputError(f"--types {piece}: write COLUMN=TYPE, such as zip=text")
-        types[name.strip()] = cast(Type, type.strip())  # read_documents refuses what is none
-    if types and not any(map(corpora.is_table, inputs)):
-        raise InputError("--types says what columns of a table hold; none of the inputs is a table")
-    return types
-
-
-def _check(source: _Source, skip_bad: bool) -> _Found:
-    """Read everything once."""
-    bad: set[int] = set()
-    skipped: list[CorpusError] = []
-    assumed: list[Assumed] = []
-    seen: dict[str, Path] = {}
-    place = -1
-    with bar("checking", None) as progress:
-        for path in source.inputs:
-            for document in source.read(path, skipped.append if skip_bad else None, assumed.append):
-                place += 1
-                progress.advance(1)
-                try:
-                    _take(document, path, seen)
-                except InputError as error:
-                    if not skip_bad:
-                        raise
-                    bad.add(place)
-                    complain(f"skipped: {error}")
-    for unread in skipped:
-        complain(f"skipped: {unread}")
-    return _Found(place + 1 - len(bad), bad, len(skipped), assumed)
-
-
-def _take(document: Document, path: Path, seen: dict[str, Path]) -> None:
-    check_batch([document])
-    if document.id in seen:
-        raise CorpusError(
-            f"{path}: the id {document.id!r} is in {seen[document.id]} already; --skip-bad keeps the first"
-        )
-    seen[document.id] = path
-
-
-def _good(documents: Iterator[Document], bad: set[int]) -> Iterator[Document]:
-    return (document for place, document in enumerate(documents) if place not in bad)

@@ -15,7 +15,7 @@ from rich.table import Table
 
 import hybrid
 from hybrid.cli import reading
-from hybrid.cli.output import complain, identity, out, print_json, stages, table
+from hybrid.cli.output import complain, counted, identity, out, print_json, stages, table
 from hybrid.errors import StorageError
 from hybrid.evaluate import coverage
 from hybrid.index import Index
@@ -26,15 +26,15 @@ from hybrid.search.searcher import Searcher
 from hybrid.settings import Profile
 from hybrid.types import Qrels, Stages
 
-QueriesFile = Annotated[Path, typer.Option(help="BEIR queries.jsonl, or a table of id, tab, text.")]
-QrelsFile = Annotated[Path, typer.Option(help="BEIR or TREC judgments: two thirds train, a third judges.")]
+QueriesFile = Annotated[Path, typer.Option(help="BEIR queries.jsonl, or lines of id, tab, text.")]
+QrelsFile = Annotated[Path, typer.Option(help="BEIR or TREC judgments: two thirds train, one third tests.")]
 TestQrelsFile = Annotated[
-    Path | None, typer.Option(help="Judgments that judge instead; then all of --qrels may train.")
+    Path | None, typer.Option(help="Judgments to test on; all of --qrels may then train.")
 ]
 IgnoreIdenticalIds = Annotated[
     bool,
     typer.Option(
-        "--ignore-identical-ids", help="Pass over the document that has the query's id (ArguAna)."
+        "--ignore-identical-ids", help="Skip the document whose id is the query's (as in ArguAna)."
     ),
 ]
 
@@ -116,7 +116,7 @@ def tell_what_is_lacking(searcher: Searcher, *judgments: Qrels | None) -> None:
 def tell_left_out(left_out: Mapping[str, int]) -> None:
     """Print a line on stderr for each reason why judged queries could not be used."""
     for reason, many in left_out.items():
-        complain(f"{many:,} judged queries left out: {reason}")
+        complain(f"{counted(many, 'judged query', 'judged queries')} left out: {reason}")
 
 
 def identities(files: Mapping[str, Path | None]) -> dict[str, dict[str, str]]:

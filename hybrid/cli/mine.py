@@ -75,6 +75,8 @@ def mine(
     texts, judged = reading.queries(queries, encoding), reading.qrels(qrels, encoding)
     mined = Mined()
     with Index.open(directory, read_only=True) as index, index.searcher() as searcher:
+        if searcher.legs.vector:
+            raise InputError(f"{directory}: mining compares vectors, and {searcher.legs.vector}")
         write_whole(to, _lines(miner, searcher, texts, judged, mined))
     for reason, many in mined.left_out.items():
         if many:

@@ -58,9 +58,9 @@ def write_anything() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def counted(documents: int) -> str:
-    """Write a number of documents: 1 document, 2,000 documents."""
-    return f"{documents:,} document{'' if documents == 1 else 's'}"
+def counted(number: int, one: str = "document", many: str | None = None) -> str:
+    """Write a number of things: 1 document, 2,000 documents."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 class _Rate(ProgressColumn):

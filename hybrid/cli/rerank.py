@@ -42,7 +42,8 @@ def rerank(
     ] = None,
     mmr: Annotated[bool, typer.Option("--mmr", help="Maximal marginal relevance, for diversity.")] = False,
     recency: Annotated[
-        str | None, typer.Option(metavar="PATH", help="A boost for new ones, by a date in the metadata.")
+        str | None,
+        typer.Option(metavar="PATH", help="A boost for recent documents, by a date in the metadata."),
     ] = None,
     popularity: Annotated[
         str | None, typer.Option(metavar="PATH", help="A boost by a number in the metadata.")
@@ -50,23 +51,24 @@ def rerank(
     now: Annotated[
         datetime | None,
         typer.Option(
-            metavar="DATE", formats=["%Y-%m-%d"], help="The day that --recency is judged as of, not today."
+            metavar="DATE", formats=["%Y-%m-%d"], help="The date from which --recency counts. [today]"
         ),
     ] = None,
     max_queries: Annotated[
-        int, typer.Option(metavar="N", min=5, help="Choose on no more queries; the rest judges, too.")
+        int,
+        typer.Option(metavar="N", min=5, help="Choose on at most this many queries; the others test, too."),
     ] = MAX_TRAIN,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the split and the tests.")] = 0,
     ignore_identical_ids: IgnoreIdenticalIds = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Choose and judge, install nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Choose and test, install nothing.")] = False,
     encoding: Encoding = None,
     as_json: AsJson = False,
 ) -> None:
     """Choose the settings of one reranker on train queries, judge it on held-out ones, and install it only
     if it is significantly better than what serves, and not below a leg alone.
 
-    Give one of --cross-encoder, --mmr, --recency, --popularity. It takes the place of a reranker that
-    serves. The exit status is 0 whether it was installed or refused.
+    Give one of --cross-encoder, --mmr, --recency, --popularity. It replaces the reranker that serves. The
+    exit status is 0 whether it was installed or refused.
     """
     settings = _settings(cross_encoder, mmr, recency, popularity, now)
     judge = partial(

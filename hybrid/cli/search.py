@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from hybrid.cli.conditions import Condition, condition
-from hybrid.cli.output import AsJson, out, print_json, table
+from hybrid.cli.output import AsJson, counted, out, print_json, table
 from hybrid.index import Index
 from hybrid.search.fields import Fields
 from hybrid.search.request import DOCUMENT, Options
@@ -63,7 +63,7 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Search an index. Hits have a relevance once the index is calibrated: see hybrid calibrate."""
-    shown = _fields(fields)
+    shown, passages = _fields(fields), group_by == "passage"
     options: Options = {
         "k": k,
         "offset": offset,
@@ -72,7 +72,7 @@ def search(
         "min_score": min_score,
         "sort": sort,
         "sentences": sentences,
-        "group_by": None if group_by == "passage" else group_by,
+        "group_by": None if passages else group_by,
     }
     with Index.open(directory, read_only=True) as index:
         results = index.search(query, **options)
@@ -82,7 +82,7 @@ def search(
                 _json(query, mode, results, shown) | ({} if why is None else {"explanation": asdict(why)})
             )
         else:
-            _show(results)
+            _show(results, passages)
             if why is not None:
                 out.print(f"\n{why}", soft_wrap=True)
             if min_score is not None and not results.hits and not offset:
@@ -127,7 +127,7 @@ def _fields(text: str | None) -> Fields | None:
     return Fields.of(None if text is None else [name.strip() for name in text.split(",") if name.strip()])
 
 
-def _show(results: Results) -> None:
+def _show(results: Results, passages: bool) -> None:
     calibrated = any(hit.relevance is not None for hit in results)
     rows = table("#", "score", *(["relevance"] if calibrated else []), "id", "document")
     for hit in results:
@@ -135,7 +135,10 @@ def _show(results: Results) -> None:
         rows.add_row(str(hit.rank), f"{hit.score:.4f}", *relevance, Text(printable(hit.id)), _document(hit))
     if results.hits:
         out.print(rows)
-    out.print(f"{len(results)} of {results.total:,} in {results.took * 1000:.1f} ms", style="dim")
+    shown = f"{len(results)} passages of {counted(results.total)}"
+    if not passages:
+        shown = f"{len(results)} of {results.total:,}"
+    out.print(f"{shown} in {results.took * 1000:.1f} ms", style="dim")
 
 
 def _document(hit: Hit) -> Text:

@@ -31,23 +31,26 @@ def train(
     qrels: QrelsFile,
     test_qrels: TestQrelsFile = None,
     max_queries: Annotated[
-        int, typer.Option(metavar="N", min=10, help="Train on no more queries; the rest judges, too.")
+        int,
+        typer.Option(metavar="N", min=10, help="Train on at most this many queries; the others test, too."),
     ] = MAX_TRAIN,
     metadata: Annotated[
-        list[str] | None, typer.Option(metavar="PATH", help="A number in the metadata to learn from.")
+        list[str] | None, typer.Option(metavar="PATH", help="A numeric metadata field to learn from.")
     ] = None,
     judged_only: Annotated[
         bool,
-        typer.Option("--judged-only", help="Learn nothing from candidates without a judgment (clicks)."),
+        typer.Option(
+            "--judged-only", help="Leave candidates without a judgment out of training (for clicks)."
+        ),
     ] = False,
     ablation: Annotated[
-        bool, typer.Option("--ablation", help="Also train without each group of features.")
+        bool, typer.Option("--ablation", help="Also train without each group of features, one at a time.")
     ] = False,
     seed: Annotated[
         int, typer.Option(min=0, max=2**31 - 1, help="Seed of the split, folds, trees, tests.")
     ] = 0,
     ignore_identical_ids: IgnoreIdenticalIds = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Train and judge, install nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Train and test, install nothing.")] = False,
     encoding: Encoding = None,
     as_json: AsJson = False,
 ) -> None:

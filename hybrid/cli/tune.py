@@ -29,13 +29,16 @@ def tune(
     queries: QueriesFile,
     qrels: QrelsFile,
     test_qrels: TestQrelsFile = None,
-    measure: Annotated[str, typer.Option(help="What to maximise; any that ir-measures knows.")] = MEASURE,
+    measure: Annotated[
+        str, typer.Option(help="The measure to maximise, as ir-measures names it.")
+    ] = MEASURE,
     max_train: Annotated[
-        int, typer.Option(metavar="N", min=5, help="Train on no more queries; the rest judges, too.")
+        int,
+        typer.Option(metavar="N", min=5, help="Train on at most this many queries; the others test, too."),
     ] = MAX_TRAIN,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the split, the folds and the tests.")] = 0,
     ignore_identical_ids: IgnoreIdenticalIds = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Search and judge, install nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Search and test, install nothing.")] = False,
     encoding: Encoding = None,
     as_json: AsJson = False,
 ) -> None:

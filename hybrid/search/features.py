@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +17,7 @@ from hybrid.order import Pool
 from hybrid.rerank import METADATA, Features, features
 from hybrid.rerank.matching import Asked, matching
 from hybrid.search.source import Source, Words
-from hybrid.types import Candidates, Matrix, Ordinals
+from hybrid.types import Candidates, Matrix, Ordinals, Passage
 
 BASIC: Final = frozenset(("fused_score", "lexical_score", "lexical_rank", "vector_score", "vector_rank"))
 """What every reranker gets; the rest only one that has ``features`` which name it."""
@@ -33,10 +33,12 @@ def columns(
     pool: Pool,
     evidence: Evidence,
     wanted: Sequence[str],
+    passages: Callable[[Ordinals], Sequence[Sequence[Passage]]],
 ) -> Features:
     """(n,) each, aligned with ``fused``, some of ``pool`` by number, NaN where nothing is known: at least
     those ``wanted`` that there are. ``BASIC``, "text", "vector" and "metadata.PATH" are described in
-    ``hybrid.rerank``; any other name brings, float32 all of them, `matching` and
+    ``hybrid.rerank``; ``passages`` gives the best ones of documents, best first. Any other name brings,
+    float32 all of them, `matching` and
 
     similarity        the vector leg's score, also of those that it did not rank
     lexical_share     the lexical score by the best one
@@ -51,7 +53,7 @@ def columns(
     if fields:
         found |= _numbers(source, ordinals, fields)
     if "text" in wanted:
-        found["text"] = _texts(source, ordinals)
+        found["text"] = _texts(source, ordinals, passages)
     if "vector" in wanted:
         found["vector"] = _vectors(source, fused.ordinals, evidence if len(pool.legs[1]) else None)
     return found
@@ -63,9 +65,17 @@ def _numbers(source: Source, ordinals: Ordinals, fields: Sequence[str]) -> Featu
         return {name: known.numbers(name.removeprefix(METADATA), ordinals) for name in fields}
 
 
-def _texts(source: Source, ordinals: Ordinals) -> NDArray[Any]:
-    made = np.empty(len(ordinals), np.object_)
-    made[:] = [compose(one.title, one.text) for one in source.documents(ordinals.tolist())]
+def _texts(
+    source: Source, ordinals: Ordinals, passages: Callable[[Ordinals], Sequence[Sequence[Passage]]]
+) -> NDArray[Any]:
+    """The title and text of each document; of one that is several passages, its best passage."""
+    listed = ordinals.tolist()
+    cut = list(source.pieces(listed))
+    best = dict(zip(cut, passages(np.array(cut, np.int64)), strict=True)) if cut else {}
+    made = np.empty(len(listed), np.object_)
+    for place, (ordinal, one) in enumerate(zip(listed, source.documents(listed), strict=True)):
+        start, end, *_ = best[ordinal][0] if ordinal in best else (0, None)
+        made[place] = compose(one.title, one.text[start:end])
     return made
 
 

@@ -189,6 +189,11 @@ class Asker:
         self._metric, self._dim, self._profile, self._reranker = metric, dim or None, profile, reranker
         self._calibration = calibration
 
+    @property
+    def calibrated(self) -> bool:
+        """Whether it is known how relevant a hit is."""
+        return self._calibration is not None
+
     def one(self, query: str | None, vector: Any, options: Options) -> Request:
         if query is None and vector is None:
             raise QueryError("nothing to search for: give a query, a vector, or both")

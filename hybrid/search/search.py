@@ -160,7 +160,7 @@ class Search:
         """The features of ``candidates``, by number: at least those ``wanted``."""
         pool = Pool(self.pool.ordinals, tuple(self.request.heads(self.pool.legs)))
         asked = self.request.text, self.words
-        return columns(self.source, *asked, candidates, pool, self.evidence, wanted)
+        return columns(self.source, *asked, candidates, pool, self.evidence, wanted, self.passages)
 
     @step
     def reranked(self) -> Candidates:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from hybrid.context import Context
 from hybrid.encoders.bound import Model
 from hybrid.encoders.bulk import checked
 from hybrid.encoders.cache import QueryCache
@@ -20,6 +22,7 @@ from hybrid.metadata.sorting import Sort, SortKey
 from hybrid.rerank import Features
 from hybrid.rerank.calibration import Columns
 from hybrid.search.batch import answer_all
+from hybrid.search.context import ContextOptions, context
 from hybrid.search.counted import Counted
 from hybrid.search.cursors import Cursors
 from hybrid.search.explain import Explanation, explain
@@ -134,13 +137,27 @@ class Searcher:
         self, query: str | None = None, *, vector: ArrayLike | None = None, **options: Unpack[Options]
     ) -> Results:
         """As ``Index.search``."""
-        request = self._request(query, vector, options)
-        ask = self._cursors.first if request.cursor else answer
-        return ask(self.snapshot, request, self._lanes)
+        return self._results(query, vector, options)
 
     def next_page(self, cursor: str) -> Results:
         """As ``Index.next_page``."""
         return self._cursors.next(self.snapshot, cursor, self._lanes)
+
+    def _results(self, query: str | None, vector: ArrayLike | None, options: Options) -> Results:
+        request = self._request(query, vector, options)
+        ask = self._cursors.first if request.cursor else answer
+        return ask(self.snapshot, request, self._lanes)
+
+    def context(
+        self,
+        query: str | None = None,
+        *,
+        vector: ArrayLike | None = None,
+        **options: Unpack[ContextOptions],
+    ) -> Context:
+        """As ``Index.context``."""
+        search = partial(self._results, query, vector)
+        return context(self.snapshot, self.asker, search, self._model.encoder, query, vector, options)
 
     def explain(self, query: str, id: str, **options: Unpack[Options]) -> Explanation:
         """As ``Index.explain``."""

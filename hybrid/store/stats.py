@@ -26,6 +26,7 @@ def stats(generation: Generation) -> dict[str, Any]:
     return {
         "documents": snapshot.size,
         "dead": snapshot.count - snapshot.size,
+        "passages": snapshot.lexical.searcher.num_docs,
         "sequence": snapshot.seq,
         "generation": generation.folder.path.name,
         "encoder": settings.encoder and settings.encoder.id,

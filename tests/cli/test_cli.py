@@ -91,6 +91,7 @@ def test_search_groups(idx: Path) -> None:
     assert [hit["folded"] for hit in found] == [0, 0, 0]
     passages = answer("search", idx, query, "--group-by", "passage")["hits"]
     assert sorted(hit["id"] for hit in passages) == ["1", "2", "3"]
+    assert "3 passages of 3 documents" in run("search", idx, query, "--group-by", "passage").out
     assert "group_by" in run("search", idx, "x", "--group-by", "", status=2).err
 
 
@@ -171,8 +172,8 @@ def test_a_folder_of_texts(tmp_path: Path) -> None:
     (tmp_path / "notes" / "deep" / "tea.md").write_text("How to brew oolong tea.")
     (tmp_path / "notes" / "茶.txt").write_bytes("乌龙茶的冲泡方法".encode("gb18030"))
     run("index", tmp_path / "notes", "--to", tmp_path / "idx", "--encoder", "none")
-    assert answer("search", tmp_path / "idx", "oolong")["hits"][0]["id"] == "deep/tea.md"
-    assert answer("search", tmp_path / "idx", "乌龙茶")["hits"][0]["id"] == "茶.txt"
+    assert answer("search", tmp_path / "idx", "oolong")["hits"][0]["id"] == "notes/deep/tea.md"
+    assert answer("search", tmp_path / "idx", "乌龙茶")["hits"][0]["id"] == "notes/茶.txt"
 
 
 def test_a_bad_line_is_named_and_nothing_written(tmp_path: Path) -> None:
@@ -384,7 +385,7 @@ def test_a_sentence_at_the_end_of_a_long_file_is_found_by_meaning(tmp_path: Path
     run("index", folder, "--to", tmp_path / "idx")
     for query, expected in (("newborn pets", "minutes.txt"), ("宠物刚出生", "会议.txt")):
         hit = answer("search", tmp_path / "idx", query, "--mode", "vector", "--fields", "text")["hits"][0]
-        assert hit["id"] == expected
+        assert hit["id"] == f"notes/{expected}"
         start, end = hit["passage"]
         assert start > 0
         assert "kittens" in hit["text"][start:end] or "小猫" in hit["text"][start:end]

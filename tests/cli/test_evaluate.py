@@ -140,7 +140,7 @@ def test_what_the_queries_file_lacks_is_said_whatever_the_runs_have(
     (tmp_path / "some.tsv").write_text("q1\tnoise headphones\nq4\tglass\n")
     options = ("--queries", tmp_path / "some.tsv", *judged[2:], "--run", foreign)
     said = hybrid(idx, *options).err.splitlines()
-    assert said[0].startswith("hybrid: 2 judged queries are not in ")
+    assert said[0].startswith("hybrid: 2 judged queries not in ")
     assert said[0].endswith("scored 0: 'q2'")
 
 

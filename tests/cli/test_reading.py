@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -32,10 +33,11 @@ def test_the_summary_names_each_encoding_and_each_doubt(write: Write, tmp_path: 
     sure, doubted = write("docs/a.txt", TEXT.encode("gbk")), write("docs/b.txt", DOUBTFUL)
     write("docs/c.txt", TEXT)
     done = run(*new(tmp_path, tmp_path / "docs"))
-    assert done.out.splitlines()[1:] == [f"{sure}: read as gb18030"]
+    assert done.out.splitlines()[1:] == [f"{sure}: read as gb18030", "same text: docs/c.txt = docs/a.txt"]
     assert (
         done.err == f"hybrid: {doubted}: read as cp1252; that is a guess: check it, or give the encoding\n"
     )
+    shutil.rmtree(tmp_path / "idx")
     report = answer(*new(tmp_path, tmp_path / "docs"))
     assert report["assumed"] == [
         {"file": str(sure), "encoding": "gb18030", "doubtful": False},
@@ -48,7 +50,8 @@ def test_an_encoding_that_is_said_is_not_spoken_of(write: Write, tmp_path: Path)
     path = write("a.txt", DOUBTFUL)
     done = run(*new(tmp_path, path), "--encoding", "latin-1")
     assert (done.out.count("\n"), done.err) == (1, "")
-    assert "not valid utf-8 at byte 3" in refusal(*new(tmp_path, path), "--encoding", "utf8")
+    assert "1 document indexed" in run(*new(tmp_path, path), "--encoding", "cp1252").out
+    assert "not valid utf-8 at byte 3" in run(*new(tmp_path, path), "--encoding", "utf8", status=1).err
     assert "'klingon' is not known" in refusal(*new(tmp_path, path), "--encoding", "klingon")
 
 
@@ -160,9 +163,11 @@ def test_a_path_that_is_no_text(tmp_path: Path, write: Write) -> None:
     except OSError:
         pytest.skip("this file system does not take such names")
     (odd / "a.txt").write_bytes(TEXT.encode("gbk"))
-    done = run(*new(tmp_path, odd / "a.txt"), "--json")
-    assert done.json["assumed"][0]["file"] == str(odd / "a.txt")
-    assert "\\udcff" in run(*new(tmp_path, odd / "a.txt")).out
+    assert "the name is no text; rename it" in refusal(*new(tmp_path, odd / "a.txt"))
+    (odd / "a.jsonl").write_text(lines({"id": "1", "text": TEXT}), "gbk")
+    done = run(*new(tmp_path, odd / "a.jsonl"), "--json")
+    assert done.json["assumed"][0]["file"] == str(odd / "a.jsonl")
+    assert "\\udcff" in run(*new(tmp_path, odd / "a.jsonl")).out
 
 
 def test_the_environment_of_a_bare_system(judged: tuple[Path, list[str | Path]]) -> None:

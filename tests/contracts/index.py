@@ -725,6 +725,20 @@ class IndexContract:
             assert hit.passage[1] - hit.passage[0] < 4000
             assert [one.id for one in found].count("book") == 1
 
+    def test_a_context_is_made_of_passages_and_their_neighbours(self, index: Any) -> None:
+        index.add([Document("book", self.long(), "Diary")])
+        found = index.context("cook treasure lighthouse", mode="lexical", neighbours=0)
+        assert [(one.id, one.heading) for one in found] == [("book", ("Day 41",))]
+        (passage,) = index.search("cook treasure lighthouse", mode="lexical").hits[0].passages
+        assert (found.passages[0].start, found.passages[0].end) == passage
+        wider = index.context("cook treasure lighthouse", mode="lexical")
+        assert wider.passages[0].start < passage.start < passage.end < wider.passages[0].end
+        vector = letters(["Kettle a kettle of steel, 1.7 l"])[0]
+        first = next(iter(index.context(vector=vector, mode="vector", tokens=20)))
+        assert first.text == PRODUCTS[2].text
+        with pytest.raises(QueryError, match="min_relevance needs a calibration"):
+            index.context("kettle", min_relevance=0.5)
+
     def test_a_long_document_counts_as_one(self, index: Any) -> None:
         index.add([Document("book", self.long(), "Diary")])
         assert index.search("harbour", mode="lexical").total == 1

@@ -19,13 +19,13 @@ def test_a_folder_becomes_one_document_a_file(write: Write, tmp_path: Path) -> N
     write("b/二.md", "# 标题")
     write("a.TXT", "alpha".encode("utf-8-sig"))
     write("b/gb.txt", "中文".encode("gb18030"))
-    write("b/other.pdf", "no")
+    write("b/other.png", "no")
     write(".hidden/x.txt", "no")
     write(".x.txt", "no")
     assert list(read_documents(tmp_path)) == [
         Document("a.TXT", "alpha", "a", {"path": "a.TXT"}),
         Document("b/gb.txt", "中文", "gb", {"path": "b/gb.txt"}),
-        Document("b/二.md", "# 标题", "二", {"path": "b/二.md"}),
+        Document("b/二.md", "# 标题", "标题", {"path": "b/二.md"}),
     ]
 
 
@@ -75,16 +75,16 @@ def test_a_beir_folder_is_its_corpus(write: Write, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "what"),
-    [("absent", "no such file or folder"), ("x.pdf", r"give a BEIR folder.*\.jsonl, \.csv")],
+    [("absent", "no such file or folder"), ("x.png", r"give a BEIR folder.*\.jsonl, \.csv")],
 )
 def test_what_is_not_understood_is_said_at_once(write: Write, tmp_path: Path, name: str, what: str) -> None:
-    write("x.pdf", "x")
+    write("x.png", "x")
     with pytest.raises(CorpusError, match=what):
         read_documents(tmp_path / name)
 
 
 def test_a_folder_without_anything_to_read(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"no corpus\.jsonl and no \.txt or \.md"):
+    with pytest.raises(CorpusError, match=r"no corpus\.jsonl and no supported file"):
         read_documents(tmp_path)
 
 

@@ -64,7 +64,7 @@ def test_a_cell_may_be_as_long_as_a_text(write: Write) -> None:
 
 
 def test_a_text_file(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hybrid.corpora.folders.MAX_TEXT", 10)
+    monkeypatch.setattr("hybrid.corpora.extraction.plain.MAX_TEXT", 10)
     assert [made.text for made in read_documents(write("a.txt", "無" * 10))] == ["無" * 10]
     with says(CorpusError, "a.txt: longer than 10 characters; cut it into several files"):
         list(read_documents(write("a.txt", "無" * 11)))

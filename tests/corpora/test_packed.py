@@ -82,7 +82,7 @@ def test_what_is_damaged_or_no_gzip_is_said(write: Write, content: bytes) -> Non
 
 def test_a_name_says_what_is_packed(write: Write) -> None:
     with pytest.raises(CorpusError, match="not a supported kind of file"):
-        read_documents(packed(write, "c.pdf.gz", "x"))
+        read_documents(packed(write, "c.png.gz", "x"))
     with pytest.raises(CorpusError, match="binary, not text"):
         list(read_documents(write("c.txt", gzip.compress(b"plain text" * 9))))
 

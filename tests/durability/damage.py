@@ -36,6 +36,8 @@ from hybrid import Document, HybridError, Index, analyzers
 from tests.durability.forks import Report, Work, side_by_side
 
 SEAL_AT: Final = 64
+_EACH: Final = 30  # documents of a batch
+_LONG: Final = 0.1  # of the documents are several passages
 _SECONDS: Final = 300.0  # until a child counts as hung
 WORDS: Final = ("kettle", "steel", "headphones", "iPhone15", "降噪", "耳机", "水壶", "手机壳", "running")
 
@@ -49,10 +51,10 @@ def build(folder: Path, seed: int, *, crash: bool) -> None:
     draw = np.random.default_rng(seed)
     index = Index.create(folder, encoder=None)
     for batch in range(6):
-        index.add(_document(f"s{seed}-{batch}-{i}", draw) for i in range(60))
+        index.add(_document(f"s{seed}-{batch}-{i}", draw) for i in range(_EACH))
     index.close()
     index = Index.open(folder)
-    index.delete([f"s{seed}-2-{i}" for i in range(0, 60, 3)])
+    index.delete([f"s{seed}-2-{i}" for i in range(0, _EACH, 3)])
     index.add([_document(f"s{seed}-1-{i}", draw) for i in range(5)])
     if crash:
         os._exit(0)
@@ -61,6 +63,8 @@ def build(folder: Path, seed: int, *, crash: bool) -> None:
 
 def _document(id: str, draw: np.random.Generator) -> Document:
     text = " ".join(draw.choice(WORDS, 6))
+    if draw.random() < _LONG:
+        text = "\n\n".join(" ".join(draw.choice(WORDS, 90)) for _ in range(9))
     return Document(id, text, metadata={"n": int(draw.integers(9))}, vector=draw.normal(size=8))
 
 
@@ -70,12 +74,12 @@ def answers(folder: Path, read_only: bool) -> Answers:
     with Index.open(folder, read_only=read_only) as index:
         said: Answers = {"size": len(index)}
         said["documents"] = [(d.id, d.text, d.metadata, _bytes(d.vector)) for d in index.documents()]
-        said["got"] = [index.get(f"s1-{batch}-{i}") for batch in range(6) for i in range(0, 60, 7)]
+        said["got"] = [index.get(f"s1-{batch}-{i}") for batch in range(6) for i in range(0, _EACH, 7)]
         vector = np.linspace(-1, 1, 8)
         for word in WORDS:
             for where in (None, {"n": {"lt": 4}}):
                 found = index.search(word, k=500, mode="lexical", filter=where)
-                said["lexical", word, where is None] = {hit.id for hit in found}, found.total
+                said["lexical", word, where is None] = {hit.id: hit.passages for hit in found}, found.total
         said["vector"] = [(h.id, h.score) for h in index.search(vector=vector, k=50, mode="vector")]
         said["hybrid"] = {h.id for h in index.search("kettle 耳机", vector=vector, k=400, depth=400)}
         if not read_only:

@@ -24,6 +24,7 @@ TOKEN: Final = rb"zq[a-p]{16}"
 WORDS: Final = tuple(f"{a}{b}ord" for a in "bcdfgklmnp" for b in "aeiou")
 _LETTERS: Final = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
 _FILL: Final = 1000  # documents a step while the index is filled
+_LONG: Final = 13  # of 256 documents are several passages
 
 
 class Version(NamedTuple):
@@ -114,6 +115,8 @@ class History:
         id, stamp = version
         digest = self._digest(f"{id}/{stamp}")
         words = " ".join(WORDS[byte % len(WORDS)] for byte in digest[:10])
+        if digest[31] < _LONG:
+            words = "\n\n".join([" ".join([words] * 10)] * 9)
         text = f"{EVERYWHERE} {words} {stamp_word(stamp)} {_token(digest[10:18])}"
         return Document(id, text, f"Title {id}", {"stamp": stamp, "token": _token(digest[18:26])})
 

@@ -38,6 +38,8 @@ _ENGLISH: Final = (
     "shoes",
 )
 _CHINESE: Final = ("降噪", "耳机", "水壶", "手机壳", "不锈钢", "跑步鞋", "无线", "充电器")
+_LONG: Final = 0.06  # of the documents are several passages
+_MANY: Final = 5000  # characters of such a document
 _WEIGHTS: Final[dict[Kind, int]] = {"add": 55, "delete": 20, "update": 8, "reopen": 9, "compact": 8}
 
 
@@ -122,6 +124,8 @@ def _document(random: Random, id: str, step: int) -> Document:
     """``step`` stands in its title and its metadata, so that versions can be told apart."""
     words = random.choices(_ENGLISH + _CHINESE, k=random.randint(0, 12))
     text = random.choice([" ", ""]).join(words)
+    if random.random() < _LONG:
+        text = "\n\n".join([text] * (_MANY // (len(text) + 1)))
     vector = None if random.random() < 0.15 else [random.gauss(0, 1) for _ in range(DIM)]
     return Document(id, text, f"step{step}", {"step": step, "even": step % 2 == 0}, vector)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from hybrid import RRF, Linear, MinMax, fusion
+from hybrid import RRF, Linear, MinMax, check_citations, fusion
 from hybrid.metadata.filters import parse
 from hybrid.types import Candidates
 from tests.fuzzing.inputs import JSON, ODD, TEXTS, VALUES, WORDS, Huge, laughing_dict
@@ -53,6 +53,21 @@ OPTIONS = st.fixed_dictionaries(
 MILD = st.fixed_dictionaries(
     {}, optional={"k": COUNTS, "offset": COUNTS, "mode": MODES, "filter": FILTERS, **SHOWN}
 )
+CONTEXTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "tokens": COUNTS,
+        "per_document": COUNTS,
+        "neighbours": COUNTS,
+        "order": st.sampled_from(["document", "score"]) | VALUES,
+        "min_relevance": st.none() | VALUES,
+        "count": st.sampled_from([None, len]) | NO_CODE,
+        "k": COUNTS,
+        "mode": MODES,
+        "filter": FILTERS,
+    },
+)
+CITING = st.lists(st.sampled_from(["[1]", "【2、9】", "[1-3]", " ", ". ", "。", "\n"]) | TEXTS).map("".join)
 QUERIES = st.none() | WORDS | TEXTS
 READY = st.none() | VECTORS | VECTORS.map(np.array)
 
@@ -81,6 +96,27 @@ def _search_many(world: World, input: tuple[Any, Any, dict[str, Any]]) -> None:
     if kind == "answer":
         mine, its = found
         assert [len(results) for results in mine] == [len(results) for results in its]
+
+
+def _context(world: World, input: tuple[Any, Any, dict[str, Any]]) -> None:
+    query, vector, options = input
+    kind, found = _alike(world, "context", query, vector=vector, **options)
+    if kind == "answer":
+        for context in found:
+            assert context.tokens <= options.get("tokens", 2000)
+            for one in context:
+                document = world.index.get(one.id)
+                assert document is not None
+                assert document.text[one.start : one.end] == one.text
+
+
+def _citations(world: World, answer: Any) -> None:
+    context = world.memory.context("kettle", order="score")
+    kind, found = outcome(lambda: check_citations(answer, context))
+    if kind == "answer":
+        numbers = {one.number for one in context}
+        assert numbers >= set(found.cited)
+        assert not numbers.intersection(found.missing)
 
 
 def _run(world: World, input: tuple[Any, dict[str, Any]]) -> None:
@@ -161,6 +197,8 @@ TARGETS = [
         st.tuples(_some(QUERIES), st.none() | _some(READY), MILD),
         _search_many,
     ),
+    Target("context", st.tuples(QUERIES, READY, CONTEXTS), _context),
+    Target("check_citations", CITING | VALUES, _citations),
     Target("run", st.tuples(st.dictionaries(TEXTS, QUERIES | VALUES, max_size=3) | VALUES, MILD), _run),
     Target("get", TEXTS | VALUES | st.sampled_from([f"d{i}" for i in range(12)]), _fetch),
     Target("delete", st.lists(TEXTS | VALUES, max_size=3) | VALUES, _delete),

@@ -14,9 +14,11 @@ from typing import Any
 from hypothesis import strategies as st
 
 from hybrid.corpora import read_documents, read_qrels, read_queries
+from hybrid.corpora.options import Options
 from hybrid.errors import CorpusError
 from hybrid.evaluate import read_run
 from hybrid.intake.documents import check_batch
+from tests import office
 from tests.fuzzing.inputs import mutated
 from tests.fuzzing.target import UNREADABLE, Target, World, outcome
 
@@ -90,6 +92,39 @@ def _reader(read: Callable[[Path], Any], name: str) -> Callable[[World, bytes], 
     return check
 
 
+# --- documents
+
+PAGES = [
+    office.pdf([[(24, 770, "园艺"), (12, 730, "a line")], []], "Tulips"),
+    office.docx(office.paragraph("Tulips", "1") + office.paragraph("bloom")),
+    office.xlsx(office.row(1, "kind", 2.5)),
+    office.epub("A book", ["<h1>One</h1>", "<ul><li>two"]),
+    "<title>t</title><table><tr><td>郁<pre>a\n b</pre><ol><li>x".encode(),
+    b"From a\nSubject: =?utf-8?b?6YOB?=\nContent-Type: text/plain; charset=gb2312\n\nx\n\nFrom b\n\ny",
+]
+PARTS = [
+    b"<w:p>",
+    b"</w:p>",
+    b"/Length 9",
+    b"endobj",
+    b"PK\x01\x02",
+    b"<li>",
+    b"Content-Type: multipart/mixed\n",
+]
+KINDS = ("pdf", "docx", "xlsx", "epub", "html", "eml", "mbox")
+
+
+def _extracted(world: World, file: tuple[str, bytes]) -> None:
+    kind, content = file
+    path = world.folder / f"a.{kind}"
+    path.write_bytes(content)
+    skipped: list[CorpusError] = []
+    found = outcome(lambda: list(world.extractor.read(path, world.folder, Options(skipped.append))))
+    for one in found[1] or []:
+        outcome(partial(check_batch, [one.document("a", "a", {})]))
+    assert not any(UNREADABLE.search(str(error)) for error in skipped)
+
+
 # --- folders
 
 Tree = list[tuple[bytes, str]]
@@ -159,5 +194,6 @@ TARGETS = [
     Target("queries, TSV", _bytes(QUERIES, [b"q1\t"]), _reader(read_queries, "q.tsv")),
     Target("qrels", _bytes(QRELS, GRADES), _reader(read_qrels, "qrels.tsv")),
     Target("runs", _bytes(RUNS, [b"nan", b"inf", b"1e39", b"%", b"%zz"]), _reader(read_run, "run.trec")),
+    Target("documents", st.tuples(st.sampled_from(KINDS), _bytes(PAGES, PARTS)), _extracted),
     Target("folders", st.lists(st.tuples(_PATHS, _THINGS), max_size=6), _folder),
 ]

@@ -12,6 +12,7 @@ import regex
 from hypothesis.strategies import SearchStrategy
 
 from hybrid import Document, Index, MemoryIndex
+from hybrid.corpora.extraction import Extractor
 from hybrid.errors import HybridError
 from tests.contracts.index import letters
 from tests.fuzzing.apart import Apart
@@ -47,7 +48,13 @@ class World:
     def apart(self) -> Apart:
         return Apart()
 
+    @cached_property
+    def extractor(self) -> Extractor:
+        return Extractor()
+
     def close(self) -> None:
+        if "extractor" in vars(self):
+            self.extractor.close()
         if "apart" in vars(self):
             self.apart.close()
         if "index" in vars(self):

@@ -115,6 +115,17 @@ def test_text_and_vector_are_made_where_they_are_asked_for(index: Index) -> None
     np.testing.assert_allclose(found["vector"][row], [0.8, 0.6], rtol=1e-6)
 
 
+def test_the_text_of_a_long_document_is_its_best_passage(tmp_path: Path) -> None:
+    filler = "\n\n".join("tea and coffee, cups and saucers. " * 30 for _ in range(8))
+    book = f"{filler}\n\nA steel kettle whistles. {'It boils water for the tea. ' * 30}\n\n{filler}"
+    with Index.create(tmp_path / "idx", encoder=None) as index:
+        index.add([Document("book", book, "Kitchen"), Document("note", "a steel kettle")])
+        found = columns_for(index, "steel kettle", None, "text")["text"].tolist()
+        (passages,) = (hit.passages for hit in index.search("steel kettle") if hit.id == "book")
+    assert set(found) == {"a steel kettle", f"Kitchen\n{book[slice(*passages[0])]}"}
+    assert "A steel kettle whistles." in max(found, key=len)
+
+
 def test_a_vector_that_is_not_known_is_nan(index: Index) -> None:
     assert np.isnan(columns_for(index, "kettle", None, "vector")["vector"]).all()
     found = columns_for(index, "nothing kettle", [1, 0], "vector", "text")

@@ -1,0 +1,259 @@
+"""AsyncIndex: an Index for asyncio. Each method is the one of `Index`, awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
+from functools import partial, wraps
+from itertools import islice
+from types import TracebackType
+from typing import Any, Concatenate, Final, Generic, ParamSpec, Self, TypeVar
+
+from hybrid.errors import IndexClosed
+from hybrid.index import Index
+from hybrid.search.searcher import Searcher
+from hybrid.settings import Profiles
+
+_Inner = TypeVar("_Inner", Index, Searcher)
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+_AT_ONCE: Final = 100
+"""Items of an iterator that are fetched together."""
+
+
+class _Asked(Generic[_Inner]):
+    """Does what is asked of ``inner`` in the threads of ``reads``."""
+
+    def __init__(self, inner: _Inner, reads: ThreadPoolExecutor) -> None:
+        self._inner: _Inner = inner
+        self._reads = reads
+
+    async def _in(self, pool: ThreadPoolExecutor, work: Callable[[], _R]) -> _R:
+        try:
+            done = pool.submit(work)
+        except RuntimeError as cause:
+            if "shutdown" not in str(cause):  # but that no thread can be started
+                raise
+            raise IndexClosed(f"{self!r} is closed; open it again") from cause
+        return await asyncio.wrap_future(done)
+
+
+def _reading(
+    method: Callable[Concatenate[_Inner, _P], _R],
+) -> Callable[Concatenate[_Asked[_Inner], _P], Coroutine[Any, Any, _R]]:
+    """``method``, awaited, beside others."""
+
+    @wraps(method)
+    async def awaited(self: _Asked[_Inner], /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        return await self._in(self._reads, partial(method, self._inner, *args, **kwargs))
+
+    return awaited
+
+
+def _writing(
+    method: Callable[Concatenate[Index, _P], _R],
+) -> Callable[Concatenate[AsyncIndex, _P], Coroutine[Any, Any, _R]]:
+    """``method``, awaited, after those that were called before it."""
+
+    @wraps(method)
+    async def awaited(self: AsyncIndex, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        return await self._in(self._writes, partial(method, self._inner, *args, **kwargs))
+
+    return awaited
+
+
+def _iterating(
+    method: Callable[Concatenate[_Inner, _P], Iterator[_R]],
+) -> Callable[Concatenate[_Asked[_Inner], _P], AsyncGenerator[_R, None]]:
+    """``method``, whose items are fetched a hundred at a time."""
+
+    @wraps(method)
+    async def iterated(
+        self: _Asked[_Inner], /, *args: _P.args, **kwargs: _P.kwargs
+    ) -> AsyncGenerator[_R, None]:
+        async with _apart(lambda: _ended(method(self._inner, *args, **kwargs))) as (pool, items):
+            while part := await self._in(pool, lambda: list(islice(items, _AT_ONCE))):
+                for item in part:
+                    yield item
+
+    return iterated
+
+
+@contextmanager
+def _ended(items: Iterator[_R]) -> Iterator[Iterator[_R]]:
+    """Close a generator at the end, and with it the snapshot that it reads."""
+    try:
+        yield items
+    finally:
+        getattr(items, "close", lambda: None)()
+
+
+@asynccontextmanager
+async def _apart(
+    make: Callable[[], AbstractContextManager[_R]],
+) -> AsyncIterator[tuple[ThreadPoolExecutor, _R]]:
+    """Enter what ``make`` makes in a thread of its own, and leave it there: a snapshot is held and let go
+    of by one thread."""
+    pool, stack = ThreadPoolExecutor(1, "hybrid-apart"), ExitStack()
+    try:
+        yield pool, await asyncio.wrap_future(pool.submit(lambda: stack.enter_context(make())))
+    finally:
+        left = pool.submit(stack.close)  # also where the wait for the entering was cancelled
+        pool.shutdown(wait=False)
+        await asyncio.shield(asyncio.wrap_future(left))
+
+
+def _opening(
+    make: Callable[_P, Index],
+) -> Callable[Concatenate[type[AsyncIndex], _P], Coroutine[Any, Any, AsyncIndex]]:
+    """``make``, a class method of ``Index``, awaited. An index that nobody waits for any more is closed."""
+
+    @wraps(getattr(make, "__func__", make))
+    async def opened(cls: type[AsyncIndex], /, *args: _P.args, **kwargs: _P.kwargs) -> AsyncIndex:
+        pool = ThreadPoolExecutor(1, "hybrid-open")
+        opening = pool.submit(make, *args, **kwargs)
+        pool.shutdown(wait=False)
+        try:
+            return cls(await asyncio.wrap_future(opening))
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close)
+            raise
+
+    return opened
+
+
+def _close(opening: Future[Index]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
+
+
+class AsyncIndex(_Asked[Index]):
+    """An `Index` for asyncio: ``async with await hybrid.AsyncIndex.open("shop") as index: …``. Its methods
+    have the names, arguments, results and errors of those of ``Index``, and are awaited.
+
+    What reads runs in as many threads as there are cores, what writes in one, in the order of the calls.
+    Cancelling ends the wait alone: a commit that has begun goes on and is whole; a call that still waits
+    for its turn is not made. ``documents`` and ``impressions`` are iterated by ``async for``, ``searcher``
+    is entered by ``async with``, ``profiles`` is awaited, and ``count()`` stands for ``len``. Functions
+    that are passed (``progress``, ``count``, a reranker) are called in those threads.
+    """
+
+    def __init__(self, index: Index) -> None:
+        """Takes ``index`` over: it is closed with this."""
+        super().__init__(index, ThreadPoolExecutor(os.cpu_count(), "hybrid-read"))
+        self._writes = ThreadPoolExecutor(1, "hybrid-write")
+        self._closing: Future[None] | None = None
+
+    create = classmethod(_opening(Index.create))
+    open = classmethod(_opening(Index.open))
+
+    async def close(self) -> None:
+        """Wait for the calls that are under way, then close the index; later calls raise IndexClosed.
+        Again is harmless."""
+        await self._end(self._inner.close)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._end(partial(self._inner.__exit__, kind, error, trace))
+
+    async def _end(self, close: Callable[[], None]) -> None:
+        if self._closing is None:
+            self._reads.shutdown(wait=False)
+            self._closing = self._writes.submit(self._close, close)
+            self._writes.shutdown(wait=False)
+        await asyncio.shield(asyncio.wrap_future(self._closing))
+
+    def _close(self, close: Callable[[], None]) -> None:
+        self._reads.shutdown()
+        close()
+
+    def __repr__(self) -> str:
+        return repr(self._inner).replace("Index", "AsyncIndex", 1)
+
+    # -- documents
+
+    add = _writing(Index.add)
+    load = _writing(Index.load)
+    delete = _writing(Index.delete)
+    update_metadata = _writing(Index.update_metadata)
+    get = _reading(Index.get)
+    absent = _reading(Index.absent)
+    documents = _iterating(Index.documents)
+
+    # -- counting and searching
+
+    count = _reading(Index.count)
+    facets = _reading(Index.facets)
+    values = _reading(Index.values)
+    range = _reading(Index.range)
+    search = _reading(Index.search)
+    next_page = _reading(Index.next_page)
+    context = _reading(Index.context)
+    explain = _reading(Index.explain)
+    search_many = _reading(Index.search_many)
+    run = _reading(Index.run)
+
+    @asynccontextmanager
+    async def searcher(self) -> AsyncIterator[AsyncSearcher]:
+        """The index as it is now, to be asked any number of times while it may change, one call after the
+        other: ``async with index.searcher() as searcher: …``."""
+        async with _apart(self._inner.searcher) as (pool, searcher):
+            yield AsyncSearcher(searcher, pool)
+
+    # -- ranking
+
+    @property
+    def profiles(self) -> Coroutine[Any, Any, Profiles]:
+        """The profiles that this index has served with, and the one that serves now; to be awaited."""
+        return self._in(self._reads, lambda: self._inner.profiles)
+
+    install = _writing(Index.install)
+    use = _writing(Index.use)
+    keep_model = _writing(Index.keep_model)
+    keep_calibration = _writing(Index.keep_calibration)
+    feedback = _writing(Index.feedback)
+    log = _writing(Index.log)
+    impressions = _iterating(Index.impressions)
+
+    # -- care
+
+    flush = _writing(Index.flush)
+    finish_graph = _reading(Index.finish_graph)
+    compact = _writing(Index.compact)
+    backup = _reading(Index.backup)
+    verify = _reading(Index.verify)
+    repair = _writing(Index.repair)
+    stats = _reading(Index.stats)
+    reindex = _writing(Index.reindex)
+
+
+class AsyncSearcher(_Asked[Searcher]):
+    """One state of an index, made by ``AsyncIndex.searcher``. Its methods are those of `Searcher` that an
+    index has, too."""
+
+    get = _reading(Searcher.get)
+    absent = _reading(Searcher.absent)
+    documents = _iterating(Searcher.documents)
+    count = _reading(Searcher.count)
+    facets = _reading(Searcher.facets)
+    values = _reading(Searcher.values)
+    range = _reading(Searcher.range)
+    search = _reading(Searcher.search)
+    next_page = _reading(Searcher.next_page)
+    context = _reading(Searcher.context)
+    explain = _reading(Searcher.explain)
+    search_many = _reading(Searcher.search_many)
+    run = _reading(Searcher.run)
+
+    @property
+    def profiles(self) -> Coroutine[Any, Any, Profiles]:
+        """The profiles that the index has served with, and the one that serves now; to be awaited."""
+        return self._in(self._reads, lambda: self._inner.profiles)
