@@ -97,7 +97,7 @@ def search(
                 _json(query, mode, results, shown) | ({} if why is None else {"explanation": asdict(why)})
             )
         else:
-            _show(results)
+            _show(results, passages)
             if why is not None:
                 out.print(f"\n{why}", soft_wrap=True)
             if min_score is not None and not results.hits and not offset:
@@ -143,7 +143,7 @@ def _fields(text: str | None) -> Fields | None:
     return Fields.of(None if text is None else [name.strip() for name in text.split(",") if name.strip()])
 
 
-def _show(results: Results) -> None:
+def _show(results: Results, passages: bool) -> None:
     calibrated = any(hit.relevance is not None for hit in results)
     rows = table("#", "score", *(["relevance"] if calibrated else []), "id", "document")
     for hit in results:
@@ -151,7 +151,10 @@ def _show(results: Results) -> None:
         rows.add_row(str(hit.rank), f"{hit.score:.4f}", *relevance, Text(printable(hit.id)), _document(hit))
     if results.hits:
         out.print(rows)
-    out.print(f"{len(results)} of {results.total:,} in {results.took * 1000:.1f} ms", style="dim")
+    shown = f"{len(results)} passages of {counted(results.total)}"
+    if not passages:
+        shown = f"{len(results)} of {results.total:,}"
+    out.print(f"{shown} in {results.took * 1000:.1f} ms", style="dim")
 
 
 def _document(hit: Hit) -> Text:

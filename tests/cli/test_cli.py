@@ -91,6 +91,7 @@ def test_search_groups(idx: Path) -> None:
     assert [hit["folded"] for hit in found] == [0, 0, 0]
     passages = answer("search", idx, query, "--group-by", "passage")["hits"]
     assert sorted(hit["id"] for hit in passages) == ["1", "2", "3"]
+    assert "3 passages of 3 documents" in run("search", idx, query, "--group-by", "passage").out
     assert "group_by" in run("search", idx, "x", "--group-by", "", status=2).err
 
 
