@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from hybrid.cli.conditions import Condition, condition
-from hybrid.cli.output import AsJson, out, print_json, table
+from hybrid.cli.output import AsJson, counted, out, print_json, table
 from hybrid.errors import InputError
 from hybrid.index import Index
 from hybrid.query import Syntax
@@ -73,7 +73,7 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Search an index. Hits have a relevance once the index is calibrated: see hybrid calibrate."""
-    shown = _fields(fields)
+    shown, passages = _fields(fields), group_by == "passage"
     if query is None and not like:
         raise InputError("give a QUERY, or --like ID")
     options: Options = {
@@ -84,7 +84,7 @@ def search(
         "min_score": min_score,
         "sort": sort,
         "sentences": sentences,
-        "group_by": None if group_by == "passage" else group_by,
+        "group_by": None if passages else group_by,
         "syntax": cast(Syntax, syntax),
         "like": like or [],
         "unlike": unlike or [],
