@@ -79,6 +79,7 @@ def _json(query: str, mode: str, results: Results, fields: Sequence[str] | None)
         "total": results.total,
         "sequence": results.sequence,
         "took": results.took,
+        "suggestion": None if results.suggestion is None else asdict(results.suggestion),
         "hits": [
             {
                 "rank": hit.rank,
@@ -118,6 +119,8 @@ def _show(results: Results) -> None:
         rows.add_row(str(hit.rank), f"{hit.score:.4f}", *relevance, Text(printable(hit.id)), _document(hit))
     if results.hits:
         out.print(rows)
+    if results.suggestion is not None:
+        out.print(Text(f"did you mean: {printable(results.suggestion.query)}"), soft_wrap=True)
     out.print(f"{len(results)} of {results.total:,} in {results.took * 1000:.1f} ms", style="dim")
 
 

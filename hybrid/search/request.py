@@ -197,6 +197,10 @@ class Asker:
         where = None if filter is None else filters.parse(filter)
         return None if query is None else _text(query), where
 
+    def completion(self, limit: int) -> int:
+        """How many completions are wanted."""
+        return _count("limit", limit)
+
     def unit(self, encoded: Scores) -> Scores:
         """A vector from the encoder, brought to the index's metric. Raises EncoderFailed."""
         made: Scores = check_encoded(encoded[None, :], self._metric)[0]

@@ -28,6 +28,7 @@ from hybrid.search.relevance import known
 from hybrid.search.request import Request
 from hybrid.search.source import Nearest, Source
 from hybrid.search.steps import step
+from hybrid.search.suggesting import suggest
 from hybrid.settings import Profile
 from hybrid.types import (
     Candidates,
@@ -295,7 +296,13 @@ def answers(source: Source, requests: Sequence[Request], lanes: Lanes) -> list[R
     hits = [search.hits(documents) for search in searches]
     took = (time.perf_counter() - begun) / len(requests)
     return [
-        Results(found, source.seq, took, partial(_count, source, request, allowed))
+        Results(
+            found,
+            source.seq,
+            took,
+            partial(_count, source, request, allowed),
+            partial(suggest, source, request.text, allowed),
+        )
         for request, found in zip(requests, hits, strict=True)
     ]
 

@@ -17,6 +17,7 @@ from hybrid.ledger.passages import Pieces
 from hybrid.metadata.columns import Columns
 from hybrid.metadata.filters import Filter
 from hybrid.rerank.matching import Texts
+from hybrid.suggest.lookups import Lookups
 from hybrid.types import Analyzer, Candidates, Document, Mask, Matrix, Ordinals, Passage, Scores, Ties
 
 
@@ -54,6 +55,14 @@ class Words(Protocol):
 
     def count(self, terms: Sequence[str], allowed: Mask | None = None) -> int:
         """The number of documents among ``allowed`` that contain a term."""
+        ...
+
+    def holding(self, tokens: Sequence[str], allowed: Mask | None = None) -> int:
+        """The number of documents among ``allowed`` that contain ``tokens`` side by side."""
+        ...
+
+    def holds(self, tokens: Sequence[str], allowed: Mask | None = None) -> bool:
+        """Whether a document among ``allowed`` does."""
         ...
 
     def frequencies(self, terms: Sequence[str]) -> list[int]:
@@ -146,6 +155,11 @@ class Source(Protocol):
 
     @property
     def analyzer(self) -> Analyzer: ...
+
+    @property
+    def lookups(self) -> Lookups:
+        """The words of this state, or of one shortly before, to choose suggestions from."""
+        ...
 
     def terms(self, query: str) -> list[str]:
         """The terms that the lexical leg is asked for."""
