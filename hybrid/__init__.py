@@ -112,6 +112,7 @@ _PARTS = {
     "fusion": "fusion",
     "learn": "learn",
     "limits": "limits",
+    "query": "query",
     "rerank": "rerank",
     "settings": "settings",
     "types": "types",

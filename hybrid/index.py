@@ -28,6 +28,7 @@ from hybrid.ledger.rows import Rows
 from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted
 from hybrid.metadata.filters import Ids
 from hybrid.metadata.selection import Selection
+from hybrid.query import Query
 from hybrid.rerank import stored
 from hybrid.rerank.calibration import Calibration
 from hybrid.rerank.lambdamart import LambdaMART
@@ -274,7 +275,7 @@ class Index:
 
     # -- counting
 
-    def count(self, *, query: str | None = None, filter: Mapping[str, Any] | None = None) -> int:
+    def count(self, *, query: str | Query | None = None, filter: Mapping[str, Any] | None = None) -> int:
         """How many documents pass ``filter`` and contain a term of ``query``. Without a query it is what a
         hybrid search ranks: everything that passes the filter."""
         with self.searcher() as searcher:
@@ -284,7 +285,7 @@ class Index:
         self,
         wanted: Iterable[Wanted],
         *,
-        query: str | None = None,
+        query: str | Query | None = None,
         filter: Mapping[str, Any] | None = None,
     ) -> dict[str, Facet]:
         """How the documents that ``count`` counts divide by their metadata, exactly. ``wanted``: paths,
@@ -296,7 +297,7 @@ class Index:
         self,
         path: str,
         *,
-        query: str | None = None,
+        query: str | Query | None = None,
         filter: Mapping[str, Any] | None = None,
         limit: int = VALUES,
     ) -> list[Any]:
@@ -306,7 +307,7 @@ class Index:
             return searcher.values(path, query=query, filter=filter, limit=limit)
 
     def range(
-        self, path: str, *, query: str | None = None, filter: Mapping[str, Any] | None = None
+        self, path: str, *, query: str | Query | None = None, filter: Mapping[str, Any] | None = None
     ) -> Extent | None:
         """The least and the largest number under ``path`` of the documents that ``count`` counts; where
         there is no number, date; or None."""
@@ -316,7 +317,11 @@ class Index:
     # -- searching
 
     def search(
-        self, query: str | None = None, *, vector: ArrayLike | None = None, **options: Unpack[Options]
+        self,
+        query: str | Query | None = None,
+        *,
+        vector: ArrayLike | None = None,
+        **options: Unpack[Options],
     ) -> Results:
         """Search by ``query``, by a ready-made ``vector`` (dim,), or by both (the vector then stands for
         the query's meaning). Without either leg's input ("hybrid" over an index without encoder, or a
@@ -334,7 +339,7 @@ class Index:
             results = searcher.search(query, vector=vector, **options)
             return replace(results, took=time.perf_counter() - start)
 
-    def explain(self, query: str, id: str, **options: Unpack[Options]) -> Explanation:
+    def explain(self, query: str | Query, id: str, **options: Unpack[Options]) -> Explanation:
         """Why the document ``id`` stands where ``search`` with the same arguments has it, on whichever
         page, or why it is not there."""
         with self.searcher() as searcher:
@@ -342,7 +347,7 @@ class Index:
 
     def search_many(
         self,
-        queries: Sequence[str] | None = None,
+        queries: Sequence[str | Query] | None = None,
         *,
         vectors: ArrayLike | None = None,
         **options: Unpack[Options],

@@ -1,4 +1,4 @@
-"""Plain records and small protocols used everywhere. Imports nothing else of this package.
+"""Plain records and small protocols used everywhere. Imports only the query language.
 
 Terms used throughout: a *document* has an ``id`` given by the user and, inside one index, an *ordinal* (an
 increasing integer; an update gives the document a new one). A *leg* is one of the two ways to search
@@ -16,6 +16,8 @@ from typing import Any, Literal, NamedTuple, Protocol, Self, TypeAlias, runtime_
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from hybrid.query import Parsed
 
 Ordinals: TypeAlias = NDArray[np.int64]
 Scores: TypeAlias = NDArray[np.float32]
@@ -211,12 +213,14 @@ class Suggestion:
 @dataclass(frozen=True)
 class Results:
     """The result of a search: ``hits`` best first, the ``sequence`` number of the index's state that was
-    searched, and the seconds it ``took`` (in a batch, without encoding). Iterates over its hits."""
+    searched, the seconds it ``took`` (in a batch, without encoding), and how the ``query`` was read (None
+    for a vector alone). Iterates over its hits."""
 
     hits: tuple[Hit, ...]
     sequence: int
     took: float
     count: Callable[[], int] = field(repr=False, compare=False)
+    query: Parsed | None = None
     suggest: Callable[[], Suggestion | None] = field(default=lambda: None, repr=False, compare=False)
 
     @cached_property

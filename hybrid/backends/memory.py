@@ -27,9 +27,11 @@ from hybrid.intake.passages import cut
 from hybrid.intake.patch import Patch
 from hybrid.ledger.lifetimes import keys, marks
 from hybrid.ledger.passages import with_rows
-from hybrid.lexical.terms import field_of, of_passages, of_query
+from hybrid.lexical.terms import of_passages
 from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted, check_most, check_path, check_wanted
 from hybrid.metadata.selection import Selection
+from hybrid.query import Query
+from hybrid.search.compiled import Compiled
 from hybrid.search.explain import Explanation, explain
 from hybrid.search.lanes import InTurn
 from hybrid.search.request import Asker, Options, Request, check_queries
@@ -160,7 +162,7 @@ class MemoryIndex:
         for entry in self._selected(None, filter):
             yield with_rows(entry.document, entry.rows, entry.pieces)
 
-    def count(self, *, query: str | None = None, filter: Mapping[str, Any] | None = None) -> int:
+    def count(self, *, query: str | Query | None = None, filter: Mapping[str, Any] | None = None) -> int:
         """As ``Index.count``."""
         return len(self._selected(query, filter))
 
@@ -168,7 +170,7 @@ class MemoryIndex:
         self,
         wanted: Iterable[Wanted],
         *,
-        query: str | None = None,
+        query: str | Query | None = None,
         filter: Mapping[str, Any] | None = None,
     ) -> dict[str, Facet]:
         """As ``Index.facets``."""
@@ -178,7 +180,7 @@ class MemoryIndex:
         self,
         path: str,
         *,
-        query: str | None = None,
+        query: str | Query | None = None,
         filter: Mapping[str, Any] | None = None,
         limit: int = VALUES,
     ) -> list[Any]:
@@ -187,16 +189,18 @@ class MemoryIndex:
         return counting.listed(self._metadata(query, filter), check_path(path), most)
 
     def range(
-        self, path: str, *, query: str | None = None, filter: Mapping[str, Any] | None = None
+        self, path: str, *, query: str | Query | None = None, filter: Mapping[str, Any] | None = None
     ) -> Extent | None:
         """As ``Index.range``."""
         return counting.extent(self._metadata(query, filter), check_path(path))
 
-    def _metadata(self, query: str | None, filter: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
+    def _metadata(
+        self, query: str | Query | None, filter: Mapping[str, Any] | None
+    ) -> list[Mapping[str, Any]]:
         return [entry.document.metadata for entry in self._selected(query, filter)]
 
-    def _selected(self, query: str | None, filter: Mapping[str, Any] | None) -> list[Entry]:
-        """The documents that pass ``filter`` and contain a term of ``query``, oldest first."""
+    def _selected(self, query: str | Query | None, filter: Mapping[str, Any] | None) -> list[Entry]:
+        """The documents that pass ``filter`` and match ``query``, oldest first."""
         question, where = self._asker.selection(query, filter)
         found = [
             entry
@@ -205,13 +209,8 @@ class MemoryIndex:
         ]
         if question is None:
             return found
-        terms = of_query(self._analyzer, question)
-        field = field_of(terms)
-        return [
-            entry
-            for entry in found
-            if any(not set(terms).isdisjoint(passage.of(field)) for passage in entry.terms)
-        ]
+        matched = set(self._state.ids(np.flatnonzero(Compiled(self._state, question).matching)))
+        return [entry for entry in found if entry.document.id in matched]
 
     def absent(self, ids: Iterable[str]) -> set[str]:
         """As ``Index.absent``."""
@@ -221,21 +220,25 @@ class MemoryIndex:
         return len(self._entries)
 
     def search(
-        self, query: str | None = None, *, vector: ArrayLike | None = None, **options: Unpack[Options]
+        self,
+        query: str | Query | None = None,
+        *,
+        vector: ArrayLike | None = None,
+        **options: Unpack[Options],
     ) -> Results:
         """As ``Index.search``."""
         start = time.perf_counter()
         results = self._answers([self._asker.one(query, vector, options)])[0]
         return replace(results, took=time.perf_counter() - start)
 
-    def explain(self, query: str, id: str, **options: Unpack[Options]) -> Explanation:
+    def explain(self, query: str | Query, id: str, **options: Unpack[Options]) -> Explanation:
         """As ``Index.explain``."""
         request = self._encoded([self._asker.one(query, None, options)])[0]
         return explain(self._state, request, _LANES, check_lookup(id))
 
     def search_many(
         self,
-        queries: Sequence[str] | None = None,
+        queries: Sequence[str | Query] | None = None,
         *,
         vectors: ArrayLike | None = None,
         **options: Unpack[Options],
@@ -252,7 +255,9 @@ class MemoryIndex:
     ) -> Run:
         """As ``Index.run``."""
         texts = check_queries(queries)
-        requests = self._encoded(self._asker.many(list(texts.values()), None, options))
+        requests = self._encoded(
+            self._asker.many(list(texts.values()), None, {"syntax": "plain", **options})
+        )
         passed_over = [tuple(map(check_lookup, lacking.get(id, ()))) for id in texts]
         return {
             id: ranking(self._state, replace(request, lacking=lacks), _LANES)
@@ -261,16 +266,15 @@ class MemoryIndex:
 
     def suggest(self, query: str, *, filter: Mapping[str, Any] | None = None) -> Suggestion | None:
         """As ``Index.suggest``."""
-        text, where = self._asker.selection(query, filter)
+        text, where, _ = self._asker.typing(query, filter)
         return suggest(self._state, text, self._state.allowed(where))
 
     def autocomplete(
         self, text: str, *, limit: int = 10, filter: Mapping[str, Any] | None = None
     ) -> list[str]:
         """As ``Index.autocomplete``."""
-        typed, where = self._asker.selection(text, filter)
-        most, allowed = self._asker.completion(limit), self._state.allowed(where)
-        return autocomplete(self._state, typed or "", most, allowed)
+        typed, where, most = self._asker.typing(text, filter, limit)
+        return autocomplete(self._state, typed, most, self._state.allowed(where))
 
     def _answers(self, requests: Sequence[Request]) -> list[Results]:
         return [answer(self._state, request, _LANES) for request in self._encoded(requests)]

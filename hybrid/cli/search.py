@@ -15,6 +15,7 @@ from hybrid.cli.conditions import Condition, condition
 from hybrid.cli.output import AsJson, out, print_json, table
 from hybrid.errors import QueryError
 from hybrid.index import Index
+from hybrid.query import Syntax
 from hybrid.search.explain import Explanation
 from hybrid.search.request import Options
 from hybrid.types import Fragment, Highlights, Hit, Mode, Results, printable
@@ -46,6 +47,10 @@ def search(
             "characters]",
         ),
     ] = None,
+    syntax: Annotated[
+        str,
+        typer.Option(help='auto reads operators: "a phrase", -not, +must, title:word, wire*, …; plain.'),
+    ] = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Search an index. Hits have a relevance once the index is calibrated: see hybrid calibrate."""
@@ -56,6 +61,7 @@ def search(
         "mode": cast(Mode, mode),
         "filter": condition(filter),
         "min_score": min_score,
+        "syntax": cast(Syntax, syntax),
     }
     with Index.open(directory, read_only=True) as index:
         results = index.search(query, **options)
@@ -75,6 +81,7 @@ def search(
 def _json(query: str, mode: str, results: Results, fields: Sequence[str] | None) -> dict[str, Any]:
     return {
         "query": query,
+        "read_as": str(results.query),
         "mode": mode,
         "total": results.total,
         "sequence": results.sequence,

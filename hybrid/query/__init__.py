@@ -19,7 +19,7 @@ Everything else is words, so no text is an error.
 Imports limits and errors.
 """
 
-from hybrid.query.reading import Parsed, parse
+from hybrid.query.reading import Parsed, Syntax, parse, read
 from hybrid.query.values import (
     All,
     Any,
@@ -33,6 +33,7 @@ from hybrid.query.values import (
     Title,
     Words,
     check,
+    phrases,
     plain,
 )
 
@@ -47,9 +48,12 @@ __all__ = [
     "Prefix",
     "Query",
     "Required",
+    "Syntax",
     "Title",
     "Words",
     "check",
     "parse",
+    "phrases",
     "plain",
+    "read",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from hybrid.limits import MAX_QUERY_DEPTH, MAX_QUERY_EXPANSIONS, MAX_QUERY_PARTS
 from hybrid.query.values import (
@@ -25,6 +25,7 @@ from hybrid.query.values import (
     Required,
     Title,
     Words,
+    check,
 )
 
 _TITLE: Final = "title:"
@@ -55,6 +56,9 @@ class Parsed:
         return str(self.value)
 
 
+Syntax: TypeAlias = Literal["auto", "plain"]
+
+
 class _Token(NamedTuple):
     kind: _Kind
     start: int
@@ -74,6 +78,14 @@ class _Item(NamedTuple):
 def parse(text: str) -> Parsed:
     """Read a text as a query."""
     return _Parser(text).parsed()
+
+
+def read(query: str | Query, syntax: Syntax = "auto") -> Parsed:
+    """A query as a value: text is parsed, or with ``syntax="plain"`` taken as words; a value stays as it
+    is. Raises QueryError for a value that is none."""
+    if not isinstance(query, str):
+        return Parsed(check(query))
+    return parse(query) if syntax == "auto" else Parsed(Words(query))
 
 
 class _Lexer:
@@ -121,7 +133,7 @@ class _Lexer:
         first, second = self._text[at : at + 1], self._text[at + 1 : at + 2]
         if first == "(" or self._phrase(at, True) is not None:
             return True
-        return first.isalpha() and (first >= _WIDE or second != "" and not second.isspace())
+        return first.isalpha() and (first >= _WIDE or (second != "" and not second.isspace()))
 
     def _titled(self, at: int) -> bool:
         first = self._text[at : at + 1]
@@ -259,7 +271,9 @@ class _Parser:
             if self._tokens[at + 1].kind == "text":
                 return _Item(token.start, token.end, Words(""), True), at + 1
             operand, after = self._clause(at + 1)
-            return _Item(token.start, operand.end, _signed(self._text[token.start], operand.value), False), after
+            return _Item(
+                token.start, operand.end, _signed(self._text[token.start], operand.value), False
+            ), after
         if token.kind == "open":
             after = self._closes[at]
             inside = self._items(at + 1, after)

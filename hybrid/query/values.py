@@ -121,7 +121,7 @@ class Boost(_Value):
 
 @dataclass(frozen=True, slots=True, init=False)
 class All(_Value):
-    """All ``parts`` count: what one of them demands, a document must fulfil; what they score is added up."""
+    """All ``parts`` count: a document must fulfil what any of them demands; what they score is added up."""
 
     parts: tuple[Query, ...]
 
@@ -180,15 +180,22 @@ def inner(query: Query) -> tuple[Query, ...]:
 
 def plain(query: Query) -> str:
     """Its words in their order, without those that are excluded: what a vector is made of."""
-    return " ".join(filter(None, _texts(query)))
+    return " ".join(filter(None, (part.text for part in _wanted(query))))
 
 
-def _texts(query: Query) -> Iterator[str]:
+def phrases(query: Query) -> tuple[list[str], str]:
+    """Its phrases that are not excluded, and the rest of ``plain``."""
+    parts = list(_wanted(query))
+    rest = " ".join(part.text for part in parts if not isinstance(part, Phrase))
+    return [part.text for part in parts if isinstance(part, Phrase)], rest
+
+
+def _wanted(query: Query) -> Iterator[Words | Phrase | Prefix | Fuzzy]:
     if isinstance(query, (Words, Phrase, Prefix, Fuzzy)):
-        yield query.text
+        yield query
     elif not isinstance(query, Not):
         for part in inner(query):
-            yield from _texts(part)
+            yield from _wanted(part)
 
 
 def check(query: object) -> Query:

@@ -57,7 +57,10 @@ def explain(source: Source, request: Request, lanes: Lanes, id: str) -> Explanat
         return Explanation(id, absent="the index has no document of this id")
     search = Search.of(source, request, lanes)
     if search.allowed is not None and not search.allowed[ordinal]:
-        return Explanation(id, absent="the filter leaves it out")
+        passing = source.allowed(request.where)
+        filtered = passing is not None and not passing[ordinal]
+        what = "the filter leaves" if filtered else "the query's phrases, signs and fields leave"
+        return Explanation(id, absent=f"{what} it out")
     lexical, vector = (_standing(leg, ordinal) for leg in search.legs)
     listed = search.legs[request.mode == "vector"] if request.alone else search.pool.named(search.fused)
     fused, ranked = _standing(listed, ordinal), search.ranked

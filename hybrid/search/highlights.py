@@ -13,7 +13,9 @@ from functools import cached_property
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from hybrid.lexical.terms import StopWord, of_query
+from hybrid.analyzers.literal import literal, literal_spans
+from hybrid.lexical.terms import StopWord, field_of, of_query
+from hybrid.query import Query, phrases
 from hybrid.types import Analyzer, Document, Fragment, Highlights, Hit, Passage
 
 MOST: Final = 20_000
@@ -43,8 +45,17 @@ class Match(NamedTuple):
 class Highlighter:
     """Marks the words of one query."""
 
-    def __init__(self, analyzer: Analyzer, query: str | None) -> None:
+    def __init__(
+        self,
+        analyzer: Analyzer,
+        query: str | None,
+        phrases: Sequence[str] = (),
+        words: Iterable[str] = (),
+    ) -> None:
+        """``phrases`` are marked where they stand whole; ``words``, which are folded, as they are spelt."""
         self._analyzer, self._query = analyzer, query or ""
+        self._phrases = [tokens for phrase in phrases if (tokens := literal(phrase))]
+        self._literal, self._words = list(phrases), frozenset(words)
 
     @cached_property
     def _terms(self) -> frozenset[str]:
@@ -56,7 +67,8 @@ class Highlighter:
         word differ at the end."""
         words = {self._query[start:end].lower() for _, start, end in self._analyzer.spans(self._query)}
         stems = {term[: max(4, len(term) - 2)] if term.isascii() else term for term in self._terms}
-        return sorted(words | stems, key=len, reverse=True)[:_FORMS]
+        asked = {form.lower() for form in (*self._literal, *self._words)}
+        return sorted(words | stems | asked, key=len, reverse=True)[:_FORMS]
 
     def __call__(self, document: Document, passage: Passage | None) -> Highlights:
         title = _fragment(document.title, 0, len(document.title), self.matches(document.title))
@@ -65,14 +77,30 @@ class Highlighter:
 
     def matches(self, text: str, passage: Passage | None = None) -> list[Match]:
         """The terms of the query in ``text``, by place; of a long text in its likeliest blocks."""
+        found: list[Match] = []
         if any(isinstance(term, StopWord) for term in self._terms):
-            return sorted(_literal(text[:MOST], self._terms))
-        return [
-            Match(at + start, at + end, term)
-            for at, last in self._blocks(text, passage)
-            for term, start, end in self._analyzer.spans(text[at:last])
-            if term in self._terms
-        ]
+            found += _literal(text[:MOST], self._terms)
+        for at, last in self._blocks(text, passage):
+            part = text[at:last]
+            spans = self._analyzer.spans(part) if self._terms else []
+            found += [
+                Match(at + start, at + end, term) for term, start, end in spans if term in self._terms
+            ]
+            found += [Match(at + start, at + end, term) for start, end, term in self._spelt(part)]
+        return sorted(found)
+
+    def _spelt(self, text: str) -> Iterator[Match]:
+        """The phrases and words that are looked for as they are spelt."""
+        if not self._phrases and not self._words:
+            return
+        spans = literal_spans(text)
+        tokens = [token for token, _, _ in spans]
+        for token, start, end in spans:
+            if token in self._words:
+                yield Match(start, end, token)
+        for phrase in self._phrases:
+            for place in _found(phrase, tokens):
+                yield Match(spans[place][1], spans[place + len(phrase) - 1][2], " ".join(phrase))
 
     def _blocks(self, text: str, passage: Passage | None) -> Iterator[tuple[int, int]]:
         """The stretches to analyse, in their order; all of a text that is not long."""
@@ -95,12 +123,32 @@ class Highlighter:
             yield _uncut(text, blocks[0] * _BLOCK, -1), _uncut(text, (blocks[-1] + 1) * _BLOCK, 1)
 
 
-def lit(hits: Sequence[Hit], analyzer: Analyzer, query: str | None) -> tuple[Hit, ...]:
-    """The hits, whose ``highlights`` can be asked for."""
-    highlighter = Highlighter(analyzer, query)
+def lit(
+    hits: Sequence[Hit],
+    analyzer: Analyzer,
+    text: str | None,
+    query: Query | None,
+    terms: Sequence[str],
+) -> tuple[Hit, ...]:
+    """The hits of a query, whose ``highlights`` can be asked for. ``terms``: those that it was expanded to
+    among them."""
+    if query is None:
+        highlighter = Highlighter(analyzer, text)
+    else:
+        whole, rest = phrases(query)
+        words = [term for term in terms if field_of(term) == "exact"]
+        highlighter = Highlighter(analyzer, rest, whole, words)
     for hit in hits:
         hit.light(highlighter)
     return tuple(hits)
+
+
+def _found(phrase: Sequence[str], tokens: Sequence[str]) -> Iterator[int]:
+    """The places at which ``phrase`` begins in ``tokens``."""
+    size = len(phrase)
+    for place, token in enumerate(tokens):
+        if token == phrase[0] and tokens[place : place + size] == phrase:
+            yield place
 
 
 def _places(text: str, form: str) -> Iterator[int]:

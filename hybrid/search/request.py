@@ -15,12 +15,14 @@ from hybrid.intake.documents import check_alike, check_encoded, check_vector
 from hybrid.limits import MAX_HITS, MAX_QUERY, shown
 from hybrid.metadata import filters
 from hybrid.metadata.filters import Filter
+from hybrid.query import Parsed, Query, Syntax, Words, plain, read
 from hybrid.rerank.calibration import Calibration
 from hybrid.settings import Profile
 from hybrid.texts import clean
 from hybrid.types import Candidates, Fusion, Metric, Mode, Reranker, Scores
 
 MODES: Final[tuple[Mode, ...]] = get_args(Mode)
+SYNTAXES: Final[tuple[Syntax, ...]] = get_args(Syntax)
 
 
 class Options(TypedDict, total=False):
@@ -33,6 +35,7 @@ class Options(TypedDict, total=False):
     profile's. reranker: puts the fused candidates into a better order. min_score: show only those of the k
     hits whose ``relevance`` is at least this, from 0 to 1, and no others in their place; an empty answer
     says that there is no good one. QueryError where the index has no calibration (``hybrid calibrate``).
+    syntax: "auto" reads operators in a query's text (`hybrid.query`), "plain" takes all of it as words.
 
     The ranking does not depend on k and offset. Its head is what is fused and reranked of the legs' first
     ``depth``. What the legs have further down follows by turns, the lexical leg's next, the vector leg's
@@ -51,11 +54,13 @@ class Options(TypedDict, total=False):
     depth: int | None
     reranker: Reranker | None
     min_score: float | None
+    syntax: Syntax
 
 
 @dataclass(frozen=True)
 class Request:
-    """One query, checked. ``vector`` is ready-made, or filled in by whoever encodes ``text``."""
+    """One query, checked. ``text``: its words, without operators and what is excluded; None where there
+    are none. ``vector`` is ready-made, or filled in by whoever encodes ``text``."""
 
     text: str | None
     vector: Scores | None
@@ -72,6 +77,10 @@ class Request:
     offset: int = 0
     lacking: tuple[str, ...] = ()
     """Documents, by id, that are to be passed over as if the index lacked them."""
+    query: Parsed | None = None
+    """How the query was read."""
+    typed: str | None = None
+    """The query as it was typed, with its operators."""
 
     @property
     def end(self) -> int:
@@ -122,6 +131,16 @@ class Request:
         return self.fusion(legs, everyone) if informed is None else informed(legs, everyone, evidence)
 
     @property
+    def value(self) -> Query | None:
+        """The query where it is more than words."""
+        return None if self.query is None or isinstance(self.query.value, Words) else self.query.value
+
+    @property
+    def asks_anything(self) -> bool:
+        """Whether all documents that may be answered are: the query only excludes."""
+        return self.value is not None and self.text is None and self.vector is None
+
+    @property
     def asks_words(self) -> bool:
         return self.mode != "vector" and self.text is not None
 
@@ -149,30 +168,39 @@ class Asker:
         self._metric, self._dim, self._profile, self._reranker = metric, dim or None, profile, reranker
         self._calibration = calibration
 
-    def one(self, query: str | None, vector: Any, options: Options) -> Request:
+    def one(self, query: str | Query | None, vector: Any, options: Options) -> Request:
         if query is None and vector is None:
             raise QueryError("nothing to search for: give a query, a vector, or both")
         return self.many(None if query is None else [query], None if vector is None else [vector], options)[
             0
         ]
 
-    def many(self, queries: Sequence[str] | None, vectors: Any, options: Options) -> list[Request]:
+    def many(self, queries: Sequence[str | Query] | None, vectors: Any, options: Options) -> list[Request]:
         """One request for each of ``queries`` and ``vectors``, which are as many where both are given."""
         if queries is None and vectors is None:
             raise QueryError("nothing to search for: give queries, vectors, or both")
-        if isinstance(queries, (str, Mapping)):
+        if isinstance(queries, (str, Mapping, Query)):
             raise QueryError("search_many takes a list of queries; use search for one, run for {id: query}")
         given = None if vectors is None else _list("vectors", vectors)
-        texts = [None] * len(given or ()) if queries is None else [*map(_text, _list("queries", queries))]
-        if given is not None and len(given) != len(texts):
-            raise QueryError(f"{len(texts)} queries but {len(given)} vectors; they go in pairs")
-        ready = [None] * len(texts) if given is None else self._vectors(given)
-        plan = self._plan(**options)
+        asked = None if queries is None else _list("queries", queries)
+        if given is not None and asked is not None and len(given) != len(asked):
+            raise QueryError(f"{len(asked)} queries but {len(given)} vectors; they go in pairs")
+        plan, syntax = self._plan(**options), _syntax(options.get("syntax", "auto"))
+        read = [None] * len(given or ()) if asked is None else [_read(one, syntax) for one in asked]
+        ready = [None] * len(read) if given is None else self._vectors(given)
         if plan["mode"] == "lexical" and queries is None:
             raise QueryError(
                 'mode "lexical" needs a query text; for a vector alone use mode "vector" or "hybrid"'
             )
-        return [Request(text, vector, **plan) for text, vector in zip(texts, ready, strict=True)]
+        requests = [
+            Request(_words(query), vector, query=query, typed=typed, **plan)
+            for query, vector, typed in zip(read, ready, _typed(asked, read), strict=True)
+        ]
+        if plan["mode"] == "vector" and any(request.asks_anything for request in requests):
+            raise QueryError(
+                'mode "vector" needs words or a vector to compare with; the query only excludes'
+            )
+        return requests
 
     def encoded(self, requests: Sequence[Request], encode: Encode | None) -> list[Request]:
         """The requests with their query vectors filled in. ``encode`` is None for an index without encoder,
@@ -191,15 +219,19 @@ class Asker:
         ]
 
     def selection(
-        self, query: str | None, filter: Mapping[str, Any] | None
-    ) -> tuple[str | None, Filter | None]:
-        """What is counted or listed: documents that contain a term of ``query``, and pass ``filter``."""
+        self, query: str | Query | None, filter: Mapping[str, Any] | None
+    ) -> tuple[Query | None, Filter | None]:
+        """What is counted or listed: documents that contain a term of ``query``, and what it demands, and
+        pass ``filter``."""
         where = None if filter is None else filters.parse(filter)
-        return None if query is None else _text(query), where
+        return None if query is None else _read(query, "auto").value, where
 
-    def completion(self, limit: int) -> int:
-        """How many completions are wanted."""
-        return _count("limit", limit)
+    def typing(
+        self, text: str, filter: Mapping[str, Any] | None, limit: int = 1
+    ) -> tuple[str, Filter | None, int]:
+        """What is corrected or completed, for which documents, and how many completions are wanted."""
+        where = None if filter is None else filters.parse(filter)
+        return _text(text), where, _count("limit", limit)
 
     def unit(self, encoded: Scores) -> Scores:
         """A vector from the encoder, brought to the index's metric. Raises EncoderFailed."""
@@ -223,7 +255,9 @@ class Asker:
         depth: int | None = None,
         reranker: Reranker | None = None,
         min_score: float | None = None,
+        syntax: Syntax = "auto",
     ) -> dict[str, Any]:
+        del syntax  # which says how the queries are read
         if not isinstance(mode, str) or mode not in MODES:
             raise QueryError(f"mode {shown(mode)} is not known; it is one of {', '.join(map(repr, MODES))}")
         k, offset, served = _count("k", k), _count("offset", offset, 0), mode == "hybrid"
@@ -276,6 +310,14 @@ def check_queries(queries: object) -> Mapping[str, str]:
     return queries
 
 
+def _read(query: Any, syntax: Syntax) -> Parsed:
+    if not isinstance(query, (str, Query)):
+        raise QueryError(
+            f"a query is a str or a value of hybrid.query, not a {type(query).__name__}: {shown(query)}"
+        )
+    return read(_text(query), syntax) if isinstance(query, str) else read(query)
+
+
 def _text(query: Any) -> str:
     if not isinstance(query, str):
         raise QueryError(f"a query is a str, not a {type(query).__name__}: {shown(query)}")
@@ -285,6 +327,30 @@ def _text(query: Any) -> str:
             f"the query has {len(text):,} characters; the limit is {MAX_QUERY:,}: ask a part of it"
         )
     return text
+
+
+def _typed(asked: Sequence[Any] | None, read: Sequence[Parsed | None]) -> list[str | None]:
+    """The texts of queries; those of values are the texts that are read as them."""
+    if asked is None:
+        return [None] * len(read)
+    both = zip(asked, read, strict=True)
+    return [clean(one) if isinstance(one, str) else str(parsed) for one, parsed in both]
+
+
+def _words(query: Parsed | None) -> str | None:
+    """The text of a query for both legs; None where it only excludes."""
+    if query is None:
+        return None
+    text = clean(plain(query.value))
+    return text if text or isinstance(query.value, Words) else None
+
+
+def _syntax(given: Any) -> Syntax:
+    if given not in SYNTAXES:
+        raise QueryError(
+            f"syntax {shown(given)} is not known; it is one of {', '.join(map(repr, SYNTAXES))}"
+        )
+    return SYNTAXES[SYNTAXES.index(given)]
 
 
 def _count(name: str, value: Any, least: int = 1) -> int:

@@ -20,6 +20,7 @@ from hybrid.order import Pool, beyond
 from hybrid.rerank import Features, rerank
 from hybrid.rerank.calibration import Columns
 from hybrid.rerank.ordering import continued
+from hybrid.search.compiled import Compiled
 from hybrid.search.features import columns
 from hybrid.search.highlights import lit
 from hybrid.search.lanes import InTurn, Lanes
@@ -64,7 +65,17 @@ class Search:
     @classmethod
     def of(cls, source: Source, request: Request, lanes: Lanes) -> Self:
         """Search among the living documents that pass the request's filter and are not ``lacking``."""
-        return cls(source, request, _allowed(source, request), lanes)
+        return cls.among(source, request, source.allowed(request.where), lanes)
+
+    @classmethod
+    def among(cls, source: Source, request: Request, passing: Mask | None, lanes: Lanes) -> Self:
+        """The same where the documents that pass the filter are known; None for all."""
+        compiled = None if request.value is None else Compiled(source, request.value)
+        demanded = None if compiled is None else compiled.demanded
+        search = cls(source, request, _allowed(source, request, passing, demanded), lanes)
+        if compiled is not None and request.asks_words:
+            vars(search)["words"] = compiled.terms
+        return search
 
     def under(self, request: Request) -> Search:
         """The same question, ranked as another ``request`` says, whose depths reach no further. The answers
@@ -93,6 +104,9 @@ class Search:
     def lexical(self) -> Candidates:
         request, ties = self.request, self.source.ties
         reach, depth, boost = request.reach[0], request.depths[0], request.title_boost
+        if request.asks_anything:
+            anything = np.flatnonzero(self.source.live if self.allowed is None else self.allowed)
+            return Candidates.ranked(anything, np.zeros(len(anything), np.float32), reach, 0.0, ties)
         view = self.source.lexical
         return view.search(self.words, reach, self.allowed, boost, depth=depth, ties=ties)
 
@@ -242,7 +256,7 @@ class Search:
                 strict=False,
             )
         ]
-        return lit(hits, self.source.analyzer, self.request.text)
+        return lit(hits, self.source.analyzer, self.request.text, self.request.value, self.words)
 
     def passages(self, ordinals: Ordinals) -> list[tuple[Passage, ...]]:
         """The passages of each document that are shown; see `hybrid.types.Hit`."""
@@ -289,8 +303,8 @@ def answer(source: Source, request: Request, lanes: Lanes) -> Results:
 def answers(source: Source, requests: Sequence[Request], lanes: Lanes) -> list[Results]:
     """The same for some that have one filter; their documents are fetched together, and shared."""
     begun = time.perf_counter()
-    allowed = source.allowed(requests[0].where)
-    searches = [Search(source, request, allowed, lanes) for request in requests]
+    passing = source.allowed(requests[0].where)
+    searches = [Search.among(source, request, passing, lanes) for request in requests]
     ordinals = [ordinal for search in searches for ordinal in search.page.ranked.ordinals.tolist()]
     documents = iter(source.documents(ordinals))
     hits = [search.hits(documents) for search in searches]
@@ -300,10 +314,11 @@ def answers(source: Source, requests: Sequence[Request], lanes: Lanes) -> list[R
             found,
             source.seq,
             took,
-            partial(_count, source, request, allowed),
-            partial(suggest, source, request.text, allowed),
+            _counting(search),
+            search.request.query,
+            partial(suggest, source, search.request.typed, passing),
         )
-        for request, found in zip(requests, hits, strict=True)
+        for search, found in zip(searches, hits, strict=True)
     ]
 
 
@@ -364,17 +379,20 @@ def laps(source: Source, request: Request) -> dict[str, float]:
     return took
 
 
-def _allowed(source: Source, request: Request) -> Mask | None:
-    """Which documents may be answered; None where all may."""
-    allowed = source.allowed(request.where)
+def _allowed(source: Source, request: Request, passing: Mask | None, demanded: Mask | None) -> Mask | None:
+    """Which documents may be answered, of those that pass the filter; None where all may."""
+    if demanded is not None:
+        passing = demanded & (source.live if passing is None else passing)
     if not request.lacking:
-        return allowed
-    allowed = (source.live if allowed is None else allowed).copy()
+        return passing
+    allowed = (source.live if passing is None else passing).copy()
     allowed[list(source.found(request.lacking).values())] = False
     return allowed
 
 
-def _count(source: Source, request: Request, allowed: Mask | None) -> int:
-    if request.mode == "lexical" and request.text is not None:
-        return source.lexical.count(source.terms(request.text), allowed)
-    return source.size if allowed is None else int(np.count_nonzero(allowed))
+def _counting(search: Search) -> Callable[[], int]:
+    """Counts, when called, the documents that match."""
+    source, allowed = search.source, search.allowed
+    if search.request.mode == "lexical" and search.request.text is not None:
+        return partial(source.lexical.count, search.words, allowed)
+    return lambda: source.size if allowed is None else int(np.count_nonzero(allowed))

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from hybrid.encoders.bound import Model
 from hybrid.encoders.cache import QueryCache
 from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted
+from hybrid.query import Query
 from hybrid.rerank import Features
 from hybrid.rerank.calibration import Columns
 from hybrid.search.batch import answer_all
@@ -72,7 +73,7 @@ class Searcher:
 
     # -- counting
 
-    def count(self, *, query: str | None = None, filter: Mapping[str, Any] | None = None) -> int:
+    def count(self, *, query: str | Query | None = None, filter: Mapping[str, Any] | None = None) -> int:
         """As ``Index.count``."""
         return len(self._counted(query, filter))
 
@@ -80,7 +81,7 @@ class Searcher:
         self,
         wanted: Iterable[Wanted],
         *,
-        query: str | None = None,
+        query: str | Query | None = None,
         filter: Mapping[str, Any] | None = None,
     ) -> dict[str, Facet]:
         """As ``Index.facets``."""
@@ -90,7 +91,7 @@ class Searcher:
         self,
         path: str,
         *,
-        query: str | None = None,
+        query: str | Query | None = None,
         filter: Mapping[str, Any] | None = None,
         limit: int = VALUES,
     ) -> list[Any]:
@@ -98,29 +99,33 @@ class Searcher:
         return self._counted(query, filter).values(path, limit)
 
     def range(
-        self, path: str, *, query: str | None = None, filter: Mapping[str, Any] | None = None
+        self, path: str, *, query: str | Query | None = None, filter: Mapping[str, Any] | None = None
     ) -> Extent | None:
         """As ``Index.range``."""
         return self._counted(query, filter).range(path)
 
-    def _counted(self, query: str | None, filter: Mapping[str, Any] | None) -> Counted:
+    def _counted(self, query: str | Query | None, filter: Mapping[str, Any] | None) -> Counted:
         return Counted.of(self.snapshot, self.asker, query, filter)
 
     # -- searching
 
     def search(
-        self, query: str | None = None, *, vector: ArrayLike | None = None, **options: Unpack[Options]
+        self,
+        query: str | Query | None = None,
+        *,
+        vector: ArrayLike | None = None,
+        **options: Unpack[Options],
     ) -> Results:
         """As ``Index.search``."""
         return answer(self.snapshot, self._request(query, vector, options), self._lanes)
 
-    def explain(self, query: str, id: str, **options: Unpack[Options]) -> Explanation:
+    def explain(self, query: str | Query, id: str, **options: Unpack[Options]) -> Explanation:
         """As ``Index.explain``."""
         return explain(self.snapshot, self._request(query, None, options), self._lanes, check_lookup(id))
 
     def search_many(
         self,
-        queries: Sequence[str] | None = None,
+        queries: Sequence[str | Query] | None = None,
         *,
         vectors: ArrayLike | None = None,
         **options: Unpack[Options],
@@ -142,16 +147,15 @@ class Searcher:
 
     def suggest(self, query: str, *, filter: Mapping[str, Any] | None = None) -> Suggestion | None:
         """As ``Index.suggest``."""
-        text, where = self.asker.selection(query, filter)
+        text, where, _ = self.asker.typing(query, filter)
         return suggest(self.snapshot, text, self.snapshot.allowed(where))
 
     def autocomplete(
         self, text: str, *, limit: int = 10, filter: Mapping[str, Any] | None = None
     ) -> list[str]:
         """As ``Index.autocomplete``."""
-        typed, where = self.asker.selection(text, filter)
-        most, allowed = self.asker.completion(limit), self.snapshot.allowed(where)
-        return autocomplete(self.snapshot, typed or "", most, allowed)
+        typed, where, most = self.asker.typing(text, filter, limit)
+        return autocomplete(self.snapshot, typed, most, self.snapshot.allowed(where))
 
     # -- judging and learning
 
@@ -248,14 +252,15 @@ class Searcher:
         cache = self.query_vectors if self.snapshot.vectors.dim else None
         return None if cache is None else cache.vectors(texts)
 
-    def _request(self, query: str | None, vector: ArrayLike | None, options: Options) -> Request:
+    def _request(self, query: str | Query | None, vector: ArrayLike | None, options: Options) -> Request:
         return self.encoded([self.asker.one(query, vector, options)])[0]
 
     def _requests(
         self, queries: Mapping[str, str], options: Options, lacking: Lacking = MappingProxyType({})
     ) -> Iterator[tuple[str, Request]]:
-        """The queries of a run (query id -> text) as requests, encoded together."""
+        """The queries of a run (query id -> text) as requests, encoded together. Judged queries are words:
+        nobody typed an operator."""
         texts = check_queries(queries)
-        requests = self.asker.many(list(texts.values()), None, options)
+        requests = self.asker.many(list(texts.values()), None, {"syntax": "plain", **options})
         for id, request in zip(texts, self.encoded(requests), strict=True):
             yield id, replace(request, lacking=tuple(map(check_lookup, lacking.get(id, ()))))

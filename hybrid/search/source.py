@@ -57,6 +57,20 @@ class Words(Protocol):
         """The number of documents among ``allowed`` that contain a term."""
         ...
 
+    def matches(self, terms: Sequence[str], title: bool = False) -> Ordinals:
+        """All documents that contain a term, or whose title does, each once."""
+        ...
+
+    def phrase(self, tokens: Sequence[str], title: bool = False) -> Ordinals:
+        """All documents that contain ``tokens`` (see `hybrid.analyzers.literal`) side by side in one
+        passage, or whose title does, each once."""
+        ...
+
+    def words(self, prefix: str, limit: int) -> list[tuple[str, int]]:
+        """The words, as they are spelt, that begin with ``prefix``, and the number of passages that contain
+        each: the ``limit`` most frequent, then by text."""
+        ...
+
     def holding(self, tokens: Sequence[str], allowed: Mask | None = None) -> int:
         """The number of documents among ``allowed`` that contain ``tokens`` side by side."""
         ...

@@ -48,7 +48,8 @@ class Completions:
         else:
             likely = np.arange(len(rare))
         order = likely[np.argsort(rare[likely], kind="stable")][:most]
-        return self._places[first + order].tolist()
+        places: list[int] = self._places[first + order].tolist()
+        return places
 
 
 def spoken(word: str) -> Iterator[str]:

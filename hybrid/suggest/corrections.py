@@ -53,10 +53,13 @@ def _misspelt(query: str, tokens: Sequence[Span], lookups: Lookups, held: Held) 
 
 
 def _is_a_name(query: str, start: int, end: int) -> bool:
-    """Whether a word is part of what has a digit, or has capitals within while the query has others."""
+    """Whether a word is part of what has a digit, or has capitals within while the query has others; or is
+    the pattern of an operator, as in protei* and protien~."""
     around = next(chunk for chunk in _chunk.finditer(query) if chunk.end() >= end)
     inner = query[start + 1 : end]
-    return bool(_digit.search(around.group())) or (inner != inner.lower() and query != query.upper())
+    if _digit.search(around.group()) or query[end : end + 1] in ("*", "~"):
+        return True
+    return inner != inner.lower() and query != query.upper()
 
 
 def _cased(word: str, as_written: str) -> str:

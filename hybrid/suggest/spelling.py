@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.analyzers.segment import is_han
+from hybrid.edits import distances
 from hybrid.suggest.near import Near
 from hybrid.suggest.vocabulary import Vocabulary
 
@@ -67,10 +68,12 @@ class Spelling:
             & (np.bitwise_count(self._letters[part] ^ letters) <= 2 * most)
             & (np.bitwise_count(self._pairs[part] ^ pairs) <= 6 * most)
         )
-        for place in (np.flatnonzero(likely) + first).tolist():
-            distance = osa(word, self._words[place], most)
+        places = (np.flatnonzero(likely) + first).tolist()
+        others = [self._words[place] for place in places]
+        away = distances(word, others).tolist() if others else []
+        for place, other, distance in zip(places, others, away, strict=True):
             if 0 < distance <= most:
-                yield Near(self._words[place], distance, int(self._counts[place]))
+                yield Near(other, distance, int(self._counts[place]))
 
     def _otherwise_begun(self, word: str) -> Iterator[Near]:
         """Words that another first letter, one more, one less, or the first two exchanged make of it."""
@@ -82,35 +85,6 @@ class Spelling:
             place = bisect_left(self._words, form)
             if place < len(self._words) and self._words[place] == form:
                 yield Near(form, 2, int(self._counts[place]))
-
-
-def osa(a: str, b: str, most: int) -> int:
-    """The optimal string alignment distance: insertions, deletions, substitutions, and transpositions of
-    two neighbours, no letter edited twice; ``most`` + 1 for any larger one. Damerau, CACM 1964."""
-    start = 0
-    while start < min(len(a), len(b)) and a[start] == b[start]:
-        start += 1
-    a, b = a[start:], b[start:]
-    while a and b and a[-1] == b[-1]:
-        a, b = a[:-1], b[:-1]
-    if not a or not b or most < 2:
-        one = max(len(a), len(b))
-        return 1 if (len(a), len(b)) == (2, 2) and a == b[::-1] else min(one, most + 1)
-    return min(_distance(a, b), most + 1)
-
-
-def _distance(a: str, b: str) -> int:
-    """A row for each letter of ``a``, a cell for each beginning of ``b``."""
-    before, last = [0] * (len(b) + 1), list(range(len(b) + 1))
-    for i, letter in enumerate(a, start=1):
-        row = [i]
-        for j, other in enumerate(b, start=1):
-            cost = min(last[j] + 1, row[-1] + 1, last[j - 1] + (letter != other))
-            if i > 1 and j > 1 and letter == b[j - 2] and other == a[i - 2]:
-                cost = min(cost, before[j - 2] + 1)
-            row.append(cost)
-        before, last = last, row
-    return last[-1]
 
 
 def _chance(word: str, meant: str) -> int:

@@ -63,6 +63,8 @@ def test_a_misspelt_word_is_corrected_where_it_stands(engine: Engine, query: str
         "recptr",  # two edits in a word of six letters
         "protein5",
         "recepter-7",
+        "protei*",
+        "protien~",
         "the PROTIEN of mice",
         "and of the",
         "手机",
