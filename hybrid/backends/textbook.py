@@ -20,7 +20,7 @@ from hybrid.analyzers.segment import is_han
 from hybrid.ledger.passages import WHOLE, Pieces
 from hybrid.ledger.rows import Rows
 from hybrid.lexical import forward
-from hybrid.lexical.terms import Field, Terms, field_of, joined, of_query, weight_of
+from hybrid.lexical.terms import Field, StopWord, Terms, field_of, joined, of_query, weight_of
 from hybrid.metadata.columns import Columns
 from hybrid.metadata.filters import Filter
 from hybrid.norms import unit
@@ -157,7 +157,10 @@ class TextbookWords:
         return self._owned([bool(tokens) and wanted in f" {own.line(field)} " for own in self._terms])
 
     def holding(self, tokens: Sequence[str], allowed: Mask | None = None) -> int:
+        term = "".join(tokens)
         found = self.phrase(tokens)
+        if is_han(term) and len(words := self._documents([term, StopWord(term)], None)):
+            found = words
         return len(found if allowed is None else found[allowed[found]])
 
     def holds(self, tokens: Sequence[str], allowed: Mask | None = None) -> bool:

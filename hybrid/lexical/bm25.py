@@ -33,7 +33,9 @@ _SLACK: Final = 16
 _MANY: Final = 500  # hits: from here on, passing them to Python costs as much as finding them
 _LOOK_UP: Final = 50  # postings scanned in the time of one look-up; see tests/benchmarks/crossover.py
 _MOST_LENGTHS: Final = 10_000
+_SOME: Final = 64  # documents that are asked whether they contain a frequent word
 _TOKENIZER: Final = "terms"
+_CHINESE: Final[tuple[Field, ...]] = ("terms", "stop_words")
 _IN_TITLES: Final[dict[Field, Field]] = {
     "terms": "titles",
     "titles": "titles",
@@ -310,23 +312,41 @@ class LexicalView:
         return tantivy.Query.term_query(self.schema, field, tokens[0], "freq")
 
     def holding(self, tokens: Sequence[str], allowed: Mask | None = None) -> int:
-        """Return the number of documents among ``allowed`` that contain ``tokens`` side by side."""
+        """Return the number of documents among ``allowed`` that contain ``tokens`` side by side, or the
+        term that they are together."""
+        query = self._standing(tokens)
         if allowed is not None or self.cut:
-            found = self.phrase(tokens)
+            found = self._all(query)
             return len(found) if allowed is None else int(_pass(found, allowed).sum())
-        query = self._phrase(tokens, "exact")
         return int(self.searcher.search(query, 1, count=True).count)  # type: ignore[attr-defined]
 
     def holds(self, tokens: Sequence[str], allowed: Mask | None = None) -> bool:
-        """Return whether a document among ``allowed`` does; mostly one of the first."""
-        query, most = self._phrase(tokens, "exact"), max(self.searcher.num_docs, 1)
-        for limit in (_SLACK, _MANY, most):
-            found, _ = self._fetch(query, limit)
-            if len(found) and (allowed is None or _pass(found, allowed).any()):
+        """Return whether a document among ``allowed`` does. What many contain is looked for in some of
+        ``allowed`` first: tantivy goes through a whole posting list even for one hit."""
+        length, query = self._length(*self._term(tokens)), self._standing(tokens)
+        if length and allowed is None:
+            return True
+        if allowed is not None and length > _MANY:
+            some = np.flatnonzero(allowed)
+            some = some[:: len(some) // _SOME + 1]
+            if len(some) and self.searcher.search(self._within(query, some.tolist(), need=True), 1).hits:
                 return True
-            if len(found) < limit:
-                break
-        return False
+        found = self._all(query)
+        return bool(len(found) if allowed is None else _pass(found, allowed).any())
+
+    def _standing(self, tokens: Sequence[str]) -> tantivy.Query:
+        """Finds a word as it is written."""
+        field, term = self._term(tokens)
+        if self._length(field, term):
+            return tantivy.Query.term_query(self.schema, field, term, "freq")
+        return self._phrase(tokens, "exact")
+
+    def _term(self, tokens: Sequence[str]) -> tuple[Field, str]:
+        """The field and term of a word: a Chinese one has several tokens, and is a term or a stop word."""
+        term = "".join(tokens)
+        if not is_han(term):
+            return "exact", term
+        return next((name for name in _CHINESE if self._length(name, term)), "terms"), term
 
     def written(self) -> dict[str, int]:
         """Return every word as it is written, folded, and the number of live rows that hold it; of Chinese,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from hybrid.analyzers.segment import is_han
 from hybrid.lexical.terms import of_query
 from hybrid.search.source import Source
@@ -30,6 +32,9 @@ class Answerable:
 
     source: Source
     allowed: Mask | None
+
+    def __len__(self) -> int:
+        return self.source.size if self.allowed is None else int(np.count_nonzero(self.allowed))
 
     def holding(self, word: str) -> int:
         return self.source.lexical.holding(_tokens(word), self.allowed)

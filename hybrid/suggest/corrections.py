@@ -25,6 +25,9 @@ from hybrid.types import Correction, Suggestion
 FAR: Final = 100
 """A word that some documents hold is corrected where this many times as many hold the other."""
 
+_MANY: Final = 1_000
+"""Documents from which on what only one of them holds may be as wrong as the query."""
+
 _LOOKED_AT: Final = 64  # words and Chinese characters of a query
 _chunk: Final = re.compile(r"\S+")
 _digit: Final = re.compile(r"\d")
@@ -72,7 +75,7 @@ def _better(near: Iterable[Near], before: int, held: Held) -> tuple[str, int, in
     """The nearest word that enough documents hold, how many do, and how many held the word ``before``."""
     for word, _, _ in near:
         documents = held.holding(word)
-        if documents > FAR * before:
+        if documents > FAR * before and (documents > 1 or len(held) < _MANY):
             return word, documents, before
     return None
 

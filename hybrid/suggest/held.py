@@ -9,6 +9,10 @@ from typing import Protocol
 class Held(Protocol):
     """The living documents of a state of an index that pass a filter."""
 
+    def __len__(self) -> int:
+        """How many there are."""
+        ...
+
     def holding(self, word: str) -> int:
         """How many hold ``word``, or a stretch of Chinese characters, as it is written."""
         ...

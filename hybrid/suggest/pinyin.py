@@ -32,6 +32,14 @@ def _phrases() -> dict[str, list[list[str]]]:
     return known
 
 
+@cache
+def _readings() -> dict[int, str]:
+    from pypinyin.constants import PINYIN_DICT
+
+    known: dict[int, str] = PINYIN_DICT
+    return known
+
+
 def _lazy(word: str) -> tuple[str, ...]:
     from pypinyin import lazy_pinyin
 
@@ -40,7 +48,8 @@ def _lazy(word: str) -> tuple[str, ...]:
 
 @lru_cache(_REMEMBERED)
 def _character(one: str) -> str:
-    return _lazy(one)[0]
+    readings = _readings().get(ord(one))
+    return _plain(readings.partition(",")[0]) if readings else one
 
 
 @lru_cache(_REMEMBERED)

@@ -72,7 +72,7 @@ class Spelling:
         others = [self._words[place] for place in places]
         away = distances(word, others).tolist() if others else []
         for place, other, distance in zip(places, others, away, strict=True):
-            if 0 < distance <= most:
+            if 0 < distance <= most and not _continues(word, other):
                 yield Near(other, distance, int(self._counts[place]))
 
     def _otherwise_begun(self, word: str) -> Iterator[Near]:
@@ -85,6 +85,11 @@ class Spelling:
             place = bisect_left(self._words, form)
             if place < len(self._words) and self._words[place] == form:
                 yield Near(form, 2, int(self._counts[place]))
+
+
+def _continues(word: str, other: str) -> bool:
+    """Whether ``word`` is rather another form of ``other``, as leaky of leak; not by a letter twice."""
+    return word.startswith(other) and set(word[len(other) :]) != {other[-1]}
 
 
 def _chance(word: str, meant: str) -> int:
