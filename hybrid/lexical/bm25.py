@@ -33,7 +33,6 @@ _SLACK: Final = 16
 _MANY: Final = 500  # hits: from here on, passing them to Python costs as much as finding them
 _LOOK_UP: Final = 50  # postings scanned in the time of one look-up; see tests/benchmarks/crossover.py
 _MOST_LENGTHS: Final = 10_000
-_SOME: Final = 64  # documents that are asked whether they contain a frequent word
 _TOKENIZER: Final = "terms"
 _CHINESE: Final[tuple[Field, ...]] = ("terms", "stop_words")
 _IN_TITLES: Final[dict[Field, Field]] = {
@@ -321,18 +320,17 @@ class LexicalView:
         return int(self.searcher.search(query, 1, count=True).count)  # type: ignore[attr-defined]
 
     def holds(self, tokens: Sequence[str], allowed: Mask | None = None) -> bool:
-        """Return whether a document among ``allowed`` does. What many contain is looked for in some of
-        ``allowed`` first: tantivy goes through a whole posting list even for one hit."""
-        length, query = self._length(*self._term(tokens)), self._standing(tokens)
-        if length and allowed is None:
+        """Return whether a document among ``allowed`` does: mostly one of the first."""
+        if allowed is None and self._length(*self._term(tokens)):
             return True
-        if allowed is not None and length > _MANY:
-            some = np.flatnonzero(allowed)
-            some = some[:: len(some) // _SOME + 1]
-            if len(some) and self.searcher.search(self._within(query, some.tolist(), need=True), 1).hits:
+        query, most = self._standing(tokens), max(self.searcher.num_docs, 1)
+        for limit in (_SLACK, _MANY, most):
+            found, _ = self._fetch(query, limit)
+            if len(found) and (allowed is None or _pass(found, allowed).any()):
                 return True
-        found = self._all(query)
-        return bool(len(found) if allowed is None else _pass(found, allowed).any())
+            if len(found) < limit:
+                break
+        return False
 
     def _standing(self, tokens: Sequence[str]) -> tantivy.Query:
         """Finds a word as it is written."""
