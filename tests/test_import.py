@@ -41,6 +41,7 @@ NAMES = {
     **dict.fromkeys(("RRF", "Adaptive", "CombSUM", "Distribution", "Linear", "MinMax"), "fusion"),
     **dict.fromkeys(("Rocchio", "Softplus", "TheoreticalMinMax", "ZScore"), "fusion"),
     **dict.fromkeys(("DEFAULT_ENCODER", "Index"), "index"),
+    **dict.fromkeys(("Correction", "Suggestion"), "types"),
     "Explanation": "search.explain",
     "HybridError": "errors",
     "Impression": "ledger.impressions",
