@@ -8,15 +8,16 @@ Traditional Chinese by character, since what a character is must not depend on i
 
 from __future__ import annotations
 
+import re
 from typing import Final
-
-import regex
 
 from hybrid.analyzers.normalize import Span, fold_apart, simplify
 from hybrid.analyzers.segment import EMOJI, HAN, LETTERS, MARK, UNSPACED, clip
 
-_tokens: Final = regex.compile(
-    rf"{LETTERS}(?:\+\+(?!\+)|\#)?|[{HAN}]|[{UNSPACED}][{MARK}]{{0,32}}|[\U0001f1e6-\U0001f1ff]{{2}}|[{EMOJI}]"
+_END = r"(?:\+\+(?!\+)|\#)?"
+_ascii: Final = re.compile(rf"[a-z0-9]+{_END}")
+_tokens: Final = re.compile(
+    rf"{LETTERS}{_END}|[{HAN}]|[{UNSPACED}][{MARK}]{{0,32}}|[\U0001f1e6-\U0001f1ff]{{2}}|[{EMOJI}]"
 )
 _LONG: Final = 63  # characters that surely fit into a term
 
@@ -24,7 +25,7 @@ _LONG: Final = 63  # characters that surely fit into a term
 def literal(text: str) -> list[str]:
     """The tokens of ``text``, in order."""
     if text.isascii():
-        found = _tokens.findall(text.lower())
+        found = _ascii.findall(text.lower())
     else:
         found = _tokens.findall(fold_apart(text).text.translate(_simplified))
     return found if max(map(len, found), default=0) <= _LONG else [clip(token) for token in found]

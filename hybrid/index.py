@@ -25,6 +25,7 @@ from hybrid.intake.patch import Patch
 from hybrid.ledger.impressions import Impression
 from hybrid.ledger.passages import Pieces
 from hybrid.ledger.rows import Rows
+from hybrid.lexical.synonyms import check_rules
 from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted
 from hybrid.metadata.filters import Ids
 from hybrid.metadata.selection import Selection
@@ -332,14 +333,16 @@ class Index:
         {"price": {"lt": 100}}. fusion=None: a value such as RRF(k=60), instead of the index's serving
         profile. depth=None: how many candidates of each leg are ranked together. reranker=None: orders the
         fused. min_score=None: of these k, only hits whose relevance is at least this, if the index is
-        calibrated. `hybrid.search.request.Options` has the details.
+        calibrated. like=[], unlike=[]: ids of documents to move towards and away from, without a query too.
+        syntax="auto": operators in the text count (`hybrid.query`), or "plain".
+        `hybrid.search.request.Options` has the details.
         """
         start = time.perf_counter()
         with self.searcher() as searcher:
             results = searcher.search(query, vector=vector, **options)
             return replace(results, took=time.perf_counter() - start)
 
-    def explain(self, query: str | Query, id: str, **options: Unpack[Options]) -> Explanation:
+    def explain(self, query: str | Query | None, id: str, **options: Unpack[Options]) -> Explanation:
         """Why the document ``id`` stands where ``search`` with the same arguments has it, on whichever
         page, or why it is not there."""
         with self.searcher() as searcher:
@@ -434,6 +437,23 @@ class Index:
         with self._store.writing() as generation:
             serving = generation.ledger.profiles.serving
             return generation.tables.keep_model(relevance.dump(calibration, generation.settings, serving))
+
+    def set_synonyms(self, rules: Iterable[str]) -> int:
+        """Have the keyword leg look for synonyms, too, from the next search on; nothing is indexed anew.
+        ``rules``: lines such as "notebook, laptop" (each finds the others) and "tv => television" (one
+        way), which take the place of those before; none for no synonyms. They are kept in the ledger.
+        Returns how many rules there are. Raises SettingsError; see `hybrid.lexical.synonyms`."""
+        kept = check_rules(rules)
+        with self._store.writing() as generation:
+            id = generation.tables.keep_model(json.dumps(kept)) if kept else None
+            generation.ledger.use_synonyms(id)
+        return len(kept)
+
+    @property
+    def synonyms(self) -> list[str]:
+        """The rules that ``set_synonyms`` was given last."""
+        with self._store.reading() as snapshot:
+            return snapshot.analysis.rules
 
     def _serve(self, change: Callable[[Profiles], Profiles]) -> int:
         with self._store.writing() as generation:

@@ -26,6 +26,9 @@ MAX_QUERY_DEPTH: Final = 32
 MAX_QUERY_EXPANSIONS: Final = 20
 """Prefixes and fuzzy words in a query: each looks through the words of one first letter, some 5 ms."""
 
+MAX_LIKE: Final = 100
+"""Documents that a search is to be like, or unlike: each is read and analysed, at most some 10 ms."""
+
 MAX_HITS: Final = 100_000
 """offset + k, and depth: this many hits take 2 s; no measure looks deeper."""
 
@@ -110,6 +113,15 @@ MAX_USER_WORDS: Final = 100_000
 
 MAX_USER_WORD: Final = 100
 """Characters in a user word, after folding."""
+
+MAX_SYNONYM_RULES: Final = 20_000
+"""Lines of synonyms: analysed when the first query needs them, in half a second."""
+
+MAX_SYNONYMS: Final = 100
+"""Entries on one side of a rule."""
+
+MAX_SYNONYM: Final = 100
+"""Characters in an entry."""
 
 # --- messages
 

@@ -27,6 +27,7 @@ from hybrid.intake.passages import cut
 from hybrid.intake.patch import Patch
 from hybrid.ledger.lifetimes import keys, marks
 from hybrid.ledger.passages import with_rows
+from hybrid.lexical.synonyms import check_rules
 from hybrid.lexical.terms import of_passages
 from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted, check_most, check_path, check_wanted
 from hybrid.metadata.selection import Selection
@@ -75,6 +76,7 @@ class MemoryIndex:
         self._dim = 0
         self._seq = 0
         self._made: Textbook | None = None
+        self._synonyms: list[str] = []
 
     def add(
         self,
@@ -231,7 +233,7 @@ class MemoryIndex:
         results = self._answers([self._asker.one(query, vector, options)])[0]
         return replace(results, took=time.perf_counter() - start)
 
-    def explain(self, query: str | Query, id: str, **options: Unpack[Options]) -> Explanation:
+    def explain(self, query: str | Query | None, id: str, **options: Unpack[Options]) -> Explanation:
         """As ``Index.explain``."""
         request = self._encoded([self._asker.one(query, None, options)])[0]
         return explain(self._state, request, _LANES, check_lookup(id))
@@ -276,6 +278,16 @@ class MemoryIndex:
         typed, where, most = self._asker.typing(text, filter, limit)
         return autocomplete(self._state, typed, most, self._state.allowed(where))
 
+    def set_synonyms(self, rules: Iterable[str]) -> int:
+        """As ``Index.set_synonyms``."""
+        self._synonyms, self._made = check_rules(rules), None
+        return len(self._synonyms)
+
+    @property
+    def synonyms(self) -> list[str]:
+        """As ``Index.synonyms``."""
+        return list(self._synonyms)
+
     def _answers(self, requests: Sequence[Request]) -> list[Results]:
         return [answer(self._state, request, _LANES) for request in self._encoded(requests)]
 
@@ -283,7 +295,8 @@ class MemoryIndex:
     def _state(self) -> Textbook:
         if self._made is None or self._made.seq != self._seq:
             entries = self._entries.values()
-            self._made = Textbook(entries, self._seq, self._analyzer, self._metric, self._dim)
+            parts = self._analyzer, self._metric, self._dim, self._synonyms
+            self._made = Textbook(entries, self._seq, *parts)
         return self._made
 
     @property

@@ -20,6 +20,7 @@ from hybrid.analyzers.segment import is_han
 from hybrid.ledger.passages import WHOLE, Pieces
 from hybrid.ledger.rows import Rows
 from hybrid.lexical import forward
+from hybrid.lexical.synonyms import Synonyms
 from hybrid.lexical.terms import Field, StopWord, Terms, field_of, joined, of_query, weight_of
 from hybrid.metadata.columns import Columns
 from hybrid.metadata.filters import Filter
@@ -242,7 +243,7 @@ class TextbookVectors:
     """The vector leg: the similarity of the query to each vector, one by one, in float64."""
 
     def __init__(self, rows: Sequence[Rows], metric: Metric, dim: int) -> None:
-        self._rows, self._metric, self.dim = rows, metric, dim
+        self._rows, self.metric, self.dim = rows, metric, dim
 
     def near(
         self,
@@ -257,8 +258,11 @@ class TextbookVectors:
         has = np.array([len(rows) > 0 for rows in self._rows], np.bool_)
         ordinals = np.flatnonzero(has if allowed is None else has & allowed)
         scores = np.array([self._best(query, ordinal)[0] for ordinal in ordinals.tolist()], np.float32)
-        floor = -1.0 if self._metric == "cosine" else None
+        floor = -1.0 if self.metric == "cosine" else None
         return TextbookNearest(Candidates.ranked(ordinals, scores, floor=floor))
+
+    def of(self, ordinal: int) -> Matrix:
+        return self._rows[ordinal].vectors
 
     def windows(self, query: Scores, ordinal: int) -> NDArray[np.int64]:
         rows = self._rows[ordinal]
@@ -290,17 +294,24 @@ class TextbookVectors:
 
     def _similarity(self, row: Scores, query: Scores) -> float:
         a, b = row.astype(np.float64), query.astype(np.float64)
-        return -float(((a - b) ** 2).sum()) if self._metric == "l2" else float(a @ b)
+        return -float(((a - b) ** 2).sum()) if self.metric == "l2" else float(a @ b)
 
 
 class Textbook:
     """A state of a `MemoryIndex`: a `hybrid.search.source.Source`."""
 
     def __init__(
-        self, entries: Iterable[Entry], seq: int, analyzer: Analyzer, metric: Metric, dim: int
+        self,
+        entries: Iterable[Entry],
+        seq: int,
+        analyzer: Analyzer,
+        metric: Metric,
+        dim: int,
+        synonyms: Sequence[str] = (),
     ) -> None:
         self._entries = sorted(entries, key=lambda entry: (entry.key, entry.document.id))
         self.analyzer = analyzer
+        self._synonyms = Synonyms(synonyms, analyzer)
         self.seq = seq
         self.size = len(self._entries)
         self._pieces = {
@@ -323,6 +334,9 @@ class Textbook:
 
     def terms(self, query: str) -> list[str]:
         return of_query(self.analyzer, query)
+
+    def also(self, query: str) -> list[str]:
+        return [*self._synonyms.terms(query)]
 
     def allowed(self, where: Filter | None) -> Mask | None:
         if where is None:

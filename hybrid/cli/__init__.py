@@ -1,6 +1,6 @@
 """The command line: ``hybrid index | delete | update | reindex | search | suggest | autocomplete | count |
-facets | evaluate | tune | train | rerank | calibrate | profile | bench | clicks | mine | verify | stats |
-compact | backup | restore | export | demo``.
+facets | evaluate | tune | train | rerank | calibrate | synonyms | profile | bench | clicks | mine | verify
+| stats | compact | backup | restore | export | demo``.
 
 Results go to stdout, progress and messages to stderr. Exit status: 0 success; 1 failure, or a negative
 result (``verify`` found damage); 2 invalid arguments or input; 130 Ctrl-C; 143 SIGTERM.
@@ -33,6 +33,7 @@ from hybrid.cli import (
     rerank,
     search,
     suggest,
+    synonyms,
     train,
     tune,
 )
@@ -63,6 +64,7 @@ app.command("tune")(tune.tune)
 app.command("train")(train.train)
 app.command("rerank")(rerank.rerank)
 app.command("calibrate")(calibrate.calibrate)
+app.command("synonyms")(synonyms.synonyms)
 app.command("profile")(profile.profile)
 app.command("bench")(bench.bench)
 app.command("clicks")(clicks.clicks)

@@ -27,7 +27,7 @@ _SPACES: Final = re.compile(" +")
 
 def search(
     directory: Annotated[Path, typer.Argument(metavar="DIR")],
-    query: Annotated[str, typer.Argument(metavar="QUERY")],
+    query: Annotated[str | None, typer.Argument(metavar="[QUERY]")] = None,
     k: Annotated[int, typer.Option("-k", help="The number of hits.")] = 10,
     offset: Annotated[int, typer.Option(help="The number of hits to skip.")] = 0,
     mode: Annotated[str, typer.Option(help="hybrid, lexical or vector.")] = "hybrid",
@@ -51,6 +51,10 @@ def search(
         str,
         typer.Option(help='auto reads operators: "a phrase", -not, +must, title:word, wire*, …; plain.'),
     ] = "auto",
+    like: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="Look for more like this document.")
+    ] = None,
+    unlike: Annotated[list[str] | None, typer.Option(metavar="ID", help="And less like this.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Search an index. Hits have a relevance once the index is calibrated: see hybrid calibrate."""
@@ -62,6 +66,8 @@ def search(
         "filter": condition(filter),
         "min_score": min_score,
         "syntax": cast(Syntax, syntax),
+        "like": like or [],
+        "unlike": unlike or [],
     }
     with Index.open(directory, read_only=True) as index:
         results = index.search(query, **options)
@@ -78,10 +84,10 @@ def search(
                 out.print("no good answer")
 
 
-def _json(query: str, mode: str, results: Results, fields: Sequence[str] | None) -> dict[str, Any]:
+def _json(query: str | None, mode: str, results: Results, fields: Sequence[str] | None) -> dict[str, Any]:
     return {
         "query": query,
-        "read_as": str(results.query),
+        "read_as": None if results.query is None else str(results.query),
         "mode": mode,
         "total": results.total,
         "sequence": results.sequence,

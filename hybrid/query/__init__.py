@@ -33,7 +33,6 @@ from hybrid.query.values import (
     Title,
     Words,
     check,
-    phrases,
     plain,
 )
 
@@ -53,7 +52,6 @@ __all__ = [
     "Words",
     "check",
     "parse",
-    "phrases",
     "plain",
     "read",
 ]

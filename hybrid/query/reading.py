@@ -34,6 +34,8 @@ _MOST: Final = MAX_QUERY_PARTS // 4  # operators
 _WIDE: Final = "\u2e80"  # Chinese, Japanese and Korean, written without spaces, begin here
 _ESCAPED: Final = re.compile(r'\\(?=["“「『＂()+\-*~^:]|OR(?!\S))')
 _ESCAPABLE: Final = frozenset('"“「『＂()+-*~^:')
+_SIGN: Final = re.compile(r'["“「『＂(*~^\\]|(?<!\S)[+-]|title:|(?<!\S)OR(?!\S)')
+"""Stands in every text that is more than words."""
 _BOOST: Final = re.compile(r"\^([0-9]{1,3}(?:\.[0-9]{1,3})?)(?=[\s)]|$)")
 _PREFIX: Final = re.compile(r"[^\W_]+\*")
 _FUZZY: Final = re.compile(r"[^\W\d_]{3,}~[12]?")
@@ -77,7 +79,7 @@ class _Item(NamedTuple):
 
 def parse(text: str) -> Parsed:
     """Read a text as a query."""
-    return _Parser(text).parsed()
+    return Parsed(Words(text)) if _SIGN.search(text) is None else _Parser(text).parsed()
 
 
 def read(query: str | Query, syntax: Syntax = "auto") -> Parsed:

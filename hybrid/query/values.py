@@ -183,13 +183,6 @@ def plain(query: Query) -> str:
     return " ".join(filter(None, (part.text for part in _wanted(query))))
 
 
-def phrases(query: Query) -> tuple[list[str], str]:
-    """Its phrases that are not excluded, and the rest of ``plain``."""
-    parts = list(_wanted(query))
-    rest = " ".join(part.text for part in parts if not isinstance(part, Phrase))
-    return [part.text for part in parts if isinstance(part, Phrase)], rest
-
-
 def _wanted(query: Query) -> Iterator[Words | Phrase | Prefix | Fuzzy]:
     if isinstance(query, (Words, Phrase, Prefix, Fuzzy)):
         yield query

@@ -6,9 +6,9 @@ that binds both legs as a filter does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import reduce
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import regex
@@ -32,6 +32,19 @@ _LOOKED_AT: Final = (
 _HAN: Final = regex.compile(r"\p{Han}++")
 
 
+Leaf: TypeAlias = Words | Phrase | Prefix | Fuzzy
+
+
+class Marks(NamedTuple):
+    """What is marked of a query: its words in all forms, its phrases whole, words as they are spelt, and
+    the terms of synonyms."""
+
+    text: str
+    phrases: list[str]
+    words: list[Weighted]
+    terms: list[str]
+
+
 class Asked(Protocol):
     """What of a `hybrid.search.source.Source` is needed."""
 
@@ -42,6 +55,8 @@ class Asked(Protocol):
     def lexical(self) -> Leg: ...
 
     def terms(self, query: str) -> list[str]: ...
+
+    def also(self, query: str) -> list[str]: ...
 
 
 class Compiled:
@@ -56,22 +71,36 @@ class Compiled:
     @step
     def terms(self) -> list[str]:
         """The terms that the lexical leg is asked for; stop words only where there is nothing else."""
-        found = list(self._scoring(self._query, 1.0))
+        found = [
+            _times(term, factor)
+            for leaf, factor, binding in _leaves(self._query, self._binds)
+            for term in self._scoring(leaf, binding)
+        ]
         return [term for term in found if field_of(term) != "stop_words"] or found
 
-    def _scoring(self, query: Query, factor: float) -> Iterator[str]:
-        if isinstance(query, Not):
-            return
-        if isinstance(query, (Words, Phrase, Prefix, Fuzzy)):
-            terms = self._source.terms(query.text)
-            if isinstance(query, (Prefix, Fuzzy)):
-                terms = [*terms, *self._others(query)]
-            yield from (_times(term, factor) for term in terms)
-            return
-        parts = query.parts if isinstance(query, (All, Any)) else (query.query,)
-        factor *= query.factor if isinstance(query, Boost) else 1.0
-        for part in parts:
-            yield from self._scoring(part, factor)
+    def _scoring(self, leaf: Leaf, binding: bool) -> list[str]:
+        """Terms of which any document has one that contains the leaf."""
+        phrases, rest = _parted(leaf, binding)
+        tokens = [Weighted(token, 1, "exact") for phrase in phrases for token in literal(phrase)]
+        others = self._others(leaf) if isinstance(leaf, (Prefix, Fuzzy)) else []
+        return [*self._source.terms(rest), *self._source.also(rest), *tokens, *others]
+
+    @step
+    def marks(self) -> Marks:
+        """What is marked in the documents."""
+        _ = self.terms  # or mode "vector" would not know the words
+        phrases: list[str] = []
+        rest: list[str] = []
+        for leaf, _, binding in _leaves(self._query, self._binds):
+            own, other = _parted(leaf, binding)
+            phrases += own
+            rest.append(other)
+        spelt = [word for words in self._words.values() for word in words]
+        text = " ".join(filter(None, rest))
+        return Marks(text, phrases, spelt, self._source.also(text))
+
+    def _binds(self, query: Any) -> bool:
+        return self._demanded(query) is not None
 
     def _others(self, query: Prefix | Fuzzy) -> list[Weighted]:
         """The words that a prefix or a fuzzy word stands for, without itself."""
@@ -144,9 +173,7 @@ class Compiled:
     def _worded(self, text: str, title: bool) -> Mask | None:
         """All words of a text, in any form. Chinese between spaces is taken as it stands, since what words
         it is cut into depends on what is beside it."""
-        chunks = text.split()
-        stretches = [chunk for chunk in chunks if _HAN.fullmatch(chunk)]
-        rest = " ".join(chunk for chunk in chunks if not _HAN.fullmatch(chunk))
+        stretches, rest = _stretches(text)
         terms = self._source.terms(rest)
         if title and terms and isinstance(terms[0], StopWord):
             terms = [Weighted(token, 1, "exact") for token in literal(rest)]
@@ -169,6 +196,38 @@ class Compiled:
         mask = np.zeros(len(self._source.live), np.bool_)
         mask[found[found < len(mask)]] = True  # a writer's index may know more by now
         return mask
+
+
+def _leaves(
+    query: Query, binds: Callable[[Any], bool], factor: float = 1.0, binding: bool = False
+) -> Iterator[tuple[Leaf, float, bool]]:
+    """The words of a query that are not excluded, how many times each counts, and whether a condition
+    rests on it."""
+    if isinstance(query, (Words, Phrase, Prefix, Fuzzy)):
+        yield query, factor, binding
+        return
+    if isinstance(query, Not):
+        return
+    factor *= query.factor if isinstance(query, Boost) else 1.0
+    binding |= isinstance(query, (Required, Title)) or (isinstance(query, Any) and binds(query))
+    for part in query.parts if isinstance(query, (All, Any)) else (query.query,):
+        yield from _leaves(part, binds, factor, binding)
+
+
+def _parted(leaf: Leaf, binding: bool) -> tuple[list[str], str]:
+    """The phrases of a leaf, and the rest of its words."""
+    if isinstance(leaf, Phrase):
+        return [leaf.text], ""
+    if binding and isinstance(leaf, Words):
+        return _stretches(leaf.text)
+    return ([leaf.text], "") if binding and _token(leaf.text) is None else ([], leaf.text)
+
+
+def _stretches(text: str) -> tuple[list[str], str]:
+    """The Chinese between spaces, and the rest."""
+    chunks = text.split()
+    han = [chunk for chunk in chunks if _HAN.fullmatch(chunk)]
+    return han, " ".join(chunk for chunk in chunks if not _HAN.fullmatch(chunk))
 
 
 def _times(term: str, factor: float) -> str:

@@ -59,6 +59,8 @@ def explain(source: Source, request: Request, lanes: Lanes, id: str) -> Explanat
     if search.allowed is not None and not search.allowed[ordinal]:
         passing = source.allowed(request.where)
         filtered = passing is not None and not passing[ordinal]
+        if id in request.like + request.unlike:
+            return Explanation(id, absent="the search names it, as what answers are to be like or unlike")
         what = "the filter leaves" if filtered else "the query's phrases, signs and fields leave"
         return Explanation(id, absent=f"{what} it out")
     lexical, vector = (_standing(leg, ordinal) for leg in search.legs)

@@ -14,8 +14,7 @@ from itertools import groupby
 from typing import Final, NamedTuple
 
 from hybrid.analyzers.literal import literal, literal_spans
-from hybrid.lexical.terms import StopWord, field_of, of_query
-from hybrid.query import Query, phrases
+from hybrid.lexical.terms import StopWord, of_query
 from hybrid.types import Analyzer, Document, Fragment, Highlights, Hit, Passage
 
 MOST: Final = 20_000
@@ -48,18 +47,21 @@ class Highlighter:
     def __init__(
         self,
         analyzer: Analyzer,
-        query: str | None,
+        query: str,
         phrases: Sequence[str] = (),
         words: Iterable[str] = (),
+        terms: Iterable[str] = (),
     ) -> None:
-        """``phrases`` are marked where they stand whole; ``words``, which are folded, as they are spelt."""
-        self._analyzer, self._query = analyzer, query or ""
+        """``phrases`` are marked where they stand whole; ``words``, which are folded, as they are spelt;
+        ``terms`` beside those of the query."""
+        self._more = frozenset(terms)
+        self._analyzer, self._query = analyzer, query
         self._phrases = [tokens for phrase in phrases if (tokens := literal(phrase))]
         self._literal, self._words = list(phrases), frozenset(words)
 
     @cached_property
     def _terms(self) -> frozenset[str]:
-        return frozenset(of_query(self._analyzer, self._query))
+        return frozenset(of_query(self._analyzer, self._query)) | self._more
 
     @cached_property
     def _forms(self) -> list[str]:
@@ -123,21 +125,8 @@ class Highlighter:
             yield _uncut(text, blocks[0] * _BLOCK, -1), _uncut(text, (blocks[-1] + 1) * _BLOCK, 1)
 
 
-def lit(
-    hits: Sequence[Hit],
-    analyzer: Analyzer,
-    text: str | None,
-    query: Query | None,
-    terms: Sequence[str],
-) -> tuple[Hit, ...]:
-    """The hits of a query, whose ``highlights`` can be asked for. ``terms``: those that it was expanded to
-    among them."""
-    if query is None:
-        highlighter = Highlighter(analyzer, text)
-    else:
-        whole, rest = phrases(query)
-        words = [term for term in terms if field_of(term) == "exact"]
-        highlighter = Highlighter(analyzer, rest, whole, words)
+def lit(hits: Sequence[Hit], highlighter: Highlighter) -> tuple[Hit, ...]:
+    """The hits, whose ``highlights`` can be asked for."""
     for hit in hits:
         hit.light(highlighter)
     return tuple(hits)

@@ -12,13 +12,13 @@ from typing import Any, Final, TypeAlias, TypedDict, get_args
 from hybrid.errors import QueryError
 from hybrid.fusion import Evidence
 from hybrid.intake.documents import check_alike, check_encoded, check_vector
-from hybrid.limits import MAX_HITS, MAX_QUERY, shown
+from hybrid.limits import MAX_HITS, MAX_LIKE, MAX_QUERY, shown
 from hybrid.metadata import filters
 from hybrid.metadata.filters import Filter
 from hybrid.query import Parsed, Query, Syntax, Words, plain, read
 from hybrid.rerank.calibration import Calibration
 from hybrid.settings import Profile
-from hybrid.texts import clean
+from hybrid.texts import check_lookup, clean
 from hybrid.types import Candidates, Fusion, Metric, Mode, Reranker, Scores
 
 MODES: Final[tuple[Mode, ...]] = get_args(Mode)
@@ -35,6 +35,9 @@ class Options(TypedDict, total=False):
     profile's. reranker: puts the fused candidates into a better order. min_score: show only those of the k
     hits whose ``relevance`` is at least this, from 0 to 1, and no others in their place; an empty answer
     says that there is no good one. QueryError where the index has no calibration (``hybrid calibrate``).
+    like, unlike: ids of documents to move the query towards, and away from; see `hybrid.search.like`. They
+    are no hits themselves. With ``like`` neither query nor vector is needed. QueryError for one that does
+    not pass the filter, or is not there.
     syntax: "auto" reads operators in a query's text (`hybrid.query`), "plain" takes all of it as words.
 
     The ranking does not depend on k and offset. Its head is what is fused and reranked of the legs' first
@@ -55,6 +58,8 @@ class Options(TypedDict, total=False):
     reranker: Reranker | None
     min_score: float | None
     syntax: Syntax
+    like: Sequence[str]
+    unlike: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,10 @@ class Request:
     """How the query was read."""
     typed: str | None = None
     """The query as it was typed, with its operators."""
+    like: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
+    terms: tuple[str, ...] = ()
+    """Terms that the lexical leg is asked for beside those of the text."""
 
     @property
     def end(self) -> int:
@@ -138,7 +147,7 @@ class Request:
     @property
     def asks_anything(self) -> bool:
         """Whether all documents that may be answered are: the query only excludes."""
-        return self.value is not None and self.text is None and self.vector is None
+        return self.value is not None and self.text is None and self.vector is None and not self.like
 
     @property
     def asks_words(self) -> bool:
@@ -169,7 +178,7 @@ class Asker:
         self._calibration = calibration
 
     def one(self, query: str | Query | None, vector: Any, options: Options) -> Request:
-        if query is None and vector is None:
+        if query is None and vector is None and not options.get("like"):
             raise QueryError("nothing to search for: give a query, a vector, or both")
         return self.many(None if query is None else [query], None if vector is None else [vector], options)[
             0
@@ -177,7 +186,7 @@ class Asker:
 
     def many(self, queries: Sequence[str | Query] | None, vectors: Any, options: Options) -> list[Request]:
         """One request for each of ``queries`` and ``vectors``, which are as many where both are given."""
-        if queries is None and vectors is None:
+        if queries is None and vectors is None and not options.get("like"):
             raise QueryError("nothing to search for: give queries, vectors, or both")
         if isinstance(queries, (str, Mapping, Query)):
             raise QueryError("search_many takes a list of queries; use search for one, run for {id: query}")
@@ -186,9 +195,13 @@ class Asker:
         if given is not None and asked is not None and len(given) != len(asked):
             raise QueryError(f"{len(asked)} queries but {len(given)} vectors; they go in pairs")
         plan, syntax = self._plan(**options), _syntax(options.get("syntax", "auto"))
-        read = [None] * len(given or ()) if asked is None else [_read(one, syntax) for one in asked]
+        read = (
+            [None] * (1 if given is None else len(given))
+            if asked is None
+            else [_read(one, syntax) for one in asked]
+        )
         ready = [None] * len(read) if given is None else self._vectors(given)
-        if plan["mode"] == "lexical" and queries is None:
+        if plan["mode"] == "lexical" and queries is None and not plan["like"]:
             raise QueryError(
                 'mode "lexical" needs a query text; for a vector alone use mode "vector" or "hybrid"'
             )
@@ -256,6 +269,8 @@ class Asker:
         reranker: Reranker | None = None,
         min_score: float | None = None,
         syntax: Syntax = "auto",
+        like: Sequence[str] = (),
+        unlike: Sequence[str] = (),
     ) -> dict[str, Any]:
         del syntax  # which says how the queries are read
         if not isinstance(mode, str) or mode not in MODES:
@@ -271,6 +286,8 @@ class Asker:
                     f"{name}={shown(value)} is not a value that can be called, such as hybrid.RRF(k=60)"
                 )
         return {
+            "like": _ids("like", like),
+            "unlike": _ids("unlike", unlike),
             "k": k,
             "offset": offset,
             "mode": mode,
@@ -301,6 +318,15 @@ def _list(name: str, given: Any) -> list[Any]:
         return list(given)
     except TypeError as cause:
         raise QueryError(f"{name} is a {type(given).__name__}, not a list") from cause
+
+
+def _ids(name: str, given: Any) -> tuple[str, ...]:
+    ids = [] if given is None else [given] if isinstance(given, (str, bytes)) else _list(name, given)
+    if isinstance(given, (str, bytes)) or not all(isinstance(id, str) for id in ids):
+        raise QueryError(f"{name} takes a list of ids, not {shown(given)}")
+    if len(ids) > MAX_LIKE:
+        raise QueryError(f"{name} has {len(ids):,} ids; the limit is {MAX_LIKE}")
+    return tuple(map(check_lookup, ids))
 
 
 def check_queries(queries: object) -> Mapping[str, str]:

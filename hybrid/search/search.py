@@ -20,10 +20,11 @@ from hybrid.order import Pool, beyond
 from hybrid.rerank import Features, rerank
 from hybrid.rerank.calibration import Columns
 from hybrid.rerank.ordering import continued
-from hybrid.search.compiled import Compiled
+from hybrid.search.compiled import Compiled, Marks
 from hybrid.search.features import columns
-from hybrid.search.highlights import lit
+from hybrid.search.highlights import Highlighter, lit
 from hybrid.search.lanes import InTurn, Lanes
+from hybrid.search.like import likened
 from hybrid.search.passages import best_passages
 from hybrid.search.relevance import known
 from hybrid.search.request import Request
@@ -61,6 +62,7 @@ class Search:
     def __init__(self, source: Source, request: Request, allowed: Mask | None, lanes: Lanes) -> None:
         """``allowed``: which documents may be answered, bool (n,) over ordinals; None for all."""
         self.source, self.request, self.allowed, self._lanes = source, request, allowed, lanes
+        self.compiled: Compiled | None = None  # of a query that is more than words
 
     @classmethod
     def of(cls, source: Source, request: Request, lanes: Lanes) -> Self:
@@ -70,11 +72,12 @@ class Search:
     @classmethod
     def among(cls, source: Source, request: Request, passing: Mask | None, lanes: Lanes) -> Self:
         """The same where the documents that pass the filter are known; None for all."""
+        if request.like or request.unlike:
+            request = likened(source, request, passing)
         compiled = None if request.value is None else Compiled(source, request.value)
         demanded = None if compiled is None else compiled.demanded
         search = cls(source, request, _allowed(source, request, passing, demanded), lanes)
-        if compiled is not None and request.asks_words:
-            vars(search)["words"] = compiled.terms
+        search.compiled = compiled
         return search
 
     def under(self, request: Request) -> Search:
@@ -88,7 +91,7 @@ class Search:
     def asking(self, request: Request) -> Search:
         """The same question asked anew, as ``request`` says; its words are shared."""
         search = Search(self.source, request, self.allowed, self._lanes)
-        vars(search)["words"] = self.words
+        vars(search)["words"], search.compiled = self.words, self.compiled
         return search
 
     # -- the legs
@@ -97,8 +100,11 @@ class Search:
     def words(self) -> list[str]:
         """The terms that the lexical leg looks for."""
         if not self.request.asks_words or self.request.text is None:
-            return []
-        return self.source.terms(self.request.text)
+            return list(self.request.terms)
+        if self.compiled is not None:
+            return [*self.compiled.terms, *self.request.terms]
+        text = self.request.text
+        return [*self.source.terms(text), *self.source.also(text), *self.request.terms]
 
     @step
     def lexical(self) -> Candidates:
@@ -256,7 +262,10 @@ class Search:
                 strict=False,
             )
         ]
-        return lit(hits, self.source.analyzer, self.request.text, self.request.value, self.words)
+        text = self.request.text or ""
+        compiled = self.compiled
+        marks = Marks(text, [], [], self.source.also(text)) if compiled is None else compiled.marks
+        return lit(hits, Highlighter(self.source.analyzer, *marks))
 
     def passages(self, ordinals: Ordinals) -> list[tuple[Passage, ...]]:
         """The passages of each document that are shown; see `hybrid.types.Hit`."""
@@ -393,6 +402,6 @@ def _allowed(source: Source, request: Request, passing: Mask | None, demanded: M
 def _counting(search: Search) -> Callable[[], int]:
     """Counts, when called, the documents that match."""
     source, allowed = search.source, search.allowed
-    if search.request.mode == "lexical" and search.request.text is not None:
+    if search.request.mode == "lexical" and not search.request.asks_anything:
         return partial(source.lexical.count, search.words, allowed)
     return lambda: source.size if allowed is None else int(np.count_nonzero(allowed))

@@ -119,7 +119,7 @@ class Searcher:
         """As ``Index.search``."""
         return answer(self.snapshot, self._request(query, vector, options), self._lanes)
 
-    def explain(self, query: str | Query, id: str, **options: Unpack[Options]) -> Explanation:
+    def explain(self, query: str | Query | None, id: str, **options: Unpack[Options]) -> Explanation:
         """As ``Index.explain``."""
         return explain(self.snapshot, self._request(query, None, options), self._lanes, check_lookup(id))
 

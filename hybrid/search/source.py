@@ -18,7 +18,18 @@ from hybrid.metadata.columns import Columns
 from hybrid.metadata.filters import Filter
 from hybrid.rerank.matching import Texts
 from hybrid.suggest.lookups import Lookups
-from hybrid.types import Analyzer, Candidates, Document, Mask, Matrix, Ordinals, Passage, Scores, Ties
+from hybrid.types import (
+    Analyzer,
+    Candidates,
+    Document,
+    Mask,
+    Matrix,
+    Metric,
+    Ordinals,
+    Passage,
+    Scores,
+    Ties,
+)
 
 
 class Words(Protocol):
@@ -109,6 +120,13 @@ class Vectors(Protocol):
         """The length of a vector; 0 where there is none yet."""
         ...
 
+    @property
+    def metric(self) -> Metric: ...
+
+    def of(self, ordinal: int) -> Matrix:
+        """The vectors of a document, (n, dim)."""
+        ...
+
     def near(
         self,
         query: Scores,
@@ -177,6 +195,10 @@ class Source(Protocol):
 
     def terms(self, query: str) -> list[str]:
         """The terms that the lexical leg is asked for."""
+        ...
+
+    def also(self, query: str) -> list[str]:
+        """The terms of the synonyms of its words, which it is asked for, too."""
         ...
 
     def allowed(self, where: Filter | None) -> Mask | None:

@@ -100,6 +100,10 @@ class Snapshot:
         """The terms that the lexical leg is asked for."""
         return self.analysis.query(query)
 
+    def also(self, query: str) -> list[str]:
+        """The terms of the synonyms of its words."""
+        return self.analysis.also(query)
+
     def ids(self, ordinals: Ordinals) -> list[str]:
         return self.ledger.ids(ordinals.tolist())
 

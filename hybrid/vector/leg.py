@@ -164,6 +164,10 @@ class VectorView:
         scores = similarities(self.rows.vectors[rows], query, self.metric)
         return self.rows.spans[rows[np.argsort(-scores, kind="stable")]]
 
+    def of(self, ordinal: int) -> Matrix:
+        """Return the vectors of a document, (n, dim)."""
+        return self.rows.vectors[self.rows.of(np.array([ordinal]))]
+
     def nearest(self, query: Scores, ordinals: Ordinals) -> tuple[Scores, Matrix]:
         """Return, for each of ``ordinals`` (in any order), the score of its row nearest to ``query``,
         float32 (n,), and that row scaled to unit length, (n, dim); NaN and zeros if it has no row."""

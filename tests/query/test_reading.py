@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -140,20 +138,6 @@ def test_no_text_is_an_error_and_each_reading_can_be_read_again(text: str) -> No
 def test_a_text_without_signs_stays_as_it_is(text: str) -> None:
     if "OR" not in text:
         assert parse(text).value == Words(text)
-
-
-@pytest.mark.parametrize(
-    "piece", ['("', "、“", ' "\\"', '中"', "(a ", "-(", "a OR ", " title:", "(((()", "^2", "\\"]
-)
-def test_time_is_in_proportion(piece: str) -> None:
-    def cost(size: int) -> float:
-        text = piece * (size // len(piece)) + "”"
-        start = time.process_time()
-        parse(text)
-        return time.process_time() - start
-
-    cost(1_000)
-    assert min(cost(64_000), cost(64_000)) < 60 * max(cost(8_000), 0.005)  # in proportion 8, squared 64
 
 
 def test_plain_takes_all_as_words() -> None:
