@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from random import Random
 from string import ascii_uppercase, digits
@@ -140,10 +141,10 @@ def _time(searcher: Searcher, report: Report) -> None:
     }
     for filter in (None, {"shelf": 1}):
         for language, wrong in asked.items():
-            times = _times(lambda typo, f=filter: searcher.suggest(typo, filter=f), wrong)
+            times = _times(partial(searcher.suggest, filter=filter), wrong)
             table.add(what=f"suggestion, {language}", filter=filter is not None, **times)
         for kind, typed in _typed(lookups.vocabulary.words).items():
-            times = _times(lambda text, f=filter: searcher.autocomplete(text, filter=f), typed)
+            times = _times(partial(searcher.autocomplete, filter=filter), typed)
             table.add(what=f"autocomplete, {kind}", filter=filter is not None, **times)
 
 
