@@ -200,6 +200,8 @@ class AsyncIndex(_Asked[Index]):
     explain = _reading(Index.explain)
     search_many = _reading(Index.search_many)
     run = _reading(Index.run)
+    suggest = _reading(Index.suggest)
+    autocomplete = _reading(Index.autocomplete)
 
     @asynccontextmanager
     async def searcher(self) -> AsyncIterator[AsyncSearcher]:
@@ -254,6 +256,8 @@ class AsyncSearcher(_Asked[Searcher]):
     explain = _reading(Searcher.explain)
     search_many = _reading(Searcher.search_many)
     run = _reading(Searcher.run)
+    suggest = _reading(Searcher.suggest)
+    autocomplete = _reading(Searcher.autocomplete)
 
     @property
     def profiles(self) -> Coroutine[Any, Any, Profiles]:

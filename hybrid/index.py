@@ -61,6 +61,7 @@ from hybrid.types import (
     Progress,
     Results,
     Run,
+    Suggestion,
     Wait,
 )
 from hybrid.vector.hnsw import check_precision
@@ -412,6 +413,22 @@ class Index:
         evaluation. Takes the options of ``search``."""
         with self.searcher() as searcher:
             return searcher.run(queries, lacking=lacking, **options)
+
+    def suggest(self, query: str, *, filter: Mapping[str, Any] | None = None) -> Suggestion | None:
+        """What may have been meant by ``query``: its words that no document among those passing ``filter``
+        holds, or a hundredth of what hold another, replaced by words of these documents that are written
+        or, in Chinese, read alike. None where there is nothing to correct. See `hybrid.suggest.corrections`
+        for the rules. Nothing of a deleted document is suggested."""
+        with self.searcher() as searcher:
+            return searcher.suggest(query, filter=filter)
+
+    def autocomplete(
+        self, text: str, *, limit: int = 10, filter: Mapping[str, Any] | None = None
+    ) -> list[str]:
+        """Up to ``limit`` queries that ``text`` may become: its last word completed from the documents that
+        pass ``filter``, by letters, by characters, or by pinyin or its initials; most likely first."""
+        with self.searcher() as searcher:
+            return searcher.autocomplete(text, limit=limit, filter=filter)
 
     @contextmanager
     def searcher(self) -> Iterator[Searcher]:

@@ -185,6 +185,33 @@ class Hit(_Lit):
         object.__setattr__(self, "_highlighter", highlighter)
 
 
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """``query[start:end]``, which ``before`` documents hold in some form, is to be ``word``, which
+    ``documents`` hold; all counted among those that pass the filter."""
+
+    start: int
+    end: int
+    word: str
+    documents: int
+    before: int
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """Another ``query``, and the ``corrections`` that make it of the one that was asked, by place."""
+
+    query: str
+    corrections: tuple[Correction, ...]
+
+    @classmethod
+    def of(cls, asked: str, corrections: Sequence[Correction]) -> Self:
+        query, last = "", 0
+        for one in corrections:
+            query, last = query + asked[last : one.start] + one.word, one.end
+        return cls(query + asked[last:], tuple(corrections))
+
+
 @dataclass(frozen=True)
 class Results:
     """The result of a search: ``hits`` best first, the ``sequence`` number of the index's state that was
@@ -198,12 +225,19 @@ class Results:
     count: Callable[[], int] = field(repr=False, compare=False)
     cursor: str | None = field(default=None, compare=False)
     query: Parsed | None = None
+    suggest: Callable[[], Suggestion | None] = field(default=lambda: None, repr=False, compare=False)
 
     @cached_property
     def total(self) -> int:
         """The number of documents in the snapshot that match: those that pass the filter and, in lexical
         mode, contain a term of the query, regardless of ``min_score``. Counted on first use."""
         return self.count()
+
+    @cached_property
+    def suggestion(self) -> Suggestion | None:
+        """What may have been meant, where the query has a misspelt word: see ``Index.suggest``. Worked out
+        on first use; the search itself is for the query as it is."""
+        return self.suggest()
 
     def __iter__(self) -> Iterator[Hit]:
         return iter(self.hits)

@@ -44,9 +44,21 @@ from hybrid.search.fields import Fields
 from hybrid.search.lanes import InTurn
 from hybrid.search.request import Asker, Options, Request, check_queries
 from hybrid.search.search import answer, ranking
+from hybrid.search.suggesting import autocomplete, suggest
 from hybrid.settings import Profile, check_metric, check_wait
 from hybrid.texts import check_lookup
-from hybrid.types import Analyzer, Document, Lacking, Matrix, Metric, Progress, Results, Run, Wait
+from hybrid.types import (
+    Analyzer,
+    Document,
+    Lacking,
+    Matrix,
+    Metric,
+    Progress,
+    Results,
+    Run,
+    Suggestion,
+    Wait,
+)
 
 _LANES: Final = InTurn()
 
@@ -296,6 +308,18 @@ class MemoryIndex:
             id: ranking(self._state, replace(request, lacking=lacks), _LANES)
             for id, request, lacks in zip(texts, requests, passed_over, strict=True)
         }
+
+    def suggest(self, query: str, *, filter: Mapping[str, Any] | None = None) -> Suggestion | None:
+        """As ``Index.suggest``."""
+        text, where, _ = self._asker.typing(query, filter)
+        return suggest(self._state, text, self._state.allowed(where))
+
+    def autocomplete(
+        self, text: str, *, limit: int = 10, filter: Mapping[str, Any] | None = None
+    ) -> list[str]:
+        """As ``Index.autocomplete``."""
+        typed, where, most = self._asker.typing(text, filter, limit)
+        return autocomplete(self._state, typed, most, self._state.allowed(where))
 
     def set_synonyms(self, rules: Iterable[str]) -> int:
         """As ``Index.set_synonyms``."""

@@ -16,17 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 from rank_bm25 import BM25
 
+from hybrid.analyzers.segment import is_han
 from hybrid.ledger.passages import WHOLE, Pieces
 from hybrid.ledger.rows import Rows
 from hybrid.lexical import forward
 from hybrid.lexical.synonyms import Synonyms
-from hybrid.lexical.terms import Field, Terms, field_of, joined, of_query, weighed, weight_of
+from hybrid.lexical.terms import Field, StopWord, Terms, field_of, joined, of_query, weighed, weight_of
 from hybrid.metadata.columns import Columns
 from hybrid.metadata.filters import Filter
 from hybrid.norms import unit
 from hybrid.okapi import TermScore
 from hybrid.order import places
 from hybrid.rerank.matching import Texts
+from hybrid.suggest.lookups import Lookups
+from hybrid.suggest.vocabulary import Vocabulary
 from hybrid.types import (
     Analyzer,
     Candidates,
@@ -187,6 +190,22 @@ class TextbookWords:
         field: Field = "exact_titles" if title else "exact"
         return self._owned([bool(tokens) and wanted in f" {own.line(field)} " for own in self._terms])
 
+    def holding(self, tokens: Sequence[str], allowed: Mask | None = None) -> int:
+        term = "".join(tokens)
+        found = self.phrase(tokens)
+        if is_han(term) and len(words := self._documents([term, StopWord(term)], None)):
+            found = words
+        return len(found if allowed is None else found[allowed[found]])
+
+    def holds(self, tokens: Sequence[str], allowed: Mask | None = None) -> bool:
+        return self.holding(tokens, allowed) > 0
+
+    def written(self) -> dict[str, int]:
+        exact = Counter(word for own in self._terms for word in set(own.of("exact")))
+        terms = Counter(term for own in self._terms for term in {*own.of("terms"), *own.of("stop_words")})
+        words = {word: n for word, n in exact.items() if word[0].isalnum() and not is_han(word)}
+        return words | {term: n for term, n in terms.items() if is_han(term)}
+
     def words(self, prefix: str, limit: int) -> list[tuple[str, int]]:
         counts = Counter(word for own in self._terms for word in set(own.of("exact")))
         found = [(word, count) for word, count in counts.items() if word.startswith(prefix)]
@@ -345,6 +364,10 @@ class Textbook:
         made = Columns()
         made.extend((place, entry.document.metadata) for place, entry in enumerate(self._entries))
         return made
+
+    @cached_property
+    def lookups(self) -> Lookups:
+        return Lookups(Vocabulary(self.lexical.written()))
 
     def terms(self, query: str) -> list[str]:
         return of_query(self.analyzer, query)

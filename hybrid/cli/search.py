@@ -112,6 +112,7 @@ def _json(query: str | None, mode: str, results: Results, fields: Fields | None)
         "total": results.total,
         "sequence": results.sequence,
         "took": results.took,
+        "suggestion": None if results.suggestion is None else asdict(results.suggestion),
         "hits": [
             {
                 "rank": hit.rank,
@@ -151,6 +152,8 @@ def _show(results: Results, passages: bool) -> None:
         rows.add_row(str(hit.rank), f"{hit.score:.4f}", *relevance, Text(printable(hit.id)), _document(hit))
     if results.hits:
         out.print(rows)
+    if results.suggestion is not None:
+        out.print(Text(f"did you mean: {printable(results.suggestion.query)}"), soft_wrap=True)
     shown = f"{len(results)} passages of {counted(results.total)}"
     if not passages:
         shown = f"{len(results)} of {results.total:,}"

@@ -21,6 +21,7 @@ import numpy as np
 import tantivy
 
 from hybrid import okapi
+from hybrid.analyzers.segment import is_han
 from hybrid.disk.folder import Folder
 from hybrid.errors import IndexCorrupt, IndexMismatch
 from hybrid.lexical import pruning
@@ -35,6 +36,7 @@ _MANY: Final = 500  # hits: from here on, passing them to Python costs as much a
 _LOOK_UP: Final = 50  # postings scanned in the time of one look-up; see tests/benchmarks/crossover.py
 _MOST_LENGTHS: Final = 10_000
 _TOKENIZER: Final = "terms"
+_CHINESE: Final[tuple[Field, ...]] = ("terms", "stop_words")
 _IN_TITLES: Final[dict[Field, Field]] = {
     "terms": "titles",
     "titles": "titles",
@@ -333,13 +335,60 @@ class LexicalView:
         """Return all documents that contain ``tokens`` (see `hybrid.analyzers.literal`) side by side, or
         whose title does, each once, in no order. Raises IndexMismatch."""
         field: Field = "exact_titles" if title else "exact"
+        return self._all(self._phrase(tokens, field) if tokens else None)
+
+    def _phrase(self, tokens: Sequence[str], field: Field) -> tantivy.Query:
         self._check(field)
         if len(tokens) > 1:
-            return self._all(tantivy.Query.phrase_query(self.schema, field, list(tokens)))
+            return tantivy.Query.phrase_query(self.schema, field, list(tokens))
         # A phrase query of one word panics.
-        return self._all(
-            tantivy.Query.term_query(self.schema, field, tokens[0], "freq") if tokens else None
-        )
+        return tantivy.Query.term_query(self.schema, field, tokens[0], "freq")
+
+    def holding(self, tokens: Sequence[str], allowed: Mask | None = None) -> int:
+        """Return the number of documents among ``allowed`` that contain ``tokens`` side by side, or the
+        term that they are together."""
+        query = self._standing(tokens)
+        if allowed is not None or self.cut:
+            found = self._all(query)
+            return len(found) if allowed is None else int(_pass(found, allowed).sum())
+        return int(self.searcher.search(query, 1, count=True).count)  # type: ignore[attr-defined]
+
+    def holds(self, tokens: Sequence[str], allowed: Mask | None = None) -> bool:
+        """Return whether a document among ``allowed`` does: mostly one of the first."""
+        if allowed is None and self._length(*self._term(tokens)):
+            return True
+        query, most = self._standing(tokens), max(self.searcher.num_docs, 1)
+        for limit in (_SLACK, _MANY, most):
+            found, _ = self._fetch(query, limit)
+            if len(found) and (allowed is None or _pass(found, allowed).any()):
+                return True
+            if len(found) < limit:
+                break
+        return False
+
+    def _standing(self, tokens: Sequence[str]) -> tantivy.Query:
+        """Finds a word as it is written."""
+        field, term = self._term(tokens)
+        if self._length(field, term):
+            return tantivy.Query.term_query(self.schema, field, term, "freq")
+        return self._phrase(tokens, "exact")
+
+    def _term(self, tokens: Sequence[str]) -> tuple[Field, str]:
+        """The field and term of a word: a Chinese one has several tokens, and is a term or a stop word."""
+        term = "".join(tokens)
+        if not is_han(term):
+            return "exact", term
+        return next((name for name in _CHINESE if self._length(name, term)), "terms"), term
+
+    def written(self) -> dict[str, int]:
+        """Return every word as it is written, folded, and the number of live rows that hold it; of Chinese,
+        which has no spaces, the analyzer's words. Nothing for an index of an earlier version."""
+        if "exact" not in self.fields:
+            return {}
+        listed = self.vocabulary("stop_words") | self.vocabulary("terms")
+        found = {word: n for word, n in listed.items() if is_han(word)}
+        words = self.vocabulary("exact").items()
+        return found | {word: n for word, n in words if word[0].isalnum() and not is_han(word)}
 
     def words(self, prefix: str, limit: int) -> list[tuple[str, int]]:
         """Return the words, of the field "exact", that begin with ``prefix``, and the number of live rows

@@ -119,6 +119,8 @@ class Request:
     """Encodes sentences, where any may be."""
     query: Parsed | None = None
     """How the query was read."""
+    typed: str | None = None
+    """The query as it was typed, with its operators."""
     like: tuple[str, ...] = ()
     unlike: tuple[str, ...] = ()
     terms: tuple[str, ...] = ()
@@ -251,8 +253,8 @@ class Asker:
                 'mode "lexical" needs a query text; for a vector alone use mode "vector" or "hybrid"'
             )
         requests = [
-            Request(_words(query), vector, query=query, **plan)
-            for query, vector in zip(read, ready, strict=True)
+            Request(_words(query), vector, query=query, typed=typed, **plan)
+            for query, vector, typed in zip(read, ready, _typed(asked, read), strict=True)
         ]
         if plan["mode"] == "vector" and any(request.asks_anything for request in requests):
             raise QueryError(
@@ -285,6 +287,13 @@ class Asker:
         pass ``filter``."""
         where = None if filter is None else filters.parse(filter)
         return None if query is None else _read(query, "auto").value, where
+
+    def typing(
+        self, text: str, filter: Mapping[str, Any] | None, limit: int = 1
+    ) -> tuple[str, Filter | None, int]:
+        """What is corrected or completed, for which documents, and how many completions are wanted."""
+        where = None if filter is None else filters.parse(filter)
+        return _text(text), where, _count("limit", limit)
 
     def unit(self, encoded: Scores) -> Scores:
         """A vector from the encoder, brought to the index's metric. Raises EncoderFailed."""
@@ -419,14 +428,26 @@ def _read(query: Any, syntax: Syntax) -> Parsed:
         raise QueryError(
             f"a query is a str or a value of hybrid.query, not a {type(query).__name__}: {shown(query)}"
         )
+    return read(_text(query), syntax) if isinstance(query, str) else read(query)
+
+
+def _text(query: Any) -> str:
     if not isinstance(query, str):
-        return read(query)
+        raise QueryError(f"a query is a str, not a {type(query).__name__}: {shown(query)}")
     text = clean(query)
     if len(text) > MAX_QUERY:
         raise QueryError(
             f"the query has {len(text):,} characters; the limit is {MAX_QUERY:,}: ask a part of it"
         )
-    return read(text, syntax)
+    return text
+
+
+def _typed(asked: Sequence[Any] | None, read: Sequence[Parsed | None]) -> list[str | None]:
+    """The texts of queries; those of values are the texts that are read as them."""
+    if asked is None:
+        return [None] * len(read)
+    both = zip(asked, read, strict=True)
+    return [clean(one) if isinstance(one, str) else str(parsed) for one, parsed in both]
 
 
 def _words(query: Parsed | None) -> str | None:

@@ -33,6 +33,7 @@ from hybrid.search.relevance import known
 from hybrid.search.request import Request
 from hybrid.search.source import Nearest, Source
 from hybrid.search.steps import step
+from hybrid.search.suggesting import suggest
 from hybrid.settings import Profile
 from hybrid.types import (
     Candidates,
@@ -43,6 +44,7 @@ from hybrid.types import (
     Passage,
     Reranker,
     Results,
+    Suggestion,
 )
 
 _Done = TypeVar("_Done")
@@ -348,7 +350,14 @@ def results(
     hits = [search.hits(page, documents) for search, page in zip(searches, pages, strict=True)]
     took = (time.perf_counter() - begun) / len(searches)
     return [
-        Results(found, source.seq, took, _counting(search), query=search.request.query)
+        Results(
+            found,
+            source.seq,
+            took,
+            _counting(search),
+            query=search.request.query,
+            suggest=partial(_suggestion, search),
+        )
         for search, found in zip(searches, hits, strict=True)
     ]
 
@@ -432,3 +441,9 @@ def _counting(search: Search) -> Callable[[], int]:
     if search.request.mode == "lexical" and not search.request.asks_anything:
         return partial(source.lexical.count, search.words, allowed)
     return lambda: source.size if allowed is None else int(np.count_nonzero(allowed))
+
+
+def _suggestion(search: Search) -> Suggestion | None:
+    """What may have been meant, of words of documents that pass the filter."""
+    source, request = search.source, search.request
+    return suggest(source, request.typed, source.allowed(request.where))

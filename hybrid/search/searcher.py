@@ -34,10 +34,11 @@ from hybrid.search.passages import best_passages
 from hybrid.search.request import Asker, Options, Request, check_queries
 from hybrid.search.search import Search, answer, ranking, rankings
 from hybrid.search.steps import step
+from hybrid.search.suggesting import autocomplete, suggest
 from hybrid.settings import Profile, Profiles
 from hybrid.store.snapshot import Snapshot
 from hybrid.texts import check_lookup
-from hybrid.types import Candidates, Document, Hit, Lacking, Matrix, Mode, Results, Run, Scores
+from hybrid.types import Candidates, Document, Hit, Lacking, Matrix, Mode, Results, Run, Scores, Suggestion
 
 _STEP: Final = 1000  # documents a step
 
@@ -188,6 +189,18 @@ class Searcher:
         """As ``Index.run``."""
         asked = self._requests(queries, options, lacking)
         return {id: ranking(self.snapshot, request, self._lanes) for id, request in asked}
+
+    def suggest(self, query: str, *, filter: Mapping[str, Any] | None = None) -> Suggestion | None:
+        """As ``Index.suggest``."""
+        text, where, _ = self.asker.typing(query, filter)
+        return suggest(self.snapshot, text, self.snapshot.allowed(where))
+
+    def autocomplete(
+        self, text: str, *, limit: int = 10, filter: Mapping[str, Any] | None = None
+    ) -> list[str]:
+        """As ``Index.autocomplete``."""
+        typed, where, most = self.asker.typing(text, filter, limit)
+        return autocomplete(self.snapshot, typed, most, self.snapshot.allowed(where))
 
     # -- judging and learning
 

@@ -18,6 +18,7 @@ from hybrid.metadata.columns import Columns
 from hybrid.metadata.filters import Filter
 from hybrid.okapi import TermScore
 from hybrid.rerank.matching import Texts
+from hybrid.suggest.lookups import Lookups
 from hybrid.types import (
     Analyzer,
     Candidates,
@@ -91,6 +92,14 @@ class Words(Protocol):
     def words(self, prefix: str, limit: int) -> list[tuple[str, int]]:
         """The words, as they are spelt, that begin with ``prefix``, and the number of passages that contain
         each: the ``limit`` most frequent, then by text."""
+        ...
+
+    def holding(self, tokens: Sequence[str], allowed: Mask | None = None) -> int:
+        """The number of documents among ``allowed`` that contain ``tokens`` side by side."""
+        ...
+
+    def holds(self, tokens: Sequence[str], allowed: Mask | None = None) -> bool:
+        """Whether a document among ``allowed`` does."""
         ...
 
     def frequencies(self, terms: Sequence[str]) -> list[int]:
@@ -194,6 +203,11 @@ class Source(Protocol):
 
     @property
     def analyzer(self) -> Analyzer: ...
+
+    @property
+    def lookups(self) -> Lookups:
+        """The words of this state, or of one shortly before, to choose suggestions from."""
+        ...
 
     def terms(self, query: str) -> list[str]:
         """The terms that the lexical leg is asked for."""

@@ -20,6 +20,8 @@ from hybrid.metadata.sorting import SortKey, order
 from hybrid.rerank.matching import Texts
 from hybrid.settings import Profiles, Settings
 from hybrid.store.analysis import Analysis
+from hybrid.suggest.kept import KeptLookups
+from hybrid.suggest.lookups import Lookups
 from hybrid.types import Analyzer, Document, Mask, Ordinals, Ties
 from hybrid.vector.leg import VectorView
 
@@ -40,6 +42,7 @@ class Snapshot:
     ledger: Ledger
     tables: Tables
     kept_columns: KeptColumns
+    kept_lookups: KeptLookups
 
     @cached_property
     def live(self) -> Mask:
@@ -68,6 +71,11 @@ class Snapshot:
     @property
     def analyzer(self) -> Analyzer:
         return self.analysis.analyzer
+
+    @property
+    def lookups(self) -> Lookups:
+        """The words of this state or of one shortly before."""
+        return self.kept_lookups.of(self.lexical)
 
     def allowed(self, where: Filter | None) -> Mask | None:
         """The documents that may be answered: alive and passing the filter; None where all may."""

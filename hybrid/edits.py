@@ -17,29 +17,26 @@ def within(word: str, words: Sequence[tuple[str, int]], edits: int) -> list[tupl
     near = [pair for pair in words if abs(len(pair[0]) - len(word)) <= edits]
     if not near or len(word) > _LONGEST:
         return []
-    distances = _distances(word, [other for other, _ in near])
-    return [pair for pair, distance in zip(near, distances.tolist(), strict=True) if distance <= edits]
+    away = distances(word, [other for other, _ in near]).tolist()
+    return [pair for pair, distance in zip(near, away, strict=True) if distance <= edits]
 
 
-def _distances(word: str, others: Sequence[str]) -> NDArray[np.int16]:
+def distances(word: str, others: Sequence[str]) -> NDArray[np.int16]:
     """The optimal string alignment distance of ``word`` to each: insertions, deletions, replacements, and
     swaps of neighbours. Rows of the usual table, for all words at once: table[i] is (n, longest + 1)."""
     lengths = np.array([len(other) for other in others])
     longest = int(lengths.max())
     letters = np.array(others, f"<U{longest}").view(np.uint32).reshape(len(others), longest)
     codes = [ord(letter) for letter in word]
-    start = np.repeat(np.arange(longest + 1, dtype=np.int16)[None], len(others), axis=0)
-    before, last = start, start
+    steps = np.arange(longest + 1, dtype=np.int16)
+    before = last = np.repeat(steps[None], len(others), axis=0)
     for i, code in enumerate(codes):
-        row = np.empty_like(start)
-        row[:, 0] = i + 1
-        for j in range(longest):
-            row[:, j + 1] = np.minimum(
-                np.minimum(last[:, j + 1], row[:, j]) + 1, last[:, j] + (letters[:, j] != code)
-            )
-            if i and j:
-                swapped = (letters[:, j] == codes[i - 1]) & (letters[:, j - 1] == code)
-                row[swapped, j + 1] = np.minimum(row[swapped, j + 1], before[swapped, j - 1] + 1)
+        row = last + 1
+        row[:, 1:] = np.minimum(row[:, 1:], last[:, :-1] + (letters != code))
+        if i:
+            swapped = (letters[:, 1:] == codes[i - 1]) & (letters[:, :-1] == code)
+            row[:, 2:] = np.where(swapped, np.minimum(row[:, 2:], before[:, :-2] + 1), row[:, 2:])
+        row = np.minimum.accumulate(row - steps, axis=1) + steps  # letters inserted
         before, last = last, row
     found: NDArray[np.int16] = last[np.arange(len(others)), lengths]
     return found
