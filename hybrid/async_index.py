@@ -138,7 +138,7 @@ class AsyncIndex(_Asked[Index]):
     What reads runs in as many threads as there are cores, what writes in one, in the order of the calls.
     Cancelling ends the wait alone: a commit that has begun goes on and is whole; a call that still waits
     for its turn is not made. ``documents`` and ``impressions`` are iterated by ``async for``, ``searcher``
-    is entered by ``async with``, ``profiles`` is awaited, and ``count()`` stands for ``len``. Functions
+    is entered by ``async with``, ``profiles`` and ``synonyms`` are awaited, and ``count()`` stands for ``len``. Functions
     that are passed (``progress``, ``count``, a reranker) are called in those threads.
     """
 
@@ -217,12 +217,16 @@ class AsyncIndex(_Asked[Index]):
         """The profiles that this index has served with, and the one that serves now; to be awaited."""
         return self._in(self._reads, lambda: self._inner.profiles)
 
+    @property
+    def synonyms(self) -> Coroutine[Any, Any, list[str]]:
+        """The rules that ``set_synonyms`` was given last; to be awaited."""
+        return self._in(self._reads, lambda: self._inner.synonyms)
+
     install = _writing(Index.install)
     use = _writing(Index.use)
     keep_model = _writing(Index.keep_model)
     keep_calibration = _writing(Index.keep_calibration)
     set_synonyms = _writing(Index.set_synonyms)
-    synonyms = _reading(Index.synonyms)
     feedback = _writing(Index.feedback)
     log = _writing(Index.log)
     impressions = _iterating(Index.impressions)

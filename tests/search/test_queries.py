@@ -16,7 +16,7 @@ from hybrid.analyzers.literal import literal, literal_spans
 from hybrid.corpora import read_documents, sample
 from hybrid.errors import QueryError
 from hybrid.query import Fuzzy, Not, Phrase, Required, Title, Words
-from hybrid.search.edits import within
+from hybrid.edits import within
 
 LONG = "\n\n".join(
     f"Part {n} of the book. " + "Nothing happens here at all, 什么也没有。 " * 60 for n in range(4)
