@@ -297,9 +297,6 @@ class TextbookVectors:
     def of(self, ordinal: int) -> Matrix:
         return self._rows[ordinal].vectors
 
-    def windows(self, query: Scores, ordinal: int) -> NDArray[np.int64]:
-        return self.similar(query, ordinal)[0]
-
     def similar(self, query: Scores, ordinal: int) -> tuple[NDArray[np.int64], Scores, Matrix]:
         rows = self._rows[ordinal]
         scores = np.array([self._similarity(row, query) for row in rows.vectors], np.float32)

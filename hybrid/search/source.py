@@ -160,12 +160,9 @@ class Vectors(Protocol):
         """The window of each of ``ordinals`` whose vector is nearest to ``query``."""
         ...
 
-    def windows(self, query: Scores, ordinal: int) -> NDArray[np.int64]:
-        """The windows (n, 2) of a document's text, that whose vector is nearest to ``query`` first."""
-        ...
-
     def similar(self, query: Scores, ordinal: int) -> tuple[NDArray[np.int64], Scores, Matrix]:
-        """The same with their scores (n,) and directions, unit vectors (n, dim)."""
+        """The windows (n, 2) of a document's text, nearest to ``query`` first, their scores (n,) and their
+        directions, unit vectors (n, dim)."""
         ...
 
 

@@ -158,12 +158,9 @@ class VectorView:
             Passage(*span) if row >= 0 else None for row, span in zip(rows.tolist(), spans, strict=True)
         ]
 
-    def windows(self, query: Scores, ordinal: int) -> NDArray[np.int64]:
-        """The windows (n, 2) of a document's text, that whose vector is nearest to ``query`` first."""
-        return self.similar(query, ordinal)[0]
-
     def similar(self, query: Scores, ordinal: int) -> tuple[NDArray[np.int64], Scores, Matrix]:
-        """The same with their scores (n,) and directions, unit vectors (n, dim)."""
+        """The windows (n, 2) of a document's text, nearest to ``query`` first, their scores (n,) and their
+        directions, unit vectors (n, dim)."""
         rows = self._rows_of(np.array([ordinal]))[1]
         vectors = self.rows.vectors[rows]
         scores = similarities(vectors, query, self.metric)
