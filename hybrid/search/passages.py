@@ -26,8 +26,8 @@ def best_passages(
     title_boost: float = 0.0,
 ) -> list[tuple[Passage, ...]]:
     """For each of ``ordinals`` its best passages, best first, by the sum of the legs' scores, each scaled
-    to 0..1 over the document's passages (CombSUM of min-max scores; Fox and Shaw, TREC-2). Of a document that
-    is one passage, the window nearest to ``vector`` (dim,), if there is one."""
+    to 0..1 over the document's passages (CombSUM of min-max scores; Fox and Shaw, TREC-2). Of a document
+    that is one passage, the window nearest to ``vector`` (dim,), if there is one."""
     listed = ordinals.tolist()
     cut = source.pieces(listed)
     if not cut and vector is None:
