@@ -55,6 +55,10 @@ class Cursors:
         self._clock, self._lock = clock, threading.Lock()
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
 
+    def __reduce__(self) -> tuple[type[Cursors], tuple[()]]:
+        """A copy of an index keeps no cursors."""
+        return Cursors, ()
+
     def first(self, source: Source, request: Request, lanes: Lanes) -> Results:
         """Search, keep the ranking and return its first page."""
         begun = time.perf_counter()
