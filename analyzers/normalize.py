@@ -89,12 +89,18 @@ class Folded:
 
 def fold(text: str) -> Folded:
     """Fold any string, in time and memory proportional to its length."""
+    folded = fold_apart(text)
+    return folded if text.isascii() else Folded(simplify(folded.text), folded.edits)
+
+
+def fold_apart(text: str) -> Folded:
+    """The same but for Traditional Chinese, which stays."""
     if text.isascii():
         return Folded(text.lower())
     if _alone.fullmatch(text) or not _interacting.search(text):
         folded = text.translate(_characters)
         if len(folded) == len(text):
-            return Folded(simplify(folded))
+            return Folded(folded)
     return _fold_by_cluster(text)
 
 
@@ -125,7 +131,7 @@ def _fold_by_cluster(text: str) -> Folded:
         pieces.append(edits.record(piece, start, end))
         done = end
     pieces += _fold_plain(text, done, len(text), edits)
-    return Folded(simplify("".join(pieces)), edits)
+    return Folded("".join(pieces), edits)
 
 
 def _fold_plain(text: str, start: int, end: int, edits: _Edits) -> list[str]:

@@ -11,6 +11,7 @@ from hybrid.errors import QueryError
 from hybrid.fusion.evidence import Evidence, QueryTerms
 from hybrid.fusion.linear import Linear
 from hybrid.fusion.normalize import Normalizer, Softplus, normalizer
+from hybrid.fusion.parts import Parts
 from hybrid.fusion.signals import OF_LISTS, OF_QUERY
 from hybrid.limits import shown
 from hybrid.types import Candidates
@@ -61,6 +62,9 @@ class Adaptive:
 
     def __call__(self, legs: Sequence[Candidates], limit: int) -> Candidates:
         return self._linear(legs, QueryTerms)(legs, limit)
+
+    def parts(self, legs: Sequence[Candidates], evidence: Evidence) -> Parts:
+        return self._linear(legs, evidence.terms).parts(legs, evidence)
 
     def _linear(self, legs: Sequence[Candidates], terms: Callable[[], QueryTerms]) -> Linear:
         """Return the combination for this query; ``terms`` is called only by signals that need it."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hybrid.fusion._merge import merge
+from hybrid.fusion._merge import Terms, merge
+from hybrid.fusion.evidence import Evidence
 from hybrid.fusion.normalize import MinMax, Normalizer, normalizer
+from hybrid.fusion.parts import Parts, by_leg
 from hybrid.types import Candidates
 
 
@@ -25,4 +27,10 @@ class CombSUM:
         object.__setattr__(self, "normalize", normalizer("CombSUM", normalize))
 
     def __call__(self, legs: Sequence[Candidates], limit: int) -> Candidates:
-        return merge(legs, [self.normalize(leg.scores, leg.floor) for leg in legs], limit)
+        return merge(legs, self._terms(legs), limit)
+
+    def parts(self, legs: Sequence[Candidates], _evidence: Evidence) -> Parts:
+        return by_leg(legs, self._terms(legs))
+
+    def _terms(self, legs: Sequence[Candidates]) -> list[Terms]:
+        return [self.normalize(leg.scores, leg.floor) for leg in legs]

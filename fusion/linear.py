@@ -13,8 +13,9 @@ from hybrid.fusion._weights import Weights, check_count, checked, counting
 from hybrid.fusion.complete import complete
 from hybrid.fusion.evidence import Evidence
 from hybrid.fusion.normalize import Normalizer, TheoreticalMinMax, normalizer
+from hybrid.fusion.parts import Parts, by_leg
 from hybrid.limits import shown
-from hybrid.types import Candidates, Scores
+from hybrid.types import Candidates, Mask, Ordinals, Scores
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -51,17 +52,34 @@ class Linear:
     def informed(self, legs: Sequence[Candidates], limit: int, evidence: Evidence) -> Candidates:
         if not self.complete or not all(map(len, legs)):
             return self(legs, limit)
+        ordinals, words, near, known = self._completed(legs, evidence)
+        words[known] += near
+        return best(ordinals, words, limit)
+
+    def __call__(self, legs: Sequence[Candidates], limit: int) -> Candidates:
+        check_count(self, self.weights, legs)
+        return merge(legs, self._weighed([leg.scores for leg in legs], legs), limit)
+
+    def parts(self, legs: Sequence[Candidates], evidence: Evidence) -> Parts:
+        if not self.complete or not all(map(len, legs)):
+            check_count(self, self.weights, legs)
+            return by_leg(legs, self._weighed([leg.scores for leg in legs], legs))
+        ordinals, words, near, known = self._completed(legs, evidence)
+        vector = np.zeros(len(ordinals))
+        vector[known] = near
+        return Parts(ordinals, {"lexical": words, "vector": vector})
+
+    def _completed(
+        self, legs: Sequence[Candidates], evidence: Evidence
+    ) -> tuple[Ordinals, Terms, Terms, Mask]:
+        """All candidates, what the lexical leg adds to each, what the vector leg adds to those that have a
+        vector, and which these are."""
         check_count(self, self.weights, legs)
         lexical, vector = legs
         both = complete(lexical, vector, evidence)
         known = ~np.isnan(both.vector)
         words, near = self._weighed([both.lexical, both.vector[known]], legs)
-        words[known] += near
-        return best(both.ordinals, words, limit)
-
-    def __call__(self, legs: Sequence[Candidates], limit: int) -> Candidates:
-        check_count(self, self.weights, legs)
-        return merge(legs, self._weighed([leg.scores for leg in legs], legs), limit)
+        return both.ordinals, words, near, known
 
     def _weighed(self, scores: Sequence[Scores], legs: Sequence[Candidates]) -> list[Terms]:
         """Weigh the normalised ``scores`` of each list's documents, in any order."""

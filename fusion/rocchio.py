@@ -15,8 +15,9 @@ from hybrid.fusion._merge import best
 from hybrid.fusion.evidence import Evidence
 from hybrid.fusion.linear import Linear
 from hybrid.fusion.normalize import Softplus, standardized
+from hybrid.fusion.parts import Parts
 from hybrid.limits import MAX_HITS, shown
-from hybrid.types import Candidates, Fusion
+from hybrid.types import Candidates, Fusion, Ordinals
 
 _ROUNDING: Final = 5e-7  # a few units in the last place of a float32
 _STEEPNESS: Final = 2.0
@@ -54,23 +55,61 @@ class Rocchio:
         return self.first(legs, limit)
 
     def informed(self, legs: Sequence[Candidates], limit: int, evidence: Evidence) -> Candidates:
+        ranked = self._first(legs, evidence)
+        if (moved := self._moved(legs, ranked, evidence)) is None:
+            return ranked.top(limit)
+        ordinals, scores, feedback = moved
+        scores += feedback
+        return best(ordinals, scores - scores.min(), limit)
+
+    def parts(self, legs: Sequence[Candidates], evidence: Evidence) -> Parts:
+        ranked = self._first(legs, evidence)
+        ordinals, adds = self._first_parts(legs, ranked, evidence)
+        if (moved := self._moved(legs, ranked, evidence)) is None:
+            return Parts(ordinals, adds)
+        _, scores, feedback = moved
+        # z(first) is the parts of ``first`` on another scale, and shifted.
+        wide = ranked.scores.astype(np.float64)
+        scale = 1 / wide.std() if scores.any() else 0.0
+        shift = np.full(len(ordinals), -scale * wide.mean() - (scores + feedback).min())
+        scaled = {name: scale * part for name, part in adds.items()}
+        return Parts(ordinals, {**scaled, "like the best": feedback, "shift": shift})
+
+    def _first(self, legs: Sequence[Candidates], evidence: Evidence) -> Candidates:
         everyone = sum(map(len, legs))
         # Not isinstance: checking a runtime protocol costs as much as the feedback itself.
         informed = getattr(self.first, "informed", None)
-        ranked = self.first(legs, everyone) if informed is None else informed(legs, everyone, evidence)
+        ranked: Candidates = (
+            self.first(legs, everyone) if informed is None else informed(legs, everyone, evidence)
+        )
+        return ranked
+
+    def _first_parts(self, legs: Sequence[Candidates], ranked: Candidates, evidence: Evidence) -> Parts:
+        if (parts := getattr(self.first, "parts", None)) is not None:
+            found: Parts = parts(legs, evidence)
+            return found
+        order = ranked.ordinals.argsort()
+        return Parts(ranked.ordinals[order], {"first": ranked.scores[order].astype(np.float64)})
+
+    def _moved(
+        self, legs: Sequence[Candidates], ranked: Candidates, evidence: Evidence
+    ) -> tuple[Ordinals, NDArray[np.float64], NDArray[np.float64]] | None:
+        """All candidates, ascending, their z-scores in ``ranked``, and what feedback adds to each; None
+        where there is none."""
         if not all(map(len, legs)):
-            return ranked.top(limit)
+            return None
         order = ranked.ordinals.argsort()
         ordinals = ranked.ordinals[order]
         known = ~np.isnan(evidence.scores(ordinals))
         if not known.any():
-            return ranked.top(limit)
+            return None
         vectors = evidence.vectors(ordinals)
         scores = standardized(ranked.scores.astype(np.float64), noise=_ROUNDING * float(ranked.scores[0]))
         scores = scores[order]
-        feedback = self._feedback(vectors, scores, known)
-        scores[known] += self.share * standardized(feedback[known], noise=_ROUNDING)
-        return best(ordinals, scores - scores.min(), limit)
+        added = np.zeros(len(ordinals))
+        feedback = self._feedback(vectors, scores, known)[known]
+        added[known] = self.share * standardized(feedback, noise=_ROUNDING)
+        return ordinals, scores, added
 
     def _feedback(
         self, vectors: NDArray[np.float32], scores: NDArray[np.float64], known: NDArray[np.bool_]

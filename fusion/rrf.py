@@ -9,8 +9,10 @@ from typing import Final
 import numpy as np
 
 from hybrid.errors import QueryError
-from hybrid.fusion._merge import merge
+from hybrid.fusion._merge import Terms, merge
 from hybrid.fusion._weights import Weights, check_count, checked, counting
+from hybrid.fusion.evidence import Evidence
+from hybrid.fusion.parts import Parts, by_leg
 from hybrid.limits import shown
 from hybrid.types import Candidates
 
@@ -46,10 +48,15 @@ class RRF:
         return f"RRF(k={self.k})" if self.weights is None else f"RRF(k={self.k}, weights={self.weights})"
 
     def __call__(self, legs: Sequence[Candidates], limit: int) -> Candidates:
+        return merge(legs, self._terms(legs), limit)
+
+    def parts(self, legs: Sequence[Candidates], _evidence: Evidence) -> Parts:
+        return by_leg(legs, self._terms(legs))
+
+    def _terms(self, legs: Sequence[Candidates]) -> list[Terms]:
         weights = (1.0,) * len(legs) if self.weights is None else self.weights
         check_count(self, weights, legs)
-        terms = [
+        return [
             weight / np.arange(self.k + 1.0, self.k + len(leg) + 1.0)
             for weight, leg in zip(counting(weights, legs), legs, strict=True)
         ]
-        return merge(legs, terms, limit)

@@ -37,7 +37,17 @@ if TYPE_CHECKING:
     from hybrid.settings import Profile
     from hybrid.store.backup import restore
     from hybrid.store.salvage import salvage
-    from hybrid.types import Candidates, Document, Hit, Passage, Qrels, Results, Run
+    from hybrid.types import (
+        Candidates,
+        Correction,
+        Document,
+        Hit,
+        Passage,
+        Qrels,
+        Results,
+        Run,
+        Suggestion,
+    )
 
 import_module(f"{__name__}.threads")  # now, so that a program's own exit handlers run before those in there
 
@@ -51,6 +61,7 @@ __all__ = [
     "Candidates",
     "CombSUM",
     "Context",
+    "Correction",
     "Distribution",
     "Document",
     "Explanation",
@@ -69,6 +80,7 @@ __all__ = [
     "Run",
     "Searcher",
     "Softplus",
+    "Suggestion",
     "TheoreticalMinMax",
     "ZScore",
     "__version__",
@@ -93,7 +105,7 @@ _HOMES = {
     "TheoreticalMinMax ZScore",
     "hybrid.ledger.impressions": "Impression",
     "hybrid.backends.memory": "MemoryIndex",
-    "hybrid.types": "Candidates Document Hit Passage Qrels Results Run",
+    "hybrid.types": "Candidates Correction Document Hit Passage Qrels Results Run Suggestion",
 }
 # Submodules that can be used without importing them, and their paths.
 _PARTS = {
@@ -108,6 +120,7 @@ _PARTS = {
     "fusion": "fusion",
     "learn": "learn",
     "limits": "limits",
+    "query": "query",
     "rerank": "rerank",
     "settings": "settings",
     "types": "types",

@@ -138,8 +138,8 @@ class AsyncIndex(_Asked[Index]):
     What reads runs in as many threads as there are cores, what writes in one, in the order of the calls.
     Cancelling ends the wait alone: a commit that has begun goes on and is whole; a call that still waits
     for its turn is not made. ``documents`` and ``impressions`` are iterated by ``async for``, ``searcher``
-    is entered by ``async with``, ``profiles`` is awaited, and ``count()`` stands for ``len``. Functions
-    that are passed (``progress``, ``count``, a reranker) are called in those threads.
+    is entered by ``async with``, ``profiles`` and ``synonyms`` are awaited, and ``count()`` stands for
+    ``len``. Functions that are passed (``progress``, ``count``, a reranker) are called in those threads.
     """
 
     def __init__(self, index: Index) -> None:
@@ -195,10 +195,13 @@ class AsyncIndex(_Asked[Index]):
     values = _reading(Index.values)
     range = _reading(Index.range)
     search = _reading(Index.search)
+    next_page = _reading(Index.next_page)
     context = _reading(Index.context)
     explain = _reading(Index.explain)
     search_many = _reading(Index.search_many)
     run = _reading(Index.run)
+    suggest = _reading(Index.suggest)
+    autocomplete = _reading(Index.autocomplete)
 
     @asynccontextmanager
     async def searcher(self) -> AsyncIterator[AsyncSearcher]:
@@ -214,10 +217,16 @@ class AsyncIndex(_Asked[Index]):
         """The profiles that this index has served with, and the one that serves now; to be awaited."""
         return self._in(self._reads, lambda: self._inner.profiles)
 
+    @property
+    def synonyms(self) -> Coroutine[Any, Any, list[str]]:
+        """The rules that ``set_synonyms`` was given last; to be awaited."""
+        return self._in(self._reads, lambda: self._inner.synonyms)
+
     install = _writing(Index.install)
     use = _writing(Index.use)
     keep_model = _writing(Index.keep_model)
     keep_calibration = _writing(Index.keep_calibration)
+    set_synonyms = _writing(Index.set_synonyms)
     feedback = _writing(Index.feedback)
     log = _writing(Index.log)
     impressions = _iterating(Index.impressions)
@@ -246,10 +255,13 @@ class AsyncSearcher(_Asked[Searcher]):
     values = _reading(Searcher.values)
     range = _reading(Searcher.range)
     search = _reading(Searcher.search)
+    next_page = _reading(Searcher.next_page)
     context = _reading(Searcher.context)
     explain = _reading(Searcher.explain)
     search_many = _reading(Searcher.search_many)
     run = _reading(Searcher.run)
+    suggest = _reading(Searcher.suggest)
+    autocomplete = _reading(Searcher.autocomplete)
 
     @property
     def profiles(self) -> Coroutine[Any, Any, Profiles]:

@@ -4,6 +4,7 @@
     ├── InputError (ValueError)         an argument is invalid
     │   ├── DocumentError               a document: its id, text, metadata or vector
     │   ├── QueryError                  a query: mode, k, vector, fusion
+    │   │   └── CursorExpired           a cursor that is not kept, or no longer
     │   ├── FilterError                 a filter that does not parse
     │   ├── CorpusError                 a file of documents, queries or judgments; names file and line
     │   ├── MeasureError                an unknown measure
@@ -45,6 +46,10 @@ class DocumentError(InputError):
 
 class QueryError(InputError):
     """A query's text, vector, mode, k, depth or fusion is invalid."""
+
+
+class CursorExpired(QueryError):
+    """The cursor is not kept, or no longer: search again."""
 
 
 class FilterError(InputError):

@@ -26,15 +26,19 @@ from hybrid.intake.patch import Patch
 from hybrid.ledger.impressions import Impression
 from hybrid.ledger.passages import Pieces
 from hybrid.ledger.rows import Rows
+from hybrid.lexical.synonyms import check_rules
 from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted
 from hybrid.metadata.filters import Ids
 from hybrid.metadata.selection import Selection
+from hybrid.metadata.sorting import Sort
+from hybrid.query import Query
 from hybrid.rerank import stored
 from hybrid.rerank.calibration import Calibration
 from hybrid.rerank.lambdamart import LambdaMART
 from hybrid.rerank.stored import Storable
 from hybrid.search import relevance
 from hybrid.search.context import ContextOptions
+from hybrid.search.cursors import Cursors
 from hybrid.search.explain import Explanation
 from hybrid.search.lanes import Lanes
 from hybrid.search.models import Models
@@ -57,6 +61,7 @@ from hybrid.types import (
     Progress,
     Results,
     Run,
+    Suggestion,
     Wait,
 )
 from hybrid.vector.hnsw import check_precision
@@ -73,7 +78,7 @@ class Index:
 
     def __init__(self, store: Store, encoder: Encoder | None) -> None:
         self._store = store
-        self._lanes = Lanes()
+        self._lanes, self._cursors = Lanes(), Cursors()
         reference = store.generation.settings.encoder
         self._models = Models()
         self._encoders = {reference: Model(store.path, reference, encoder)}
@@ -253,21 +258,27 @@ class Index:
         with self._store.writing() as generation:
             return edit(generation, lambda snapshot: snapshot.passing(selection.where), patch)
 
-    def get(self, id: str) -> Document | None:
-        """The document of this id, or None."""
+    def get(self, id: str, *, fields: Sequence[str] | None = None) -> Document | None:
+        """The document of this id, or None; ``fields`` as in ``search``."""
         with self.searcher() as searcher:
-            return searcher.get(id)
+            return searcher.get(id, fields=fields)
 
     def absent(self, ids: Iterable[str]) -> set[str]:
         """Those of ``ids`` that no document has."""
         with self.searcher() as searcher:
             return searcher.absent(ids)
 
-    def documents(self, filter: Mapping[str, Any] | None = None) -> Iterator[Document]:
-        """All documents of one snapshot that pass ``filter``, oldest first, with their vectors (n, dim) and
-        passages."""
+    def documents(
+        self,
+        filter: Mapping[str, Any] | None = None,
+        *,
+        sort: Sort | None = None,
+        fields: Sequence[str] | None = None,
+    ) -> Iterator[Document]:
+        """All documents of one snapshot that pass ``filter``, sorted as ``search`` sorts, equal ones oldest
+        first, with their vectors (n, dim) and passages; or with these ``fields`` alone."""
         with self.searcher() as searcher:
-            yield from searcher.documents(filter)
+            yield from searcher.documents(filter, sort=sort, fields=fields)
 
     def __len__(self) -> int:
         with self._store.reading() as snapshot:
@@ -275,7 +286,7 @@ class Index:
 
     # -- counting
 
-    def count(self, *, query: str | None = None, filter: Mapping[str, Any] | None = None) -> int:
+    def count(self, *, query: str | Query | None = None, filter: Mapping[str, Any] | None = None) -> int:
         """How many documents pass ``filter`` and contain a term of ``query``. Without a query it is what a
         hybrid search ranks: everything that passes the filter."""
         with self.searcher() as searcher:
@@ -285,7 +296,7 @@ class Index:
         self,
         wanted: Iterable[Wanted],
         *,
-        query: str | None = None,
+        query: str | Query | None = None,
         filter: Mapping[str, Any] | None = None,
     ) -> dict[str, Facet]:
         """How the documents that ``count`` counts divide by their metadata, exactly. ``wanted``: paths,
@@ -297,7 +308,7 @@ class Index:
         self,
         path: str,
         *,
-        query: str | None = None,
+        query: str | Query | None = None,
         filter: Mapping[str, Any] | None = None,
         limit: int = VALUES,
     ) -> list[Any]:
@@ -307,7 +318,7 @@ class Index:
             return searcher.values(path, query=query, filter=filter, limit=limit)
 
     def range(
-        self, path: str, *, query: str | None = None, filter: Mapping[str, Any] | None = None
+        self, path: str, *, query: str | Query | None = None, filter: Mapping[str, Any] | None = None
     ) -> Extent | None:
         """The least and the largest number under ``path`` of the documents that ``count`` counts; where
         there is no number, date; or None."""
@@ -317,7 +328,11 @@ class Index:
     # -- searching
 
     def search(
-        self, query: str | None = None, *, vector: ArrayLike | None = None, **options: Unpack[Options]
+        self,
+        query: str | Query | None = None,
+        *,
+        vector: ArrayLike | None = None,
+        **options: Unpack[Options],
     ) -> Results:
         """Search by ``query``, by a ready-made ``vector`` (dim,), or by both (the vector then stands for
         the query's meaning). Without either leg's input ("hybrid" over an index without encoder, or a
@@ -328,7 +343,11 @@ class Index:
         {"price": {"lt": 100}}. fusion=None: a value such as RRF(k=60), instead of the index's serving
         profile. depth=None: how many candidates of each leg are ranked together. reranker=None: orders the
         fused. min_score=None: of these k, only hits whose relevance is at least this, if the index is
-        calibrated. `hybrid.search.request.Options` has the details.
+        calibrated. sort=None: by metadata, "price", "-price" or a list of such keys. fields=None: what the
+        hits' documents hold, such as ["title", "metadata.price"]. cursor=True: for ``next_page``.
+        like=[], unlike=[]: ids of documents to move towards and away from, without a query too.
+        syntax="auto": operators in the text count (`hybrid.query`), or "plain".
+        `hybrid.search.request.Options` has the details.
         """
         start = time.perf_counter()
         with self.searcher() as searcher:
@@ -355,7 +374,16 @@ class Index:
         with self.searcher() as searcher:
             return searcher.context(query, vector=vector, **options)
 
-    def explain(self, query: str, id: str, **options: Unpack[Options]) -> Explanation:
+    def next_page(self, cursor: str) -> Results:
+        """The page after that whose ``results.cursor`` this is, of the search that was asked with
+        ``cursor=True``. No hit comes twice and none is passed over, whatever is written meanwhile: the
+        ranking stays that of the first page. Documents that were deleted since, or no longer pass the
+        filter, are left out. Raises CursorExpired ten minutes after the last use, or if there are too many:
+        see `hybrid.limits`."""
+        with self.searcher() as searcher:
+            return searcher.next_page(cursor)
+
+    def explain(self, query: str | Query | None, id: str, **options: Unpack[Options]) -> Explanation:
         """Why the document ``id`` stands where ``search`` with the same arguments has it, on whichever
         page, or why it is not there."""
         with self.searcher() as searcher:
@@ -363,7 +391,7 @@ class Index:
 
     def search_many(
         self,
-        queries: Sequence[str] | None = None,
+        queries: Sequence[str | Query] | None = None,
         *,
         vectors: ArrayLike | None = None,
         **options: Unpack[Options],
@@ -386,12 +414,30 @@ class Index:
         with self.searcher() as searcher:
             return searcher.run(queries, lacking=lacking, **options)
 
+    def suggest(self, query: str, *, filter: Mapping[str, Any] | None = None) -> Suggestion | None:
+        """What may have been meant by ``query``: its words that no document among those passing ``filter``
+        holds, or a hundredth of what hold another, replaced by words of these documents that are written
+        or, in Chinese, read alike. None where there is nothing to correct. See `hybrid.suggest.corrections`
+        for the rules. Nothing of a deleted document is suggested."""
+        with self.searcher() as searcher:
+            return searcher.suggest(query, filter=filter)
+
+    def autocomplete(
+        self, text: str, *, limit: int = 10, filter: Mapping[str, Any] | None = None
+    ) -> list[str]:
+        """Up to ``limit`` queries that ``text`` may become: its last word completed from the documents that
+        pass ``filter``, by letters, by characters, or by pinyin or its initials; most likely first."""
+        with self.searcher() as searcher:
+            return searcher.autocomplete(text, limit=limit, filter=filter)
+
     @contextmanager
     def searcher(self) -> Iterator[Searcher]:
         """The index as it is now, to be asked any number of times while it may change, also by judging and
         learning: ``with index.searcher() as searcher: …``."""
         with self._store.reading() as snapshot:
-            yield Searcher(snapshot, self._model(snapshot.settings), self._models, self._lanes)
+            yield Searcher(
+                snapshot, self._model(snapshot.settings), self._models, self._lanes, self._cursors
+            )
 
     def _model(self, settings: Settings) -> Model:
         """The encoder that ``settings`` name. (A reader may find that the writer has re-indexed.)"""
@@ -434,6 +480,23 @@ class Index:
         with self._store.writing() as generation:
             serving = generation.ledger.profiles.serving
             return generation.tables.keep_model(relevance.dump(calibration, generation.settings, serving))
+
+    def set_synonyms(self, rules: Iterable[str]) -> int:
+        """Have the keyword leg look for synonyms, too, from the next search on; nothing is indexed anew.
+        ``rules``: lines such as "notebook, laptop" (each finds the others) and "tv => television" (one
+        way), which take the place of those before; none for no synonyms. They are kept in the ledger.
+        Returns how many rules there are. Raises SettingsError; see `hybrid.lexical.synonyms`."""
+        kept = check_rules(rules)
+        with self._store.writing() as generation:
+            id = generation.tables.keep_model(json.dumps(kept)) if kept else None
+            generation.ledger.use_synonyms(id)
+        return len(kept)
+
+    @property
+    def synonyms(self) -> list[str]:
+        """The rules that ``set_synonyms`` was given last."""
+        with self._store.reading() as snapshot:
+            return snapshot.analysis.rules
 
     def _serve(self, change: Callable[[Profiles], Profiles]) -> int:
         with self._store.writing() as generation:

@@ -16,6 +16,19 @@ from typing import Any, Final
 MAX_QUERY: Final = 100_000
 """Characters in a query: 50,000 distinct words take 1 s in the lexical leg, and at most 1 s to encode."""
 
+MAX_QUERY_PARTS: Final = 400
+"""Values in a query, each inside another counted: a hundred operators that are typed. Text with more is
+read as words."""
+
+MAX_QUERY_DEPTH: Final = 32
+"""How deep the values of a query may nest; parentheses in a text half as deep."""
+
+MAX_QUERY_EXPANSIONS: Final = 20
+"""Prefixes and fuzzy words in a query: each looks through the words of one first letter, some 5 ms."""
+
+MAX_LIKE: Final = 100
+"""Documents that a search is to be like, or unlike: each is read and analysed, at most some 10 ms."""
+
 MAX_HITS: Final = 100_000
 """offset + k, and depth: this many hits take 2 s; no measure looks deeper."""
 
@@ -32,6 +45,20 @@ MAX_CONTEXT: Final = 1_000_000
 MAX_ANSWER: Final = 50_000
 """Characters in an answer whose citations are checked, more than language models write at once."""
 
+# --- cursors
+
+MAX_CURSOR_HITS: Final = 10_000
+"""Hits that a cursor goes through."""
+
+MAX_CURSORS: Final = 1_000
+"""Cursors that an index keeps; the least recently used go first."""
+
+MAX_CURSOR_BYTES: Final = 1 << 26
+"""Bytes of an index's cursors: some 50 of 10,000 hits with short ids; the newest stays, whatever it has."""
+
+CURSOR_SECONDS: Final = 600
+"""How long after its last use a cursor is kept."""
+
 # --- filters
 
 MAX_FILTER_DEPTH: Final = 32
@@ -42,6 +69,17 @@ MAX_CONDITIONS: Final = 1_000
 
 MAX_FILTER_VALUES: Final = 100_000
 """Values in all lists of a filter together: 0.3 s over a million documents."""
+
+MAX_SENTENCES: Final = 64
+"""Sentences of a hit that may be encoded for its highlights; each costs about as much as a query."""
+
+# --- sorting and fields
+
+MAX_FIELDS: Final = 100
+"""Fields that documents are returned with; each is held against each key of the metadata."""
+
+MAX_SORT_KEYS: Final = 10
+"""Keys to sort by: a million documents take 0.2 s each, 3 s where all values are different strings."""
 
 # --- facets
 
@@ -117,6 +155,15 @@ MAX_USER_WORDS: Final = 100_000
 
 MAX_USER_WORD: Final = 100
 """Characters in a user word, after folding."""
+
+MAX_SYNONYM_RULES: Final = 20_000
+"""Lines of synonyms: analysed when the first query needs them, in half a second."""
+
+MAX_SYNONYMS: Final = 100
+"""Entries on one side of a rule."""
+
+MAX_SYNONYM: Final = 100
+"""Characters in an entry."""
 
 # --- messages
 

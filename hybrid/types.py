@@ -1,4 +1,4 @@
-"""Plain records and small protocols used everywhere. Imports nothing else of this package.
+"""Plain records and small protocols used everywhere. Imports only the query language.
 
 Terms used throughout: a *document* has an ``id`` given by the user and, inside one index, an *ordinal* (an
 increasing integer; an update gives the document a new one). A *leg* is one of the two ways to search
@@ -16,6 +16,8 @@ from typing import Any, Literal, NamedTuple, Protocol, Self, TypeAlias, runtime_
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from hybrid.query import Parsed
 
 Ordinals: TypeAlias = NDArray[np.int64]
 Scores: TypeAlias = NDArray[np.float32]
@@ -129,8 +131,8 @@ def printable(text: str) -> str:
 @dataclass(frozen=True, slots=True)
 class Highlights:
     """Where a query's words stand in a document: its ``title``, and the ``fragments`` of its text that show
-    most of them, best first. Where the text has none of them there is one, the beginning of the passage
-    that the vector leg found or of the text."""
+    most of them, rarer ones first. Where the text has none of them there is one: the beginning of the
+    passage that the vector leg found, its sentence nearest to the query, or the beginning of the text."""
 
     title: Fragment
     fragments: tuple[Fragment, ...]
@@ -153,7 +155,8 @@ class Hit(_Lit):
     """One document in a search result. ``rank`` counts from 1 and continues from page to page.
     ``passages``: the best passages of a long document, best first, from either leg; of a document that is
     one passage, the window of the text whose vector is nearest to the query, if the vector leg was
-    searched. ``relevance``: the probability, 0 to 1, that the document is relevant, if the index has a
+    searched. ``folded``: how many other documents this one stands for, where the search groups them by
+    metadata. ``relevance``: the probability, 0 to 1, that the document is relevant, if the index has a
     calibration (``hybrid calibrate``); unlike ``score`` it can be compared across queries, pages and
     ranking methods."""
 
@@ -163,6 +166,7 @@ class Hit(_Lit):
     document: Document
     passages: tuple[Passage, ...] = ()
     relevance: float | None = None
+    folded: int = 0
 
     @property
     def passage(self) -> Passage | None:
@@ -172,7 +176,7 @@ class Hit(_Lit):
     @property
     def highlights(self) -> Highlights | None:
         """Where the query's words stand in the document: worked out each time that it is asked for. None
-        for a hit that is not from a search."""
+        for a hit that is not from a search, or whose text was not among its ``fields``."""
         make = getattr(self, "_highlighter", None)
         return None if make is None else make(self.document, self.passage)
 
@@ -181,21 +185,59 @@ class Hit(_Lit):
         object.__setattr__(self, "_highlighter", highlighter)
 
 
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """``query[start:end]``, which ``before`` documents hold in some form, is to be ``word``, which
+    ``documents`` hold; all counted among those that pass the filter."""
+
+    start: int
+    end: int
+    word: str
+    documents: int
+    before: int
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """Another ``query``, and the ``corrections`` that make it of the one that was asked, by place."""
+
+    query: str
+    corrections: tuple[Correction, ...]
+
+    @classmethod
+    def of(cls, asked: str, corrections: Sequence[Correction]) -> Self:
+        query, last = "", 0
+        for one in corrections:
+            query, last = query + asked[last : one.start] + one.word, one.end
+        return cls(query + asked[last:], tuple(corrections))
+
+
 @dataclass(frozen=True)
 class Results:
     """The result of a search: ``hits`` best first, the ``sequence`` number of the index's state that was
-    searched, and the seconds it ``took`` (in a batch, without encoding). Iterates over its hits."""
+    searched, and the seconds it ``took`` (in a batch, without encoding). ``cursor``: where the next page
+    begins, if one was asked for and there is more. ``query``: how the query was read; None for a vector
+    alone. Iterates over its hits."""
 
     hits: tuple[Hit, ...]
     sequence: int
     took: float
     count: Callable[[], int] = field(repr=False, compare=False)
+    cursor: str | None = field(default=None, compare=False)
+    query: Parsed | None = None
+    suggest: Callable[[], Suggestion | None] = field(default=lambda: None, repr=False, compare=False)
 
     @cached_property
     def total(self) -> int:
         """The number of documents in the snapshot that match: those that pass the filter and, in lexical
         mode, contain a term of the query, regardless of ``min_score``. Counted on first use."""
         return self.count()
+
+    @cached_property
+    def suggestion(self) -> Suggestion | None:
+        """What may have been meant, where the query has a misspelt word: see ``Index.suggest``. Worked out
+        on first use; the search itself is for the query as it is."""
+        return self.suggest()
 
     def __iter__(self) -> Iterator[Hit]:
         return iter(self.hits)

@@ -27,6 +27,13 @@ LONG_TEXTS = st.lists(TEXTS, min_size=2, max_size=4).map(
     lambda parts: "\n\n".join(" ".join([part] * 40) for part in parts)
 )
 QUERIES = TEXTS | st.lists(st.sampled_from(STOP_WORDS), max_size=4).map(" ".join)
+QUERIES |= st.lists(
+    st.sampled_from(
+        [*WORDS, "-kettle", "+steel", '"running kettle"', "“噪 耳”", "title:耳机", "ke*", "stele~"]
+    ),
+    min_size=1,
+    max_size=4,
+).map(" ".join)
 METADATA = st.fixed_dictionaries(
     {}, optional={"n": st.integers(0, 3), "tags": st.lists(st.sampled_from("ab"))}
 )

@@ -24,6 +24,7 @@ DOCS = (
     "install",
     "guide/documents",
     "guide/searching",
+    "guide/results",
     "guide/filters",
     "guide/languages",
     "guide/chatbots",

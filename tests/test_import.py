@@ -43,6 +43,7 @@ NAMES = {
     **dict.fromkeys(("DEFAULT_ENCODER", "Index"), "index"),
     "AsyncIndex": "async_index",
     **dict.fromkeys(("Context", "check_citations"), "context"),
+    **dict.fromkeys(("Correction", "Suggestion"), "types"),
     "Explanation": "search.explain",
     "HybridError": "errors",
     "Impression": "ledger.impressions",

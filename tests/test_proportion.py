@@ -20,6 +20,7 @@ from hybrid.intake.documents import check_batch
 from hybrid.intake.passages import pieces
 from hybrid.metadata.columns import Columns
 from hybrid.metadata.filters import parse
+from hybrid.query import parse as parse_query
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -104,3 +105,11 @@ def test_user_words_of_any_shape_take_time_in_proportion() -> None:
 def _refused(unit: str, size: int) -> None:
     with pytest.raises(SettingsError):
         by_name("chinese", [unit * size])
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ['("', "、“", ' "\\"', '中"', "(a ", "-(", "a OR ", " title:", "(((()", "^2", "\\", "-aa ", "aa* "],
+)
+def test_queries_are_read_in_time_in_proportion(unit: str) -> None:
+    grows_in_proportion(lambda size: parse_query(unit * (size // len(unit)) + "”"), 20_000)

@@ -28,17 +28,37 @@ from hybrid.intake.passages import cut
 from hybrid.intake.patch import Patch
 from hybrid.ledger.lifetimes import keys, marks
 from hybrid.ledger.passages import with_rows
-from hybrid.lexical.terms import field_of, of_passages, of_query
+from hybrid.lexical.synonyms import check_rules
+from hybrid.lexical.terms import of_passages
+from hybrid.metadata import sorting
+from hybrid.metadata.columns import Columns
 from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted, check_most, check_path, check_wanted
 from hybrid.metadata.selection import Selection
+from hybrid.metadata.sorting import Sort, order
+from hybrid.query import Query
+from hybrid.search.compiled import Compiled
 from hybrid.search.context import ContextOptions, context
+from hybrid.search.cursors import Cursors
 from hybrid.search.explain import Explanation, explain
+from hybrid.search.fields import Fields
 from hybrid.search.lanes import InTurn
 from hybrid.search.request import Asker, Options, Request, check_queries
 from hybrid.search.search import answer, ranking
+from hybrid.search.suggesting import autocomplete, suggest
 from hybrid.settings import Profile, check_metric, check_wait
 from hybrid.texts import check_lookup
-from hybrid.types import Analyzer, Document, Lacking, Matrix, Metric, Progress, Results, Run, Wait
+from hybrid.types import (
+    Analyzer,
+    Document,
+    Lacking,
+    Matrix,
+    Metric,
+    Progress,
+    Results,
+    Run,
+    Suggestion,
+    Wait,
+)
 
 _LANES: Final = InTurn()
 
@@ -63,6 +83,8 @@ class MemoryIndex:
         self._dim = 0
         self._seq = 0
         self._made: Textbook | None = None
+        self._cursors = Cursors()
+        self._synonyms: list[str] = []
 
     def add(
         self,
@@ -141,16 +163,32 @@ class MemoryIndex:
         everyone = [entry.document for entry in self._entries.values()]
         return [one for one in everyone if selection.where.matches(one.metadata, one.id)]
 
-    def get(self, id: str) -> Document | None:
-        found = self._entries.get(check_lookup(id))
-        return None if found is None else found.document
+    def get(self, id: str, *, fields: Sequence[str] | None = None) -> Document | None:
+        """As ``Index.get``."""
+        found, wanted = self._entries.get(check_lookup(id)), Fields.of(fields)
+        if found is None or wanted is None:
+            return None if found is None else found.document
+        return wanted(found.document)
 
-    def documents(self, filter: Mapping[str, Any] | None = None) -> Iterator[Document]:
+    def documents(
+        self,
+        filter: Mapping[str, Any] | None = None,
+        *,
+        sort: Sort | None = None,
+        fields: Sequence[str] | None = None,
+    ) -> Iterator[Document]:
         """As ``Index.documents``."""
-        for entry in self._selected(None, filter):
-            yield with_rows(entry.document, entry.rows, entry.pieces)
+        entries, by, columns = self._selected(None, filter), sorting.parse(sort), Columns()
+        columns.extend((place, entry.document.metadata) for place, entry in enumerate(entries))
+        everyone, wanted = np.arange(len(entries)), Fields.of(fields)
+        for place in order(columns, by, everyone) if by else everyone:
+            entry = entries[place]
+            if wanted is None:
+                yield with_rows(entry.document, entry.rows, entry.pieces)
+            else:
+                yield wanted(entry.document)
 
-    def count(self, *, query: str | None = None, filter: Mapping[str, Any] | None = None) -> int:
+    def count(self, *, query: str | Query | None = None, filter: Mapping[str, Any] | None = None) -> int:
         """As ``Index.count``."""
         return len(self._selected(query, filter))
 
@@ -158,7 +196,7 @@ class MemoryIndex:
         self,
         wanted: Iterable[Wanted],
         *,
-        query: str | None = None,
+        query: str | Query | None = None,
         filter: Mapping[str, Any] | None = None,
     ) -> dict[str, Facet]:
         """As ``Index.facets``."""
@@ -168,7 +206,7 @@ class MemoryIndex:
         self,
         path: str,
         *,
-        query: str | None = None,
+        query: str | Query | None = None,
         filter: Mapping[str, Any] | None = None,
         limit: int = VALUES,
     ) -> list[Any]:
@@ -177,16 +215,18 @@ class MemoryIndex:
         return counting.listed(self._metadata(query, filter), check_path(path), most)
 
     def range(
-        self, path: str, *, query: str | None = None, filter: Mapping[str, Any] | None = None
+        self, path: str, *, query: str | Query | None = None, filter: Mapping[str, Any] | None = None
     ) -> Extent | None:
         """As ``Index.range``."""
         return counting.extent(self._metadata(query, filter), check_path(path))
 
-    def _metadata(self, query: str | None, filter: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
+    def _metadata(
+        self, query: str | Query | None, filter: Mapping[str, Any] | None
+    ) -> list[Mapping[str, Any]]:
         return [entry.document.metadata for entry in self._selected(query, filter)]
 
-    def _selected(self, query: str | None, filter: Mapping[str, Any] | None) -> list[Entry]:
-        """The documents that pass ``filter`` and contain a term of ``query``, oldest first."""
+    def _selected(self, query: str | Query | None, filter: Mapping[str, Any] | None) -> list[Entry]:
+        """The documents that pass ``filter`` and match ``query``, oldest first."""
         question, where = self._asker.selection(query, filter)
         found = [
             entry
@@ -195,13 +235,8 @@ class MemoryIndex:
         ]
         if question is None:
             return found
-        terms = of_query(self._analyzer, question)
-        field = field_of(terms)
-        return [
-            entry
-            for entry in found
-            if any(not set(terms).isdisjoint(passage.of(field)) for passage in entry.terms)
-        ]
+        matched = set(self._state.ids(np.flatnonzero(Compiled(self._state, question).matching)))
+        return [entry for entry in found if entry.document.id in matched]
 
     def absent(self, ids: Iterable[str]) -> set[str]:
         """As ``Index.absent``."""
@@ -211,12 +246,21 @@ class MemoryIndex:
         return len(self._entries)
 
     def search(
-        self, query: str | None = None, *, vector: ArrayLike | None = None, **options: Unpack[Options]
+        self,
+        query: str | Query | None = None,
+        *,
+        vector: ArrayLike | None = None,
+        **options: Unpack[Options],
     ) -> Results:
         """As ``Index.search``."""
         start = time.perf_counter()
-        results = self._answers([self._asker.one(query, vector, options)])[0]
-        return replace(results, took=time.perf_counter() - start)
+        request = self._encoded([self._asker.one(query, vector, options)])[0]
+        ask = self._cursors.first if request.cursor else answer
+        return replace(ask(self._state, request, _LANES), took=time.perf_counter() - start)
+
+    def next_page(self, cursor: str) -> Results:
+        """As ``Index.next_page``."""
+        return self._cursors.next(self._state, cursor, _LANES)
 
     def context(
         self,
@@ -232,14 +276,14 @@ class MemoryIndex:
 
         return context(self._state, self._asker, search, lambda: self._encoder, query, vector, options)
 
-    def explain(self, query: str, id: str, **options: Unpack[Options]) -> Explanation:
+    def explain(self, query: str | Query | None, id: str, **options: Unpack[Options]) -> Explanation:
         """As ``Index.explain``."""
         request = self._encoded([self._asker.one(query, None, options)])[0]
         return explain(self._state, request, _LANES, check_lookup(id))
 
     def search_many(
         self,
-        queries: Sequence[str] | None = None,
+        queries: Sequence[str | Query] | None = None,
         *,
         vectors: ArrayLike | None = None,
         **options: Unpack[Options],
@@ -255,13 +299,37 @@ class MemoryIndex:
         **options: Unpack[Options],
     ) -> Run:
         """As ``Index.run``."""
-        texts = check_queries(queries)
-        requests = self._encoded(self._asker.many(list(texts.values()), None, options))
+        texts = check_queries(queries, options)
+        requests = self._encoded(
+            self._asker.many(list(texts.values()), None, {"syntax": "plain", **options})
+        )
         passed_over = [tuple(map(check_lookup, lacking.get(id, ()))) for id in texts]
         return {
             id: ranking(self._state, replace(request, lacking=lacks), _LANES)
             for id, request, lacks in zip(texts, requests, passed_over, strict=True)
         }
+
+    def suggest(self, query: str, *, filter: Mapping[str, Any] | None = None) -> Suggestion | None:
+        """As ``Index.suggest``."""
+        text, where, _ = self._asker.typing(query, filter)
+        return suggest(self._state, text, self._state.allowed(where))
+
+    def autocomplete(
+        self, text: str, *, limit: int = 10, filter: Mapping[str, Any] | None = None
+    ) -> list[str]:
+        """As ``Index.autocomplete``."""
+        typed, where, most = self._asker.typing(text, filter, limit)
+        return autocomplete(self._state, typed, most, self._state.allowed(where))
+
+    def set_synonyms(self, rules: Iterable[str]) -> int:
+        """As ``Index.set_synonyms``."""
+        self._synonyms, self._made = check_rules(rules), None
+        return len(self._synonyms)
+
+    @property
+    def synonyms(self) -> list[str]:
+        """As ``Index.synonyms``."""
+        return list(self._synonyms)
 
     def _answers(self, requests: Sequence[Request]) -> list[Results]:
         return [answer(self._state, request, _LANES) for request in self._encoded(requests)]
@@ -270,7 +338,8 @@ class MemoryIndex:
     def _state(self) -> Textbook:
         if self._made is None or self._made.seq != self._seq:
             entries = self._entries.values()
-            self._made = Textbook(entries, self._seq, self._analyzer, self._metric, self._dim)
+            parts = self._analyzer, self._metric, self._dim, self._synonyms
+            self._made = Textbook(entries, self._seq, *parts)
         return self._made
 
     @property
@@ -278,7 +347,10 @@ class MemoryIndex:
         return Asker(self._metric, self._dim, self._profile)
 
     def _encoded(self, requests: Sequence[Request]) -> list[Request]:
-        return self._asker.encoded(requests, None if self._encoder is None else self._encode)
+        if self._encoder is None:
+            return self._asker.encoded(requests, None)
+        found = self._asker.encoded(requests, self._encode)
+        return [replace(request, encode=self._encoder.documents) for request in found]
 
     def _encode(self, texts: Sequence[str]) -> Matrix | None:
         return self._encoder.queries(texts) if self._encoder is not None and self._dim else None

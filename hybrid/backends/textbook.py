@@ -6,6 +6,7 @@ Every search looks at every document. An ordinal is a document's place in the or
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,15 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 from rank_bm25 import BM25
 
+from hybrid.analyzers.segment import is_han
 from hybrid.ledger.passages import WHOLE, Pieces
 from hybrid.ledger.rows import Rows
 from hybrid.lexical import forward
-from hybrid.lexical.terms import Terms, field_of, joined, of_query
+from hybrid.lexical.synonyms import Synonyms
+from hybrid.lexical.terms import Field, StopWord, Terms, field_of, joined, of_query, weighed, weight_of
 from hybrid.metadata.columns import Columns
 from hybrid.metadata.filters import Filter
 from hybrid.norms import unit
+from hybrid.okapi import TermScore
 from hybrid.order import places
 from hybrid.rerank.matching import Texts
+from hybrid.suggest.lookups import Lookups
+from hybrid.suggest.vocabulary import Vocabulary
 from hybrid.types import (
     Analyzer,
     Candidates,
@@ -66,12 +72,25 @@ class LuceneBM25(BM25):  # type: ignore[misc]
         lengths = LENGTHS[np.searchsorted(LENGTHS, self.doc_len, "right") - 1]
         self._norms = self.K1 * (1 - self.B + self.B * lengths / (self.avgdl or 1))
 
+    def parts(self, query: Sequence[str], row: int, field: str, boost: float) -> list[TermScore]:
+        """The parts of the score of document ``row``."""
+        found = []
+        for term, count in weighed(query):
+            if not (tf := self.doc_freqs[row].get(term, 0)):
+                continue
+            idf, weight = self.idf[term], boost * count
+            adds = weight * idf * tf * (self.K1 + 1) / (tf + self._norms[row])
+            frequency = sum(term in frequencies for frequencies in self.doc_freqs)
+            length = int(LENGTHS[np.searchsorted(LENGTHS, self.doc_len[row], "right") - 1])
+            found.append(TermScore(term, field, weight, tf, idf, length, self.avgdl, frequency, adds))
+        return found
+
     def get_scores(self, query: Sequence[str]) -> NDArray[np.float64]:
         """float64 (documents,): 0 for those without any of the terms."""
         scores = np.zeros(self.corpus_size)
         for term in query:
             tf = np.array([frequencies.get(term, 0) for frequencies in self.doc_freqs])
-            scores += self.idf.get(term, 0) * tf * (self.K1 + 1) / (tf + self._norms)
+            scores += weight_of(term) * self.idf.get(term, 0) * tf * (self.K1 + 1) / (tf + self._norms)
         return scores
 
 
@@ -123,11 +142,30 @@ class TextbookWords:
     def passages(
         self, terms: Sequence[str], ordinals: Sequence[int], title_boost: float = 0.0
     ) -> dict[int, list[int]]:
+        scored = self.scored(terms, ordinals, title_boost)
+        return {ordinal: [number for number, _ in rows] for ordinal, rows in scored.items()}
+
+    def scored(
+        self, terms: Sequence[str], ordinals: Sequence[int], title_boost: float = 0.0
+    ) -> dict[int, list[tuple[int, float]]]:
         scores = self._scores(terms, title_boost)
-        found: dict[int, list[int]] = {ordinal: [] for ordinal in ordinals}
+        found: dict[int, list[tuple[int, float]]] = {ordinal: [] for ordinal in ordinals}
         for row in np.argsort(-scores, kind="stable").tolist():
             if scores[row] > 0 and (owner := int(self._owners[row])) in found:
-                found[owner].append(row - int(self._starts[owner]))
+                found[owner].append((row - int(self._starts[owner]), float(scores[row])))
+        return found
+
+    def explained(self, terms: Sequence[str], ordinal: int, title_boost: float = 0.0) -> list[TermScore]:
+        rows = self.scored(terms, [ordinal], title_boost)[ordinal]
+        if not rows:
+            return []
+        row, found = int(self._starts[ordinal]) + rows[0][0], list[TermScore]()
+        for field in _by_field(terms):
+            asked = [term for term in terms if field_of(term) == field]
+            found += LuceneBM25([own.of(field) for own in self._terms]).parts(asked, row, "text", 1.0)
+            if title_boost and field == "terms":
+                titles = LuceneBM25([own.title for own in self._terms])
+                found += titles.parts(asked, row, "title", title_boost)
         return found
 
     def count(self, terms: Sequence[str], allowed: Mask | None = None) -> int:
@@ -136,10 +174,57 @@ class TextbookWords:
     def frequencies(self, terms: Sequence[str]) -> list[int]:
         return [int(np.count_nonzero(self._contain([term]))) for term in terms]
 
+    def matches(self, terms: Sequence[str], title: bool = False) -> Ordinals:
+        if not title:
+            return self._documents(terms, None)
+        fields: dict[str, Field] = {"terms": "titles"}
+        return self._owned(
+            [
+                any(term in own.of(fields.get(field_of(term), "exact_titles")) for term in terms)
+                for own in self._terms
+            ]
+        )
+
+    def phrase(self, tokens: Sequence[str], title: bool = False) -> Ordinals:
+        wanted = f" {' '.join(tokens)} "
+        field: Field = "exact_titles" if title else "exact"
+        return self._owned([bool(tokens) and wanted in f" {own.line(field)} " for own in self._terms])
+
+    def holding(self, tokens: Sequence[str], allowed: Mask | None = None) -> int:
+        term = "".join(tokens)
+        found = self.phrase(tokens)
+        if is_han(term) and len(words := self._documents([term, StopWord(term)], None)):
+            found = words
+        return len(found if allowed is None else found[allowed[found]])
+
+    def holds(self, tokens: Sequence[str], allowed: Mask | None = None) -> bool:
+        return self.holding(tokens, allowed) > 0
+
+    def written(self) -> dict[str, int]:
+        exact = Counter(word for own in self._terms for word in set(own.of("exact")))
+        terms = Counter(term for own in self._terms for term in {*own.of("terms"), *own.of("stop_words")})
+        words = {word: n for word, n in exact.items() if word[0].isalnum() and not is_han(word)}
+        return words | {term: n for term, n in terms.items() if is_han(term)}
+
+    def words(self, prefix: str, limit: int) -> list[tuple[str, int]]:
+        counts = Counter(word for own in self._terms for word in set(own.of("exact")))
+        found = [(word, count) for word, count in counts.items() if word.startswith(prefix)]
+        return sorted(found, key=lambda pair: (-pair[1], pair[0]))[:limit]
+
     def _contain(self, terms: Sequence[str]) -> Mask:
         """The passages that contain one of ``terms``."""
-        field = field_of(terms)
-        return np.array([not set(terms).isdisjoint(own.of(field)) for own in self._terms], np.bool_)
+        apart = _by_field(terms)
+        return np.array(
+            [
+                any(not part.isdisjoint(own.of(field)) for field, part in apart.items())
+                for own in self._terms
+            ],
+            np.bool_,
+        )
+
+    def _owned(self, passages: Sequence[bool]) -> Ordinals:
+        """The documents of some passages."""
+        return np.unique(self._owners[np.array(passages, np.bool_)])
 
     def _documents(self, terms: Sequence[str], allowed: Mask | None) -> Ordinals:
         found = np.unique(self._owners[self._contain(terms)])
@@ -157,11 +242,20 @@ class TextbookWords:
     def _scores(self, terms: Sequence[str], title_boost: float) -> NDArray[np.float64]:
         if not terms or not self._terms:
             return np.zeros(len(self._terms))
-        field = field_of(terms)
-        scores = LuceneBM25([own.of(field) for own in self._terms]).get_scores(terms)
-        if title_boost and field == "terms":
-            scores += title_boost * LuceneBM25([own.title for own in self._terms]).get_scores(terms)
+        scores = np.zeros(len(self._terms))
+        for field in _by_field(terms):
+            asked = [term for term in terms if field_of(term) == field]
+            scores += LuceneBM25([own.of(field) for own in self._terms]).get_scores(asked)
+            if title_boost and field == "terms":
+                scores += title_boost * LuceneBM25([own.title for own in self._terms]).get_scores(asked)
         return scores
+
+
+def _by_field(terms: Sequence[str]) -> dict[Field, set[str]]:
+    apart: dict[Field, set[str]] = {}
+    for term in terms:
+        apart.setdefault(field_of(term), set()).add(term)
+    return apart
 
 
 class TextbookNearest:
@@ -182,7 +276,7 @@ class TextbookVectors:
     """The vector leg: the similarity of the query to each vector, one by one, in float64."""
 
     def __init__(self, rows: Sequence[Rows], metric: Metric, dim: int) -> None:
-        self._rows, self._metric, self.dim = rows, metric, dim
+        self._rows, self.metric, self.dim = rows, metric, dim
 
     def near(
         self,
@@ -197,13 +291,17 @@ class TextbookVectors:
         has = np.array([len(rows) > 0 for rows in self._rows], np.bool_)
         ordinals = np.flatnonzero(has if allowed is None else has & allowed)
         scores = np.array([self._best(query, ordinal)[0] for ordinal in ordinals.tolist()], np.float32)
-        floor = -1.0 if self._metric == "cosine" else None
+        floor = -1.0 if self.metric == "cosine" else None
         return TextbookNearest(Candidates.ranked(ordinals, scores, floor=floor))
 
-    def windows(self, query: Scores, ordinal: int) -> NDArray[np.int64]:
+    def of(self, ordinal: int) -> Matrix:
+        return self._rows[ordinal].vectors
+
+    def similar(self, query: Scores, ordinal: int) -> tuple[NDArray[np.int64], Scores, Matrix]:
         rows = self._rows[ordinal]
-        similar = np.array([self._similarity(row, query) for row in rows.vectors])
-        return rows.spans[np.argsort(-similar, kind="stable")]
+        scores = np.array([self._similarity(row, query) for row in rows.vectors], np.float32)
+        best = np.argsort(-scores, kind="stable")
+        return rows.spans[best], scores[best], unit(rows.vectors[best])
 
     def nearest(self, query: Scores, ordinals: Ordinals) -> tuple[Scores, Matrix]:
         scores = np.full(len(ordinals), np.nan, np.float32)
@@ -230,17 +328,24 @@ class TextbookVectors:
 
     def _similarity(self, row: Scores, query: Scores) -> float:
         a, b = row.astype(np.float64), query.astype(np.float64)
-        return -float(((a - b) ** 2).sum()) if self._metric == "l2" else float(a @ b)
+        return -float(((a - b) ** 2).sum()) if self.metric == "l2" else float(a @ b)
 
 
 class Textbook:
     """A state of a `MemoryIndex`: a `hybrid.search.source.Source`."""
 
     def __init__(
-        self, entries: Iterable[Entry], seq: int, analyzer: Analyzer, metric: Metric, dim: int
+        self,
+        entries: Iterable[Entry],
+        seq: int,
+        analyzer: Analyzer,
+        metric: Metric,
+        dim: int,
+        synonyms: Sequence[str] = (),
     ) -> None:
         self._entries = sorted(entries, key=lambda entry: (entry.key, entry.document.id))
         self.analyzer = analyzer
+        self._synonyms = Synonyms(synonyms, analyzer)
         self.seq = seq
         self.size = len(self._entries)
         self._pieces = {
@@ -257,8 +362,15 @@ class Textbook:
         made.extend((place, entry.document.metadata) for place, entry in enumerate(self._entries))
         return made
 
+    @cached_property
+    def lookups(self) -> Lookups:
+        return Lookups(Vocabulary(self.lexical.written()))
+
     def terms(self, query: str) -> list[str]:
         return of_query(self.analyzer, query)
+
+    def also(self, query: str) -> list[str]:
+        return [*self._synonyms.terms(query)]
 
     def allowed(self, where: Filter | None) -> Mask | None:
         if where is None:

@@ -1,6 +1,6 @@
-"""The command line: ``hybrid index | delete | update | reindex | search | context | count | facets |
-evaluate | tune | train | rerank | calibrate | profile | bench | clicks | mine | verify | stats | compact |
-backup | restore | export | demo``.
+"""The command line: ``hybrid index | delete | update | reindex | search | context | suggest |
+autocomplete | count | facets | evaluate | tune | train | rerank | calibrate | synonyms | profile | bench |
+clicks | mine | verify | stats | compact | backup | restore | export | demo``.
 
 Results go to stdout, progress and messages to stderr. Exit status: 0 success; 1 failure, or a negative
 result (``verify`` found damage); 2 invalid arguments or input; 130 Ctrl-C; 143 SIGTERM.
@@ -34,6 +34,8 @@ from hybrid.cli import (
     profile,
     rerank,
     search,
+    suggest,
+    synonyms,
     train,
     tune,
 )
@@ -56,6 +58,8 @@ app.command("update")(changing.update)
 app.command("reindex")(index.reindex)
 app.command("search")(search.search)
 app.command("context")(context.context)
+app.command("suggest")(suggest.suggest)
+app.command("autocomplete")(suggest.autocomplete)
 app.command("count")(facets.count)
 app.command("facets")(facets.facets)
 app.command("evaluate")(evaluate.evaluate)
@@ -63,6 +67,7 @@ app.command("tune")(tune.tune)
 app.command("train")(train.train)
 app.command("rerank")(rerank.rerank)
 app.command("calibrate")(calibrate.calibrate)
+app.command("synonyms")(synonyms.synonyms)
 app.command("profile")(profile.profile)
 app.command("bench")(bench.bench)
 app.command("clicks")(clicks.clicks)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final, cast
@@ -12,21 +11,22 @@ import typer
 from rich.text import Text
 
 from hybrid.cli.conditions import Condition, condition
-from hybrid.cli.output import AsJson, out, print_json, table
-from hybrid.errors import QueryError
+from hybrid.cli.output import AsJson, counted, out, print_json, table
+from hybrid.errors import InputError
 from hybrid.index import Index
-from hybrid.search.explain import Explanation
-from hybrid.search.request import Options
+from hybrid.query import Syntax
+from hybrid.search.fields import Fields
+from hybrid.search.request import DOCUMENT, Options
 from hybrid.types import Fragment, Highlights, Hit, Mode, Results, printable
 
 _LONG: Final = 1_000  # characters of a text
-_FIELDS: Final = ("title", "text", "metadata")
+_PARTS: Final = ("title", "text", "metadata")
 _SPACES: Final = re.compile(" +")
 
 
 def search(
     directory: Annotated[Path, typer.Argument(metavar="DIR")],
-    query: Annotated[str, typer.Argument(metavar="QUERY")],
+    query: Annotated[str | None, typer.Argument(metavar="[QUERY]")] = None,
     k: Annotated[int, typer.Option("-k", help="The number of hits.")] = 10,
     offset: Annotated[int, typer.Option(help="The number of hits to skip.")] = 0,
     mode: Annotated[str, typer.Option(help="hybrid, lexical or vector.")] = "hybrid",
@@ -35,6 +35,22 @@ def search(
         float | None,
         typer.Option(metavar="P", help="Show only hits whose probability of relevance is P or more."),
     ] = None,
+    sort: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY", help="Sort by metadata: price; -price descends. Repeat it for several keys."
+        ),
+    ] = None,
+    group_by: Annotated[
+        str,
+        typer.Option(metavar="KEY", help='One hit for each value of the metadata, or each "passage".'),
+    ] = DOCUMENT,
+    sentences: Annotated[
+        int,
+        typer.Option(
+            metavar="N", help="Encode up to N sentences of a hit without a queried word; show the nearest."
+        ),
+    ] = 0,
     explain: Annotated[
         str | None, typer.Option(metavar="ID", help="Also explain the rank, or absence, of this document.")
     ] = None,
@@ -42,20 +58,36 @@ def search(
         str | None,
         typer.Option(
             metavar="NAMES",
-            help=f"What --json has of documents: {', '.join(_FIELDS)}. [all but texts beyond {_LONG:,} "
-            "characters]",
+            help="What --json has of documents: title, text, metadata, metadata.KEY. [all but texts "
+            f"beyond {_LONG:,} characters]",
         ),
     ] = None,
+    syntax: Annotated[
+        str,
+        typer.Option(help='auto reads operators: "a phrase", -not, +must, title:word, wire*, …; plain.'),
+    ] = "auto",
+    like: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="Look for more like this document.")
+    ] = None,
+    unlike: Annotated[list[str] | None, typer.Option(metavar="ID", help="And less like this.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Search an index. Hits have a relevance once the index is calibrated: see hybrid calibrate."""
-    shown = _fields(fields)
+    shown, passages = _fields(fields), group_by == "passage"
+    if query is None and not like:
+        raise InputError("give a QUERY, or --like ID")
     options: Options = {
         "k": k,
         "offset": offset,
         "mode": cast(Mode, mode),
         "filter": condition(filter),
         "min_score": min_score,
+        "sort": sort,
+        "sentences": sentences,
+        "group_by": None if passages else group_by,
+        "syntax": cast(Syntax, syntax),
+        "like": like or [],
+        "unlike": unlike or [],
     }
     with Index.open(directory, read_only=True) as index:
         results = index.search(query, **options)
@@ -65,28 +97,33 @@ def search(
                 _json(query, mode, results, shown) | ({} if why is None else {"explanation": asdict(why)})
             )
         else:
-            _show(results)
+            _show(results, passages)
             if why is not None:
-                _explain(why)
+                out.print(f"\n{why}", soft_wrap=True)
             if min_score is not None and not results.hits and not offset:
                 out.print("no good answer")
 
 
-def _json(query: str, mode: str, results: Results, fields: Sequence[str] | None) -> dict[str, Any]:
+def _json(query: str | None, mode: str, results: Results, fields: Fields | None) -> dict[str, Any]:
     return {
         "query": query,
+        "read_as": None if results.query is None else str(results.query),
         "mode": mode,
         "total": results.total,
         "sequence": results.sequence,
         "took": results.took,
+        "suggestion": None if results.suggestion is None else asdict(results.suggestion),
         "hits": [
             {
                 "rank": hit.rank,
                 "id": hit.id,
                 "score": hit.score,
                 "relevance": hit.relevance,
+                "folded": hit.folded,
                 **_body(hit, fields),
                 "passage": hit.passage,
+                "heading": hit.passage and hit.passage.heading,
+                "page": hit.passage and hit.passage.page,
                 "snippet": asdict(_highlights(hit).snippet),
             }
             for hit in results
@@ -94,23 +131,20 @@ def _json(query: str, mode: str, results: Results, fields: Sequence[str] | None)
     }
 
 
-def _body(hit: Hit, fields: Sequence[str] | None) -> dict[str, Any]:
+def _body(hit: Hit, fields: Fields | None) -> dict[str, Any]:
     """What was asked for of a document; by default all of it, without the text where that is long."""
     document = hit.document
-    whole = {"title": document.title, "text": document.text, "metadata": document.metadata}
-    if fields is None and len(document.text) > _LONG:
-        fields = ("title", "metadata")
-    return whole if fields is None else {name: whole[name] for name in fields}
+    if fields is None:
+        fields = Fields(frozenset(_PARTS if len(document.text) <= _LONG else ("title", "metadata")))
+    document = fields(document)
+    return {name: getattr(document, name) for name in _PARTS if name in fields.parts}
 
 
-def _fields(text: str | None) -> list[str] | None:
-    fields = None if text is None else [name.strip() for name in text.split(",") if name.strip()]
-    if unknown := [name for name in fields or () if name not in _FIELDS]:
-        raise QueryError(f"--fields {unknown[0]!r} is not known; give some of {', '.join(_FIELDS)}")
-    return fields
+def _fields(text: str | None) -> Fields | None:
+    return Fields.of(None if text is None else [name.strip() for name in text.split(",") if name.strip()])
 
 
-def _show(results: Results) -> None:
+def _show(results: Results, passages: bool) -> None:
     calibrated = any(hit.relevance is not None for hit in results)
     rows = table("#", "score", *(["relevance"] if calibrated else []), "id", "document")
     for hit in results:
@@ -118,30 +152,20 @@ def _show(results: Results) -> None:
         rows.add_row(str(hit.rank), f"{hit.score:.4f}", *relevance, Text(printable(hit.id)), _document(hit))
     if results.hits:
         out.print(rows)
-    out.print(f"{len(results)} of {results.total:,} in {results.took * 1000:.1f} ms", style="dim")
-
-
-def _explain(why: Explanation) -> None:
-    out.print(Text(f"\n{why.id}: {why.absent or _places(why)}"))
-    if why.contributions:
-        rows = table("feature", "value", "adds")
-        for name, part in why.contributions.items():
-            rows.add_row(name, "" if part.value is None else f"{part.value:.4g}", f"{part.adds:+.4f}")
-        out.print(rows)
-
-
-def _places(why: Explanation) -> str:
-    places = {"lexical": why.lexical, "vector": why.vector, "fused": why.fused, "final": why.final}
-    return ", ".join(
-        f"{name} -" if place is None else f"{name} {place.rank} ({place.score:.4f})"
-        for name, place in places.items()
-    )
+    if results.suggestion is not None:
+        out.print(Text(f"did you mean: {printable(results.suggestion.query)}"), soft_wrap=True)
+    shown = f"{len(results)} passages of {counted(results.total)}"
+    if not passages:
+        shown = f"{len(results)} of {results.total:,}"
+    out.print(f"{shown} in {results.took * 1000:.1f} ms", style="dim")
 
 
 def _document(hit: Hit) -> Text:
     """The title, and below it the best snippet, with the query's words marked."""
     found = _highlights(hit)
     title, snippet = _line(found.title, "bold"), _line(found.snippet, "not bold")
+    if hit.folded:
+        title.append(f" (+{hit.folded:,})", "not bold dim")
     return title.append("\n" if title and snippet else "").append(snippet)
 
 

@@ -52,6 +52,7 @@ class Commit:
 
 
 _CUT: Final = "cut"  # a key of the table meta
+_SYNONYMS: Final = "synonyms"  # another
 
 
 class Ledger:
@@ -324,6 +325,15 @@ class Ledger:
     def now_cut(self, also: Action) -> None:
         """It does from now on. ``also`` is done with it."""
         self._rewrite({_CUT: "1"}, also)
+
+    @property
+    def synonyms(self) -> str | None:
+        """The id of the model that holds the synonym rules; None for no synonyms."""
+        return self._meta.get(_SYNONYMS) or None
+
+    def use_synonyms(self, id: str | None) -> None:
+        """Answer queries with other synonyms; no commit of documents."""
+        self._rewrite({_SYNONYMS: id or ""})
 
     def install(self, profiles: Profiles) -> None:
         """Serve with another profile; no commit of documents, so the sequence number stays."""

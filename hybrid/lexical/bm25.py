@@ -9,23 +9,25 @@ after compaction scores are exact again.
 
 from __future__ import annotations
 
-from collections import Counter
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import tantivy
 
 from hybrid import okapi
+from hybrid.analyzers.segment import is_han
 from hybrid.disk.folder import Folder
-from hybrid.errors import IndexCorrupt
+from hybrid.errors import IndexCorrupt, IndexMismatch
 from hybrid.lexical import pruning
 from hybrid.lexical.segments import META
-from hybrid.lexical.terms import FIELDS, Field, Terms, field_of
+from hybrid.lexical.terms import FIELDS, POSITIONS, Field, Terms, Weighted, field_of, weighed
+from hybrid.okapi import TermScore
 from hybrid.order import first_of_each
 from hybrid.types import Candidates, Mask, Ordinals, Scores, Ties
 
@@ -34,6 +36,15 @@ _MANY: Final = 500  # hits: from here on, passing them to Python costs as much a
 _LOOK_UP: Final = 50  # postings scanned in the time of one look-up; see tests/benchmarks/crossover.py
 _MOST_LENGTHS: Final = 10_000
 _TOKENIZER: Final = "terms"
+_CHINESE: Final[tuple[Field, ...]] = ("terms", "stop_words")
+_IN_TITLES: Final[dict[Field, Field]] = {
+    "terms": "titles",
+    "titles": "titles",
+    "stop_words": "exact_titles",
+    "exact": "exact_titles",
+    "exact_titles": "exact_titles",
+}
+"""The field of a term where it is looked for in titles."""
 
 
 @contextmanager
@@ -78,7 +89,8 @@ def schema(fields: Sequence[Field] = FIELDS, parted: bool = True) -> tantivy.Sch
         builder.add_integer_field("row", fast=True)
         builder.add_integer_field("passage", fast=True)
     for name in fields:
-        builder.add_text_field(name, tokenizer_name=_TOKENIZER, index_option="freq")
+        option: Literal["position", "freq"] = "position" if name in POSITIONS else "freq"
+        builder.add_text_field(name, tokenizer_name=_TOKENIZER, index_option=option)
     return builder.build()
 
 
@@ -93,7 +105,7 @@ def document(ordinal: int, row: int, passage: int, terms: Terms) -> tantivy.Docu
     made.add_integer("row", row)
     made.add_integer("passage", passage)
     for name in FIELDS:
-        made.add_text(name, " ".join(terms.of(name)))
+        made.add_text(name, terms.line(name))
     return made
 
 
@@ -243,19 +255,51 @@ class LexicalView:
     def passages(
         self, terms: Sequence[str], ordinals: Sequence[int], title_boost: float = 0.0
     ) -> dict[int, list[int]]:
-        """For each of a few ``ordinals`` its passages that contain a term, by number, best first."""
-        found: dict[int, list[int]] = {ordinal: [] for ordinal in ordinals}
+        """For each of a few ``ordinals`` its passages that contain a term, by number, best first; none
+        where no document is cut."""
+        scored = self.scored(terms, ordinals, title_boost)
+        return {ordinal: [number for number, _ in rows] for ordinal, rows in scored.items()}
+
+    def scored(
+        self, terms: Sequence[str], ordinals: Sequence[int], title_boost: float = 0.0
+    ) -> dict[int, list[tuple[int, float]]]:
+        """The same with the score of each passage."""
+        found: dict[int, list[tuple[int, float]]] = {ordinal: [] for ordinal in ordinals}
         if not ordinals or not self.cut or (query := self._query(terms, title_boost)) is None:
             return found
         hits = self.searcher.search(
             self._within(query, ordinals, need=True), self._most(ordinals), count=False
         ).hits
-        addresses = [address for _, address in hits]
+        addresses, scores = [address for _, address in hits], [float(score) for score, _ in hits]
         owners = np.array(self.searcher.fast_field_values("ordinal", addresses), np.int64)
         numbers = np.array(self.searcher.fast_field_values("passage", addresses), np.int64)
-        for ordinal, number in zip(owners.tolist(), numbers.tolist(), strict=True):
-            found[ordinal].append(number)
+        for ordinal, number, score in zip(owners.tolist(), numbers.tolist(), scores, strict=True):
+            found[ordinal].append((number, score))
         return found
+
+    def explained(self, terms: Sequence[str], ordinal: int, title_boost: float = 0.0) -> list[TermScore]:
+        """The parts of the score that ``scores`` gives to ``ordinal``, in its best passage."""
+        if (query := self._query(terms, title_boost)) is None:
+            return []
+        hits = self.searcher.search(self._within(query, [ordinal], need=True), 1, count=False).hits
+        clauses = list(self._wanted(weighed(terms), title_boost))
+        found = [self._told(*clause, address) for _, address in hits for clause in clauses]
+        return [one for one in found if one is not None]
+
+    def _told(
+        self, field: Field, term: str, weight: float, address: tantivy.DocAddress
+    ) -> TermScore | None:
+        """One part of a row's score, from tantivy's own explanation; None where the row lacks the term."""
+        query = tantivy.Query.term_query(self.schema, field, term, "freq")
+        try:
+            told = json.loads(query.explain(self.searcher, address).to_json())
+        except ValueError:
+            return None
+        _, idf, share = told["details"]
+        tf, _, _, length, average = (part["value"] for part in share["details"])
+        frequency = int(idf["details"][0]["value"])
+        adds, name = weight * told["value"], "title" if field == "titles" else "text"
+        return TermScore(term, name, weight, int(tf), idf["value"], int(length), average, frequency, adds)
 
     def _within(self, query: tantivy.Query, ordinals: Sequence[int], need: bool = False) -> tantivy.Query:
         """The rows of ``ordinals``, scored by ``query``; where they ``need`` it, those that it finds."""
@@ -281,21 +325,97 @@ class LexicalView:
         found = self.matches(terms)
         return len(found) if allowed is None else int(_pass(found, allowed).sum())
 
-    def matches(self, terms: Sequence[str]) -> Ordinals:
-        """Return all documents that contain a term, each once, in no order."""
-        if (query := self._query(terms)) is None:
+    def matches(self, terms: Sequence[str], title: bool = False) -> Ordinals:
+        """Return all documents that contain a term, or whose title does, each once, in no order."""
+        if title:
+            terms = [Weighted(term, 1, _IN_TITLES[field_of(term)]) for term in terms]
+        return self._all(self._query(terms))
+
+    def phrase(self, tokens: Sequence[str], title: bool = False) -> Ordinals:
+        """Return all documents that contain ``tokens`` (see `hybrid.analyzers.literal`) side by side, or
+        whose title does, each once, in no order. Raises IndexMismatch."""
+        field: Field = "exact_titles" if title else "exact"
+        return self._all(self._phrase(tokens, field) if tokens else None)
+
+    def _phrase(self, tokens: Sequence[str], field: Field) -> tantivy.Query:
+        self._check(field)
+        if len(tokens) > 1:
+            return tantivy.Query.phrase_query(self.schema, field, list(tokens))
+        # A phrase query of one word panics.
+        return tantivy.Query.term_query(self.schema, field, tokens[0], "freq")
+
+    def holding(self, tokens: Sequence[str], allowed: Mask | None = None) -> int:
+        """Return the number of documents among ``allowed`` that contain ``tokens`` side by side, or the
+        term that they are together."""
+        query = self._standing(tokens)
+        if allowed is not None or self.cut:
+            found = self._all(query)
+            return len(found) if allowed is None else int(_pass(found, allowed).sum())
+        return int(self.searcher.search(query, 1, count=True).count)  # type: ignore[attr-defined]
+
+    def holds(self, tokens: Sequence[str], allowed: Mask | None = None) -> bool:
+        """Return whether a document among ``allowed`` does: mostly one of the first."""
+        if allowed is None and self._length(*self._term(tokens)):
+            return True
+        query, most = self._standing(tokens), max(self.searcher.num_docs, 1)
+        for limit in (_SLACK, _MANY, most):
+            found, _ = self._fetch(query, limit)
+            if len(found) and (allowed is None or _pass(found, allowed).any()):
+                return True
+            if len(found) < limit:
+                break
+        return False
+
+    def _standing(self, tokens: Sequence[str]) -> tantivy.Query:
+        """Finds a word as it is written."""
+        field, term = self._term(tokens)
+        if self._length(field, term):
+            return tantivy.Query.term_query(self.schema, field, term, "freq")
+        return self._phrase(tokens, "exact")
+
+    def _term(self, tokens: Sequence[str]) -> tuple[Field, str]:
+        """The field and term of a word: a Chinese one has several tokens, and is a term or a stop word."""
+        term = "".join(tokens)
+        if not is_han(term):
+            return "exact", term
+        return next((name for name in _CHINESE if self._length(name, term)), "terms"), term
+
+    def written(self) -> dict[str, int]:
+        """Return every word as it is written, folded, and the number of live rows that hold it; of Chinese,
+        which has no spaces, the analyzer's words. Nothing for an index of an earlier version."""
+        if "exact" not in self.fields:
+            return {}
+        listed = self.vocabulary("stop_words") | self.vocabulary("terms")
+        found = {word: n for word, n in listed.items() if is_han(word)}
+        words = self.vocabulary("exact").items()
+        return found | {word: n for word, n in words if word[0].isalnum() and not is_han(word)}
+
+    def words(self, prefix: str, limit: int) -> list[tuple[str, int]]:
+        """Return the words, of the field "exact", that begin with ``prefix``, and the number of live rows
+        with each: the ``limit`` most frequent ones, then by text. Raises IndexMismatch."""
+        self._check("exact")
+        return self.searcher.terms_with_prefix("exact", prefix, tantivy.Query.all_query(), limit)
+
+    def _check(self, field: Field) -> None:
+        if field not in self.fields:
+            raise IndexMismatch(
+                "phrases, prefixes and fuzzy words need a keyword index of this version; "
+                "open the index once for writing: it is built again then"
+            )
+
+    def _all(self, query: tantivy.Query | None) -> Ordinals:
+        if query is None:
             return np.empty(0, np.int64)
         found, _ = self._fetch(query, max(self.searcher.num_docs, 1))
         return np.unique(found) if self.cut else found
 
     def frequencies(self, terms: Sequence[str]) -> list[int]:
         """Return the number of passages with each term, including deleted ones not yet merged away."""
-        field = field_of(terms)
-        return [self._length(field, term) for term in terms]
+        return [self._length(field_of(term), term) for term in terms]
 
     def _postings(self, terms: Sequence[str]) -> int:
         """Return the total length of the terms' posting lists."""
-        return sum(self.frequencies(list(set(terms))))
+        return sum(self.frequencies([term for term, _ in weighed(terms)]))
 
     def _length(self, field: Field, term: str) -> int:
         """Return the number of rows with ``term`` in ``field``. Cached, since it reads every segment."""
@@ -317,7 +437,7 @@ class LexicalView:
         return dict(self.searcher.terms_with_prefix(field, "", tantivy.Query.all_query()))
 
     def _query(self, terms: Sequence[str], title_boost: float = 0.0) -> tantivy.Query | None:
-        clauses = self._clauses(Counter(terms).items(), title_boost)
+        clauses = self._clauses(weighed(terms), title_boost)
         return _any_of(clauses) if clauses else None
 
     def _plan(self, terms: Sequence[str], title_boost: float) -> pruning.Plan | None:
@@ -325,9 +445,9 @@ class LexicalView:
             return None
         if self._postings(terms) < pruning.LEAST_POSTINGS:
             return None
-        return pruning.Plan([self._weighed(*one, title_boost) for one in Counter(terms).items()])
+        return pruning.Plan([self._weighed(*one, title_boost) for one in weighed(terms)])
 
-    def _weighed(self, term: str, count: int, title_boost: float) -> pruning.Term:
+    def _weighed(self, term: str, count: float, title_boost: float) -> pruning.Term:
         weights = self._weights(term, title_boost)
         lengths = [self._length(field, term) for field, _ in weights]
         # tantivy's own count of rows includes some deleted ones.
@@ -347,16 +467,20 @@ class LexicalView:
             )
         return query
 
-    def _clauses(self, counts: Iterable[tuple[str, int]], title_boost: float) -> list[tantivy.Query]:
-        return [
-            self._clause(field, term, weight * count)
-            for term, count in counts
-            for field, weight in self._weights(term, title_boost)
-        ]
+    def _clauses(self, counts: Iterable[tuple[str, float]], title_boost: float) -> list[tantivy.Query]:
+        return [self._clause(*one) for one in self._wanted(counts, title_boost)]
+
+    def _wanted(
+        self, counts: Iterable[tuple[str, float]], title_boost: float
+    ) -> Iterator[tuple[Field, str, float]]:
+        """Where to look for each term, and with what weight."""
+        for term, count in counts:
+            for where, weight in self._weights(term, title_boost):
+                yield where, term, weight * count
 
     def _weights(self, term: str, title_boost: float) -> list[tuple[Field, float]]:
         """Return the fields in which to look for a term, and their weights."""
-        field = field_of([term])
+        field = field_of(term)
         boosted = title_boost and field == "terms"
         weights: list[tuple[Field, float]] = [(field, 1.0), ("titles", title_boost if boosted else 0.0)]
         return [(field, weight) for field, weight in weights if weight and field in self.fields]

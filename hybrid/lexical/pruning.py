@@ -31,7 +31,7 @@ class Term(NamedTuple):
     its score in a document of average length that contains it once."""
 
     text: str
-    repeats: int
+    repeats: float
     postings: int
     bound: float
     once: float

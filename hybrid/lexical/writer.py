@@ -178,7 +178,7 @@ class LexicalLeg:
                 for number, terms in enumerate(passages):
                     writer.add_document(bm25.document(top, self._rows, number, terms))
                     self._rows += 1
-                    self.pending += 1 + len(terms.title) + len(terms.text) + len(terms.stop_words)
+                    self.pending += 1 + terms.size
             for ordinal in deaths:
                 if ordinal != top:
                     writer.delete_documents_by_term("ordinal", int(ordinal))

@@ -1,4 +1,5 @@
-"""Counts over the documents that pass a filter and, where there is a query, contain a term of it."""
+"""Counts over the documents that pass a filter and, where there is a query, match it: contain a term of it,
+and what it demands."""
 
 from __future__ import annotations
 
@@ -10,6 +11,8 @@ import numpy as np
 
 from hybrid.metadata import facets
 from hybrid.metadata.facets import Extent, Facet, Wanted, check_most, check_path, check_wanted
+from hybrid.query import Query
+from hybrid.search.compiled import Compiled
 from hybrid.search.request import Asker
 from hybrid.store.snapshot import Snapshot
 from hybrid.types import Mask
@@ -24,16 +27,13 @@ class Counted:
 
     @classmethod
     def of(
-        cls, snapshot: Snapshot, asker: Asker, query: str | None, filter: Mapping[str, Any] | None
+        cls, snapshot: Snapshot, asker: Asker, query: str | Query | None, filter: Mapping[str, Any] | None
     ) -> Counted:
         """Raises QueryError, FilterError."""
         question, where = asker.selection(query, filter)
         mask = snapshot.passing(where)
         if question is not None:
-            found = snapshot.lexical.matches(snapshot.terms(question))
-            matching = np.zeros(len(mask), np.bool_)
-            matching[found[found < len(mask)]] = True
-            mask = mask & matching
+            mask = mask & Compiled(snapshot, question).matching
         return cls(snapshot, mask)
 
     def __len__(self) -> int:

@@ -8,13 +8,20 @@ their beginnings, stand literally, and the passage that the vector leg found.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
-from itertools import groupby
+from itertools import chain, groupby, islice
 from typing import Final, NamedTuple
 
+import numpy as np
+
+from hybrid.analyzers.literal import literal, literal_spans
 from hybrid.lexical.terms import StopWord, of_query
-from hybrid.types import Analyzer, Document, Fragment, Highlights, Hit, Passage
+from hybrid.norms import unit
+from hybrid.sentences import END
+from hybrid.types import Analyzer, Document, Fragment, Highlights, Hit, Matrix, Passage, Scores
 
 MOST: Final = 20_000
 """Characters that are analysed."""
@@ -43,12 +50,37 @@ class Match(NamedTuple):
 class Highlighter:
     """Marks the words of one query."""
 
-    def __init__(self, analyzer: Analyzer, query: str | None) -> None:
-        self._analyzer, self._query = analyzer, query or ""
+    def __init__(
+        self,
+        analyzer: Analyzer,
+        query: str,
+        phrases: Sequence[str] = (),
+        words: Iterable[str] = (),
+        terms: Iterable[str] = (),
+        *,
+        within: bool = False,
+        weights: Callable[[], Mapping[str, float]] = dict,
+        nearest: NearestSentence | None = None,
+    ) -> None:
+        """``phrases`` are marked where they stand whole; ``words``, which are folded, as they are spelt;
+        ``terms`` beside those of the query. ``within``: only fragments of the passage. ``weights``: how
+        much each term counts, by default alike. ``nearest``: which sentence is shown where no term stands;
+        None for the first."""
+        self._analyzer, self._query, self._within = analyzer, query, within
+        self._phrases = [tokens for phrase in phrases if (tokens := literal(phrase))]
+        self._literal, self._words, self._more = list(phrases), frozenset(words), frozenset(terms)
+        self._weights, self._nearest = weights, nearest
+
+    @cached_property
+    def _worth(self) -> dict[str, int]:
+        """The terms' weights, in thousandths: sums of whole numbers do not depend on the order."""
+        known = self._weights()
+        worth = {term: round(1000 * known.get(term, 1.0)) + 1 for term in self._terms}
+        return defaultdict(lambda: 1001, worth)
 
     @cached_property
     def _terms(self) -> frozenset[str]:
-        return frozenset(of_query(self._analyzer, self._query))
+        return frozenset(of_query(self._analyzer, self._query)) | self._more
 
     @cached_property
     def _forms(self) -> list[str]:
@@ -56,23 +88,53 @@ class Highlighter:
         word differ at the end."""
         words = {self._query[start:end].lower() for _, start, end in self._analyzer.spans(self._query)}
         stems = {term[: max(4, len(term) - 2)] if term.isascii() else term for term in self._terms}
-        return sorted(words | stems, key=len, reverse=True)[:_FORMS]
+        asked = {form.lower() for form in (*self._literal, *self._words)}
+        return sorted(words | stems | asked, key=len, reverse=True)[:_FORMS]
 
     def __call__(self, document: Document, passage: Passage | None) -> Highlights:
         title = _fragment(document.title, 0, len(document.title), self.matches(document.title))
-        found = self.matches(document.text, passage)
-        return Highlights(title, tuple(_fragments(document.text, found, passage)))
+        start, end = passage if passage and self._within else (0, len(document.text))
+        text = document.text[start:end]
+        passage = None if passage is None else Passage(passage.start - start, passage.end - start)
+        found = self.matches(text, passage)
+        fragments = _fragments(text, found, passage, self._worth) if found else self._plain(text, passage)
+        own = (_moved(fragment, start, document.text) for fragment in fragments)
+        return Highlights(title, tuple(own))
+
+    def _plain(self, text: str, passage: Passage | None) -> Iterator[Fragment]:
+        """Without any match: the sentence of the passage that is nearest, or its beginning."""
+        start, end = passage or (0, len(text))
+        if self._nearest is not None:
+            start = self._nearest(text, start, end)
+        if text:
+            yield _fragment(text, start, _end(text, start), [])
 
     def matches(self, text: str, passage: Passage | None = None) -> list[Match]:
         """The terms of the query in ``text``, by place; of a long text in its likeliest blocks."""
+        found: list[Match] = []
         if any(isinstance(term, StopWord) for term in self._terms):
-            return sorted(_literal(text[:MOST], self._terms))
-        return [
-            Match(at + start, at + end, term)
-            for at, last in self._blocks(text, passage)
-            for term, start, end in self._analyzer.spans(text[at:last])
-            if term in self._terms
-        ]
+            found += _literal(text[:MOST], self._terms)
+        for at, last in self._blocks(text, passage):
+            part = text[at:last]
+            spans = self._analyzer.spans(part) if self._terms else []
+            found += [
+                Match(at + start, at + end, term) for term, start, end in spans if term in self._terms
+            ]
+            found += [Match(at + start, at + end, term) for start, end, term in self._spelt(part)]
+        return sorted(found)
+
+    def _spelt(self, text: str) -> Iterator[Match]:
+        """The phrases and words that are looked for as they are spelt."""
+        if not self._phrases and not self._words:
+            return
+        spans = literal_spans(text)
+        tokens = [token for token, _, _ in spans]
+        for token, start, end in spans:
+            if token in self._words:
+                yield Match(start, end, token)
+        for phrase in self._phrases:
+            for place in _found(phrase, tokens):
+                yield Match(spans[place][1], spans[place + len(phrase) - 1][2], " ".join(phrase))
 
     def _blocks(self, text: str, passage: Passage | None) -> Iterator[tuple[int, int]]:
         """The stretches to analyse, in their order; all of a text that is not long."""
@@ -95,12 +157,45 @@ class Highlighter:
             yield _uncut(text, blocks[0] * _BLOCK, -1), _uncut(text, (blocks[-1] + 1) * _BLOCK, 1)
 
 
-def lit(hits: Sequence[Hit], analyzer: Analyzer, query: str | None) -> tuple[Hit, ...]:
+class NearestSentence:
+    """Finds the sentence that is nearest to a query."""
+
+    def __init__(self, encode: Callable[[Sequence[str]], Matrix], query: Scores, most: int) -> None:
+        """``query``: its vector (dim,). ``most``: how many sentences may be encoded."""
+        self._encode, self._query, self._most = encode, query, most
+
+    def __call__(self, text: str, start: int, end: int) -> int:
+        """Where the nearest of the first sentences of ``text[start:end]`` begins. Raises EncoderError."""
+        found = list(islice(_sentences(text, start, end), self._most))
+        if len(found) < 2:
+            return found[0][0] if found else start
+        directions = unit(self._encode([text[first:last] for first, last in found]))
+        return found[int(np.argmax(directions @ self._query))][0]
+
+
+def lit(hits: Sequence[Hit], highlighter: Highlighter) -> tuple[Hit, ...]:
     """The hits, whose ``highlights`` can be asked for."""
-    highlighter = Highlighter(analyzer, query)
     for hit in hits:
         hit.light(highlighter)
     return tuple(hits)
+
+
+def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """The sentences of ``text[start:end]`` that have a letter or digit, without white space around them."""
+    for mark in chain(END.finditer(text, start, end), [None]):
+        last = end if mark is None else mark.end()
+        own = text[start:last]
+        if any(map(str.isalnum, own)):
+            yield start + len(own) - len(own.lstrip()), start + len(own.rstrip())
+        start = last
+
+
+def _found(phrase: Sequence[str], tokens: Sequence[str]) -> Iterator[int]:
+    """The places at which ``phrase`` begins in ``tokens``."""
+    size = len(phrase)
+    for place, token in enumerate(tokens):
+        if token == phrase[0] and tokens[place : place + size] == phrase:
+            yield place
 
 
 def _places(text: str, form: str) -> Iterator[int]:
@@ -135,22 +230,21 @@ def _literal(text: str, words: Iterable[str]) -> Iterator[Match]:
 # --- fragments ---------------------------------------------------------------------------------------
 
 
-def _fragments(text: str, found: Sequence[Match], passage: Passage | None) -> Iterator[Fragment]:
-    """Those that show most of the query, best first; without any match the beginning of the passage."""
+def _fragments(
+    text: str, found: Sequence[Match], passage: Passage | None, worth: Mapping[str, int]
+) -> Iterator[Fragment]:
+    """Those that show most of the query, best first."""
     left = list(found)
     for _ in range(_FRAGMENTS):
         if not left:
             break
-        start, end = _around(text, _best(left[:_MATCHES], passage))
+        start, end = _around(text, _best(left[:_MATCHES], passage, worth))
         yield _fragment(text, start, end, found)
         left = [match for match in left if match.end <= start or match.start >= end]
-    if not found and text:
-        start = 0 if passage is None else passage.start
-        yield _fragment(text, start, _end(text, start), [])
 
 
-def _best(found: Sequence[Match], passage: Passage | None) -> Match:
-    """The first match of the window that holds most different terms; among these one that lies in the
+def _best(found: Sequence[Match], passage: Passage | None, worth: Mapping[str, int]) -> Match:
+    """The first match of the window whose different terms weigh most; among these one that lies in the
     passage, then one with most matches."""
     best, place, last = (0, False, 0), 0, 0
     for first, match in enumerate(found):
@@ -158,9 +252,10 @@ def _best(found: Sequence[Match], passage: Passage | None) -> Match:
             last += 1
         inside = passage is not None and passage.start <= match.start < passage.end
         window = found[first : max(last, first + 1)]
-        worth = len({one.term for one in window}), inside, len(window)
-        if worth > best:
-            best, place = worth, first
+        terms = {one.term for one in window}
+        value = sum(worth[term] for term in terms), inside, len(window)
+        if value > best:
+            best, place = value, first
     return found[place]
 
 
@@ -185,6 +280,13 @@ def _end(text: str, start: int) -> int:
     spaces = [space.start() for space in _SPACE.finditer(text, start + SIZE // 2, end + 1)]
     cuts = text[end].isascii() and text[end].isalnum()
     return spaces[-1] if spaces and cuts else end
+
+
+def _moved(fragment: Fragment, by: int, text: str) -> Fragment:
+    """The fragment of a part of ``text`` that starts at ``by``, as one of all of it."""
+    start = fragment.start + by
+    end = start + len(fragment.text)
+    return replace(fragment, start=start, before=start > 0, after=end < len(text))
 
 
 def _fragment(text: str, start: int, end: int, found: Iterable[Match]) -> Fragment:

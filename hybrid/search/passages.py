@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hybrid.ledger.passages import Pieces
 from hybrid.search.source import Source
@@ -13,8 +16,6 @@ from hybrid.types import Ordinals, Passage, Scores
 
 MOST: Final = 10
 """Passages of a hit."""
-_K: Final = 60
-"""Of reciprocal rank fusion; Cormack, Clarke and Buettcher, SIGIR 2009."""
 
 
 def best_passages(
@@ -24,39 +25,51 @@ def best_passages(
     ordinals: Ordinals,
     title_boost: float = 0.0,
 ) -> list[tuple[Passage, ...]]:
-    """For each of ``ordinals`` its best passages, best first: the legs' orders of them, fused by rank. Of a
-    document that is one passage, the window nearest to ``vector`` (dim,), if there is one."""
+    """For each of ``ordinals`` its best passages, best first, by the sum of the legs' scores, each scaled
+    to 0..1 over the document's passages (CombSUM of min-max scores; Fox and Shaw, TREC-2). Of a document
+    that is one passage, the window nearest to ``vector`` (dim,), if there is one."""
     listed = ordinals.tolist()
     cut = source.pieces(listed)
-    named = source.lexical.passages(words, list(cut), title_boost) if cut else {}
+    if not cut and vector is None:
+        return [()] * len(listed)
+    lexical = source.lexical.scored(words, list(cut), title_boost) if cut else {}
     nearest: Sequence[Passage | None] = [None] * len(listed)
     if vector is not None and source.vectors.dim and len(cut) < len(listed):
         nearest = source.vectors.passages(vector, ordinals)
     return [
         (() if window is None else (window,))
         if (pieces := cut.get(ordinal)) is None
-        else _fused(pieces, [named[ordinal], _near(source, pieces, vector, ordinal)])
+        else _fused(pieces, dict(lexical[ordinal]), _near(source, pieces, vector, ordinal))
         for ordinal, window in zip(listed, nearest, strict=True)
     ]
 
 
-def _fused(pieces: Pieces, orders: Iterable[Sequence[int]]) -> tuple[Passage, ...]:
+def _fused(pieces: Pieces, lexical: dict[int, float], near: dict[int, float]) -> tuple[Passage, ...]:
+    lowest = min(near.values(), default=0.0)
     scores: dict[int, float] = defaultdict(float)
-    for order in orders:
-        for rank, number in enumerate(order, start=1):
-            scores[number] += 1 / (_K + rank)
+    for leg, low in ((lexical, 0.0), (near, lowest)):  # a passage without a term scores 0
+        width = max(leg.values(), default=0.0) - low
+        for number, score in leg.items():
+            scores[number] += (score - low) / (width or 1.0)
     best = sorted(scores, key=lambda number: (-scores[number], number))[:MOST]
     return tuple(pieces[number].passage for number in best or (0,))
 
 
-def _near(source: Source, pieces: Pieces, vector: Scores | None, ordinal: int) -> list[int]:
-    """The numbers of the passages whose windows are nearest to ``vector``, nearest first."""
-    if vector is None or not source.vectors.dim:
-        return []
+def _near(source: Source, pieces: Pieces, vector: Scores | None, ordinal: int) -> dict[int, float]:
+    """The score of the window nearest to ``vector`` in each passage, by its number."""
+    found: dict[int, float] = {}
+    if vector is not None and source.vectors.dim:
+        spans, scores, _ = source.vectors.similar(vector, ordinal)
+        for number, score in zip(numbers(pieces, spans), scores.tolist(), strict=True):
+            if number is not None:
+                found.setdefault(number, score)  # nearest first
+    return found
+
+
+def numbers(pieces: Pieces, spans: NDArray[np.int64]) -> Iterator[int | None]:
+    """The number of the passage that each of ``spans``, windows (n, 2), lies in; None for a window of
+    several, which says nothing of any of them."""
     starts = [piece.start for piece in pieces]
-    found: dict[int, None] = {}
-    for start, end in source.vectors.windows(vector, ordinal).tolist():
+    for start, end in spans.tolist():
         number = max(0, bisect_right(starts, start) - 1)
-        if end <= pieces[number].end:  # a window of all of a document says nothing of its passages
-            found.setdefault(number)
-    return list(found)
+        yield number if end <= pieces[number].end else None

@@ -12,15 +12,24 @@ from typing import Any, Final, TypeAlias, TypedDict, get_args
 from hybrid.errors import QueryError
 from hybrid.fusion import Evidence
 from hybrid.intake.documents import check_alike, check_encoded, check_vector
-from hybrid.limits import MAX_HITS, MAX_QUERY, shown
-from hybrid.metadata import filters
+from hybrid.limits import MAX_HITS, MAX_LIKE, MAX_QUERY, MAX_SENTENCES, shown
+from hybrid.metadata import filters, sorting
 from hybrid.metadata.filters import Filter
+from hybrid.metadata.sorting import Sort, SortKey
+from hybrid.query import Parsed, Query, Syntax, Words, plain, read
 from hybrid.rerank.calibration import Calibration
+from hybrid.search.fields import Fields
 from hybrid.settings import Profile
-from hybrid.texts import clean
-from hybrid.types import Candidates, Fusion, Metric, Mode, Reranker, Scores
+from hybrid.texts import check_lookup, clean
+from hybrid.types import Candidates, Fusion, Matrix, Metric, Mode, Reranker, Scores
 
+DOCUMENT: Final = "document"
 MODES: Final[tuple[Mode, ...]] = get_args(Mode)
+SYNTAXES: Final[tuple[Syntax, ...]] = get_args(Syntax)
+
+
+EncodeTexts: TypeAlias = Callable[[Sequence[str]], Matrix]
+"""Makes a vector of each of some documents' texts, float32 (n, dim)."""
 
 
 class Options(TypedDict, total=False):
@@ -33,6 +42,21 @@ class Options(TypedDict, total=False):
     profile's. reranker: puts the fused candidates into a better order. min_score: show only those of the k
     hits whose ``relevance`` is at least this, from 0 to 1, and no others in their place; an empty answer
     says that there is no good one. QueryError where the index has no calibration (``hybrid calibrate``).
+    sort: a key of the metadata, "-price" for descending, or a list of keys (``hybrid.metadata.sorting``):
+    sorts what is found, equal ones by score. Where the keyword leg alone answers (in mode "lexical", or
+    without an encoder) these are all documents that contain a word of the query, or else those among the
+    legs' first ``depth``. fields: what hits' documents hold, a
+    list of "title", "text", "metadata" and "metadata.KEY"; what is not named is empty, and without the text
+    there are no highlights (``hybrid.search.fields``). cursor=True: keep up to 10,000 hits of the ranking
+    for ``next_page``; in ``search`` alone. group_by: "document"; or a key of the metadata: of all that is
+    found (as for ``sort``) the best document of each value, where ``folded`` says for how many others it
+    stands; or None: each hit is a passage, ranked as the legs' first ``depth`` passages are fused.
+    sentences: how many sentences of a passage that has no word of the query may be encoded when its
+    highlights are asked for, to show the one nearest to the query (0: its beginning is shown).
+    like, unlike: ids of documents to move the query towards, and away from; see `hybrid.search.like`. They
+    are no hits themselves. With ``like`` neither query nor vector is needed. QueryError for one that does
+    not pass the filter, or is not there.
+    syntax: "auto" reads operators in a query's text (`hybrid.query`), "plain" takes all of it as words.
 
     The ranking does not depend on k and offset. Its head is what is fused and reranked of the legs' first
     ``depth``. What the legs have further down follows by turns, the lexical leg's next, the vector leg's
@@ -51,11 +75,20 @@ class Options(TypedDict, total=False):
     depth: int | None
     reranker: Reranker | None
     min_score: float | None
+    sort: Sort | None
+    fields: Sequence[str] | None
+    cursor: bool
+    group_by: str | None
+    sentences: int
+    syntax: Syntax
+    like: Sequence[str]
+    unlike: Sequence[str]
 
 
 @dataclass(frozen=True)
 class Request:
-    """One query, checked. ``vector`` is ready-made, or filled in by whoever encodes ``text``."""
+    """One query, checked. ``text``: its words, without operators and what is excluded; None where there
+    are none. ``vector`` is ready-made, or filled in by whoever encodes ``text``."""
 
     text: str | None
     vector: Scores | None
@@ -72,11 +105,36 @@ class Request:
     offset: int = 0
     lacking: tuple[str, ...] = ()
     """Documents, by id, that are to be passed over as if the index lacked them."""
+    sort: tuple[SortKey, ...] = ()
+    fields: Fields | None = None
+    """Those that documents are returned with; None for all."""
+    cursor: bool = False
+    grouped: str | None = None
+    """The key of the metadata by which documents are grouped."""
+    passages: bool = False
+    """Whether passages are ranked, each for itself."""
+    sentences: int = 0
+    """How many of them may be encoded for the highlights of a hit."""
+    encode: EncodeTexts | None = None
+    """Encodes sentences, where any may be."""
+    query: Parsed | None = None
+    """How the query was read."""
+    typed: str | None = None
+    """The query as it was typed, with its operators."""
+    like: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
+    terms: tuple[str, ...] = ()
+    """Terms that the lexical leg is asked for beside those of the text."""
 
     @property
     def end(self) -> int:
         """How many documents the ranking must have for all hits to be there."""
         return self.offset + self.k
+
+    @property
+    def listed(self) -> bool:
+        """Whether all that is found is brought into another order."""
+        return bool(self.sort) or self.grouped is not None
 
     @property
     def alone(self) -> bool:
@@ -122,6 +180,16 @@ class Request:
         return self.fusion(legs, everyone) if informed is None else informed(legs, everyone, evidence)
 
     @property
+    def value(self) -> Query | None:
+        """The query where it is more than words."""
+        return None if self.query is None or isinstance(self.query.value, Words) else self.query.value
+
+    @property
+    def asks_anything(self) -> bool:
+        """Whether all documents that may be answered are: the query only excludes."""
+        return self.value is not None and self.text is None and self.vector is None and not self.like
+
+    @property
     def asks_words(self) -> bool:
         return self.mode != "vector" and self.text is not None
 
@@ -154,30 +222,47 @@ class Asker:
         """Whether it is known how relevant a hit is."""
         return self._calibration is not None
 
-    def one(self, query: str | None, vector: Any, options: Options) -> Request:
-        if query is None and vector is None:
+    def one(self, query: str | Query | None, vector: Any, options: Options) -> Request:
+        if query is None and vector is None and not options.get("like"):
             raise QueryError("nothing to search for: give a query, a vector, or both")
         return self.many(None if query is None else [query], None if vector is None else [vector], options)[
             0
         ]
 
-    def many(self, queries: Sequence[str] | None, vectors: Any, options: Options) -> list[Request]:
+    def many(self, queries: Sequence[str | Query] | None, vectors: Any, options: Options) -> list[Request]:
         """One request for each of ``queries`` and ``vectors``, which are as many where both are given."""
-        if queries is None and vectors is None:
+        if queries is None and vectors is None and not options.get("like"):
             raise QueryError("nothing to search for: give queries, vectors, or both")
-        if isinstance(queries, (str, Mapping)):
+        if isinstance(queries, (str, Mapping, Query)):
             raise QueryError("search_many takes a list of queries; use search for one, run for {id: query}")
         given = None if vectors is None else _list("vectors", vectors)
-        texts = [None] * len(given or ()) if queries is None else [*map(_text, _list("queries", queries))]
-        if given is not None and len(given) != len(texts):
-            raise QueryError(f"{len(texts)} queries but {len(given)} vectors; they go in pairs")
-        ready = [None] * len(texts) if given is None else self._vectors(given)
-        plan = self._plan(**options)
-        if plan["mode"] == "lexical" and queries is None:
+        asked = None if queries is None else _list("queries", queries)
+        if given is not None and asked is not None and len(given) != len(asked):
+            raise QueryError(f"{len(asked)} queries but {len(given)} vectors; they go in pairs")
+        plan, syntax = self._plan(**options), _syntax(options.get("syntax", "auto"))
+        read = (
+            [None] * (1 if given is None else len(given))
+            if asked is None
+            else [_read(one, syntax) for one in asked]
+        )
+        ready = [None] * len(read) if given is None else self._vectors(given)
+        if plan["cursor"] and len(read) > 1:
+            raise QueryError("a cursor is of one search; use search")
+        if plan["mode"] == "lexical" and queries is None and not plan["like"]:
             raise QueryError(
                 'mode "lexical" needs a query text; for a vector alone use mode "vector" or "hybrid"'
             )
-        return [Request(text, vector, **plan) for text, vector in zip(texts, ready, strict=True)]
+        requests = [
+            Request(_words(query), vector, query=query, typed=typed, **plan)
+            for query, vector, typed in zip(read, ready, _typed(asked, read), strict=True)
+        ]
+        if plan["mode"] == "vector" and any(request.asks_anything for request in requests):
+            raise QueryError(
+                'mode "vector" needs words or a vector to compare with; the query only excludes'
+            )
+        if plan["passages"] and any(request.asks_anything for request in requests):
+            raise QueryError("group_by=None ranks passages by words or a vector; the query only excludes")
+        return requests
 
     def encoded(self, requests: Sequence[Request], encode: Encode | None) -> list[Request]:
         """The requests with their query vectors filled in. ``encode`` is None for an index without encoder,
@@ -196,11 +281,19 @@ class Asker:
         ]
 
     def selection(
-        self, query: str | None, filter: Mapping[str, Any] | None
-    ) -> tuple[str | None, Filter | None]:
-        """What is counted or listed: documents that contain a term of ``query``, and pass ``filter``."""
+        self, query: str | Query | None, filter: Mapping[str, Any] | None
+    ) -> tuple[Query | None, Filter | None]:
+        """What is counted or listed: documents that contain a term of ``query``, and what it demands, and
+        pass ``filter``."""
         where = None if filter is None else filters.parse(filter)
-        return None if query is None else _text(query), where
+        return None if query is None else _read(query, "auto").value, where
+
+    def typing(
+        self, text: str, filter: Mapping[str, Any] | None, limit: int = 1
+    ) -> tuple[str, Filter | None, int]:
+        """What is corrected or completed, for which documents, and how many completions are wanted."""
+        where = None if filter is None else filters.parse(filter)
+        return _text(text), where, _count("limit", limit)
 
     def unit(self, encoded: Scores) -> Scores:
         """A vector from the encoder, brought to the index's metric. Raises EncoderFailed."""
@@ -224,9 +317,26 @@ class Asker:
         depth: int | None = None,
         reranker: Reranker | None = None,
         min_score: float | None = None,
+        sort: Sort | None = None,
+        fields: Sequence[str] | None = None,
+        cursor: bool = False,
+        group_by: str | None = DOCUMENT,
+        sentences: int = 0,
+        syntax: Syntax = "auto",
+        like: Sequence[str] = (),
+        unlike: Sequence[str] = (),
     ) -> dict[str, Any]:
+        del syntax  # which says how the queries are read
         if not isinstance(mode, str) or mode not in MODES:
             raise QueryError(f"mode {shown(mode)} is not known; it is one of {', '.join(map(repr, MODES))}")
+        if not isinstance(cursor, bool):
+            raise QueryError(f"cursor is {shown(cursor)}; it is True or False (next_page takes a cursor)")
+        if group_by is None and (
+            sort is not None or cursor or reranker is not None or min_score is not None
+        ):
+            raise QueryError(
+                "group_by=None ranks passages; sort, cursor, reranker and min_score are of documents"
+            )
         k, offset, served = _count("k", k), _count("offset", offset, 0), mode == "hybrid"
         if offset + k > MAX_HITS:
             raise QueryError(
@@ -238,6 +348,8 @@ class Asker:
                     f"{name}={shown(value)} is not a value that can be called, such as hybrid.RRF(k=60)"
                 )
         return {
+            "like": _ids("like", like),
+            "unlike": _ids("unlike", unlike),
             "k": k,
             "offset": offset,
             "mode": mode,
@@ -249,7 +361,20 @@ class Asker:
             "reranker": self._reranker if reranker is None and fusion is None and served else reranker,
             "calibration": self._calibration,
             "min_score": None if min_score is None else self._least(min_score),
+            "sort": sorting.parse(sort),
+            "fields": Fields.of(fields),
+            "cursor": cursor,
+            "grouped": self._grouped(group_by),
+            "passages": group_by is None,
+            "sentences": _count("sentences", sentences, 0, MAX_SENTENCES),
         }
+
+    def _grouped(self, given: Any) -> str | None:
+        if given is not None and (not isinstance(given, str) or not given):
+            raise QueryError(
+                f'group_by is {shown(given)}; it is "document", a key of the metadata, or None for passages'
+            )
+        return None if given == DOCUMENT else given
 
     def _least(self, given: Any) -> float:
         least = math.nan if isinstance(given, bool) or not isinstance(given, Real) else float(given)
@@ -270,11 +395,40 @@ def _list(name: str, given: Any) -> list[Any]:
         raise QueryError(f"{name} is a {type(given).__name__}, not a list") from cause
 
 
-def check_queries(queries: object) -> Mapping[str, str]:
-    """Queries for a run; QueryError for what is no mapping of query id to text."""
+def _ids(name: str, given: Any) -> tuple[str, ...]:
+    ids = [] if given is None else [given] if isinstance(given, (str, bytes)) else _list(name, given)
+    if isinstance(given, (str, bytes)) or not all(isinstance(id, str) for id in ids):
+        raise QueryError(f"{name} takes a list of ids, not {shown(given)}")
+    if len(ids) > MAX_LIKE:
+        raise QueryError(f"{name} has {len(ids):,} ids; the limit is {MAX_LIKE}")
+    return tuple(map(check_lookup, ids))
+
+
+_OF_PAGES: Final = {"sort": None, "fields": None, "cursor": False, "group_by": DOCUMENT}
+"""Options of what is shown, which a run has not, and what they are otherwise."""
+
+
+def check_queries(queries: object, options: Mapping[str, Any]) -> Mapping[str, str]:
+    """Queries for a run; QueryError for what is no mapping of query id to text, and for options that a run
+    cannot have, since it is judged by document and score."""
     if not isinstance(queries, Mapping):
         raise QueryError(f"run takes a mapping of query id to text, not {shown(queries)}")
+    if unfit := [name for name, usual in _OF_PAGES.items() if not _same(options.get(name, usual), usual)]:
+        raise QueryError(f"run ranks documents by score, without {unfit[0]}=; for that use search_many")
     return queries
+
+
+def _same(value: Any, usual: Any) -> bool:
+    """Whether they are equal, whatever ``value`` does when it is compared."""
+    return value is usual or (isinstance(value, str) and str.__eq__(value, usual) is True)
+
+
+def _read(query: Any, syntax: Syntax) -> Parsed:
+    if not isinstance(query, (str, Query)):
+        raise QueryError(
+            f"a query is a str or a value of hybrid.query, not a {type(query).__name__}: {shown(query)}"
+        )
+    return read(_text(query), syntax) if isinstance(query, str) else read(query)
 
 
 def _text(query: Any) -> str:
@@ -288,13 +442,35 @@ def _text(query: Any) -> str:
     return text
 
 
-def _count(name: str, value: Any, least: int = 1) -> int:
+def _typed(asked: Sequence[Any] | None, read: Sequence[Parsed | None]) -> list[str | None]:
+    """The texts of queries; those of values are the texts that are read as them."""
+    if asked is None:
+        return [None] * len(read)
+    both = zip(asked, read, strict=True)
+    return [clean(one) if isinstance(one, str) else str(parsed) for one, parsed in both]
+
+
+def _words(query: Parsed | None) -> str | None:
+    """The text of a query for both legs; None where it only excludes."""
+    if query is None:
+        return None
+    text = clean(plain(query.value))
+    return text if text or isinstance(query.value, Words) else None
+
+
+def _syntax(given: Any) -> Syntax:
+    if given not in SYNTAXES:
+        raise QueryError(
+            f"syntax {shown(given)} is not known; it is one of {', '.join(map(repr, SYNTAXES))}"
+        )
+    return SYNTAXES[SYNTAXES.index(given)]
+
+
+def _count(name: str, value: Any, least: int = 1, most: int = MAX_HITS) -> int:
     try:
         count = -1 if isinstance(value, bool) else int.__index__(operator.index(value))
     except TypeError:
         count = -1
-    if not least <= count <= MAX_HITS:
-        raise QueryError(
-            f"{name} is {shown(value)}; it must be a whole number from {least} to {MAX_HITS:,}"
-        )
+    if not least <= count <= most:
+        raise QueryError(f"{name} is {shown(value)}; it must be a whole number from {least} to {most:,}")
     return count

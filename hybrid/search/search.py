@@ -15,42 +15,60 @@ from typing import NamedTuple, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid.fusion import QueryTerms
 from hybrid.order import Pool, beyond
 from hybrid.rerank import Features, rerank
 from hybrid.rerank.calibration import Columns
 from hybrid.rerank.ordering import continued
+from hybrid.search.compiled import Compiled, Marks
+from hybrid.search.evidence import Evidence, rarity
 from hybrid.search.features import columns
-from hybrid.search.highlights import lit
+from hybrid.search.fields import fetch
+from hybrid.search.highlights import Highlighter, NearestSentence, lit
 from hybrid.search.lanes import InTurn, Lanes
+from hybrid.search.like import likened
+from hybrid.search.listed import Listed
+from hybrid.search.parts import Parts, ranked_parts
 from hybrid.search.passages import best_passages
 from hybrid.search.relevance import known
 from hybrid.search.request import Request
 from hybrid.search.source import Nearest, Source
 from hybrid.search.steps import step
+from hybrid.search.suggesting import suggest
 from hybrid.settings import Profile
 from hybrid.types import (
     Candidates,
     Document,
     Hit,
     Mask,
-    Matrix,
     Ordinals,
     Passage,
     Reranker,
     Results,
-    Scores,
+    Suggestion,
 )
 
 _Done = TypeVar("_Done")
 
 
 class Page(NamedTuple):
-    """The documents that are shown, the rank of the first, and how relevant each is, as far as known."""
+    """The documents that are shown, their ranks, how relevant each is, as far as known, and how many others
+    it stands for. ``passages``: where these are ranked, that of each."""
 
     ranked: Candidates
-    first: int
+    ranks: Sequence[int]
     relevance: Sequence[float | None]
+    folded: Sequence[int]
+    passages: Sequence[Passage | None] | None = None
+
+    def of(self, places: Sequence[int], ordinals: Sequence[int]) -> Page:
+        """Those at ``places``, whose documents have these ``ordinals`` now."""
+        ranked = Candidates(np.array(ordinals, np.int64), self.ranked.scores[list(places)])
+        return Page(
+            ranked,
+            [self.ranks[at] for at in places],
+            [self.relevance[at] for at in places],
+            [self.folded[at] for at in places],
+        )
 
 
 class Search:
@@ -59,11 +77,23 @@ class Search:
     def __init__(self, source: Source, request: Request, allowed: Mask | None, lanes: Lanes) -> None:
         """``allowed``: which documents may be answered, bool (n,) over ordinals; None for all."""
         self.source, self.request, self.allowed, self._lanes = source, request, allowed, lanes
+        self.compiled: Compiled | None = None  # of a query that is more than words
 
     @classmethod
     def of(cls, source: Source, request: Request, lanes: Lanes) -> Self:
         """Search among the living documents that pass the request's filter and are not ``lacking``."""
-        return cls(source, request, _allowed(source, request), lanes)
+        return cls.among(source, request, source.allowed(request.where), lanes)
+
+    @classmethod
+    def among(cls, source: Source, request: Request, passing: Mask | None, lanes: Lanes) -> Self:
+        """The same where the documents that pass the filter are known; None for all."""
+        if request.like or request.unlike:
+            request = likened(source, request, passing)
+        compiled = None if request.value is None else Compiled(source, request.value)
+        demanded = None if compiled is None else compiled.demanded
+        search = cls(source, request, _allowed(source, request, passing, demanded), lanes)
+        search.compiled = compiled
+        return search
 
     def under(self, request: Request) -> Search:
         """The same question, ranked as another ``request`` says, whose depths reach no further. The answers
@@ -76,7 +106,7 @@ class Search:
     def asking(self, request: Request) -> Search:
         """The same question asked anew, as ``request`` says; its words are shared."""
         search = Search(self.source, request, self.allowed, self._lanes)
-        vars(search)["words"] = self.words
+        vars(search)["words"], search.compiled = self.words, self.compiled
         return search
 
     # -- the legs
@@ -85,13 +115,19 @@ class Search:
     def words(self) -> list[str]:
         """The terms that the lexical leg looks for."""
         if not self.request.asks_words or self.request.text is None:
-            return []
-        return self.source.terms(self.request.text)
+            return list(self.request.terms)
+        if self.compiled is not None:
+            return [*self.compiled.terms, *self.request.terms]
+        text = self.request.text
+        return [*self.source.terms(text), *self.source.also(text), *self.request.terms]
 
     @step
     def lexical(self) -> Candidates:
         request, ties = self.request, self.source.ties
         reach, depth, boost = request.reach[0], request.depths[0], request.title_boost
+        if request.asks_anything:
+            anything = np.flatnonzero(self.source.live if self.allowed is None else self.allowed)
+            return Candidates.ranked(anything, np.zeros(len(anything), np.float32), reach, 0.0, ties)
         view = self.source.lexical
         return view.search(self.words, reach, self.allowed, boost, depth=depth, ties=ties)
 
@@ -160,6 +196,29 @@ class Search:
     @step
     def ranked(self) -> Candidates:
         """The ranking, by ordinal, up to the last hit that is wanted or further."""
+        return self.listed.ranked if self.request.listed else self._by_score()
+
+    @step
+    def listed(self) -> Listed:
+        return Listed.of(self.found, self.request, self.source.columns)
+
+    @step
+    def found(self) -> Candidates:
+        """What is sorted or grouped, best first: where the lexical leg alone answers, all documents that
+        contain a term; or else those that are ranked together, among the legs' first ``depths``."""
+        lexical = self.near is None
+        k = max(self.source.lexical.documents, 1) if lexical else self.request.depth
+        search = self.asking(replace(self.request, k=k, offset=0, sort=(), grouped=None))
+        return search.ranked if lexical else search.pool.named(search.reranked)
+
+    @step
+    def parts(self) -> Parts:
+        """The passages, where they are ranked, of the documents among the legs' first ``depths``."""
+        request = replace(self.request, k=self.request.depth, offset=0)
+        pool = self.asking(request).pool
+        return ranked_parts(self.source, request, self.words, pool, self.evidence.terms)
+
+    def _by_score(self) -> Candidates:
         if self.request.alone:
             return self._alone()
         ranked = self.pool.named(self.reranked)
@@ -203,18 +262,28 @@ class Search:
     @step
     def page(self) -> Page:
         request = self.request
+        if request.passages:
+            ranked, passages = self.parts
+            shown = ranked[request.offset : request.end]
+            nothing, own = [None] * len(shown), passages[request.offset : request.end]
+            return Page(shown, _from(request.offset, shown), nothing, [0] * len(shown), own)
         if request.min_score is None:
             shown = self.shown
             relevance = self.relevance(shown)
             known = [None] * len(shown) if relevance is None else relevance.tolist()
-            return Page(shown, request.offset + 1, known)
+            return Page(shown, _from(request.offset, shown), known, self._folded(shown))
         ranked, offset = self.ranked.top(request.end), request.offset
         relevance = self.relevance(ranked)
         assert relevance is not None  # or min_score would have been refused
         enough = relevance >= request.min_score
         before = int(np.count_nonzero(enough[:offset]))
         ranked, relevance, enough = ranked[offset:], relevance[offset:], enough[offset:]
-        return Page(ranked[enough], before + 1, relevance[enough].tolist())
+        shown = ranked[enough]
+        return Page(shown, _from(before, shown), relevance[enough].tolist(), self._folded(shown))
+
+    def _folded(self, shown: Candidates) -> list[int]:
+        folded = {} if self.request.grouped is None else self.listed.folded
+        return [folded.get(ordinal, 0) for ordinal in shown.ordinals.tolist()]
 
     def relevance(self, ranked: Candidates) -> NDArray[np.float64] | None:
         """How relevant each of ``ranked`` is, (n,) from 0 to 1; None without a calibration."""
@@ -227,57 +296,35 @@ class Search:
         """The signals of the documents ``ordinals`` for a calibration."""
         return known(self.source, self.request, self.legs, self.evidence.terms(), ordinals)
 
-    def hits(self, documents: Iterator[Document]) -> tuple[Hit, ...]:
-        """The hits of the page, whose bodies come next among ``documents``."""
-        ranked, first, relevance = self.page
+    def hits(self, page: Page, documents: Iterator[Document]) -> tuple[Hit, ...]:
+        """The hits of a page, whose bodies come next among ``documents``."""
+        ranked, ranks, relevance, folded, own = page
+        passages = self.passages(ranked.ordinals) if own is None else [(p,) if p else () for p in own]
+        columns = ranks, ranked.scores.tolist(), passages, relevance, folded, documents
         hits = [
-            Hit(document.id, score, rank, document, passages, relevant)
-            for rank, score, passages, relevant, document in zip(
-                range(first, first + len(ranked)),
-                ranked.scores.tolist(),
-                self.passages(ranked.ordinals),
-                relevance,
-                documents,
-                strict=False,
-            )
+            Hit(document.id, score, rank, document, passage, relevant, others)
+            for rank, score, passage, relevant, others, document in zip(*columns, strict=False)
         ]
-        return lit(hits, self.source.analyzer, self.request.text)
+        fields = self.request.fields
+        if fields is not None and "text" not in fields.parts:
+            return tuple(hits)
+        return lit(hits, self._highlighter())
+
+    def _highlighter(self) -> Highlighter:
+        source, request, words = self.source, self.request, self.words
+        nearest = None
+        if request.sentences and request.encode is not None and request.vector is not None:
+            nearest = NearestSentence(request.encode, request.vector, request.sentences)
+        text, weights = request.text or "", partial(rarity, source, words)
+        marks = Marks(text, [], [], source.also(text)) if self.compiled is None else self.compiled.marks
+        return Highlighter(
+            source.analyzer, *marks, within=request.passages, weights=weights, nearest=nearest
+        )
 
     def passages(self, ordinals: Ordinals) -> list[tuple[Passage, ...]]:
         """The passages of each document that are shown; see `hybrid.types.Hit`."""
         vector = self.request.vector if self.request.asks_meaning else None
         return best_passages(self.source, self.words, vector, ordinals, self.request.title_boost)
-
-
-class Evidence:
-    """What the legs know of a pool of candidates and of the query, worked out for all of it when first
-    asked; see `hybrid.fusion.Evidence`."""
-
-    def __init__(self, source: Source, vector: Scores | None, pool: Pool, words: Sequence[str]) -> None:
-        self._source, self._vector, self._pool, self._words = source, vector, pool, words
-
-    @step
-    def _known(self) -> tuple[Scores, Matrix]:
-        assert self._vector is not None  # or the vector leg would have answered nothing
-        return self._source.vectors.nearest(self._vector, self._pool.ordinals)
-
-    @step
-    def _terms(self) -> QueryTerms:
-        lexical = self._source.lexical
-        return QueryTerms(self._words, lexical.frequencies(self._words), lexical.documents)
-
-    def scores(self, numbers: Ordinals) -> Scores:
-        return self._known[0][self._part(numbers)]
-
-    def vectors(self, numbers: Ordinals) -> Matrix:
-        return self._known[1][self._part(numbers)]
-
-    def terms(self) -> QueryTerms:
-        return self._terms
-
-    def _part(self, numbers: Ordinals) -> slice | Ordinals:
-        """Mostly these are all, and nothing is copied."""
-        return slice(None) if np.array_equal(numbers, np.arange(len(self._pool))) else numbers
 
 
 def answer(source: Source, request: Request, lanes: Lanes) -> Results:
@@ -286,17 +333,32 @@ def answer(source: Source, request: Request, lanes: Lanes) -> Results:
 
 
 def answers(source: Source, requests: Sequence[Request], lanes: Lanes) -> list[Results]:
-    """The same for some that have one filter; their documents are fetched together, and shared."""
+    """The same for some that have one filter and the same fields; their documents are fetched together, and
+    shared."""
     begun = time.perf_counter()
-    allowed = source.allowed(requests[0].where)
-    searches = [Search(source, request, allowed, lanes) for request in requests]
-    ordinals = [ordinal for search in searches for ordinal in search.page.ranked.ordinals.tolist()]
-    documents = iter(source.documents(ordinals))
-    hits = [search.hits(documents) for search in searches]
-    took = (time.perf_counter() - begun) / len(requests)
+    passing = source.allowed(requests[0].where)
+    searches = [Search.among(source, request, passing, lanes) for request in requests]
+    return results(source, searches, [search.page for search in searches], begun)
+
+
+def results(
+    source: Source, searches: Sequence[Search], pages: Sequence[Page], begun: float
+) -> list[Results]:
+    """The results of searches that ``begun`` together, with their ``pages``."""
+    ordinals = [ordinal for page in pages for ordinal in page.ranked.ordinals.tolist()]
+    documents = iter(fetch(source, ordinals, searches[0].request.fields))
+    hits = [search.hits(page, documents) for search, page in zip(searches, pages, strict=True)]
+    took = (time.perf_counter() - begun) / len(searches)
     return [
-        Results(found, source.seq, took, partial(_count, source, request, allowed))
-        for request, found in zip(requests, hits, strict=True)
+        Results(
+            found,
+            source.seq,
+            took,
+            _counting(search),
+            query=search.request.query,
+            suggest=partial(_suggestion, search),
+        )
+        for search, found in zip(searches, hits, strict=True)
     ]
 
 
@@ -329,6 +391,11 @@ def rankings(
     return [_named(ranked[place], ids) for place in range(len(profiles))]
 
 
+def _from(before: int, shown: Candidates) -> range:
+    """The ranks of what is shown after ``before`` others."""
+    return range(before + 1, before + 1 + len(shown))
+
+
 def _named(ranked: Candidates, ids: Mapping[int, str]) -> list[tuple[str, float]]:
     return [(ids[o], s) for o, s in zip(ranked.ordinals.tolist(), ranked.scores.tolist(), strict=True)]
 
@@ -353,21 +420,30 @@ def laps(source: Source, request: Request) -> dict[str, float]:
     lap("rerank", lambda: search.ranked, request.reranker is not None)
     lap("relevance", lambda: search.page, request.calibration is not None)
     bodies = search.page.ranked.ordinals.tolist()
-    lap("fetch", lambda: search.hits(iter(source.documents(bodies))))
+    lap("fetch", lambda: search.hits(search.page, iter(fetch(source, bodies, request.fields))))
     return took
 
 
-def _allowed(source: Source, request: Request) -> Mask | None:
-    """Which documents may be answered; None where all may."""
-    allowed = source.allowed(request.where)
+def _allowed(source: Source, request: Request, passing: Mask | None, demanded: Mask | None) -> Mask | None:
+    """Which documents may be answered, of those that pass the filter; None where all may."""
+    if demanded is not None:
+        passing = demanded & (source.live if passing is None else passing)
     if not request.lacking:
-        return allowed
-    allowed = (source.live if allowed is None else allowed).copy()
+        return passing
+    allowed = (source.live if passing is None else passing).copy()
     allowed[list(source.found(request.lacking).values())] = False
     return allowed
 
 
-def _count(source: Source, request: Request, allowed: Mask | None) -> int:
-    if request.mode == "lexical" and request.text is not None:
-        return source.lexical.count(source.terms(request.text), allowed)
-    return source.size if allowed is None else int(np.count_nonzero(allowed))
+def _counting(search: Search) -> Callable[[], int]:
+    """Counts, when called, the documents that match."""
+    source, allowed = search.source, search.allowed
+    if search.request.mode == "lexical" and not search.request.asks_anything:
+        return partial(source.lexical.count, search.words, allowed)
+    return lambda: source.size if allowed is None else int(np.count_nonzero(allowed))
+
+
+def _suggestion(search: Search) -> Suggestion | None:
+    """What may have been meant, of words of documents that pass the filter."""
+    source, request = search.source, search.request
+    return suggest(source, request.typed, source.allowed(request.where))

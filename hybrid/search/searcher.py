@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from types import MappingProxyType
-from typing import Any, Unpack
+from typing import Any, Final, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from hybrid.context import Context
 from hybrid.encoders.bound import Model
+from hybrid.encoders.bulk import checked
 from hybrid.encoders.cache import QueryCache
+from hybrid.metadata import sorting
 from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted
+from hybrid.metadata.filters import Filter
+from hybrid.metadata.sorting import Sort, SortKey
+from hybrid.query import Query
 from hybrid.rerank import Features
 from hybrid.rerank.calibration import Columns
 from hybrid.search.batch import answer_all
 from hybrid.search.context import ContextOptions, context
 from hybrid.search.counted import Counted
+from hybrid.search.cursors import Cursors
 from hybrid.search.explain import Explanation, explain
+from hybrid.search.fields import Fields, fetch
 from hybrid.search.lanes import Lanes
 from hybrid.search.legs import Legs, legs
 from hybrid.search.models import Models
@@ -28,19 +34,24 @@ from hybrid.search.passages import best_passages
 from hybrid.search.request import Asker, Options, Request, check_queries
 from hybrid.search.search import Search, answer, ranking, rankings
 from hybrid.search.steps import step
+from hybrid.search.suggesting import autocomplete, suggest
 from hybrid.settings import Profile, Profiles
 from hybrid.store.snapshot import Snapshot
 from hybrid.texts import check_lookup
-from hybrid.types import Candidates, Document, Hit, Lacking, Mode, Results, Run, Scores
+from hybrid.types import Candidates, Document, Hit, Lacking, Matrix, Mode, Results, Run, Scores, Suggestion
+
+_STEP: Final = 1000  # documents a step
 
 
 class Searcher:
     """One state of an index, with its encoder and models: made by ``Index.searcher``, and good until that
     ends. All its answers are of that state, whatever is written meanwhile. Judging and learning ask one."""
 
-    def __init__(self, snapshot: Snapshot, model: Model, models: Models, lanes: Lanes) -> None:
+    def __init__(
+        self, snapshot: Snapshot, model: Model, models: Models, lanes: Lanes, cursors: Cursors
+    ) -> None:
         self.snapshot = snapshot
-        self._model, self._models, self._lanes = model, models, lanes
+        self._model, self._models, self._lanes, self._cursors = model, models, lanes, cursors
 
     @property
     def profiles(self) -> Profiles:
@@ -56,10 +67,11 @@ class Searcher:
         """The number of documents."""
         return self.snapshot.size
 
-    def get(self, id: str) -> Document | None:
-        """The document of this id, or None."""
+    def get(self, id: str, *, fields: Sequence[str] | None = None) -> Document | None:
+        """As ``Index.get``."""
+        wanted = Fields.of(fields)
         ordinals = list(self.snapshot.found([check_lookup(id)]).values())
-        return self.snapshot.documents(ordinals)[0] if ordinals else None
+        return fetch(self.snapshot, ordinals, wanted)[0] if ordinals else None
 
     def absent(self, ids: Iterable[str]) -> set[str]:
         """Those of ``ids`` that no document has."""
@@ -67,14 +79,26 @@ class Searcher:
         there = self.snapshot.found(exact.values())
         return {id for id, looked_up in exact.items() if looked_up not in there}
 
-    def documents(self, filter: Mapping[str, Any] | None = None) -> Iterator[Document]:
+    def documents(
+        self,
+        filter: Mapping[str, Any] | None = None,
+        *,
+        sort: Sort | None = None,
+        fields: Sequence[str] | None = None,
+    ) -> Iterator[Document]:
         """As ``Index.documents``."""
         _, where = self.asker.selection(None, filter)
-        return self.snapshot.everything(where)
+        by, wanted = sorting.parse(sort), Fields.of(fields)
+        return self.snapshot.everything(where, by) if wanted is None else self._listed(where, by, wanted)
+
+    def _listed(self, where: Filter | None, by: Sequence[SortKey], wanted: Fields) -> Iterator[Document]:
+        listed = self.snapshot.listed(where, by).tolist()
+        for start in range(0, len(listed), _STEP):
+            yield from fetch(self.snapshot, listed[start : start + _STEP], wanted)
 
     # -- counting
 
-    def count(self, *, query: str | None = None, filter: Mapping[str, Any] | None = None) -> int:
+    def count(self, *, query: str | Query | None = None, filter: Mapping[str, Any] | None = None) -> int:
         """As ``Index.count``."""
         return len(self._counted(query, filter))
 
@@ -82,7 +106,7 @@ class Searcher:
         self,
         wanted: Iterable[Wanted],
         *,
-        query: str | None = None,
+        query: str | Query | None = None,
         filter: Mapping[str, Any] | None = None,
     ) -> dict[str, Facet]:
         """As ``Index.facets``."""
@@ -92,7 +116,7 @@ class Searcher:
         self,
         path: str,
         *,
-        query: str | None = None,
+        query: str | Query | None = None,
         filter: Mapping[str, Any] | None = None,
         limit: int = VALUES,
     ) -> list[Any]:
@@ -100,24 +124,31 @@ class Searcher:
         return self._counted(query, filter).values(path, limit)
 
     def range(
-        self, path: str, *, query: str | None = None, filter: Mapping[str, Any] | None = None
+        self, path: str, *, query: str | Query | None = None, filter: Mapping[str, Any] | None = None
     ) -> Extent | None:
         """As ``Index.range``."""
         return self._counted(query, filter).range(path)
 
-    def _counted(self, query: str | None, filter: Mapping[str, Any] | None) -> Counted:
+    def _counted(self, query: str | Query | None, filter: Mapping[str, Any] | None) -> Counted:
         return Counted.of(self.snapshot, self.asker, query, filter)
 
     # -- searching
 
     def search(
-        self, query: str | None = None, *, vector: ArrayLike | None = None, **options: Unpack[Options]
+        self,
+        query: str | Query | None = None,
+        *,
+        vector: ArrayLike | None = None,
+        **options: Unpack[Options],
     ) -> Results:
         """As ``Index.search``."""
-        return self._results(query, vector, options)
+        request = self._request(query, vector, options)
+        ask = self._cursors.first if request.cursor else answer
+        return ask(self.snapshot, request, self._lanes)
 
-    def _results(self, query: str | None, vector: ArrayLike | None, options: Options) -> Results:
-        return answer(self.snapshot, self._request(query, vector, options), self._lanes)
+    def next_page(self, cursor: str) -> Results:
+        """As ``Index.next_page``."""
+        return self._cursors.next(self.snapshot, cursor, self._lanes)
 
     def context(
         self,
@@ -127,16 +158,19 @@ class Searcher:
         **options: Unpack[ContextOptions],
     ) -> Context:
         """As ``Index.context``."""
-        search = partial(self._results, query, vector)
+
+        def search(asked: Options) -> Results:
+            return self.search(query, vector=vector, **asked)
+
         return context(self.snapshot, self.asker, search, self._model.encoder, query, vector, options)
 
-    def explain(self, query: str, id: str, **options: Unpack[Options]) -> Explanation:
+    def explain(self, query: str | Query | None, id: str, **options: Unpack[Options]) -> Explanation:
         """As ``Index.explain``."""
         return explain(self.snapshot, self._request(query, None, options), self._lanes, check_lookup(id))
 
     def search_many(
         self,
-        queries: Sequence[str] | None = None,
+        queries: Sequence[str | Query] | None = None,
         *,
         vectors: ArrayLike | None = None,
         **options: Unpack[Options],
@@ -155,6 +189,18 @@ class Searcher:
         """As ``Index.run``."""
         asked = self._requests(queries, options, lacking)
         return {id: ranking(self.snapshot, request, self._lanes) for id, request in asked}
+
+    def suggest(self, query: str, *, filter: Mapping[str, Any] | None = None) -> Suggestion | None:
+        """As ``Index.suggest``."""
+        text, where, _ = self.asker.typing(query, filter)
+        return suggest(self.snapshot, text, self.snapshot.allowed(where))
+
+    def autocomplete(
+        self, text: str, *, limit: int = 10, filter: Mapping[str, Any] | None = None
+    ) -> list[str]:
+        """As ``Index.autocomplete``."""
+        typed, where, most = self.asker.typing(text, filter, limit)
+        return autocomplete(self.snapshot, typed, most, self.snapshot.allowed(where))
 
     # -- judging and learning
 
@@ -245,20 +291,30 @@ class Searcher:
 
     def encoded(self, requests: Sequence[Request]) -> list[Request]:
         """The requests with their query vectors filled in."""
-        return self.asker.encoded(requests, self._encode if self.snapshot.settings.encoder else None)
+        has = self.snapshot.settings.encoder is not None
+        found = self.asker.encoded(requests, self._encode if has else None)
+        if has and found and found[0].sentences:
+            return [replace(request, encode=self._documents) for request in found]
+        return found
+
+    def _documents(self, texts: Sequence[str]) -> Matrix:
+        encoder = self._model.encoder()
+        assert encoder is not None  # the index has one
+        return checked(encoder, encoder.documents, texts)
 
     def _encode(self, texts: Sequence[str]) -> Iterable[Scores] | None:
         cache = self.query_vectors if self.snapshot.vectors.dim else None
         return None if cache is None else cache.vectors(texts)
 
-    def _request(self, query: str | None, vector: ArrayLike | None, options: Options) -> Request:
+    def _request(self, query: str | Query | None, vector: ArrayLike | None, options: Options) -> Request:
         return self.encoded([self.asker.one(query, vector, options)])[0]
 
     def _requests(
         self, queries: Mapping[str, str], options: Options, lacking: Lacking = MappingProxyType({})
     ) -> Iterator[tuple[str, Request]]:
-        """The queries of a run (query id -> text) as requests, encoded together."""
-        texts = check_queries(queries)
-        requests = self.asker.many(list(texts.values()), None, options)
+        """The queries of a run (query id -> text) as requests, encoded together. Judged queries are words:
+        nobody typed an operator."""
+        texts = check_queries(queries, options)
+        requests = self.asker.many(list(texts.values()), None, {"syntax": "plain", **options})
         for id, request in zip(texts, self.encoded(requests), strict=True):
             yield id, replace(request, lacking=tuple(map(check_lookup, lacking.get(id, ()))))

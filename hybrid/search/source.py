@@ -16,8 +16,21 @@ from numpy.typing import NDArray
 from hybrid.ledger.passages import Pieces
 from hybrid.metadata.columns import Columns
 from hybrid.metadata.filters import Filter
+from hybrid.okapi import TermScore
 from hybrid.rerank.matching import Texts
-from hybrid.types import Analyzer, Candidates, Document, Mask, Matrix, Ordinals, Passage, Scores, Ties
+from hybrid.suggest.lookups import Lookups
+from hybrid.types import (
+    Analyzer,
+    Candidates,
+    Document,
+    Mask,
+    Matrix,
+    Metric,
+    Ordinals,
+    Passage,
+    Scores,
+    Ties,
+)
 
 
 class Words(Protocol):
@@ -49,11 +62,44 @@ class Words(Protocol):
     def passages(
         self, terms: Sequence[str], ordinals: Sequence[int], title_boost: float = 0.0
     ) -> dict[int, list[int]]:
-        """For each of a few ``ordinals`` its passages that contain a term, by number, best first."""
+        """For each of a few ``ordinals`` its passages that contain a term, by number, best first; those of
+        documents that are one passage may be left out."""
+        ...
+
+    def scored(
+        self, terms: Sequence[str], ordinals: Sequence[int], title_boost: float = 0.0
+    ) -> dict[int, list[tuple[int, float]]]:
+        """The same with the score of each passage."""
+        ...
+
+    def explained(self, terms: Sequence[str], ordinal: int, title_boost: float = 0.0) -> list[TermScore]:
+        """The parts of a document's score: of its best passage, the first of ``passages``."""
         ...
 
     def count(self, terms: Sequence[str], allowed: Mask | None = None) -> int:
         """The number of documents among ``allowed`` that contain a term."""
+        ...
+
+    def matches(self, terms: Sequence[str], title: bool = False) -> Ordinals:
+        """All documents that contain a term, or whose title does, each once."""
+        ...
+
+    def phrase(self, tokens: Sequence[str], title: bool = False) -> Ordinals:
+        """All documents that contain ``tokens`` (see `hybrid.analyzers.literal`) side by side in one
+        passage, or whose title does, each once."""
+        ...
+
+    def words(self, prefix: str, limit: int) -> list[tuple[str, int]]:
+        """The words, as they are spelt, that begin with ``prefix``, and the number of passages that contain
+        each: the ``limit`` most frequent, then by text."""
+        ...
+
+    def holding(self, tokens: Sequence[str], allowed: Mask | None = None) -> int:
+        """The number of documents among ``allowed`` that contain ``tokens`` side by side."""
+        ...
+
+    def holds(self, tokens: Sequence[str], allowed: Mask | None = None) -> bool:
+        """Whether a document among ``allowed`` does."""
         ...
 
     def frequencies(self, terms: Sequence[str]) -> list[int]:
@@ -86,6 +132,13 @@ class Vectors(Protocol):
         """The length of a vector; 0 where there is none yet."""
         ...
 
+    @property
+    def metric(self) -> Metric: ...
+
+    def of(self, ordinal: int) -> Matrix:
+        """The vectors of a document, (n, dim)."""
+        ...
+
     def near(
         self,
         query: Scores,
@@ -107,8 +160,9 @@ class Vectors(Protocol):
         """The window of each of ``ordinals`` whose vector is nearest to ``query``."""
         ...
 
-    def windows(self, query: Scores, ordinal: int) -> NDArray[np.int64]:
-        """The windows (n, 2) of a document's text, that whose vector is nearest to ``query`` first."""
+    def similar(self, query: Scores, ordinal: int) -> tuple[NDArray[np.int64], Scores, Matrix]:
+        """The windows (n, 2) of a document's text, nearest to ``query`` first, their scores (n,) and their
+        directions, unit vectors (n, dim)."""
         ...
 
 
@@ -147,8 +201,17 @@ class Source(Protocol):
     @property
     def analyzer(self) -> Analyzer: ...
 
+    @property
+    def lookups(self) -> Lookups:
+        """The words of this state, or of one shortly before, to choose suggestions from."""
+        ...
+
     def terms(self, query: str) -> list[str]:
         """The terms that the lexical leg is asked for."""
+        ...
+
+    def also(self, query: str) -> list[str]:
+        """The terms of the synonyms of its words, which it is asked for, too."""
         ...
 
     def allowed(self, where: Filter | None) -> Mask | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import count
@@ -14,6 +15,7 @@ from hybrid.ledger.ledger import Ledger
 from hybrid.ledger.passages import Pieces, whole
 from hybrid.ledger.tables import Tables
 from hybrid.lexical import forward
+from hybrid.lexical.synonyms import Synonyms
 from hybrid.lexical.terms import Terms, joined, of_passages, of_query
 from hybrid.rerank.matching import Texts
 from hybrid.settings import AnalyzerRef
@@ -31,6 +33,7 @@ class Analysis:
         self.given = given
         self._reference = ledger.settings.analyzer
         self._rows = forward.Rows()
+        self._synonyms: tuple[tuple[str, str], Synonyms] | None = None  # the last, and what it was made of
 
     @cached_property
     def analyzer(self) -> Analyzer:
@@ -62,6 +65,22 @@ class Analysis:
     def query(self, text: str) -> list[str]:
         """The terms that the keyword index is asked for."""
         return of_query(self.analyzer, text)
+
+    @property
+    def rules(self) -> list[str]:
+        """The synonym rules. Raises IndexCorrupt."""
+        id = self._ledger.synonyms
+        return [] if id is None else [str(line) for line in json.loads(self._tables.model(id))]
+
+    def also(self, text: str) -> list[str]:
+        """The terms of the synonyms of a query's words."""
+        id = self._ledger.synonyms
+        if id is None:
+            return []
+        key = id, self._reference.id
+        if (known := self._synonyms) is None or known[0] != key:
+            known = self._synonyms = key, Synonyms(self.rules, self.analyzer)
+        return [*known[1].terms(text)]
 
     def document(self, document: Document, pieces: Pieces | None = None) -> list[Terms]:
         """The terms of each of its passages, under which the keyword index finds it; None for one."""

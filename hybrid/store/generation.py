@@ -29,6 +29,7 @@ from hybrid.settings import Profiles, Settings
 from hybrid.store.analysis import Analysis
 from hybrid.store.projection import Debt, Projection
 from hybrid.store.snapshot import Snapshot
+from hybrid.suggest.kept import KeptLookups
 from hybrid.threads import inside
 from hybrid.types import Analyzer, Document, Wait
 from hybrid.vector.leg import VectorLeg
@@ -72,6 +73,7 @@ class Generation:
             self.tables = Tables(self.ledger)
             self.analysis = Analysis(self.ledger, self.tables, analyzer, self.home)
             self.kept_columns = KeptColumns(folder, self.ledger, read_only=read_only)
+            self.kept_lookups = KeptLookups()
             self._lexical = (LexicalReader if read_only else LexicalLeg)(folder, self.ledger.uuid)
             opened.callback(self._lexical.close)
             kind = self.settings.metric, self.settings.graph_precision
@@ -161,7 +163,7 @@ class Generation:
         return self._at(seq, count, lexical, rows[: int(np.searchsorted(rows.ordinals, count))])
 
     def _at(self, seq: int, count: int, lexical: LexicalView, rows: Rows) -> Snapshot:
-        kept = self.ledger, self.tables, self.kept_columns
+        kept = self.ledger, self.tables, self.kept_columns, self.kept_lookups
         return Snapshot(seq, count, lexical, self.vector.view(rows), self.settings, self.analysis, *kept)
 
     def _publish(self, seq: int, count: int, rows: Rows) -> None:

@@ -64,6 +64,8 @@ class Rebuild:
         self._copied, self._seen = live, snapshot.count
         self._source.tables.copy(self._target.tables)  # what was logged meanwhile
         self._target.settle()
+        if self._target.ledger.synonyms != self._source.ledger.synonyms:
+            self._target.ledger.use_synonyms(self._source.ledger.synonyms)
         if self._same and self._target.ledger.profiles != self._source.ledger.profiles:
             self._target.ledger.install(self._source.ledger.profiles)
 

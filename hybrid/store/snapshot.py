@@ -16,9 +16,12 @@ from hybrid.lexical.bm25 import LexicalView
 from hybrid.metadata.columns import Columns
 from hybrid.metadata.filters import Filter, asks_metadata
 from hybrid.metadata.kept import KeptColumns
+from hybrid.metadata.sorting import SortKey, order
 from hybrid.rerank.matching import Texts
 from hybrid.settings import Profiles, Settings
 from hybrid.store.analysis import Analysis
+from hybrid.suggest.kept import KeptLookups
+from hybrid.suggest.lookups import Lookups
 from hybrid.types import Analyzer, Document, Mask, Ordinals, Ties
 from hybrid.vector.leg import VectorView
 
@@ -39,6 +42,7 @@ class Snapshot:
     ledger: Ledger
     tables: Tables
     kept_columns: KeptColumns
+    kept_lookups: KeptLookups
 
     @cached_property
     def live(self) -> Mask:
@@ -68,6 +72,11 @@ class Snapshot:
     def analyzer(self) -> Analyzer:
         return self.analysis.analyzer
 
+    @property
+    def lookups(self) -> Lookups:
+        """The words of this state or of one shortly before."""
+        return self.kept_lookups.of(self.lexical)
+
     def allowed(self, where: Filter | None) -> Mask | None:
         """The documents that may be answered: alive and passing the filter; None where all may."""
         if where is None:
@@ -92,6 +101,10 @@ class Snapshot:
         """The terms that the lexical leg is asked for."""
         return self.analysis.query(query)
 
+    def also(self, query: str) -> list[str]:
+        """The terms of the synonyms of its words."""
+        return self.analysis.also(query)
+
     def ids(self, ordinals: Ordinals) -> list[str]:
         return self.ledger.ids(ordinals.tolist())
 
@@ -106,11 +119,16 @@ class Snapshot:
         """The terms of some documents, in their order."""
         return self.analysis.texts(ordinals.tolist())
 
-    def everything(self, where: Filter | None = None) -> Iterator[Document]:
-        """All documents that pass, by ordinal, with their vectors (n, dim) and passages."""
-        passing, rows = np.flatnonzero(self.passing(where)), self.vectors.rows
-        for start in range(0, len(passing), _STEP):
-            part = passing[start : start + _STEP]
+    def listed(self, where: Filter | None, by: Sequence[SortKey]) -> Ordinals:
+        """The living documents that pass, ``by`` their metadata, then ascending."""
+        passing = np.flatnonzero(self.passing(where))
+        return passing[order(self.columns, by, passing)] if by else passing
+
+    def everything(self, where: Filter | None = None, by: Sequence[SortKey] = ()) -> Iterator[Document]:
+        """All documents that are ``listed``, with their vectors (n, dim) and passages."""
+        listed, rows = self.listed(where, by), self.vectors.rows
+        for start in range(0, len(listed), _STEP):
+            part = listed[start : start + _STEP]
             pieces = self.pieces(part.tolist())
             for ordinal, document in zip(part, self.documents(part.tolist()), strict=True):
                 own = pieces.get(int(ordinal)) or whole(document.text)

@@ -158,11 +158,18 @@ class VectorView:
             Passage(*span) if row >= 0 else None for row, span in zip(rows.tolist(), spans, strict=True)
         ]
 
-    def windows(self, query: Scores, ordinal: int) -> NDArray[np.int64]:
-        """The windows (n, 2) of a document's text, that whose vector is nearest to ``query`` first."""
+    def similar(self, query: Scores, ordinal: int) -> tuple[NDArray[np.int64], Scores, Matrix]:
+        """The windows (n, 2) of a document's text, nearest to ``query`` first, their scores (n,) and their
+        directions, unit vectors (n, dim)."""
         rows = self._rows_of(np.array([ordinal]))[1]
-        scores = similarities(self.rows.vectors[rows], query, self.metric)
-        return self.rows.spans[rows[np.argsort(-scores, kind="stable")]]
+        vectors = self.rows.vectors[rows]
+        scores = similarities(vectors, query, self.metric)
+        best = np.argsort(-scores, kind="stable")
+        return self.rows.spans[rows[best]], scores[best], unit(vectors[best])
+
+    def of(self, ordinal: int) -> Matrix:
+        """Return the vectors of a document, (n, dim)."""
+        return self.rows.vectors[self.rows.of(np.array([ordinal]))]
 
     def nearest(self, query: Scores, ordinals: Ordinals) -> tuple[Scores, Matrix]:
         """Return, for each of ``ordinals`` (in any order), the score of its row nearest to ``query``,

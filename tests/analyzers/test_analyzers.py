@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.analyzers import Chinese, English, Mixed, by_name, read_user_dictionary
-from hybrid.analyzers.normalize import _alone, _fold_by_cluster, _interacting, fold
+from hybrid.analyzers.normalize import _alone, _fold_by_cluster, _interacting, fold, fold_apart
 from hybrid.errors import CorpusError, SettingsError
 from hybrid.types import Analyzer
 from tests.contracts.analyzer import TEXTS, AnalyzerContract
@@ -186,7 +186,7 @@ def test_spans_point_into_the_original(text: str, sources: list[str]) -> None:
 @settings(deadline=None)
 @given(TEXTS | st.text(st.characters(max_codepoint=0x17F)))
 def test_the_short_ways_to_fold_agree_with_the_long_one(text: str) -> None:
-    short, long = fold(text), _fold_by_cluster(text)
+    short, long = fold_apart(text), _fold_by_cluster(text)
     every = [("", at, at + 1) for at in range(len(short.text))]
     assert short.text == long.text
     assert short.originals(every) == long.originals(every)

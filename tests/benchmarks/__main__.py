@@ -16,7 +16,17 @@ from hybrid.cli.output import out
 from tests.benchmarks.house import House, Plan
 
 USUAL: Final = ("legs", "bare", "batch", "build", "filters", "writing", "cold")
-BENCHES: Final = (*USUAL, "scale", "peers", "words", "crossover", "memory", "libraries", "books")
+BENCHES: Final = (
+    *USUAL,
+    "scale",
+    "peers",
+    "words",
+    "crossover",
+    "memory",
+    "libraries",
+    "books",
+    "suggestions",
+)
 _WHERE: Final = {"peers": "contest.run", "words": "contest.run_words"}
 
 
@@ -31,7 +41,7 @@ def main(
         "build/benchmarks"
     ),
     data: Annotated[
-        Path | None, typer.Option(help="A judged collection of paragraphs, a BEIR folder: for books.")
+        Path | None, typer.Option(help="A judged collection, a BEIR folder: for books, suggestions.")
     ] = None,
 ) -> None:
     """Measure. Without a name: what takes minutes."""

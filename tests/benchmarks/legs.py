@@ -127,7 +127,7 @@ def _parts(house: House, index: Index, kind: str) -> dict[str, Timing]:
             "fusion of 2 x 100, RRF": fused(RRF()),
             "fusion of 2 x 100, default": fused(Rocchio()),
             "ten documents fetched": lambda i: answered[i].hits(
-                iter(snapshot.documents(answered[i].page.ranked.ordinals.tolist()))
+                answered[i].page, iter(snapshot.documents(answered[i].page.ranked.ordinals.tolist()))
             ),
         }
         return interleave(contestants, len(queries), rounds=house.plan.rounds)

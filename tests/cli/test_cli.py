@@ -78,6 +78,35 @@ def test_search_prints_hits_for_people_and_json_for_programs(idx: Path) -> None:
     assert found["hits"][0]["metadata"] == {"price": 99}
 
 
+def test_search_prints_the_fields_asked_for(idx: Path) -> None:
+    hit = answer("search", idx, "kettle", "--fields", "title,metadata.price")["hits"][0]
+    assert (hit["title"], hit["metadata"], "text" in hit) == ("Kettle", {"price": 35}, False)
+    assert (hit["heading"], hit["page"]) == (None, None)  # one passage, and no vectors to find a part by
+    assert "titel" in run("search", idx, "kettle", "--fields", "titel", status=2).err
+
+
+def test_search_groups(idx: Path) -> None:
+    query = "headphones 耳机 kettle"
+    found = answer("search", idx, query, "--group-by", "nothing")["hits"]
+    assert [hit["folded"] for hit in found] == [0, 0, 0]
+    passages = answer("search", idx, query, "--group-by", "passage")["hits"]
+    assert sorted(hit["id"] for hit in passages) == ["1", "2", "3"]
+    assert "3 passages of 3 documents" in run("search", idx, query, "--group-by", "passage").out
+    assert "group_by" in run("search", idx, "x", "--group-by", "", status=2).err
+
+
+def test_search_sorts(idx: Path) -> None:
+    prices = [
+        [hit["metadata"].get("price") for hit in answer("search", idx, "耳机 headphones", *sort)["hits"]]
+        for sort in (["--sort", "price"], ["--sort", "-price", "--sort", "brand"])
+    ]
+    known = [[price for price in found if price is not None] for found in prices]
+    assert known[0] == sorted(known[0])
+    assert known[0][::-1] == known[1]
+    assert len(known[0]) > 1
+    assert "sort" in run("search", idx, "x", "--sort", "-", status=2).err
+
+
 def test_evaluate_measures_and_writes_runs(idx: Path, beir: Path, tmp_path: Path) -> None:
     command = (
         "evaluate",

@@ -61,7 +61,7 @@ def test_what_is_better_is_installed_with_its_evidence_and_can_be_undone(files: 
     text = json.loads(files.queries.read_text().splitlines()[0])["text"]
     assert json.loads(run("search", files.folder, text, "--json").out)["hits"][0]["id"] == "d0.1"
     said = run("search", files.folder, text, "--explain", "d0.1")
-    for word in ("d0.1: lexical ", "final 1 (", "metadata.stars", "bias"):
+    for word in ("d0.1: rank 1, score", "  reranked by LambdaMART", "metadata.stars", "bias"):
         assert word in said.out
     why = json.loads(run("search", files.folder, text, "--explain", "none", "--json").out)["explanation"]
     assert why["absent"] == "the index has no document of this id"

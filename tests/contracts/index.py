@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import hybrid
 from hybrid import Document
-from hybrid.errors import DocumentError, FilterError, InputError, QueryError
+from hybrid.errors import CursorExpired, DocumentError, FilterError, InputError, QueryError
 from hybrid.metadata.facets import Count, Facet, Ranges, Terms
 from hybrid.types import Candidates, Mode
 from tests.ties import by_ties
@@ -451,6 +451,256 @@ class IndexContract:
             with pytest.raises(QueryError, match="mapping of query id"):
                 index.run(bad)
         assert len(index) == 4
+
+    # -- sorting
+
+    def test_search_sorts_by_metadata(self, index: Any) -> None:
+        for mode in ("hybrid", "vector"):
+            found = index.search("kettle", mode=mode, sort="price")
+            assert self.ids(found) == ["4", "3", "2", "1"]
+            assert [hit.rank for hit in found] == [1, 2, 3, 4]
+            scores = {hit.id: hit.score for hit in index.search("kettle", mode=mode)}
+            assert {hit.id: hit.score for hit in found} == scores
+        assert self.ids(index.search("kettle", sort="-price", k=2, offset=1)) == ["2", "3"]
+        assert self.ids(index.search("kettle 水壶", mode="lexical", sort=["price"])) == ["4", "3"]
+        assert self.ids(index.search("kettle", sort=["-brand", "price"])) == ["3", "2", "1", "4"]
+        assert self.ids(index.search_many(["kettle"], sort="price", k=1)[0]) == ["4"]
+        assert index.search("", mode="lexical", sort="price").hits == ()
+
+    def test_values_sort_by_kind_and_lists_by_their_least(self, index: Any) -> None:
+        values = [True, 10, 9.5, 2**70, "2024-05", "2023-01-01T10:00+08:00", "b", "a", [3, "z"], None, []]
+        index.delete(everything=True)
+        index.add(Document(f"v{i}", "teapot", metadata={"at": {"x": x}}) for i, x in enumerate(values))
+        ascending = ["v0", "v8", "v2", "v1", "v3", "v5", "v4", "v7", "v6"]
+        descending = ["v8", "v6", "v7", "v4", "v5", "v3", "v1", "v2", "v0"]
+        without = by_ties(["v9", "v10"])
+        for mode in ("hybrid", "lexical", "vector"):
+            assert self.ids(index.search("teapot", mode=mode, k=20, sort="at.x")) == ascending + without
+            assert self.ids(index.search("teapot", mode=mode, k=20, sort="-at.x")) == descending + without
+        listed = [one.id for one in index.documents(sort=["-at.x"])]
+        assert listed == [*descending, "v9", "v10"]
+        assert [one.id for one in index.documents({"at.x": {"lt": 10}}, sort="at.x")] == ["v8", "v2"]
+        assert self.ids(index.search("teapot", k=20, sort="nothing")) == self.ids(
+            index.search("teapot", k=20)
+        )
+
+    def test_equals_are_sorted_by_score_and_lexical_mode_sorts_all_matches(self, index: Any) -> None:
+        index.add(
+            Document(f"n{i}", f"kettle number {i} " + "steel " * (i % 7), metadata={"n": i % 3, "i": i})
+            for i in range(150)
+        )
+        ranked = index.search("steel kettle", mode="lexical", k=200).hits
+        rank = {hit.id: hit.rank for hit in ranked}
+        key = {hit.id: hit.document.metadata.get("n", 3) for hit in ranked}
+        expected = sorted(rank, key=lambda id: (key[id], rank[id]))
+        pages = [
+            self.ids(index.search("steel kettle", mode="lexical", sort="n", k=40, offset=at))
+            for at in (0, 40, 80, 120, 160)
+        ]
+        assert [id for page in pages for id in page] == expected
+        assert len(expected) == 151
+        shallow = index.search("steel kettle", mode="lexical", sort="-i", k=2, depth=1)
+        assert self.ids(shallow) == ["n149", "n148"]
+        among = set(self.ids(index.search("steel kettle", mode="vector", k=20)))
+        assert set(self.ids(index.search("steel kettle", mode="vector", k=99, depth=20, sort="i"))) == among
+
+    def test_without_an_encoder_all_matches_are_sorted(self, tmp_path: Path) -> None:
+        plain = self.make(tmp_path / "plain", encoder=None)
+        plain.add(Document(f"n{i}", "kettle", metadata={"i": i, "even": i % 2}) for i in range(150))
+        for options in ({}, {"depth": 3}, {"mode": "lexical"}):
+            assert self.ids(plain.search("kettle", sort="-i", k=2, **options)) == ["n149", "n148"]
+            groups = plain.search("kettle", sort="i", group_by="even", **options)
+            assert [(hit.id, hit.folded) for hit in groups] == [("n0", 74), ("n1", 74)]
+        getattr(plain, "close", lambda: None)()
+
+    @pytest.mark.parametrize("sort", [5, {"price": 1}, ["price", 5], "", "-", ["a"] * 11])
+    def test_what_is_no_key_to_sort_by(self, index: Any, sort: Any) -> None:
+        with pytest.raises(QueryError, match="sort"):
+            index.search("kettle", sort=sort)
+        with pytest.raises(QueryError, match="sort"):
+            list(index.documents(sort=sort))
+
+    def test_a_run_is_ranked_by_score(self, index: Any) -> None:
+        with pytest.raises(QueryError, match="search_many"):
+            index.run({"a": "kettle"}, sort="price")
+
+    # -- fields
+
+    def test_documents_come_with_the_fields_asked_for(self, index: Any) -> None:
+        metadata = {
+            "a": {"x": 1, "y": 2},
+            "text": 3,
+            "list": [{"x": 4}, {"y": 5}, 6],
+            "a.b": 7,
+            "none": None,
+        }
+        index.add([Document("5", "a teapot", "Teapot", metadata)])
+        cases: list[tuple[list[str], Document]] = [
+            ([], Document("5")),
+            (["id", "score"], Document("5")),
+            (["title", "text"], Document("5", "a teapot", "Teapot")),
+            (["metadata"], Document("5", metadata=metadata)),
+            (["metadata", "metadata.a.x"], Document("5", metadata=metadata)),
+            (["text", "metadata.text"], Document("5", "a teapot", metadata={"text": 3})),
+            (["metadata.a"], Document("5", metadata={"a": {"x": 1, "y": 2}})),
+            (["metadata.a.x", "metadata.a.b"], Document("5", metadata={"a": {"x": 1}, "a.b": 7})),
+            (["metadata.list.x"], Document("5", metadata={"list": [{"x": 4}]})),
+            (["metadata.none", "metadata.no"], Document("5", metadata={"none": None})),
+        ]
+        for fields, expected in cases:
+            (hit,) = index.search("teapot", mode="lexical", fields=fields).hits
+            assert hit.document == index.get("5", fields=fields) == expected
+            assert list(index.documents({"_id": "5"}, fields=fields)) == [expected]
+            assert (hit.highlights is None) == ("text" not in fields)
+        plain = index.search("kettle", k=5)
+        bare = index.search_many(["kettle"], k=5, fields=())[0]
+        assert [(hit.id, hit.score, hit.passages) for hit in plain] == [
+            (hit.id, hit.score, hit.passages) for hit in bare
+        ]
+        assert [one.title for one in index.documents(sort="price", fields=["title"])][:2] == [
+            "水壶",
+            "Kettle",
+        ]
+        assert index.get("nobody", fields=[]) is None
+
+    @pytest.mark.parametrize("fields", ["title", 5, ["titel"], [5], ["metadata."], ["title"] * 101])
+    def test_what_are_no_fields(self, index: Any, fields: Any) -> None:
+        with pytest.raises(QueryError, match="field"):
+            index.search("x", fields=fields)
+        with pytest.raises(QueryError, match="field"):
+            index.get("1", fields=fields)
+
+    # -- cursors
+
+    @pytest.mark.parametrize("options", [{}, {"mode": "lexical"}, {"mode": "vector", "sort": "-i"}])
+    def test_a_cursor_goes_through_the_ranking(self, index: Any, options: Any) -> None:
+        index.add(Document(f"n{i}", f"kettle number {i}", metadata={"i": i}) for i in range(40))
+        whole = index.search("kettle", k=41, filter={"i": {"gte": 0}}, **options)
+        page = index.search("kettle", k=15, filter={"i": {"gte": 0}}, cursor=True, **options)
+        assert page.hits == whole.hits[:15]
+        assert page.total == whole.total
+        second = index.next_page(page.cursor)
+        assert second.hits == whole.hits[15:30] == index.next_page(page.cursor).hits
+        last = index.next_page(second.cursor)
+        assert (last.hits, last.cursor) == (whole.hits[30:], None)
+        assert index.search("kettle", k=50, cursor=True, **options).cursor is None
+        assert whole.cursor is None
+
+    def test_a_cursor_shows_what_is_left(self, index: Any) -> None:
+        index.add(Document(f"n{i}", "kettle", metadata={"open": True, "i": i}) for i in range(40))
+        page = index.search("kettle", k=10, filter={"open": True}, sort="i", cursor=True)
+        index.delete(["n12", "n0"])
+        index.update_metadata({"open": False}, ids=["n13"])
+        index.add([Document("n14", "a teapot", metadata={"open": True}), Document("new", "kettle")])
+        second = index.next_page(page.cursor)
+        assert self.ids(second) == ["n10", "n11", *(f"n{i}" for i in range(14, 22))]
+        assert [hit.rank for hit in second] == [11, 12, *range(15, 23)]
+        assert second.hits[2].document.text == "a teapot"
+        index.delete(everything=True)
+        last = index.next_page(second.cursor)
+        assert (last.hits, last.cursor) == ((), None)
+
+    def test_what_is_no_cursor(self, index: Any) -> None:
+        index.add(Document(f"n{i}", "kettle") for i in range(5))
+        cursor = index.search("kettle", k=2, cursor=True).cursor
+        name, _, place = cursor.rpartition(".")
+        assert place == "2"
+        places = ("", "-1", "9" * 5000, "²", "\ud800")
+        for bad in ("", ".", "x.2", name, *(f"{name}.{place}" for place in places)):
+            with pytest.raises(CursorExpired, match="search again"):
+                index.next_page(bad)
+        assert index.next_page(f"{name}.99999").hits == ()
+        for bad in (None, 5, b"x"):
+            with pytest.raises(QueryError, match="a str"):
+                index.next_page(bad)
+        for bad in (1, "yes", np.ones(3)):
+            with pytest.raises(QueryError, match="cursor is"):
+                index.search("x", cursor=bad)
+        with pytest.raises(QueryError, match="one search"):
+            index.search_many(["a", "b"], cursor=True)
+
+    # -- groups
+
+    def test_documents_are_grouped_by_their_metadata(self, index: Any) -> None:
+        tags: list[Any] = ["a", "b", "a", None, ["c", "a"], "b", [], 1, True, 1.0]
+        index.add(
+            Document(f"n{i}", "teapot " * (10 - i) + "rope", metadata={"tag": tag, "i": i})
+            for i, tag in enumerate(tags)
+        )
+        for mode in ("lexical", "hybrid", "vector"):
+            options = {"mode": mode, "filter": {"i": {"gte": 0}}}
+            rank = {hit.id: hit.rank for hit in index.search("teapot", k=20, **options)}
+            groups = [["n0", "n2", "n4"], ["n1", "n5"], ["n3"], ["n6"], ["n7", "n9"], ["n8"]]
+            best = {min(group, key=lambda id: rank[id]): len(group) - 1 for group in groups}
+            found = index.search("teapot", group_by="tag", **options)
+            assert [(hit.id, hit.folded) for hit in found] == [
+                (id, best[id]) for id in sorted(best, key=lambda id: rank[id])
+            ]
+            page = index.search("teapot", group_by="tag", k=2, offset=3, **options)
+            assert page.hits == found.hits[3:5]
+            assert {hit.folded for hit in index.search("teapot", **options)} == {0}
+            cheapest = index.search("teapot", group_by="tag", sort="-i", **options)
+            assert [(hit.id, hit.folded) for hit in cheapest] == [
+                ("n9", 1),
+                ("n8", 0),
+                ("n6", 0),
+                ("n5", 1),
+                ("n4", 2),
+                ("n3", 0),
+            ]
+            first = index.search("teapot", group_by="tag", k=4, cursor=True, **options)
+            assert first.hits + index.next_page(first.cursor).hits == found.hits
+
+    def test_passages_are_ranked_each_for_itself(self, index: Any) -> None:
+        index.add([Document("book", self.long(), "Diary"), Document("map", "An old map of a lighthouse.")])
+        for mode in ("hybrid", "lexical", "vector"):
+            found = index.search("cook treasure lighthouse", mode=mode, group_by=None, k=300)
+            assert [hit.rank for hit in found] == list(range(1, len(found) + 1))
+            assert [hit.score for hit in found] == sorted((hit.score for hit in found), reverse=True)
+            places = [(hit.id, hit.passage) for hit in found]
+            assert len(set(places)) == len(places)
+            pages = [
+                index.search("cook treasure lighthouse", mode=mode, group_by=None, k=2, offset=at).hits
+                for at in (0, 2)
+            ]
+            assert pages[0] + pages[1] == found.hits[:4]
+            for hit in found:
+                snippet = hit.highlights.snippet
+                assert hit.document.text[snippet.start :].startswith(snippet.text)
+                if hit.passage is not None:
+                    assert hit.passage.start <= snippet.start <= hit.passage.end
+        words = index.search("cook treasure lighthouse", mode="lexical", group_by=None).hits
+        assert (words[0].id, words[0].passage.heading[-1]) == ("book", "Day 41")
+        assert "treasure" in words[0].document.text[slice(*words[0].passage)]
+        assert [hit.id for hit in words] == ["book", "map"]
+        near = index.search("harbour boats mud tide", mode="vector", group_by=None, k=300).hits
+        assert sum(hit.id == "book" for hit in near) > 10
+
+    def test_passages_of_short_documents_rank_as_they_do(self, index: Any) -> None:
+        for mode in ("hybrid", "lexical", "vector"):
+            documents = index.search("kettle of steel 水壶", mode=mode)
+            passages = index.search("kettle of steel 水壶", mode=mode, group_by=None)
+            assert [(hit.id, hit.score, hit.passages) for hit in passages] == [
+                (hit.id, pytest.approx(hit.score, abs=1e-5), hit.passages) for hit in documents
+            ]
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"group_by": ""},
+            {"group_by": 5},
+            {"group_by": None, "sort": "price"},
+            {"group_by": None, "cursor": True},
+            {"group_by": None, "min_score": 0.5},
+            {"group_by": None, "reranker": lambda *_: None},
+        ],
+    )
+    def test_what_cannot_be_grouped(self, index: Any, options: Any) -> None:
+        with pytest.raises(QueryError, match="group_by"):
+            index.search("kettle", **options)
+        with pytest.raises(QueryError, match="search_many"):
+            index.run({"a": "kettle"}, group_by=None)
+        assert index.run({"a": "kettle"}, group_by="document") == index.run({"a": "kettle"})
 
     # -- passages
 

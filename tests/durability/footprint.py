@@ -149,7 +149,7 @@ class Growth:
             return []
         middle, end = self.middle(), self.end()
         found = []
-        if end.files > middle.files + 20:
+        if end.files > middle.files + 30:  # some four segments
             found.append(f"{name}: open files grew from {middle.files} to {end.files}")
         if end.anonymous > 1.25 * middle.anonymous + 32e6:
             found.append(

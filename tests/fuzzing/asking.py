@@ -29,6 +29,14 @@ FILTERS = st.none() | st.sampled_from([{"n": {"lt": 5}}, {"o.s": "v1"}]) | ROUGH
 COUNTS = st.integers(1, 20) | st.sampled_from([0, -1, 10**5, 10**5 + 1, 10**9, Huge(10**5000)]) | ODD
 NO_CODE = VALUES.filter(lambda value: not callable(value))
 FUSIONS = st.sampled_from([None, RRF(), RRF(0), Linear((0, 1), MinMax())]) | NO_CODE
+PATHS = st.sampled_from(["n", "o.s", "-n", "metadata.o", "title", "text"]) | TEXTS
+SHOWN: dict[str, Any] = {
+    "sort": st.none() | PATHS | st.lists(PATHS | VALUES, max_size=3) | VALUES,
+    "fields": st.none() | st.lists(PATHS | VALUES, max_size=3) | VALUES,
+    "group_by": st.sampled_from(["document", "n", "o.s", None]) | VALUES,
+    "sentences": COUNTS,
+    "cursor": st.booleans() | VALUES,
+}
 OPTIONS = st.fixed_dictionaries(
     {},
     optional={
@@ -39,9 +47,12 @@ OPTIONS = st.fixed_dictionaries(
         "filter": FILTERS | VALUES,
         "fusion": FUSIONS,
         "reranker": NO_CODE,
+        **SHOWN,
     },
 )
-MILD = st.fixed_dictionaries({}, optional={"k": COUNTS, "offset": COUNTS, "mode": MODES, "filter": FILTERS})
+MILD = st.fixed_dictionaries(
+    {}, optional={"k": COUNTS, "offset": COUNTS, "mode": MODES, "filter": FILTERS, **SHOWN}
+)
 CONTEXTS = st.fixed_dictionaries(
     {},
     optional={

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import pickle
 import re
+from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from html import unescape
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from hybrid import Document, Index, MemoryIndex
 from hybrid.analyzers import Mixed
+from hybrid.errors import QueryError
 from hybrid.search import highlights
 from hybrid.search.highlights import MOST, SIZE, Highlighter
 from hybrid.types import Fragment, Highlights, Passage
@@ -110,6 +116,51 @@ def test_the_best_fragment_shows_most_different_words() -> None:
     assert [marked(fragment) for fragment in found.fragments] == [["steel", "kettle"], ["kettle"] * 3]
 
 
+def test_rarer_words_weigh_more() -> None:
+    text = "A kettle, with a lid. " + "Filler here. " * 40 + "Some vanadium."
+    rare = {"kettl": 0.2, "lid": 0.3, "vanadium": 4.0}
+    found = Highlighter(ANALYZER, "kettle lid vanadium", weights=lambda: rare)(Document("1", text), None)
+    assert [marked(fragment) for fragment in found.fragments] == [["vanadium"], ["kettle", "lid"]]
+    assert marked(highlighted("kettle lid vanadium", text).snippet) == ["kettle", "lid"]
+
+
+def counts(texts: Sequence[str]) -> NDArray[np.float32]:
+    """Of how many a, b, c, … a text is."""
+    letters = [[text.count(letter) for letter in "abcdefghijklmnopqrstuvwxyz"] for text in texts]
+    return np.array(letters, np.float32) + 0.01
+
+
+@pytest.mark.parametrize("made", ["index", "memory"])
+@pytest.mark.parametrize("mode", ["hybrid", "vector"])
+def test_without_a_word_the_nearest_sentence_is_shown(tmp_path: Path, made: str, mode: Any) -> None:
+    read: list[str] = []
+
+    def encode(texts: Sequence[str]) -> NDArray[np.float32]:
+        read.extend(texts)
+        return counts(texts)
+
+    maker: Any = MemoryIndex if made == "memory" else partial(Index.create, tmp_path / "idx")
+    text = "Boats lay in mud. Gale! ...  Quizzes vex a jinx.\n\nThe tide came back. Nobody left."
+    with maker(encoder=encode) as index:
+        index.add([Document("1", text)])
+        read.clear()
+        for query, options, says in (
+            ("qqzzzxx", {"sentences": 9}, "Quizzes vex"),
+            ("qqzzzxx", {"sentences": 2}, "Gale!"),
+            ("qqzzzxx", {}, "Boats lay"),
+            ("qqzzzxx tides", {"sentences": 9}, "The tide"),
+        ):
+            (hit,) = index.search(query, mode=mode, **options).hits
+            assert len(read) <= 1  # the query
+            assert hit.highlights.snippet.text.startswith(says)
+            assert len(read) <= 1 + min(5, options.get("sentences", 0))
+            assert not {text, "..."} & set(read)
+            read.clear()
+        for bad in (-1, 65, True, "1"):
+            with pytest.raises(QueryError, match="sentences"):
+                index.search("x", sentences=bad)
+
+
 def test_among_equals_the_passage_decides() -> None:
     text = "A kettle. " + "Filler here. " * 40 + "Another kettle."
     at = text.index("Another")
@@ -163,4 +214,4 @@ def test_hits_have_highlights_and_are_plain_records_all_the_same(tmp_path: Path,
     assert mine.highlights.snippet.html() == "A <mark>kettle</mark> of <mark>steel</mark>."
     assert pickle.loads(pickle.dumps(mine)) == mine
     assert pickle.loads(pickle.dumps(mine)).highlights is None
-    assert set(asdict(mine)) == {"id", "score", "rank", "document", "passages", "relevance"}
+    assert set(asdict(mine)) == {"id", "score", "rank", "document", "passages", "relevance", "folded"}

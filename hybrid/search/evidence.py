@@ -1,0 +1,52 @@
+"""What the legs know of the candidates of a query, and of its words, beyond their lists."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hybrid.fusion import QueryTerms
+from hybrid.okapi import idf
+from hybrid.order import Pool
+from hybrid.search.source import Source
+from hybrid.search.steps import step
+from hybrid.types import Matrix, Ordinals, Scores
+
+
+class Evidence:
+    """What the legs know of a pool of candidates and of the query, worked out for all of it when first
+    asked; see `hybrid.fusion.Evidence`."""
+
+    def __init__(self, source: Source, vector: Scores | None, pool: Pool, words: Sequence[str]) -> None:
+        self._source, self._vector, self._pool, self._words = source, vector, pool, words
+
+    @step
+    def _known(self) -> tuple[Scores, Matrix]:
+        assert self._vector is not None  # or the vector leg would have answered nothing
+        return self._source.vectors.nearest(self._vector, self._pool.ordinals)
+
+    @step
+    def _terms(self) -> QueryTerms:
+        lexical = self._source.lexical
+        return QueryTerms(self._words, lexical.frequencies(self._words), lexical.documents)
+
+    def scores(self, numbers: Ordinals) -> Scores:
+        return self._known[0][self._part(numbers)]
+
+    def vectors(self, numbers: Ordinals) -> Matrix:
+        return self._known[1][self._part(numbers)]
+
+    def terms(self) -> QueryTerms:
+        return self._terms
+
+    def _part(self, numbers: Ordinals) -> slice | Ordinals:
+        """Mostly these are all, and nothing is copied."""
+        return slice(None) if np.array_equal(numbers, np.arange(len(self._pool))) else numbers
+
+
+def rarity(source: Source, words: Sequence[str]) -> dict[str, float]:
+    """The idf of each of ``words``."""
+    lexical = source.lexical
+    frequencies = zip(words, lexical.frequencies(words), strict=True)
+    return {word: max(0.0, idf(frequency, lexical.documents)) for word, frequency in frequencies}
