@@ -117,6 +117,9 @@ def _remarks(assumed: Iterable[Assumed], report: Report | None) -> Iterator[str]
     if report.duplicates:
         pairs = [f"{one} = {other}" for one, other in report.duplicates]
         yield f"same text: {_listed(pairs)}"
+    if report.near_duplicates:
+        pairs = [f"{one} = {other}" for one, other in report.near_duplicates]
+        yield f"nearly the same text: {_listed(pairs)}"
     if report.others:
         kinds = [f"{end} {count:,}" for end, count in report.others.most_common()]
         yield f"passed over, of other kinds: {counted(report.others.total(), 'file')} ({_listed(kinds)})"

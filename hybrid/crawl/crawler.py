@@ -15,6 +15,7 @@ from hybrid.corpora.options import Options
 from hybrid.corpora.records import BadRecord
 from hybrid.corpora.walk import Listing, Stamp, listing
 from hybrid.crawl.known import Held, Known, Said, State, described
+from hybrid.crawl.likeness import Likeness
 from hybrid.crawl.plan import Change, Folder, Input, Plan, is_index
 from hybrid.crawl.report import Report
 from hybrid.errors import CorpusError, DocumentError, InputError, MissingExtra
@@ -50,6 +51,7 @@ class Crawler:
         self._prune = prune
         self._encoding = encoding
         self._known = Known.of(index.documents())
+        self._likeness: Likeness | None = None
         self._failed: dict[Path, Stamp] = {}
         self._extractor = Extractor(bounds)
 
@@ -88,12 +90,16 @@ class Crawler:
         """Do what is planned."""
         report = plan.report
         stale: dict[Path, list[str]] = {}
+        if plan.changed and self._likeness is None:
+            held = self._index.documents(fields=["text"])
+            self._likeness = Likeness.of((document.id, document.text) for document in held)
         self._index.load(self._documents(plan, report, stale), progress=progress)
         gone = self._remove(stale)
         for seen in plan.folders:
             gone |= self._clear(seen, report)
         report.removed = len(gone)
         report.duplicates = [pair for pair in report.duplicates if pair[1] not in gone]
+        report.near_duplicates = [pair for pair in report.near_duplicates if pair[1] not in gone]
         return report
 
     def _listed(self, one: Input) -> Listing:
@@ -182,6 +188,10 @@ class Crawler:
         other = self._known.texts.get(said.text)
         if other not in (None, document.id):
             report.duplicates.append((document.id, str(other)))
+        elif self._likeness is not None:
+            if (near := self._likeness.nearest(document.id, document.text)) is not None:
+                report.near_duplicates.append((document.id, near))
+            self._likeness.add(document.id, document.text)
         self._known.add(document)
         report.indexed += 1
         return document
@@ -199,6 +209,8 @@ class Crawler:
         gone = {id for some in ids.values() for id in some}
         if gone:
             self._index.delete(gone)
+        if self._likeness is not None:
+            self._likeness.forget(gone)
         for path, some in ids.items():
             if some:
                 self._known.forget(path, some)

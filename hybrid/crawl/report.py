@@ -14,7 +14,8 @@ class Report:
     """``indexed`` and ``removed`` count documents, ``unchanged`` files. ``failed``: why a file or a part of
     one was not read, or a folder not listed. ``gone``: how many documents of files that are gone stay,
     ``kept``: why, where they were to go.
-    ``duplicates``: a new document, and another that has the same text. ``others``: how many files of other
+    ``duplicates``: a new document, and another that has the same text; ``near_duplicates``: nearly the
+    same, see `hybrid.crawl.likeness`. ``others``: how many files of other
     kinds were passed over, by the ends of their names. ``links`` were not followed."""
 
     indexed: int = 0
@@ -24,6 +25,7 @@ class Report:
     gone: int = 0
     kept: list[str] = field(default_factory=list)
     duplicates: list[tuple[str, str]] = field(default_factory=list)
+    near_duplicates: list[tuple[str, str]] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)
     links: int = 0
     assumed: list[Assumed] = field(default_factory=list)
@@ -45,6 +47,7 @@ class Report:
             "gone": self.gone,
             "kept": self.kept,
             "duplicates": [list(pair) for pair in self.duplicates],
+            "near_duplicates": [list(pair) for pair in self.near_duplicates],
             "others": dict(self.others.most_common()),
             "links": self.links,
         }

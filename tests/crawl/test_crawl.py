@@ -242,6 +242,30 @@ def test_the_same_text_is_reported(index: Index, write: Write, tmp_path: Path) -
     assert crawl(index, tmp_path / "mine", prune="gone").duplicates in ([], [("mine/d.txt", "mine/c.txt")])
 
 
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "the {} of the garden grows by the wall and drinks rain",
+        "花园里的{}长在墙边，喝的是雨水，晒的是太阳",
+    ],
+)
+def test_nearly_the_same_text_is_reported(
+    index: Index, write: Write, tmp_path: Path, sentence: str
+) -> None:
+    flowers = ("tulip", "玫瑰", "rose", "lily", "orchid", "daisy", "百合", "aster", "lilac", "poppy")
+    text = "\n".join(sentence.format(flower) for flower in flowers)
+    write("mine/a.txt", text)
+    write("mine/other.txt", "\n".join(f"{flower} costs {len(flower)} a piece" for flower in flowers))
+    assert crawl(index, tmp_path / "mine").near_duplicates == []
+    write("mine/b.txt", text + "\nand nothing else")
+    report = crawl(index, tmp_path / "mine")
+    assert (report.near_duplicates, report.duplicates) == ([("mine/b.txt", "mine/a.txt")], [])
+    write("mine/b.txt", "quite another text")
+    assert crawl(index, tmp_path / "mine").near_duplicates == []
+    write("mine/c.txt", text + "\nand nothing else")
+    assert crawl(index, tmp_path / "mine").near_duplicates == [("mine/c.txt", "mine/a.txt")]
+
+
 # -- what is gone
 
 
