@@ -35,7 +35,7 @@ from hybrid.limits import shown
 from hybrid.okapi import K1
 from hybrid.types import Candidates, Ordinals, Scores
 
-Columns: TypeAlias = dict[str, NDArray[np.float32]]
+Signals: TypeAlias = dict[str, NDArray[np.float32]]
 _Floats: TypeAlias = NDArray[np.float64]
 _Mask: TypeAlias = NDArray[np.bool_]
 
@@ -61,7 +61,7 @@ def signals(
     legs: Sequence[Candidates],
     frequencies: Sequence[int],
     documents: int,
-) -> Columns:
+) -> Signals:
     """Compute the inputs of a calibration, float32 (n,) each, for ``hits``, int64 (n,), of one query.
 
     ``similarities`` (n,): the vector leg's score of each hit, including hits that it did not find; NaN

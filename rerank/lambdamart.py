@@ -19,7 +19,7 @@ from hybrid.types import Candidates
 if TYPE_CHECKING:
     from lightgbm import Booster
 
-Columns: TypeAlias = Mapping[str, NDArray[np.float32]]
+FeatureColumns: TypeAlias = Mapping[str, NDArray[np.float32]]
 
 VERSION: Final = 1
 """The version of the features' meaning: increase it whenever the meaning of a column changes."""
@@ -73,13 +73,13 @@ class LambdaMART:
                 f"the learned model has {features} features, but {len(self.features)} names"
             )
 
-    def __call__(self, _query: str | None, candidates: Candidates, features: Columns) -> Candidates:
+    def __call__(self, _query: str | None, candidates: Candidates, features: FeatureColumns) -> Candidates:
         if not len(candidates):
             return candidates
         scores = self.scores(features).astype(np.float32)
         return Candidates.ranked(candidates.ordinals, scores)
 
-    def scores(self, features: Columns) -> Values:
+    def scores(self, features: FeatureColumns) -> Values:
         """Return scores, float64 (n,): higher is better, comparable within one query."""
         columns = self._columns(features)
         if self._trees is not None:
@@ -88,7 +88,7 @@ class LambdaMART:
             sums = np.asarray(self._booster.predict(_rows(columns), num_threads=1), np.float64)
         return sums + self.base * standard(features["fused_score"])
 
-    def contributions(self, features: Columns) -> dict[str, Values]:
+    def contributions(self, features: FeatureColumns) -> dict[str, Values]:
         """Return each feature's contribution to each score, float64 (n,) each, with "fused_score" including
         the base and "bias" for the constant; they sum to ``scores``. Lundberg et al., "From Local
         Explanations to Global Understanding with Explainable AI for Trees", 2020."""
@@ -107,7 +107,7 @@ class LambdaMART:
         order = np.argsort(-shares, kind="stable")
         return {self.features[i]: float(shares[i]) for i in order}
 
-    def _columns(self, features: Columns) -> list[NDArray[np.float32]]:
+    def _columns(self, features: FeatureColumns) -> list[NDArray[np.float32]]:
         if missing := [name for name in self.features if name not in features]:
             raise SettingsError(
                 f"the learned model needs the feature {shown(missing[0])}, which this index cannot "
@@ -116,7 +116,7 @@ class LambdaMART:
         return [features[name] for name in self.features]
 
 
-def matrix(names: Sequence[str], columns: Columns) -> Values:
+def matrix(names: Sequence[str], columns: FeatureColumns) -> Values:
     """Stack named columns into float64 (n, names); NaN where a feature is not known."""
     return _rows([columns[name] for name in names])
 

@@ -21,7 +21,7 @@ from hybrid.evaluate.identical import not_judged, own
 from hybrid.evaluate.native import plain
 from hybrid.learn.reliability import Abstention, Point, Reliability, abstention, reliability
 from hybrid.learn.trial import Installing, Trial
-from hybrid.rerank.calibration import Calibration, Columns, fit, out_of_fold
+from hybrid.rerank.calibration import Calibration, Signals, fit, out_of_fold
 from hybrid.settings import Profile, Profiles
 from hybrid.types import Lacking, Mode, Qrels
 
@@ -43,7 +43,7 @@ class Calibratable(Protocol):
 
     def signals(
         self, queries: Mapping[str, str], mode: Mode, lacking: Lacking, /
-    ) -> Iterator[tuple[str, list[str], Columns]]: ...
+    ) -> Iterator[tuple[str, list[str], Signals]]: ...
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ class _List:
     query: int
     mode: Mode
     twin: bool
-    columns: Columns
+    columns: Signals
     labels: NDArray[np.bool_]
 
 

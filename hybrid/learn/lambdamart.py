@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.errors import InputError
-from hybrid.rerank.lambdamart import Columns, LambdaMART, matrix
+from hybrid.rerank.lambdamart import FeatureColumns, LambdaMART, matrix
 from hybrid.rerank.ordering import Values, standard
 from hybrid.types import Steps
 
@@ -52,7 +52,7 @@ class Judged:
     query of a ``family`` that it learned from; a query without one is its own.
     """
 
-    columns: Columns
+    columns: FeatureColumns
     grades: Values
     ideal: float
     trains: NDArray[np.bool_]
@@ -61,7 +61,7 @@ class Judged:
     @classmethod
     def of(
         cls,
-        columns: Columns,
+        columns: FeatureColumns,
         grades: Values,
         all_grades: Sequence[float],
         trains: NDArray[np.bool_] | None = None,

@@ -48,7 +48,7 @@ def packed(ordinal: int, terms: Terms, text: str) -> bytes:
     return head.tobytes() + body
 
 
-class Rows:
+class ForwardCache:
     """Caches the rows of recently used documents in memory."""
 
     def __init__(self) -> None:

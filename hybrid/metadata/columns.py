@@ -41,8 +41,8 @@ from hybrid.metadata.filters import (
 )
 from hybrid.types import Mask, Ordinals
 
-Store: TypeAlias = Literal["bool", "int", "huge", "float", "string", "instant", "point"]
-Key: TypeAlias = tuple[str, Store]
+Storage: TypeAlias = Literal["bool", "int", "huge", "float", "string", "instant", "point"]
+Key: TypeAlias = tuple[str, Storage]
 Test: TypeAlias = Callable[[NDArray[Any]], Mask]
 Places: TypeAlias = Callable[[frozenset[str]], Ordinals]
 """Of some ids, the ordinals of the documents that have them."""
@@ -55,7 +55,7 @@ _Codes: TypeAlias = dict[str, int]
 _BATCH: Final = 8192
 _INT64: Final = np.iinfo(np.int64)
 
-_DTYPES: Final[Mapping[Store, np.dtype[Any]]] = {
+_DTYPES: Final[Mapping[Storage, np.dtype[Any]]] = {
     "bool": np.dtype(np.bool_),
     "int": np.dtype(np.int64),
     "huge": np.dtype(np.object_),  # integers beyond int64
@@ -66,7 +66,7 @@ _DTYPES: Final[Mapping[Store, np.dtype[Any]]] = {
 }
 
 
-_NUMBERS: Final[tuple[Store, ...]] = ("float", "int", "bool", "instant")
+_NUMBERS: Final[tuple[Storage, ...]] = ("float", "int", "bool", "instant")
 
 
 class Columns:
@@ -149,7 +149,7 @@ class Columns:
                 column.read(ordinals, found, 1e-6 if store == "instant" else 1)
         return found
 
-    def entries(self, path: str, n: int) -> Iterator[tuple[Store, Ordinals, NDArray[Any]]]:
+    def entries(self, path: str, n: int) -> Iterator[tuple[Storage, Ordinals, NDArray[Any]]]:
         """What stands under exactly ``path``: for each store the ordinals below ``n``, ascending, and their
         values; strings as places in ``texts``."""
         for store in _DTYPES:
@@ -178,7 +178,7 @@ class Columns:
 def _stage(ordinal: int, metadata: Mapping[str, Any], staged: Mapping[Key, _Entries]) -> None:
     """Sort a document's values by path and store."""
     for path, (kind, value) in flatten(metadata):
-        ordinals, values = staged[path, _number_store(value) if kind == "number" else kind]
+        ordinals, values = staged[path, _number_storage(value) if kind == "number" else kind]
         ordinals.append(ordinal)
         values.append(value)
 
@@ -232,7 +232,7 @@ def _grown(array: NDArray[Any], least: int) -> NDArray[Any]:
     return larger
 
 
-def _number_store(value: float) -> Store:
+def _number_storage(value: float) -> Storage:
     if isinstance(value, float):
         return "float"
     return "int" if _INT64.min <= value <= _INT64.max else "huge"
@@ -241,7 +241,7 @@ def _number_store(value: float) -> Store:
 # --- what a condition asks of which stores -----------------------------------------------------------
 
 
-def _tests(wanted: In | Range | Near, codes: _Codes) -> Iterator[tuple[Store, Test]]:
+def _tests(wanted: In | Range | Near, codes: _Codes) -> Iterator[tuple[Storage, Test]]:
     match wanted:
         case In():
             yield from _equalities(wanted, codes)
@@ -257,12 +257,12 @@ def _present(values: NDArray[Any]) -> Mask:
     return np.ones(len(values), np.bool_)
 
 
-def _equalities(wanted: In, codes: _Codes) -> Iterator[tuple[Store, Test]]:
-    stored: dict[Store, list[Any]] = defaultdict(list)
+def _equalities(wanted: In, codes: _Codes) -> Iterator[tuple[Storage, Test]]:
+    stored: dict[Storage, list[Any]] = defaultdict(list)
     for kind, value in wanted.values:
         if kind == "number":
             for number in _spellings(value):
-                stored[_number_store(number)].append(number)
+                stored[_number_storage(number)].append(number)
         elif kind != "string":
             stored[kind].append(value)
         elif value in codes:
@@ -295,7 +295,7 @@ def _one_code_of(wanted: list[int], known: int) -> Test:
     return lambda values: table[values]
 
 
-def _ranges(wanted: Range, codes: _Codes) -> Iterator[tuple[Store, Test]]:
+def _ranges(wanted: Range, codes: _Codes) -> Iterator[tuple[Storage, Test]]:
     if wanted.kind == "string":
         yield "string", _text_keeps(wanted, list(codes))
         return

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid.metadata.columns import Columns, Store
+from hybrid.metadata.columns import Columns, Storage
 from hybrid.metadata.filters import Kind
 from hybrid.order import firsts
 from hybrid.types import Mask, Ordinals
@@ -20,7 +20,7 @@ from hybrid.types import Mask, Ordinals
 KINDS: Final[tuple[Kind, ...]] = ("bool", "number", "instant", "string")
 """The types that have an order among themselves, and theirs among each other."""
 
-_KIND: Final[dict[Store, Kind]] = {
+_KIND: Final[dict[Storage, Kind]] = {
     "bool": "bool",
     "int": "number",
     "huge": "number",

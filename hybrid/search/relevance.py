@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hybrid.fusion import QueryTerms
-from hybrid.rerank.calibration import VERSION, Calibration, Columns, signals
+from hybrid.rerank.calibration import VERSION, Calibration, Signals, signals
 from hybrid.search.request import Request
 from hybrid.search.source import Source
 from hybrid.settings import Profile, Settings
@@ -46,7 +46,7 @@ def _ground(settings: Settings, profile: Profile) -> dict[str, Any]:
 
 def known(
     source: Source, request: Request, legs: Sequence[Candidates], terms: QueryTerms, hits: Ordinals
-) -> Columns:
+) -> Signals:
     """The `signals` of ``hits``, int64 (n,), which a query's ``legs`` answered; float32 (n,) each. They do
     not depend on k, nor on how the legs are fused: a hit is held against the first two of each leg."""
     nearest = np.full(len(hits), np.nan, np.float32)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from hybrid.order import Pool, beyond
 from hybrid.rerank import Features, rerank
-from hybrid.rerank.calibration import Columns
+from hybrid.rerank.calibration import Signals
 from hybrid.rerank.ordering import continued
 from hybrid.search.compiled import Compiled, Marks
 from hybrid.search.evidence import Evidence, rarity
@@ -292,7 +292,7 @@ class Search:
         signals = self.signals(ranked.ordinals)  # float64, as shown, so as min_score is compared
         return self.request.calibration(signals).astype(np.float64)
 
-    def signals(self, ordinals: Ordinals) -> Columns:
+    def signals(self, ordinals: Ordinals) -> Signals:
         """The signals of the documents ``ordinals`` for a calibration."""
         return known(self.source, self.request, self.legs, self.evidence.terms(), ordinals)
 

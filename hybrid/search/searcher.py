@@ -20,7 +20,7 @@ from hybrid.metadata.filters import Filter
 from hybrid.metadata.sorting import Sort, SortKey
 from hybrid.query import Query
 from hybrid.rerank import Features
-from hybrid.rerank.calibration import Columns
+from hybrid.rerank.calibration import Signals
 from hybrid.search.batch import answer_all
 from hybrid.search.context import ContextOptions, context
 from hybrid.search.counted import Counted
@@ -265,7 +265,7 @@ class Searcher:
 
     def signals(
         self, queries: Mapping[str, str], mode: Mode, lacking: Lacking
-    ) -> Iterator[tuple[str, list[str], Columns]]:
+    ) -> Iterator[tuple[str, list[str], Signals]]:
         """What a calibration knows of the first ten hits of each of ``queries``: the query's id, the hits'
         ids, and their `hybrid.rerank.calibration.signals`; as if the index lacked the documents that
         ``lacking`` names for the query."""

@@ -32,7 +32,7 @@ class Analysis:
         self._ledger, self._tables, self._home = ledger, tables, home
         self.given = given
         self._reference = ledger.settings.analyzer
-        self._rows = forward.Rows()
+        self._rows = forward.ForwardCache()
         self._synonyms: tuple[tuple[str, str], Synonyms] | None = None  # the last, and what it was made of
 
     @cached_property

@@ -11,11 +11,13 @@ import numpy as np
 
 from hybrid.disk.folder import Folder
 from hybrid.errors import CommitsLost, HybridError, IndexCorrupt
-from hybrid.ledger import database
+from hybrid.ledger import database, roster
 from hybrid.ledger.checksums import BODY, blocks, body, sealed
 from hybrid.ledger.ledger import Ledger
 from hybrid.ledger.passages import ROW, Piece, read, whole, with_rows
 from hybrid.ledger.rows import RowFiles, Rows
+from hybrid.lexical import published
+from hybrid.metadata import kept
 from hybrid.store.directory import Directory, Place
 from hybrid.store.store import Store
 from hybrid.store.verify import disagreements, unsearchable
@@ -67,8 +69,8 @@ def repair(path: str | os.PathLike[str]) -> None:
         name = _name(directory)
         with directory.folder.opened(name) as folder:
             uuid = _uuid(folder)
-            for kept in ("lexical.json", *MANIFESTS, "columns.npz", "lives.npz"):
-                folder.remove(kept)
+            for derived in (published.FILE, *MANIFESTS, kept.FILE, roster.FILE):
+                folder.remove(derived)
         directory.point(Place(name, uuid))
     Store.open(path).close()
 

@@ -6,15 +6,17 @@ from contextlib import suppress
 from typing import Any, Final
 
 from hybrid.disk.folder import Folder
+from hybrid.ledger import database, roster
+from hybrid.metadata import kept
 from hybrid.store.generation import Generation
 from hybrid.vector.graph import Graph
 
 _PARTS: Final = {
-    "ledger": ("ledger.db",),
+    "ledger": (database.FILE,),
     "vectors": ("text.",),
     "lexical": ("lexical-",),
     "graph": ("graph",),
-    "kept": ("columns.npz", "lives.npz"),
+    "kept": (kept.FILE, roster.FILE),
 }
 """How the names of the files and folders of each part begin."""
 

@@ -13,7 +13,7 @@ from hybrid.learn import Mined, Miner, calibrate, tune
 from hybrid.learn.contest import measured, ndcg, silent
 from hybrid.learn.split import split
 from hybrid.learn.training import _gathered
-from hybrid.rerank.calibration import Columns
+from hybrid.rerank.calibration import Signals
 from hybrid.settings import Profile
 from hybrid.types import Lacking, Mode, Qrels, Run
 from tests.asking import of_now
@@ -95,7 +95,7 @@ def test_calibrating_asks_so(index: Index) -> None:
 
         def signals(
             self, queries: Mapping[str, str], mode: Mode, lacking: Lacking
-        ) -> Iterator[tuple[str, list[str], Columns]]:
+        ) -> Iterator[tuple[str, list[str], Signals]]:
             asked.append((set(queries), lacking))
             yield from of_now(index, lambda one: [*one.signals(queries, mode, lacking)])
 

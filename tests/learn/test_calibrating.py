@@ -12,7 +12,7 @@ import pytest
 from hybrid import Document, Index
 from hybrid.errors import InputError
 from hybrid.learn.calibrating import FEWEST, PRECISIONS, Calibrated, calibrate
-from hybrid.rerank.calibration import SIGNALS, Columns
+from hybrid.rerank.calibration import SIGNALS, Signals
 from hybrid.settings import Profile, Profiles
 from hybrid.types import Mode, Qrels
 from tests.asking import of_now
@@ -32,7 +32,7 @@ class Double:
 
     def signals(
         self, queries: Mapping[str, str], mode: Mode, lacking: Mapping[str, Iterable[str]]
-    ) -> Iterator[tuple[str, list[str], Columns]]:
+    ) -> Iterator[tuple[str, list[str], Signals]]:
         for id in queries:
             gone = set(lacking.get(id, ()))
             assert gone <= {f"{id}-0"}
@@ -123,7 +123,7 @@ def test_queries_without_a_hit_count_as_wrong() -> None:
     class Silent(Double):
         def signals(
             self, queries: Mapping[str, str], mode: Mode, lacking: Mapping[str, Iterable[str]]
-        ) -> Iterator[tuple[str, list[str], Columns]]:
+        ) -> Iterator[tuple[str, list[str], Signals]]:
             for id, hits, columns in super().signals(queries, mode, lacking):
                 keep = 0 if int(id[1:]) % 2 else 10
                 yield id, hits[:keep], {name: column[:keep] for name, column in columns.items()}

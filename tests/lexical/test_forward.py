@@ -108,7 +108,7 @@ def test_rows_are_read_once_while_there_is_room(monkeypatch: pytest.MonkeyPatch)
         assert set(ordinals) <= {3}
         return ((ordinal, made[ordinal]) for ordinal in ordinals)
 
-    rows = forward.Rows()
+    rows = forward.ForwardCache()
     for ordinals in ([5, 2, 3], [3, 8, 5], [8]):
         found = rows.texts(ordinals, read, make)
         assert np.diff(found.starts).tolist() == [1 + ordinal for ordinal in ordinals]

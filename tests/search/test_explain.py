@@ -14,7 +14,7 @@ from hybrid import RRF, Adaptive, Candidates, CombSUM, Document, Index, Linear, 
 from hybrid.errors import QueryError
 from hybrid.learn.lambdamart import Choice, Judged, train
 from hybrid.rerank.calibration import SIGNALS, Calibration, Logistic
-from hybrid.rerank.lambdamart import Columns
+from hybrid.rerank.lambdamart import FeatureColumns
 from hybrid.search.explain import Standing
 from hybrid.settings import Profile
 
@@ -90,7 +90,7 @@ def test_what_is_absent_says_why(index: Index, tmp_path: Path) -> None:
     assert said == "it is not among the first 20 of the lexical leg"
     assert index.explain("wordy", "d2", mode="lexical").final is None
 
-    def first(query: str | None, candidates: Candidates, features: Columns) -> Candidates:
+    def first(query: str | None, candidates: Candidates, features: FeatureColumns) -> Candidates:
         return candidates.top(1)
 
     left = index.explain("wordy", index.search("wordy").hits[1].id, reranker=first)
