@@ -1,0 +1,165 @@
+"""Votes of past queries against their formula, written out, on random input."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import fmean, pstdev
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hybrid.errors import QueryError
+from hybrid.fusion import Votes, Voting
+from hybrid.types import Candidates
+from tests.contracts.fusion import candidates
+
+DOCUMENTS = 12
+_answers = st.lists(st.sets(st.integers(-1, DOCUMENTS - 1), max_size=5), max_size=40)
+_cosine = st.floats(-1, 1, width=32) | st.just(math.nan) | st.sampled_from([0.5, 0.75])
+_voting = st.builds(
+    Voting,
+    st.sampled_from([0.0, 1.0, 8.0]),
+    st.sampled_from([0.0, 0.25, 0.5, 0.75]),
+    st.sampled_from([0.5, 1.5, 100.0]),
+)
+
+
+@st.composite
+def _past(draw: st.DrawFn) -> tuple[list[float], list[list[int]]]:
+    answers = [sorted(own) for own in draw(_answers)]
+    cosines = draw(st.lists(_cosine, min_size=len(answers), max_size=len(answers)))
+    return cosines, answers
+
+
+def textbook(
+    voting: Voting, cosines: Sequence[float], answers: Sequence[Sequence[int]]
+) -> dict[int, float]:
+    """{document: k} with plain dictionaries, of those documents that the index has."""
+    order = sorted((at for at, cos in enumerate(cosines) if cos == cos), key=lambda at: -cosines[at])
+    sums: dict[int, float] = {}
+    for at in order[:20]:
+        vote = max(0.0, cosines[at] - voting.threshold) / (1 - voting.threshold)
+        for document in answers[at]:
+            if document >= 0 and vote > 0:
+                sums[document] = sums.get(document, 0.0) + vote / math.sqrt(len(answers[at]))
+    return {document: min(voting.cap, k) for document, k in sums.items()}
+
+
+def votes(
+    voting: Voting, cosines: Sequence[float], answers: Sequence[Sequence[int]], allowed: Any = None
+) -> dict[int, float]:
+    near = voting.nearest(wide := np.array(cosines, np.float32))
+    found = voting.votes(wide[near], [np.array(answers[at], np.int64) for at in near.tolist()], allowed)
+    assert (np.diff(found.ordinals) > 0).all()
+    return dict(zip(found.ordinals.tolist(), found.strengths.tolist(), strict=True))
+
+
+@given(_voting, _past())
+def test_votes_agree_with_the_textbook(voting: Voting, past: tuple[list[float], list[list[int]]]) -> None:
+    assert votes(voting, *past) == pytest.approx(textbook(voting, *past))
+
+
+@given(_voting, _past(), st.sets(st.integers(0, DOCUMENTS - 1)))
+def test_a_filter_takes_documents_away_and_changes_no_other_vote(
+    voting: Voting, past: tuple[list[float], list[list[int]]], passing: set[int]
+) -> None:
+    allowed = np.isin(np.arange(DOCUMENTS), list(passing))
+    everyone = votes(voting, *past)
+    assert votes(voting, *past, allowed) == {d: k for d, k in everyone.items() if d in passing}
+
+
+def test_the_twenty_nearest_vote_and_of_equally_near_ones_the_earlier() -> None:
+    voting = Voting(weight=1, threshold=0.5)
+    cosines = [0.75] * 21 + [1.0]
+    answers = [[number] for number in range(22)]
+    assert votes(voting, cosines, answers) == dict.fromkeys(range(19), 0.5) | {21: 1.0}
+
+
+def test_the_votes_for_a_document_are_capped() -> None:
+    assert votes(Voting(1, 0.5), [1.0, 1.0, 0.75], [[3], [3], [3]]) == {3: 1.5}
+
+
+def test_a_query_with_many_answers_says_less_about_each() -> None:
+    assert votes(Voting(1, 0.0), [1.0], [[-1, 2, 3, 4]]) == dict.fromkeys((2, 3, 4), 1 / math.sqrt(4))
+
+
+# --- the ranking -------------------------------------------------------------------------------------
+
+_fused = st.dictionaries(
+    st.integers(0, DOCUMENTS - 1), st.floats(-100, 100, width=32), min_size=1, max_size=DOCUMENTS
+).map(candidates)
+_strengths = st.dictionaries(st.integers(0, DOCUMENTS - 1), st.floats(0.01, 1.5)).map(
+    lambda found: Votes(np.array(sorted(found), np.int64), np.array([found[d] for d in sorted(found)]))
+)
+
+
+@given(_voting, _fused, _strengths, st.integers(0, DOCUMENTS))
+def test_ranks_by_the_sum_of_z_score_and_votes(
+    voting: Voting, fused: Candidates, given_votes: Votes, limit: int
+) -> None:
+    strengths = given_votes.of(fused.ordinals)
+    raised = voting.raised(fused, strengths, limit)
+    known = dict(zip(given_votes.ordinals.tolist(), given_votes.strengths.tolist(), strict=True))
+    assert strengths.tolist() == [known.get(document, 0.0) for document in fused.ordinals.tolist()]
+    if not strengths.any():
+        assert raised.ordinals.tolist() == fused.ordinals.tolist()[:limit]
+        assert raised.scores.tolist() == fused.scores.tolist()[:limit]
+        return
+    scores = dict(zip(fused.ordinals.tolist(), fused.scores.tolist(), strict=True))
+    mean, deviation = fmean(scores.values()), pstdev(scores.values())
+    flat = deviation <= 5e-7 * max(map(abs, scores.values()))
+    sums = {
+        document: (0.0 if flat else (score - mean) / deviation) + voting.weight * known.get(document, 0.0)
+        for document, score in scores.items()
+    }
+    least = min(sums.values())
+    assert len(raised) == min(limit, len(fused))
+    assert dict(zip(raised.ordinals.tolist(), raised.scores.tolist(), strict=True)) == pytest.approx(
+        {document: sums[document] - least for document in raised.ordinals.tolist()}, rel=1e-5, abs=1e-5
+    )
+    keys = list(zip((-raised.scores).tolist(), raised.ordinals.tolist(), strict=True))
+    assert keys == sorted(keys)
+
+
+_whole = st.dictionaries(st.integers(0, DOCUMENTS - 1), st.integers(-9, 9), min_size=1).map(
+    lambda found: candidates({document: float(score) for document, score in found.items()})
+)
+
+
+@given(_whole, st.floats(0.01, 1.5), st.integers(0, DOCUMENTS - 1))
+def test_a_vote_never_lowers_the_document_it_is_for(fused: Candidates, strength: float, voted: int) -> None:
+    strengths = np.where(fused.ordinals == voted, strength, 0.0)
+    raised = Voting(8, 0.3).raised(fused, strengths, len(fused)).ordinals.tolist()
+    before = fused.ordinals.tolist()
+    if voted in before:
+        assert raised.index(voted) <= before.index(voted)
+        rest = [document for document in raised if document != voted]
+        assert rest == [document for document in before if document != voted]
+
+
+@given(_strengths, st.sets(st.integers(0, DOCUMENTS - 1)))
+def test_newcomers_have_votes_enough_and_are_not_known(found: Votes, known: set[int]) -> None:
+    kept = zip(found.ordinals.tolist(), found.strengths.tolist(), strict=True)
+    expected = [document for document, k in kept if k > 0.02 and document not in known]
+    assert found.newcomers(np.array(sorted(known), np.int64)).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("parameters", "complaint"),
+    [
+        ({"weight": -1}, "weight is -1; it must be finite and 0 or more"),
+        ({"weight": math.inf}, "weight is inf"),
+        ({"weight": True}, "weight is True"),
+        ({"threshold": 1.0}, "threshold is 1.0; it must be from 0 below 1"),
+        ({"threshold": math.nan}, "threshold is nan"),
+        ({"cap": 0}, "cap is 0; it must be finite and above 0"),
+        ({"cap": "1"}, "cap is '1'"),
+    ],
+)
+def test_parameters_that_cannot_be_are_refused(parameters: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(QueryError, match=f"Voting: {complaint}"):
+        Voting(**{"weight": 1.0, "threshold": 0.5, **parameters})
