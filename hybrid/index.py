@@ -25,12 +25,14 @@ from hybrid.intake.passages import cut
 from hybrid.intake.patch import Patch
 from hybrid.ledger.impressions import Impression
 from hybrid.ledger.passages import Pieces
+from hybrid.ledger.past import PastQuery, judged
 from hybrid.ledger.rows import Rows
 from hybrid.lexical.synonyms import check_rules
 from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted
 from hybrid.metadata.filters import Ids
 from hybrid.metadata.selection import Selection
 from hybrid.metadata.sorting import Sort
+from hybrid.norms import unit
 from hybrid.query import Query
 from hybrid.rerank import stored
 from hybrid.rerank.calibration import Calibration
@@ -59,6 +61,7 @@ from hybrid.types import (
     Lacking,
     Metric,
     Progress,
+    Qrels,
     Results,
     Run,
     Suggestion,
@@ -526,6 +529,39 @@ class Index:
         """The impressions that ``feedback`` and ``log`` recorded, oldest first."""
         with self._store.reading() as snapshot:
             yield from map(Impression.from_json, snapshot.tables.logged())
+
+    def learn(self, queries: Mapping[str, str], qrels: Qrels) -> int:
+        """Keep judged ``queries`` (query id -> text) with the documents that ``qrels`` grade above 0, as
+        past queries whose answers are known; returns how many have any. They lie in the ledger, durably,
+        with their vectors. A text that was judged before is replaced. All of them or none. Raises
+        InputError, EncoderError, IndexReadOnly, StorageError."""
+        self._store.check_writable()
+        known = judged(queries, qrels, time.time())
+        settings = self._store.generation.settings
+        cache = self._model(settings).queries()
+        vectors = None if cache is None else list(unit(cache.vectors([past.query for past in known])))
+        with self._store.writing() as generation:
+            if vectors is None or generation.settings.encoder != settings.encoder:
+                vectors = [None] * len(known)
+            generation.commit([], also=generation.tables.past.learns(known, vectors))
+        return len(known)
+
+    def forget(
+        self, *, query: str | None = None, user: str | None = None, before: float | None = None
+    ) -> int:
+        """Forget the past queries that meet every condition given: of this text, of this user, from before
+        this time, in seconds since the epoch; returns how many there were. Impressions that meet the
+        conditions leave the log (none does where a user is named: it has no users). ``compact`` then leaves
+        no byte of them. Raises InputError without a condition, IndexReadOnly, StorageError."""
+        with self._store.writing() as generation:
+            past, seq = generation.tables.past, generation.ledger.seq
+            generation.commit([], also=past.forgets(query=query, user=user, before=before))
+            return past.count(seq) - past.count(generation.ledger.seq)
+
+    def past_queries(self) -> Iterator[PastQuery]:
+        """The past queries that ``learn`` kept, oldest first."""
+        with self._store.reading() as snapshot:
+            yield from (kept.past for kept in snapshot.past())
 
     # -- care
 

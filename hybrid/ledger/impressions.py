@@ -82,10 +82,14 @@ class Impression:
     def _wrong_number(self) -> str | None:
         if not _is_count(self.profile) or self.profile < 0:
             return f"profile is {quoted(self.profile)}; it must be the number of a serving profile"
-        number = isinstance(self.time, (int, float)) and not isinstance(self.time, bool)
-        if not (number and 0 <= self.time < _LATEST):
+        if not is_time(self.time):
             return f"time is {quoted(self.time)}; it must be seconds since the epoch"
         return None
+
+
+def is_time(value: object) -> bool:
+    """Whether a value can be seconds since the epoch."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < _LATEST
 
 
 def _is_count(value: object) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 from hybrid.disk.failpoints import reach
 from hybrid.disk.folder import Folder
 from hybrid.errors import IndexCorrupt
-from hybrid.ledger.database import FILE
+from hybrid.ledger.database import FILE, Action
 from hybrid.ledger.ledger import Commit, Ledger
 from hybrid.ledger.passages import Pieces, windows
 from hybrid.ledger.rows import Rows
@@ -196,6 +196,7 @@ class Generation:
         deleted: Iterable[str] = (),
         after: int = -1,
         wait: Wait = "searchable",
+        also: Action = lambda _: None,
     ) -> None:
         """Make a batch durable (see ``Ledger.commit``), each document with its ``pieces``, the passages
         that it is; project and publish it, or leave that to the next ``project``. The caller is the only
@@ -205,8 +206,8 @@ class Generation:
         with self.projection.failing():
             first = self.ledger.lifetimes.count
             packed = self.analysis.packed(first, documents, terms)
-            also = together(self.tables.keeps(packed), self.tables.keeps_passages(first, pieces))
-            commit = self.ledger.commit(documents, rows, deleted, after, also)
+            kept = self.tables.keeps(packed), self.tables.keeps_passages(first, pieces), also
+            commit = self.ledger.commit(documents, rows, deleted, after, together(*kept))
             state = commit.seq, self.ledger.lifetimes.count, self.ledger.rows
             self.projection.owe(Debt(commit.first, terms, self._deaths(commit), *state))
         if wait == "searchable" or self.projection.owed > _OWED:

@@ -63,6 +63,8 @@ class Rebuild:
             self._copy(snapshot, fresh[start : start + _BATCH], progress)
         self._copied, self._seen = live, snapshot.count
         self._source.tables.copy(self._target.tables)  # what was logged meanwhile
+        if self._target.ledger.seq < snapshot.seq:  # after commits of no document that is here
+            self._target.commit([], after=snapshot.seq - 1)
         self._target.settle()
         if self._target.ledger.synonyms != self._source.ledger.synonyms:
             self._target.ledger.use_synonyms(self._source.ledger.synonyms)

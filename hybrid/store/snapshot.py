@@ -11,6 +11,7 @@ import numpy as np
 
 from hybrid.ledger.ledger import Ledger
 from hybrid.ledger.passages import Piece, whole, with_rows
+from hybrid.ledger.past import Kept
 from hybrid.ledger.tables import Tables
 from hybrid.lexical.bm25 import LexicalView
 from hybrid.metadata.columns import Columns
@@ -104,6 +105,10 @@ class Snapshot:
     def also(self, query: str) -> list[str]:
         """The terms of the synonyms of its words."""
         return self.analysis.also(query)
+
+    def past(self) -> Iterator[Kept]:
+        """The past queries, oldest first."""
+        return self.tables.past.at(self.seq)
 
     def ids(self, ordinals: Ordinals) -> list[str]:
         return self.ledger.ids(ordinals.tolist())
