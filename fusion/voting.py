@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hybrid.errors import QueryError
 from hybrid.fusion._merge import Terms, best
 from hybrid.fusion.normalize import standardized
+from hybrid.fusion.parts import Parts
 from hybrid.limits import shown
 from hybrid.order import distinct
 from hybrid.types import Candidates, Mask, Ordinals, Scores
@@ -39,9 +40,15 @@ class Votes(NamedTuple):
             found[voted] = self.strengths[places[voted]]
         return found
 
-    def newcomers(self, known: Ordinals) -> Ordinals:
-        """Return the documents, ascending, that have enough votes to enter and are not among ``known``."""
-        return self.ordinals[(self.strengths > _LEAST) & ~np.isin(self.ordinals, known)]
+    @classmethod
+    def none(cls) -> Self:
+        return cls(np.empty(0, np.int64), np.empty(0))
+
+    def newcomers(self, known: Ordinals, most: int) -> Ordinals:
+        """Return the documents, strongest first, that have enough votes to enter and are not among
+        ``known``, at ``most`` so many."""
+        enter = np.flatnonzero((self.strengths > _LEAST) & ~np.isin(self.ordinals, known))
+        return self.ordinals[enter[np.argsort(-self.strengths[enter], kind="stable")][:most]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +107,18 @@ class Voting:
         scores = standardized(fused.scores.astype(np.float64), noise) + self.weight * strengths
         order = fused.ordinals.argsort()
         return best(fused.ordinals[order], (scores - scores.min())[order], limit)
+
+    def parts(self, fused: Parts, strengths: Terms) -> Parts:
+        """Return of what the scores are sums: the parts of the fused scores on the scale of z-scores, the
+        votes, and a shift. ``strengths`` is aligned with the documents of ``fused``."""
+        if not strengths.any():
+            return fused
+        sums = np.sum(list(fused.adds.values()), axis=0)
+        flat = not standardized(sums, _ROUNDING * float(np.abs(sums).max())).any()
+        scale, added = 0.0 if flat else 1 / float(sums.std()), self.weight * strengths
+        scaled = {name: scale * part for name, part in fused.adds.items()}
+        shift = scaled.pop("shift", np.zeros(len(sums))) - (scale * sums + added).min()
+        return Parts(fused.ordinals, {**scaled, "past queries": added, "shift": shift})
 
 
 _RANGES: Final = {

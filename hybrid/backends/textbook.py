@@ -19,6 +19,7 @@ from rank_bm25 import BM25
 from hybrid.analyzers.segment import is_han
 from hybrid.ledger.passages import WHOLE, Pieces
 from hybrid.ledger.rows import Rows
+from hybrid.ledger.voters import Voters
 from hybrid.lexical import forward
 from hybrid.lexical.synonyms import Synonyms
 from hybrid.lexical.terms import Field, StopWord, Terms, field_of, joined, of_query, weighed, weight_of
@@ -365,6 +366,10 @@ class Textbook:
     @cached_property
     def lookups(self) -> Lookups:
         return Lookups(Vocabulary(self.lexical.written()))
+
+    @property
+    def voters(self) -> Voters:
+        return Voters()
 
     def terms(self, query: str) -> list[str]:
         return of_query(self.analyzer, query)

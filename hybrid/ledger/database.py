@@ -42,6 +42,7 @@ EXTRAS: Final = {
     "query TEXT NOT NULL, user TEXT NOT NULL, origin TEXT NOT NULL, time REAL NOT NULL, "
     "answers TEXT NOT NULL, vector BLOB, crc INTEGER NOT NULL)",
     "past_keys": "CREATE UNIQUE INDEX past_keys ON past (query, user, origin) WHERE dead IS NULL",
+    "past_births": "CREATE INDEX past_births ON past (born)",
     "past_deaths": "CREATE INDEX past_deaths ON past (dead) WHERE dead IS NOT NULL",
 }
 """Tables, and their indexes after them, that are created on first use; see ``hybrid.ledger.tables``,

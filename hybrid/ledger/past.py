@@ -27,7 +27,7 @@ from hybrid.types import Qrels, Scores
 
 Origin: TypeAlias = Literal["judged", "clicked"]
 
-_PARTS: Final = ("past", "past_keys", "past_deaths")
+_PARTS: Final = ("past", "past_keys", "past_births", "past_deaths")
 _COLUMNS: Final = "number, query, user, origin, time, answers, vector, crc"
 _MANY: Final = 500  # rows asked for at a time
 _LARGEST: Final = 1_000  # grade
@@ -114,6 +114,13 @@ class PastQueries:
             return 0
         sql = "SELECT COUNT(*) FROM past WHERE born <= ? AND (dead IS NULL OR dead > ?)"
         return int(self._ledger.query(sql, (seq, seq))[0][0])
+
+    def changed(self, seq: int) -> int:
+        """Return the sequence number, up to ``seq``, of the last change; 0 without one."""
+        if not self._there():
+            return 0
+        last = (f"SELECT MAX({name}) FROM past WHERE {name} <= ?" for name in ("born", "dead"))
+        return max(at or 0 for (at,) in self._ledger.query(" UNION ALL ".join(last), (seq, seq)))
 
     def check(self) -> Iterator[str]:
         """Read every past query; yield a line for each that is damaged."""

@@ -144,7 +144,10 @@ def _fusion(search: Search, ordinal: int) -> dict[str, float] | None:
     number = np.flatnonzero(search.pool.ordinals == ordinal)
     if search.request.mode != "hybrid" or parts is None or not len(number):
         return None
-    ordinals, adds = parts(search.request.heads(search.pool.legs), search.evidence)
+    made = parts(search.completed, search.evidence)
+    if (voting := search.request.voting) is not None:
+        made = voting.parts(made, search.votes.of(search.pool.ordinals[made.ordinals]))
+    ordinals, adds = made
     place = np.flatnonzero(ordinals == number[0])
     return {name: float(part[place[0]]) for name, part in adds.items()} if len(place) else None
 

@@ -10,7 +10,7 @@ from numbers import Real
 from typing import Any, Final, TypeAlias, TypedDict, get_args
 
 from hybrid.errors import QueryError
-from hybrid.fusion import Evidence
+from hybrid.fusion import Evidence, Voting
 from hybrid.intake.documents import check_alike, check_encoded, check_vector
 from hybrid.limits import MAX_HITS, MAX_LIKE, MAX_QUERY, MAX_SENTENCES, shown
 from hybrid.metadata import filters, sorting
@@ -123,6 +123,8 @@ class Request:
     """The query as it was typed, with its operators."""
     like: tuple[str, ...] = ()
     unlike: tuple[str, ...] = ()
+    voting: Voting | None = None
+    """How past queries vote; None: they do not."""
     terms: tuple[str, ...] = ()
     """Terms that the lexical leg is asked for beside those of the text."""
 
@@ -167,11 +169,11 @@ class Request:
             title_boost=profile.title_boost,
             ef=profile.ef,
             reranker=reranker,
+            voting=profile.voting if self.mode == "hybrid" else None,
         )
 
     def fuse(self, legs: Sequence[Candidates], evidence: Evidence) -> Candidates:
-        """The ``heads`` of the legs' answers as one list."""
-        legs = self.heads(legs)
+        """Some heads of the legs' answers as one list."""
         if self.mode != "hybrid":
             return legs[self.mode == "vector"]
         everyone = sum(map(len, legs))
@@ -360,6 +362,7 @@ class Asker:
             "ef": self._profile.ef,
             "reranker": self._reranker if reranker is None and fusion is None and served else reranker,
             "calibration": self._calibration,
+            "voting": self._profile.voting if fusion is None and served and group_by else None,
             "min_score": None if min_score is None else self._least(min_score),
             "sort": sorting.parse(sort),
             "fields": Fields.of(fields),

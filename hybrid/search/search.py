@@ -15,6 +15,8 @@ from typing import NamedTuple, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid.fusion import Votes
+from hybrid.norms import unit
 from hybrid.order import Pool, beyond
 from hybrid.rerank import Features, rerank
 from hybrid.rerank.calibration import Signals
@@ -44,6 +46,7 @@ from hybrid.types import (
     Passage,
     Reranker,
     Results,
+    Scores,
     Suggestion,
 )
 
@@ -99,7 +102,9 @@ class Search:
         """The same question, ranked as another ``request`` says, whose depths reach no further. The answers
         of the legs, and what is known of their candidates, are shared."""
         search = self.asking(request)
-        shared = ("near", "legs", "pool", "evidence")
+        shared = ["near", "legs"]
+        if request.voting == self.request.voting:  # or others enter
+            shared += ["votes", "pool", "evidence"]
         vars(search).update({name: getattr(self, name) for name in shared})
         return search
 
@@ -156,8 +161,25 @@ class Search:
 
     @step
     def pool(self) -> Pool:
-        """The heads of the legs' answers, by number."""
-        return Pool.of(self.request.heads(self.legs), self.source.ties)
+        """The heads of the legs' answers, by number, and those that enter by votes, in neither list."""
+        heads, ties = self.request.heads(self.legs), self.source.ties
+        known = np.concatenate([head.ordinals for head in heads])
+        entering = self.votes.newcomers(known, self.request.depth)
+        pool = Pool.of([*heads, Candidates(entering, np.zeros(len(entering), np.float32))], ties)
+        return Pool(pool.ordinals, pool.legs[: len(heads)])
+
+    @step
+    def votes(self) -> Votes:
+        """What similar past queries say, of documents that may be answered."""
+        voting, vector, voters = self.request.voting, self.request.vector, self.source.voters
+        if voting is None or vector is None or not voters.queries:
+            return Votes.none()
+        cosines = voters.cosines(unit(vector[None, :])[0])
+        near = voting.nearest(cosines)
+        answers = [list(voters.queries[place].answers) for place in near.tolist()]
+        there = self.source.found({id for ids in answers for id in ids})
+        ordinals = [np.array([there.get(id, -1) for id in ids], np.int64) for ids in answers]
+        return voting.votes(cosines[near], ordinals, self.allowed)
 
     @step
     def evidence(self) -> Evidence:
@@ -166,7 +188,25 @@ class Search:
     @step
     def fused(self) -> Candidates:
         """By number."""
-        return self.request.fuse(self.pool.legs, self.evidence)
+        fused, voting = self.request.fuse(self.completed, self.evidence), self.request.voting
+        if voting is None:
+            return fused
+        return voting.raised(fused, self.votes.of(self.pool.ordinals[fused.ordinals]), len(fused))
+
+    @property
+    def completed(self) -> list[Candidates]:
+        """The heads of the legs' answers, by number, and in each of them what enters by votes."""
+        heads = self.request.heads(self.pool.legs)
+        if not len(self.votes.ordinals):
+            return heads
+        listed = np.concatenate([head.ordinals for head in heads])
+        newcomers = self.votes.newcomers(self.pool.ordinals[listed], self.request.depth)
+        entering = np.flatnonzero(np.isin(self.pool.ordinals, newcomers))
+        ordinals, boost = self.pool.ordinals[entering].tolist(), self.request.title_boost
+        lexical = self.source.lexical.scores(self.words, ordinals, boost)
+        vector = self.evidence.scores(entering)
+        has = ~np.isnan(vector)
+        return [_joined(heads[0], entering, lexical), _joined(heads[1], entering[has], vector[has])]
 
     @step
     def head(self) -> Candidates:
@@ -224,7 +264,8 @@ class Search:
         ranked = self.pool.named(self.reranked)
         if (lacking := self.request.end - len(ranked)) <= 0:
             return ranked
-        return continued(ranked, self._rest(len(ranked), lacking))
+        rest = self._rest(len(ranked), lacking + len(self.votes.ordinals))
+        return continued(ranked, rest[~np.isin(rest, ranked.ordinals)][:lacking])
 
     def _alone(self) -> Candidates:
         """The ranking where it is one leg's list."""
@@ -389,6 +430,12 @@ def rankings(
     everyone = list({ordinal for one in ranked.values() for ordinal in one.ordinals.tolist()})
     ids = dict(zip(everyone, source.ids(np.array(everyone, np.int64)), strict=True))
     return [_named(ranked[place], ids) for place in range(len(profiles))]
+
+
+def _joined(leg: Candidates, ordinals: Ordinals, scores: Scores) -> Candidates:
+    """A leg with more documents, by their scores."""
+    both = np.concatenate([leg.ordinals, ordinals]), np.concatenate([leg.scores, scores])
+    return Candidates.ranked(*both, floor=leg.floor)
 
 
 def _from(before: int, shown: Candidates) -> range:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.ledger.passages import Pieces
+from hybrid.ledger.voters import Voters
 from hybrid.metadata.columns import Columns
 from hybrid.metadata.filters import Filter
 from hybrid.okapi import TermScore
@@ -204,6 +205,11 @@ class Source(Protocol):
     @property
     def lookups(self) -> Lookups:
         """The words of this state, or of one shortly before, to choose suggestions from."""
+        ...
+
+    @property
+    def voters(self) -> Voters:
+        """The past queries that vote."""
         ...
 
     def terms(self, query: str) -> list[str]:

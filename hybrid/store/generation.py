@@ -20,6 +20,7 @@ from hybrid.ledger.ledger import Commit, Ledger
 from hybrid.ledger.passages import Pieces, windows
 from hybrid.ledger.rows import Rows
 from hybrid.ledger.tables import Tables, together
+from hybrid.ledger.voters import KeptVoters
 from hybrid.lexical.bm25 import LexicalView
 from hybrid.lexical.reader import LexicalReader
 from hybrid.lexical.terms import Terms
@@ -74,6 +75,7 @@ class Generation:
             self.analysis = Analysis(self.ledger, self.tables, analyzer, self.home)
             self.kept_columns = KeptColumns(folder, self.ledger, read_only=read_only)
             self.kept_lookups = KeptLookups()
+            self.kept_voters = KeptVoters(self.tables.past)
             self._lexical = (LexicalReader if read_only else LexicalLeg)(folder, self.ledger.uuid)
             opened.callback(self._lexical.close)
             kind = self.settings.metric, self.settings.graph_precision
@@ -163,7 +165,7 @@ class Generation:
         return self._at(seq, count, lexical, rows[: int(np.searchsorted(rows.ordinals, count))])
 
     def _at(self, seq: int, count: int, lexical: LexicalView, rows: Rows) -> Snapshot:
-        kept = self.ledger, self.tables, self.kept_columns, self.kept_lookups
+        kept = self.ledger, self.tables, self.kept_columns, self.kept_lookups, self.kept_voters
         return Snapshot(seq, count, lexical, self.vector.view(rows), self.settings, self.analysis, *kept)
 
     def _publish(self, seq: int, count: int, rows: Rows) -> None:

@@ -13,6 +13,7 @@ from hybrid.ledger.ledger import Ledger
 from hybrid.ledger.passages import Piece, whole, with_rows
 from hybrid.ledger.past import Kept
 from hybrid.ledger.tables import Tables
+from hybrid.ledger.voters import KeptVoters, Voters
 from hybrid.lexical.bm25 import LexicalView
 from hybrid.metadata.columns import Columns
 from hybrid.metadata.filters import Filter, asks_metadata
@@ -44,6 +45,7 @@ class Snapshot:
     tables: Tables
     kept_columns: KeptColumns
     kept_lookups: KeptLookups
+    kept_voters: KeptVoters
 
     @cached_property
     def live(self) -> Mask:
@@ -105,6 +107,11 @@ class Snapshot:
     def also(self, query: str) -> list[str]:
         """The terms of the synonyms of its words."""
         return self.analysis.also(query)
+
+    @cached_property
+    def voters(self) -> Voters:
+        """The past queries that vote."""
+        return self.kept_voters.of(self.seq)
 
     def past(self) -> Iterator[Kept]:
         """The past queries, oldest first."""

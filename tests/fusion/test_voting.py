@@ -141,11 +141,11 @@ def test_a_vote_never_lowers_the_document_it_is_for(fused: Candidates, strength:
         assert rest == [document for document in before if document != voted]
 
 
-@given(_strengths, st.sets(st.integers(0, DOCUMENTS - 1)))
-def test_newcomers_have_votes_enough_and_are_not_known(found: Votes, known: set[int]) -> None:
-    kept = zip(found.ordinals.tolist(), found.strengths.tolist(), strict=True)
-    expected = [document for document, k in kept if k > 0.02 and document not in known]
-    assert found.newcomers(np.array(sorted(known), np.int64)).tolist() == expected
+@given(_strengths, st.sets(st.integers(0, DOCUMENTS - 1)), st.integers(0, DOCUMENTS))
+def test_newcomers_have_votes_enough_and_are_not_known(found: Votes, known: set[int], most: int) -> None:
+    kept = zip((-found.strengths).tolist(), found.ordinals.tolist(), strict=True)
+    expected = [document for k, document in sorted(kept) if k < -0.02 and document not in known]
+    assert found.newcomers(np.array(sorted(known), np.int64), most).tolist() == expected[:most]
 
 
 @pytest.mark.parametrize(
