@@ -40,8 +40,8 @@ install."""
 MAX_PAST_QUERIES: Final = 100_000
 """Past queries that an index keeps, each with its vector: 150 MB of 384 numbers."""
 
-MAX_PAST_ANSWERS: Final = 1_000
-"""Answers of a past query: each votes by the root of their number, so more would say nothing."""
+MAX_PAST_ANSWERS: Final = 10_000
+"""Answers of a past query: each has one vote by the root of their number, so more say next to nothing."""
 
 # --- contexts
 
