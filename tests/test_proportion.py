@@ -25,7 +25,7 @@ from hybrid.query import parse as parse_query
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """The least of two runs, of this thread alone, and without collections of the garbage of other tests."""
+    """The least of two runs, of this thread alone, without collecting the garbage of other tests."""
     best = float("inf")
     gc.disable()
     try:
