@@ -215,3 +215,8 @@ def named(value: object) -> str:
     """Write a name or path for a message: as it is, or ``shown`` if it has unprintable characters."""
     name = str(value)
     return name if name.isprintable() else shown(name)
+
+
+def counted(number: int, one: str = "document", many: str | None = None) -> str:
+    """Write a number of things: 1 document, 2,000 documents."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hybrid import okapi
-from hybrid.errors import FormatTooNew, InputError, SettingsError
+from hybrid.errors import FormatTooNew, InputError, QueryError, SettingsError
 from hybrid.limits import shown
 from hybrid.okapi import K1
 from hybrid.types import Candidates, Ordinals, Scores
@@ -49,6 +49,14 @@ _EITHER_WAY: Final = frozenset({"query_idf"})
 """Inputs whose slope may be negative; a larger value of any other never makes relevance less likely."""
 _RIDGE: Final = 1.0
 _SATURATED: Final = K1 + 1  # a term's largest contribution, in units of its idf
+
+
+def uncalibrated(option: str) -> QueryError:
+    """The error of an ``option`` of a search that needs a calibration."""
+    return QueryError(
+        f"{option} needs a calibration, and this index has none of the way it ranks now; make one "
+        "from judged queries: hybrid calibrate DIR --queries F --qrels F"
+    )
 
 
 # -- inputs

@@ -140,12 +140,6 @@ class TextbookWords:
     def scores(self, terms: Sequence[str], ordinals: Sequence[int], title_boost: float = 0.0) -> Scores:
         return self._best(terms, title_boost)[list(ordinals)]
 
-    def passages(
-        self, terms: Sequence[str], ordinals: Sequence[int], title_boost: float = 0.0
-    ) -> dict[int, list[int]]:
-        scored = self.scored(terms, ordinals, title_boost)
-        return {ordinal: [number for number, _ in rows] for ordinal, rows in scored.items()}
-
     def scored(
         self, terms: Sequence[str], ordinals: Sequence[int], title_boost: float = 0.0
     ) -> dict[int, list[tuple[int, float]]]:
@@ -302,7 +296,7 @@ class TextbookVectors:
         rows = self._rows[ordinal]
         scores = np.array([self._similarity(row, query) for row in rows.vectors], np.float32)
         best = np.argsort(-scores, kind="stable")
-        return rows.spans[best], scores[best], unit(rows.vectors[best])
+        return rows.spans[best], scores[best], rows.vectors[best]
 
     def nearest(self, query: Scores, ordinals: Ordinals) -> tuple[Scores, Matrix]:
         scores = np.full(len(ordinals), np.nan, np.float32)

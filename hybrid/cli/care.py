@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 from rich.filesize import decimal
 
-from hybrid.cli.output import AsJson, Directory, bar, counted, out, print_json, size, table
+from hybrid.cli.output import AsJson, Directory, bar, out, print_json, size, table
 from hybrid.index import Index
+from hybrid.limits import counted
 from hybrid.settings import Profile
 from hybrid.store import salvage
 

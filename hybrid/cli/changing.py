@@ -8,9 +8,10 @@ from typing import Annotated, Any, TypedDict
 import typer
 
 from hybrid.cli.conditions import Condition, condition
-from hybrid.cli.output import AsJson, Directory, counted, err, out, print_json
+from hybrid.cli.output import AsJson, Directory, err, out, print_json
 from hybrid.errors import DocumentError, InputError
 from hybrid.index import Index
+from hybrid.limits import counted
 from hybrid.metadata.selection import Selection
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID...]")]

@@ -11,9 +11,10 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from hybrid.cli.output import counted, out, table
+from hybrid.cli.output import out, table
 from hybrid.evaluate import Change, Comparison, Latency, Report, Timings, changes
 from hybrid.evaluate.comparison import ALPHA, FEW, FLIPS
+from hybrid.limits import counted
 
 _EXTREMES: Final = 5
 _ID_SHOWN: Final = 20  # characters

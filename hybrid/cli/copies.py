@@ -16,10 +16,11 @@ import typer
 from rich.filesize import decimal
 
 import hybrid
-from hybrid.cli.output import AsJson, bar, complain, counted, out, print_json, size
+from hybrid.cli.output import AsJson, bar, complain, out, print_json, size
 from hybrid.disk.folder import Folder
 from hybrid.errors import InputError, StorageError
 from hybrid.index import Index
+from hybrid.limits import counted
 from hybrid.types import Document
 
 _STDOUT: Final = Path("-")

@@ -14,7 +14,7 @@ from hybrid.cli import reading
 from hybrid.cli.comparing import show, show_changes
 from hybrid.cli.judging import IgnoreIdenticalIds
 from hybrid.cli.naming import foreign_runs, named_systems
-from hybrid.cli.output import AsJson, Bar, bar, complain, counted, out, print_json
+from hybrid.cli.output import AsJson, Bar, bar, complain, out, print_json
 from hybrid.cli.reading import Encoding
 from hybrid.errors import InputError, require
 from hybrid.evaluate import (
@@ -39,6 +39,7 @@ from hybrid.evaluate.identical import not_answered, not_judged
 from hybrid.evaluate.latency import sample
 from hybrid.evaluate.runs import write_whole
 from hybrid.index import Index
+from hybrid.limits import counted
 from hybrid.search.legs import Legs
 from hybrid.search.searcher import Searcher
 from hybrid.types import Qrels, Run, Steps

@@ -11,8 +11,9 @@ import typer
 from rich.text import Text
 
 from hybrid.cli.conditions import Condition, condition
-from hybrid.cli.output import AsJson, Directory, counted, out, print_json, table
+from hybrid.cli.output import AsJson, Directory, out, print_json, table
 from hybrid.index import Index
+from hybrid.limits import counted
 from hybrid.metadata.facets import TOP, Facet, Interval, Ranges, Terms
 
 Query = Annotated[

@@ -11,12 +11,13 @@ from typing import Annotated, Any, Final, NoReturn, cast
 import typer
 
 from hybrid.cli.collections import Found
-from hybrid.cli.output import bar, complain, counted, out, print_json
+from hybrid.cli.output import bar, complain, out, print_json
 from hybrid.corpora import Assumed
 from hybrid.crawl import Crawler, Prune, Report
 from hybrid.crawl.watch import watch
 from hybrid.errors import InputError
 from hybrid.index import Index
+from hybrid.limits import counted
 
 _GONE: Final = "gone"
 _SHOWN: Final = 5  # of many that are alike

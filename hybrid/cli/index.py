@@ -13,11 +13,12 @@ import hybrid.index
 from hybrid import analyzers, corpora
 from hybrid.cli.collections import Source, check, load, types_of
 from hybrid.cli.files import Done, Pruned, check_prune, crawl, follow
-from hybrid.cli.output import AsJson, bar, counted, out, print_json
+from hybrid.cli.output import AsJson, bar, out, print_json
 from hybrid.cli.reading import Encoding
 from hybrid.crawl import Crawler
 from hybrid.errors import IndexMismatch, InputError
 from hybrid.index import DEFAULT_ENCODER, Index
+from hybrid.limits import counted
 from hybrid.settings import METRICS, PRECISIONS, Precision
 from hybrid.store.store import Store
 from hybrid.types import Analyzer, Metric

@@ -15,13 +15,14 @@ from rich.table import Table
 
 import hybrid
 from hybrid.cli import reading
-from hybrid.cli.output import complain, counted, identity, out, print_json, stages, table
+from hybrid.cli.output import complain, identity, out, print_json, stages, table
 from hybrid.errors import StorageError
 from hybrid.evaluate import coverage
 from hybrid.index import Index
 from hybrid.learn.contest import Contest
 from hybrid.learn.gate import Challenge
 from hybrid.learn.trial import Trial
+from hybrid.limits import counted
 from hybrid.search.searcher import Searcher
 from hybrid.settings import Profile
 from hybrid.types import Qrels, Stages

@@ -58,11 +58,6 @@ def write_anything() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def counted(number: int, one: str = "document", many: str | None = None) -> str:
-    """Write a number of things: 1 document, 2,000 documents."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed

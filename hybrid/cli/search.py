@@ -11,9 +11,10 @@ import typer
 from rich.text import Text
 
 from hybrid.cli.conditions import Condition, condition
-from hybrid.cli.output import AsJson, counted, out, print_json, table
+from hybrid.cli.output import AsJson, out, print_json, table
 from hybrid.errors import InputError
 from hybrid.index import Index
+from hybrid.limits import counted
 from hybrid.query import Syntax
 from hybrid.search.fields import Fields
 from hybrid.search.request import DOCUMENT, Options

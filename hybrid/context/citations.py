@@ -16,10 +16,10 @@ from typing import Final
 import regex
 
 from hybrid import analyzers
-from hybrid.context.edges import Span, split
 from hybrid.context.records import Context
 from hybrid.errors import QueryError
 from hybrid.limits import MAX_ANSWER, shown
+from hybrid.sentences import Span, split
 from hybrid.types import Analyzer
 
 SUPPORT: Final = 0.5

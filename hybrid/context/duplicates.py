@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 from hybrid.types import Analyzer
@@ -13,6 +14,12 @@ SHINGLE: Final = 3
 """Terms in a row."""
 ALIKE: Final = 0.8
 """The resemblance from which on two texts are near-duplicates."""
+
+
+def shingles(terms: Sequence[str]) -> Shingles:
+    """Every ``SHINGLE`` terms in a row; fewer terms are one shingle."""
+    last = max(1, len(terms) - SHINGLE + 1)
+    return frozenset(tuple(terms[at : at + SHINGLE]) for at in range(last))
 
 
 class Seen:
@@ -26,10 +33,8 @@ class Seen:
         self._having: dict[tuple[str, ...], list[int]] = defaultdict(list)
 
     def shingles(self, text: str) -> Shingles:
-        """A text of fewer terms is one shingle; one without terms is its own."""
-        terms = self._analyzer.terms(text) or [text]
-        last = max(1, len(terms) - SHINGLE + 1)
-        return frozenset(tuple(terms[at : at + SHINGLE]) for at in range(last))
+        """The shingles of a text; one without terms is its own."""
+        return shingles(self._analyzer.terms(text) or [text])
 
     def like(self, shingles: Shingles) -> bool:
         """Whether one of the texts is a near-duplicate."""

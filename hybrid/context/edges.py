@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Final, TypeAlias
+from collections.abc import Callable
+from typing import Final
 
-from hybrid import sentences
-
-Span: TypeAlias = tuple[int, int]
-"""``text[start:end]``, with no blank at either end."""
+from hybrid.sentences import END, Span, solid
 
 _REACH: Final = 400
 """Characters that the end of a sentence is looked for in."""
@@ -17,27 +14,11 @@ _REACH: Final = 400
 def whole_sentences(text: str, start: int, end: int) -> Span:
     """``text[start:end]``, and the rest of the sentences that it cuts, unless they are long."""
     low, high = max(0, start - _REACH), min(len(text), end + _REACH)
-    before = [found.end() for found in sentences.END.finditer(text, low, start + 1) if found.end() <= start]
-    ends = (found.end() for found in sentences.END.finditer(text, max(start, end - _REACH), high + 1))
+    before = [found.end() for found in END.finditer(text, low, start + 1) if found.end() <= start]
+    ends = (found.end() for found in END.finditer(text, max(start, end - _REACH), high + 1))
     first = before[-1] if before else 0 if low == 0 else start
     last = next((place for place in ends if place >= end), len(text) if high == len(text) else end)
     return solid(text, first, last)
-
-
-def split(text: str, start: int, end: int) -> Iterator[Span]:
-    """The sentences of ``text[start:end]``, also those that it cuts."""
-    at = start
-    for found in sentences.END.finditer(text, start, end + 1):
-        if (stop := min(found.end(), end)) > at:
-            yield from (span for span in [solid(text, at, stop)] if span[0] < span[1])
-            at = stop
-    yield from (span for span in [solid(text, at, end)] if span[0] < span[1])
-
-
-def solid(text: str, start: int, end: int) -> Span:
-    part = text[start:end]
-    lead = len(part) - len(part.lstrip())
-    return start + lead, max(start + lead, start + len(part.rstrip()))
 
 
 def fitting(parts: list[Span], anchor: int, room: int, cost: Callable[[Span], int]) -> Span | None:

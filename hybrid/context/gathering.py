@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from hybrid.context.duplicates import Seen
-from hybrid.context.edges import Span, fitting, split, whole_sentences
+from hybrid.context.edges import fitting, whole_sentences
 from hybrid.context.plan import Plan
 from hybrid.context.records import Context, NumberedPassage, render
 from hybrid.context.tokens import Count
 from hybrid.ledger.passages import Pieces, whole
+from hybrid.sentences import Span, split
 from hybrid.types import Analyzer, Hit
 
 _WAIT: Final = 3

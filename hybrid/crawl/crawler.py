@@ -21,7 +21,7 @@ from hybrid.crawl.report import Report
 from hybrid.errors import CorpusError, DocumentError, InputError, MissingExtra
 from hybrid.index import Index
 from hybrid.intake.documents import check_batch
-from hybrid.limits import named, shown
+from hybrid.limits import counted, named, shown
 from hybrid.types import Document, Progress
 
 Prune: TypeAlias = Literal["gone", "all"]
@@ -188,10 +188,8 @@ class Crawler:
         other = self._known.texts.get(said.text)
         if other not in (None, document.id):
             report.duplicates.append((document.id, str(other)))
-        elif self._likeness is not None:
-            if (near := self._likeness.nearest(document.id, document.text)) is not None:
-                report.near_duplicates.append((document.id, near))
-            self._likeness.add(document.id, document.text)
+        elif self._likeness is not None and (near := self._likeness.add(document.id, document.text)):
+            report.near_duplicates.append((document.id, near))
         self._known.add(document)
         report.indexed += 1
         return document
@@ -240,10 +238,6 @@ class Crawler:
         if 2 * count > seen.held and self._prune != "all":
             return f"they are more than half of the {seen.held:,} there; --prune=all removes them"
         return None
-
-
-def counted(documents: int) -> str:
-    return f"{documents:,} document{'' if documents == 1 else 's'}"
 
 
 def _hash(path: Path) -> str:

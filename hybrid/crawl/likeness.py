@@ -6,15 +6,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, Self
 
 from hybrid.analyzers.literal import literal
+from hybrid.context.duplicates import ALIKE, shingles
 from hybrid.errors import lacking
 
 if TYPE_CHECKING:
     from rensa import RMinHash
 
-SHINGLE: Final = 3
-"""Tokens in a row."""
-ALIKE: Final = 0.8
-"""The resemblance from which on two texts are near-duplicates."""
 _HASHES: Final = 128
 _BANDS: Final = 16
 _SEED: Final = 1
@@ -39,25 +36,25 @@ class Likeness:
         """The likeness of ``texts``; None where the extra ``files`` is not installed."""
         return None if lacking("rensa") else cls(texts)
 
-    def add(self, id: str, text: str) -> None:
-        """Remember a text, in place of an earlier one with this id, unless it has no words."""
+    def add(self, id: str, text: str) -> str | None:
+        """Remember a text, in place of an earlier one with this id, and return the id of the one most like
+        it; None where there is none alike. A text without words is neither remembered nor like another."""
         self.forget([id])
-        if (hashed := _hashed(text)) is not None:
-            number = len(self._ids)
-            self._ids.append(id)
-            self._hashed[id] = number, hashed
-            self._near.insert(number, hashed)
+        if (hashed := _hashed(text)) is None:
+            return None
+        nearest, number = self._nearest(hashed), len(self._ids)
+        self._ids.append(id)
+        self._hashed[id] = number, hashed
+        self._near.insert(number, hashed)
+        return nearest
 
     def forget(self, ids: Iterable[str]) -> None:
         for id in ids:
             if (known := self._hashed.pop(id, None)) is not None:
                 self._near.remove(known[0])
 
-    def nearest(self, id: str, text: str) -> str | None:
-        """The id of the text most like ``text``, not ``id``; None where there is none alike."""
-        if (hashed := _hashed(text)) is None:
-            return None
-        found = {self._ids[number] for number in self._near.query(hashed)} - {id}
+    def _nearest(self, hashed: RMinHash) -> str | None:
+        found = {self._ids[number] for number in self._near.query(hashed)}
         alike = {other: hashed.jaccard(self._hashed[other][1]) for other in found if other in self._hashed}
         best = max(sorted(alike), key=lambda other: alike[other], default=None)
         return best if best is not None and alike[best] >= ALIKE else None
@@ -69,6 +66,5 @@ def _hashed(text: str) -> RMinHash | None:
     if not (tokens := literal(text)):
         return None
     hashed = RMinHash(num_perm=_HASHES, seed=_SEED)
-    last = max(1, len(tokens) - SHINGLE + 1)
-    hashed.update([" ".join(tokens[at : at + SHINGLE]) for at in range(last)])
+    hashed.update(list(map(" ".join, shingles(tokens))))
     return hashed

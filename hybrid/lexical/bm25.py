@@ -252,18 +252,11 @@ class LexicalView:
         found = dict(zip(*(part[::-1].tolist() for part in rows), strict=True))  # best rows last
         return np.array([found.get(ordinal, 0.0) for ordinal in ordinals], np.float32)
 
-    def passages(
-        self, terms: Sequence[str], ordinals: Sequence[int], title_boost: float = 0.0
-    ) -> dict[int, list[int]]:
-        """For each of a few ``ordinals`` its passages that contain a term, by number, best first; none
-        where no document is cut."""
-        scored = self.scored(terms, ordinals, title_boost)
-        return {ordinal: [number for number, _ in rows] for ordinal, rows in scored.items()}
-
     def scored(
         self, terms: Sequence[str], ordinals: Sequence[int], title_boost: float = 0.0
     ) -> dict[int, list[tuple[int, float]]]:
-        """The same with the score of each passage."""
+        """For each of a few ``ordinals`` its passages that contain a term, by number and score, best first;
+        none where no document is cut."""
         found: dict[int, list[tuple[int, float]]] = {ordinal: [] for ordinal in ordinals}
         if not ordinals or not self.cut or (query := self._query(terms, title_boost)) is None:
             return found

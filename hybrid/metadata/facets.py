@@ -12,7 +12,6 @@ are not counted.
 
 from __future__ import annotations
 
-import operator
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from hybrid.limits import MAX_FACETS, MAX_LISTED, shown
 from hybrid.metadata.columns import Columns
 from hybrid.metadata.filters import Kind, typed
 from hybrid.metadata.values import Values, iso, pairs, values
+from hybrid.numbers import check_whole
 from hybrid.order import firsts
 from hybrid.types import Mask
 
@@ -192,13 +192,7 @@ def extent(columns: Columns, path: str, mask: Mask) -> Extent | None:
 
 def check_most(name: str, most: object) -> int:
     """How many values are asked for. Raises FilterError."""
-    try:
-        count = -1 if isinstance(most, bool) else operator.index(most)  # type: ignore[arg-type]
-    except TypeError:
-        count = -1
-    if not 1 <= count <= MAX_LISTED:
-        raise FilterError(f"{name} is {shown(most)}; it must be a whole number from 1 to {MAX_LISTED:,}")
-    return count
+    return check_whole(name, most, 1, MAX_LISTED, FilterError)
 
 
 def check_path(path: object) -> str:

@@ -15,11 +15,11 @@ import regex
 
 from hybrid import okapi
 from hybrid.analyzers.literal import literal
-from hybrid.edits import within
 from hybrid.lexical.terms import StopWord, Weighted, field_of, weight_of
 from hybrid.query import All, Any, Boost, Fuzzy, Not, Phrase, Prefix, Query, Required, Title, Words, plain
 from hybrid.search.source import Words as Leg
 from hybrid.search.steps import step
+from hybrid.suggest.edits import within
 from hybrid.types import Mask, Ordinals
 
 EXPANSIONS: Final = 50

@@ -123,12 +123,12 @@ def _with_words(told: Explanation, search: Search, ordinal: int) -> Explanation:
     terms = source.lexical.explained(words, ordinal, boost)
     has = {term.term for term in terms}
     pieces = source.pieces([ordinal]).get(ordinal)
-    numbers = source.lexical.passages(words, [ordinal], boost)[ordinal] if pieces else []
+    rows = source.lexical.scored(words, [ordinal], boost)[ordinal] if pieces else []
     return replace(
         told,
         terms=tuple(sorted(terms, key=lambda term: -term.adds)),
         missing=tuple(dict.fromkeys(word for word in words if word not in has)),
-        passage=pieces[numbers[0]].passage if pieces and numbers else None,
+        passage=pieces[rows[0][0]].passage if pieces and rows else None,
     )
 
 

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import chain, groupby, islice
+from itertools import groupby, islice
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -20,7 +20,7 @@ import numpy as np
 from hybrid.analyzers.literal import literal, literal_spans
 from hybrid.lexical.terms import StopWord, of_query
 from hybrid.norms import unit
-from hybrid.sentences import END
+from hybrid.sentences import split
 from hybrid.types import Analyzer, Document, Fragment, Highlights, Hit, Matrix, Passage, Scores
 
 MOST: Final = 20_000
@@ -166,7 +166,8 @@ class NearestSentence:
 
     def __call__(self, text: str, start: int, end: int) -> int:
         """Where the nearest of the first sentences of ``text[start:end]`` begins. Raises EncoderError."""
-        found = list(islice(_sentences(text, start, end), self._most))
+        worded = (span for span in split(text, start, end) if any(map(str.isalnum, text[slice(*span)])))
+        found = list(islice(worded, self._most))
         if len(found) < 2:
             return found[0][0] if found else start
         directions = unit(self._encode([text[first:last] for first, last in found]))
@@ -178,16 +179,6 @@ def lit(hits: Sequence[Hit], highlighter: Highlighter) -> tuple[Hit, ...]:
     for hit in hits:
         hit.light(highlighter)
     return tuple(hits)
-
-
-def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """The sentences of ``text[start:end]`` that have a letter or digit, without white space around them."""
-    for mark in chain(END.finditer(text, start, end), [None]):
-        last = end if mark is None else mark.end()
-        own = text[start:last]
-        if any(map(str.isalnum, own)):
-            yield start + len(own) - len(own.lstrip()), start + len(own.rstrip())
-        start = last
 
 
 def _found(phrase: Sequence[str], tokens: Sequence[str]) -> Iterator[int]:

@@ -14,8 +14,9 @@ import numpy as np
 
 from hybrid.fusion import QueryTerms
 from hybrid.ledger.passages import Pieces
+from hybrid.norms import unit
 from hybrid.order import Pool
-from hybrid.search.passages import numbers
+from hybrid.search.passages import first_windows
 from hybrid.search.request import Request
 from hybrid.search.source import Source
 from hybrid.types import Candidates, Matrix, Ordinals, Passage, Scores
@@ -93,14 +94,11 @@ def _vector(
         if near[2] is not None:
             yield (ordinal, 0), _Near(*near)
     for ordinal, pieces in cut.items():
-        spans, similar, directions = source.vectors.similar(vector, ordinal)
-        seen = set[int]()
-        for number, score, direction in zip(
-            numbers(pieces, spans), similar.tolist(), directions, strict=True
-        ):
-            if number is not None and number not in seen:
-                seen.add(number)
-                yield (ordinal, number), _Near(score, direction, pieces[number].passage)
+        spans, similar, found = source.vectors.similar(vector, ordinal)
+        directions = unit(found)
+        for number, row in first_windows(pieces, spans):
+            score, window = float(similar[row]), pieces[number].passage
+            yield (ordinal, number), _Near(score, directions[row], window)
 
 
 def _leg(parts: Sequence[_Part], scores: dict[_Part, float], floor: float | None) -> Candidates:

@@ -60,16 +60,16 @@ def _near(source: Source, pieces: Pieces, vector: Scores | None, ordinal: int) -
     found: dict[int, float] = {}
     if vector is not None and source.vectors.dim:
         spans, scores, _ = source.vectors.similar(vector, ordinal)
-        for number, score in zip(numbers(pieces, spans), scores.tolist(), strict=True):
-            if number is not None:
-                found.setdefault(number, score)  # nearest first
+        found = {number: float(scores[row]) for number, row in first_windows(pieces, spans)}
     return found
 
 
-def numbers(pieces: Pieces, spans: NDArray[np.int64]) -> Iterator[int | None]:
-    """The number of the passage that each of ``spans``, windows (n, 2), lies in; None for a window of
-    several, which says nothing of any of them."""
-    starts = [piece.start for piece in pieces]
-    for start, end in spans.tolist():
+def first_windows(pieces: Pieces, spans: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """The number of each passage in which one of ``spans``, windows (n, 2), lies, and the index of the
+    first that does. A window of several passages says nothing of any of them."""
+    starts, seen = [piece.start for piece in pieces], set[int]()
+    for row, (start, end) in enumerate(spans.tolist()):
         number = max(0, bisect_right(starts, start) - 1)
-        yield number if end <= pieces[number].end else None
+        if end <= pieces[number].end and number not in seen:
+            seen.add(number)
+            yield number, row

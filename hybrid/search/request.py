@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
-import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from numbers import Real
 from typing import Any, Final, TypeAlias, TypedDict, get_args
 
 from hybrid.errors import QueryError
@@ -16,8 +13,9 @@ from hybrid.limits import MAX_HITS, MAX_LIKE, MAX_QUERY, MAX_SENTENCES, shown
 from hybrid.metadata import filters, sorting
 from hybrid.metadata.filters import Filter
 from hybrid.metadata.sorting import Sort, SortKey
+from hybrid.numbers import check_share, check_whole
 from hybrid.query import Parsed, Query, Syntax, Words, plain, read
-from hybrid.rerank.calibration import Calibration
+from hybrid.rerank.calibration import Calibration, uncalibrated
 from hybrid.search.fields import Fields
 from hybrid.settings import Profile
 from hybrid.texts import check_lookup, clean
@@ -295,7 +293,7 @@ class Asker:
     ) -> tuple[str, Filter | None, int]:
         """What is corrected or completed, for which documents, and how many completions are wanted."""
         where = None if filter is None else filters.parse(filter)
-        return _text(text), where, _count("limit", limit)
+        return _text(text), where, check_whole("limit", limit, 1, MAX_HITS)
 
     def unit(self, encoded: Scores) -> Scores:
         """A vector from the encoder, brought to the index's metric. Raises EncoderFailed."""
@@ -339,7 +337,8 @@ class Asker:
             raise QueryError(
                 "group_by=None ranks passages; sort, cursor, reranker and min_score are of documents"
             )
-        k, offset, served = _count("k", k), _count("offset", offset, 0), mode == "hybrid"
+        k, offset = check_whole("k", k, 1, MAX_HITS), check_whole("offset", offset, 0, MAX_HITS)
+        served = mode == "hybrid"
         if offset + k > MAX_HITS:
             raise QueryError(
                 f"offset {offset:,} and k {k:,} reach beyond {MAX_HITS:,} hits; ask for what lies before"
@@ -357,7 +356,9 @@ class Asker:
             "mode": mode,
             "where": None if filter is None else filters.parse(filter),
             "fusion": fusion or self._profile.fuse(),
-            "depths": self._profile.depths if depth is None else (_count("depth", depth),) * 2,
+            "depths": self._profile.depths
+            if depth is None
+            else (check_whole("depth", depth, 1, MAX_HITS),) * 2,
             "title_boost": self._profile.title_boost,
             "ef": self._profile.ef,
             "reranker": self._reranker if reranker is None and fusion is None and served else reranker,
@@ -369,7 +370,7 @@ class Asker:
             "cursor": cursor,
             "grouped": self._grouped(group_by),
             "passages": group_by is None,
-            "sentences": _count("sentences", sentences, 0, MAX_SENTENCES),
+            "sentences": check_whole("sentences", sentences, 0, MAX_SENTENCES),
         }
 
     def _grouped(self, given: Any) -> str | None:
@@ -380,14 +381,9 @@ class Asker:
         return None if given == DOCUMENT else given
 
     def _least(self, given: Any) -> float:
-        least = math.nan if isinstance(given, bool) or not isinstance(given, Real) else float(given)
-        if not 0 <= least <= 1:
-            raise QueryError(f"min_score is {shown(given)}; it must be a number from 0 to 1")
+        least = check_share("min_score", given)
         if self._calibration is None:
-            raise QueryError(
-                "min_score needs a calibration, and this index has none of the way it ranks now; make one "
-                "from judged queries: hybrid calibrate DIR --queries F --qrels F"
-            )
+            raise uncalibrated("min_score")
         return least
 
 
@@ -467,13 +463,3 @@ def _syntax(given: Any) -> Syntax:
             f"syntax {shown(given)} is not known; it is one of {', '.join(map(repr, SYNTAXES))}"
         )
     return SYNTAXES[SYNTAXES.index(given)]
-
-
-def _count(name: str, value: Any, least: int = 1, most: int = MAX_HITS) -> int:
-    try:
-        count = -1 if isinstance(value, bool) else int.__index__(operator.index(value))
-    except TypeError:
-        count = -1
-    if not least <= count <= most:
-        raise QueryError(f"{name} is {shown(value)}; it must be a whole number from {least} to {most:,}")
-    return count

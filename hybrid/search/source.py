@@ -60,21 +60,15 @@ class Words(Protocol):
         """The score of each of ``ordinals``, float32 (n,): 0 without a term."""
         ...
 
-    def passages(
-        self, terms: Sequence[str], ordinals: Sequence[int], title_boost: float = 0.0
-    ) -> dict[int, list[int]]:
-        """For each of a few ``ordinals`` its passages that contain a term, by number, best first; those of
-        documents that are one passage may be left out."""
-        ...
-
     def scored(
         self, terms: Sequence[str], ordinals: Sequence[int], title_boost: float = 0.0
     ) -> dict[int, list[tuple[int, float]]]:
-        """The same with the score of each passage."""
+        """For each of a few ``ordinals`` its passages that contain a term, by number and score, best first;
+        those of documents that are one passage may be left out."""
         ...
 
     def explained(self, terms: Sequence[str], ordinal: int, title_boost: float = 0.0) -> list[TermScore]:
-        """The parts of a document's score: of its best passage, the first of ``passages``."""
+        """The parts of a document's score: of its best passage, the first of ``scored``."""
         ...
 
     def count(self, terms: Sequence[str], allowed: Mask | None = None) -> int:
@@ -163,7 +157,7 @@ class Vectors(Protocol):
 
     def similar(self, query: Scores, ordinal: int) -> tuple[NDArray[np.int64], Scores, Matrix]:
         """The windows (n, 2) of a document's text, nearest to ``query`` first, their scores (n,) and their
-        directions, unit vectors (n, dim)."""
+        vectors (n, dim)."""
         ...
 
 

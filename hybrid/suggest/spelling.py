@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.analyzers.segment import is_han
-from hybrid.edits import distances
+from hybrid.suggest.edits import distances
 from hybrid.suggest.near import Near
 from hybrid.suggest.vocabulary import Vocabulary
 

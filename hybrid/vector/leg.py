@@ -160,12 +160,12 @@ class VectorView:
 
     def similar(self, query: Scores, ordinal: int) -> tuple[NDArray[np.int64], Scores, Matrix]:
         """The windows (n, 2) of a document's text, nearest to ``query`` first, their scores (n,) and their
-        directions, unit vectors (n, dim)."""
+        vectors (n, dim)."""
         rows = self._rows_of(np.array([ordinal]))[1]
         vectors = self.rows.vectors[rows]
         scores = similarities(vectors, query, self.metric)
         best = np.argsort(-scores, kind="stable")
-        return self.rows.spans[rows[best]], scores[best], unit(vectors[best])
+        return self.rows.spans[rows[best]], scores[best], vectors[best]
 
     def of(self, ordinal: int) -> Matrix:
         """Return the vectors of a document, (n, dim)."""

@@ -20,8 +20,8 @@ from hybrid.rerank.calibration import (
     FOLDS,
     SIGNALS,
     Calibration,
-    Columns,
     Logistic,
+    Signals,
     fit,
     out_of_fold,
     signals,
@@ -43,7 +43,7 @@ def ranked(*pairs: tuple[int, float]) -> Candidates:
 
 def judged(
     queries: int = 400, hits: int = 10, seed: int = 0
-) -> tuple[Columns, NDArray[np.bool_], NDArray[np.int64], Floats]:
+) -> tuple[Signals, NDArray[np.bool_], NDArray[np.int64], Floats]:
     """Hits whose probability is 1 / (1 + exp(-(-2 + 3 a + 1 b))): columns, labels, groups, the truth."""
     rng = np.random.default_rng(seed)
     columns = {name: rng.normal(size=queries * hits).astype(np.float32) for name in ("a", "b")}

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from hybrid import Document, Index, MemoryIndex
 from hybrid.analyzers.literal import literal, literal_spans
 from hybrid.corpora import read_documents, sample
-from hybrid.edits import within
 from hybrid.errors import QueryError
 from hybrid.query import Fuzzy, Not, Phrase, Required, Title, Words
+from hybrid.suggest.edits import within
 
 LONG = "\n\n".join(
     f"Part {n} of the book. " + "Nothing happens here at all, 什么也没有。 " * 60 for n in range(4)

@@ -10,9 +10,9 @@ import pytest
 from pypinyin import lazy_pinyin
 
 from hybrid import Document, Index, corpora
-from hybrid.edits import distances
 from hybrid.suggest import kept
 from hybrid.suggest.completions import Completions, spoken
+from hybrid.suggest.edits import distances
 from hybrid.suggest.homophones import Homophones
 from hybrid.suggest.pinyin import pinyin
 from hybrid.suggest.spelling import Spelling, edits
