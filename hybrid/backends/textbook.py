@@ -19,7 +19,6 @@ from rank_bm25 import BM25
 from hybrid.analyzers.segment import is_han
 from hybrid.ledger.passages import WHOLE, Pieces
 from hybrid.ledger.rows import Rows
-from hybrid.ledger.voters import Voters
 from hybrid.lexical import forward
 from hybrid.lexical.synonyms import Synonyms
 from hybrid.lexical.terms import Field, StopWord, Terms, field_of, joined, of_query, weighed, weight_of
@@ -29,6 +28,7 @@ from hybrid.norms import unit
 from hybrid.okapi import TermScore
 from hybrid.order import places
 from hybrid.rerank.matching import Texts
+from hybrid.store.voters import Voters
 from hybrid.suggest.lookups import Lookups
 from hybrid.suggest.vocabulary import Vocabulary
 from hybrid.types import (
@@ -363,7 +363,7 @@ class Textbook:
 
     @property
     def voters(self) -> Voters:
-        return Voters()
+        return Voters.none()
 
     def terms(self, query: str) -> list[str]:
         return of_query(self.analyzer, query)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
+import orjson
 
 from hybrid.errors import IndexCorrupt, InputError
 from hybrid.ledger import database
@@ -67,7 +69,7 @@ class PastQuery:
         if not isinstance(self.answers, Mapping) or not 0 < len(self.answers) <= MAX_PAST_ANSWERS:
             return f"it must have 1 to {MAX_PAST_ANSWERS:,} answers"
         for id, grade in self.answers.items():
-            if not _is_text(id, MAX_ID) or not id:
+            if not id or not _is_text(id, MAX_ID):
                 return f"{shown(id)} is not a document id"
             if not isinstance(grade, int) or isinstance(grade, bool) or not 0 < grade <= _LARGEST:
                 return f"the grade of {shown(id)} is {shown(grade)}; it must be 1 to {_LARGEST:,}"
@@ -94,6 +96,19 @@ class Kept(NamedTuple):
     vector: Scores | None
 
 
+class Row(NamedTuple):
+    """A row of the table: its ``number``, the sequence number with which it was ``born``, the ids that are
+    its ``answers``, and the rest as in ``Kept``."""
+
+    number: int
+    born: int
+    query: str
+    user: str
+    origin: str
+    answers: tuple[str, ...]
+    vector: Scores | None
+
+
 class PastQueries:
     """The past queries of one ledger. The actions belong into the transaction of a commit."""
 
@@ -115,12 +130,24 @@ class PastQueries:
         sql = "SELECT COUNT(*) FROM past WHERE born <= ? AND (dead IS NULL OR dead > ?)"
         return int(self._ledger.query(sql, (seq, seq))[0][0])
 
-    def changed(self, seq: int) -> int:
-        """Return the sequence number, up to ``seq``, of the last change; 0 without one."""
-        if not self._there():
-            return 0
-        last = (f"SELECT MAX({name}) FROM past WHERE {name} <= ?" for name in ("born", "dead"))
-        return max(at or 0 for (at,) in self._ledger.query(" UNION ALL ".join(last), (seq, seq)))
+    def rows(self, after: int, seq: int) -> Iterator[list[Row]]:
+        """Yield, some at a time, the rows with a number above ``after`` that were born up to sequence
+        number ``seq``, dead or not. Raises IndexCorrupt."""
+        for part in _batches(self._rows(f"{_COLUMNS}, born", "born <= ?", (seq,), after)):
+            yield [self._row(*row) for row in part]
+
+    def deaths(self, after: int, seq: int) -> dict[int, int]:
+        """Return the numbers of the rows that died above sequence number ``after``, up to ``seq``, each
+        with that of its death."""
+        sql = "SELECT number, dead FROM past WHERE dead > ? AND dead <= ?"
+        return dict(self._ledger.query(sql, (after, seq))) if self._there() else {}
+
+    def named(self, numbers: Sequence[int]) -> list[PastQuery]:
+        """Return the past queries in the rows with these numbers, in their order. Raises IndexCorrupt."""
+        marks = ", ".join("?" * len(numbers))
+        rows = self._ledger.query(f"SELECT {_COLUMNS} FROM past WHERE number IN ({marks})", numbers)
+        found = {row[0]: self._read(*row).past for row in rows}
+        return [found[number] for number in numbers]
 
     def check(self) -> Iterator[str]:
         """Read every past query; yield a line for each that is damaged."""
@@ -135,10 +162,10 @@ class PastQueries:
         return bool(self._ledger.query(sql))
 
     def _rows(
-        self, columns: str, condition: str, parameters: Sequence[object]
+        self, columns: str, condition: str, parameters: Sequence[object], last: int = 0
     ) -> Iterator[tuple[Any, ...]]:
-        """Yield the rows that meet a ``condition``, by ascending number, which comes first in each."""
-        last = 0
+        """Yield the rows above ``last`` that meet a ``condition``, by ascending number, which comes first
+        in each."""
         while self._there():
             sql = f"SELECT {columns} FROM past WHERE number > ? AND {condition} ORDER BY number LIMIT ?"
             part = self._ledger.query(sql, (last, *parameters, _MANY))
@@ -148,12 +175,25 @@ class PastQueries:
             last = part[-1][0]
 
     def _read(self, number: int, *row: Any) -> Kept:
+        with self._checking(number, row):
+            query, user, origin, time, answers, vector, _ = row
+            past = PastQuery(query, json.loads(answers), origin, user, time)
+            return Kept(number, past, _vector(vector))
+
+    def _row(self, number: int, *row: Any) -> Row:
+        *rest, born = row
+        with self._checking(number, rest):
+            query, user, origin, _, answers, vector, _ = rest
+            ids = tuple(orjson.loads(answers).keys())
+            return Row(number, born, query, user, origin, ids, _vector(vector))
+
+    @contextmanager
+    def _checking(self, number: int, row: Sequence[Any]) -> Iterator[None]:
+        """Raises IndexCorrupt where the row is not what was written, or cannot be read in the block."""
         try:
             if _crc(*row[:-1]) != row[-1]:
                 raise ValueError("it is not what was written")
-            query, user, origin, time, answers, vector = row[:-1]
-            past = PastQuery(query, json.loads(answers), origin, user, time)
-            return Kept(number, past, None if vector is None else np.frombuffer(vector, np.float32))
+            yield
         except (ValueError, TypeError, AttributeError, InputError) as error:
             raise self._ledger.damaged(f"past query number {number}: {error}") from error
 
@@ -223,8 +263,13 @@ class PastQueries:
             target._ledger.change(_inserts(part if same else [_bare(row) for row in part]))
 
 
+def _vector(packed: bytes | None) -> Scores | None:
+    return None if packed is None else np.frombuffer(packed, np.float32)
+
+
 def _is_text(value: object, longest: int) -> bool:
-    return isinstance(value, str) and len(value) <= longest and value == clean(value)
+    known = isinstance(value, str) and len(value) <= longest
+    return known and (value.isascii() or value == clean(value))
 
 
 def _row(past: PastQuery, vector: Scores | None) -> tuple[Any, ...]:

@@ -123,6 +123,8 @@ class Request:
     unlike: tuple[str, ...] = ()
     voting: Voting | None = None
     """How past queries vote; None: they do not."""
+    silent: frozenset[int] = frozenset()
+    """The numbers of past queries that do not vote all the same."""
     terms: tuple[str, ...] = ()
     """Terms that the lexical leg is asked for beside those of the text."""
 

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.fusion import Votes
-from hybrid.norms import unit
 from hybrid.order import Pool, beyond
 from hybrid.rerank import Features, rerank
 from hybrid.rerank.calibration import Signals
@@ -36,6 +35,7 @@ from hybrid.search.request import Request
 from hybrid.search.source import Nearest, Source
 from hybrid.search.steps import step
 from hybrid.search.suggesting import suggest
+from hybrid.search.votes import entered, votes
 from hybrid.settings import Profile
 from hybrid.types import (
     Candidates,
@@ -46,7 +46,6 @@ from hybrid.types import (
     Passage,
     Reranker,
     Results,
-    Scores,
     Suggestion,
 )
 
@@ -164,22 +163,14 @@ class Search:
         """The heads of the legs' answers, by number, and those that enter by votes, in neither list."""
         heads, ties = self.request.heads(self.legs), self.source.ties
         known = np.concatenate([head.ordinals for head in heads])
-        entering = self.votes.newcomers(known, self.request.depth)
+        entering = self.votes.newcomers(known)
         pool = Pool.of([*heads, Candidates(entering, np.zeros(len(entering), np.float32))], ties)
         return Pool(pool.ordinals, pool.legs[: len(heads)])
 
     @step
     def votes(self) -> Votes:
         """What similar past queries say, of documents that may be answered."""
-        voting, vector, voters = self.request.voting, self.request.vector, self.source.voters
-        if voting is None or vector is None or not voters.queries:
-            return Votes.none()
-        cosines = voters.cosines(unit(vector[None, :])[0])
-        near = voting.nearest(cosines)
-        answers = [list(voters.queries[place].answers) for place in near.tolist()]
-        there = self.source.found({id for ids in answers for id in ids})
-        ordinals = [np.array([there.get(id, -1) for id in ids], np.int64) for ids in answers]
-        return voting.votes(cosines[near], ordinals, self.allowed)
+        return votes(self.source, self.request, self.words, self.allowed)
 
     @step
     def evidence(self) -> Evidence:
@@ -197,16 +188,7 @@ class Search:
     def completed(self) -> list[Candidates]:
         """The heads of the legs' answers, by number, and in each of them what enters by votes."""
         heads = self.request.heads(self.pool.legs)
-        if not len(self.votes.ordinals):
-            return heads
-        listed = np.concatenate([head.ordinals for head in heads])
-        newcomers = self.votes.newcomers(self.pool.ordinals[listed], self.request.depth)
-        entering = np.flatnonzero(np.isin(self.pool.ordinals, newcomers))
-        ordinals, boost = self.pool.ordinals[entering].tolist(), self.request.title_boost
-        lexical = self.source.lexical.scores(self.words, ordinals, boost)
-        vector = self.evidence.scores(entering)
-        has = ~np.isnan(vector)
-        return [_joined(heads[0], entering, lexical), _joined(heads[1], entering[has], vector[has])]
+        return entered(self.source, self.request, self.words, self.pool, heads, self.evidence, self.votes)
 
     @step
     def head(self) -> Candidates:
@@ -430,12 +412,6 @@ def rankings(
     everyone = list({ordinal for one in ranked.values() for ordinal in one.ordinals.tolist()})
     ids = dict(zip(everyone, source.ids(np.array(everyone, np.int64)), strict=True))
     return [_named(ranked[place], ids) for place in range(len(profiles))]
-
-
-def _joined(leg: Candidates, ordinals: Ordinals, scores: Scores) -> Candidates:
-    """A leg with more documents, by their scores."""
-    both = np.concatenate([leg.ordinals, ordinals]), np.concatenate([leg.scores, scores])
-    return Candidates.ranked(*both, floor=leg.floor)
 
 
 def _from(before: int, shown: Candidates) -> range:

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.ledger.passages import Pieces
-from hybrid.ledger.voters import Voters
 from hybrid.metadata.columns import Columns
 from hybrid.metadata.filters import Filter
 from hybrid.okapi import TermScore
 from hybrid.rerank.matching import Texts
+from hybrid.store.voters import Voters
 from hybrid.suggest.lookups import Lookups
 from hybrid.types import (
     Analyzer,

@@ -20,7 +20,6 @@ from hybrid.ledger.ledger import Commit, Ledger
 from hybrid.ledger.passages import Pieces, windows
 from hybrid.ledger.rows import Rows
 from hybrid.ledger.tables import Tables, together
-from hybrid.ledger.voters import KeptVoters
 from hybrid.lexical.bm25 import LexicalView
 from hybrid.lexical.reader import LexicalReader
 from hybrid.lexical.terms import Terms
@@ -30,6 +29,7 @@ from hybrid.settings import Profiles, Settings
 from hybrid.store.analysis import Analysis
 from hybrid.store.projection import Debt, Projection
 from hybrid.store.snapshot import Snapshot
+from hybrid.store.voters import KeptVoters
 from hybrid.suggest.kept import KeptLookups
 from hybrid.threads import inside
 from hybrid.types import Analyzer, Document, Wait
@@ -75,7 +75,10 @@ class Generation:
             self.analysis = Analysis(self.ledger, self.tables, analyzer, self.home)
             self.kept_columns = KeptColumns(folder, self.ledger, read_only=read_only)
             self.kept_lookups = KeptLookups()
-            self.kept_voters = KeptVoters(self.tables.past)
+            terms = self.analysis.query if self.settings.encoder is None else None
+            voters = self.tables.past, self.ledger, folder, terms
+            self.kept_voters = KeptVoters(*voters, read_only=read_only)
+            opened.callback(self.kept_voters.close, finish=False)
             self._lexical = (LexicalReader if read_only else LexicalLeg)(folder, self.ledger.uuid)
             opened.callback(self._lexical.close)
             kind = self.settings.metric, self.settings.graph_precision
@@ -244,6 +247,7 @@ class Generation:
     def repair(self) -> None:
         """Build every projection again from the ledger."""
         self.kept_columns.wipe()
+        self.kept_voters.wipe()
         self.projection.rebuild()
 
     # -- leaving
@@ -278,4 +282,5 @@ class Generation:
                 self.kept_columns.keep()
                 self.ledger.keep()
             self.vector.close(finish)
+            self.kept_voters.close(finish)
         vars(self).pop("snapshot", None)  # which maps files

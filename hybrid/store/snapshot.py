@@ -13,7 +13,6 @@ from hybrid.ledger.ledger import Ledger
 from hybrid.ledger.passages import Piece, whole, with_rows
 from hybrid.ledger.past import Kept
 from hybrid.ledger.tables import Tables
-from hybrid.ledger.voters import KeptVoters, Voters
 from hybrid.lexical.bm25 import LexicalView
 from hybrid.metadata.columns import Columns
 from hybrid.metadata.filters import Filter, asks_metadata
@@ -22,6 +21,7 @@ from hybrid.metadata.sorting import SortKey, order
 from hybrid.rerank.matching import Texts
 from hybrid.settings import Profiles, Settings
 from hybrid.store.analysis import Analysis
+from hybrid.store.voters import KeptVoters, Voters
 from hybrid.suggest.kept import KeptLookups
 from hybrid.suggest.lookups import Lookups
 from hybrid.types import Analyzer, Document, Mask, Ordinals, Ties
@@ -111,7 +111,7 @@ class Snapshot:
     @cached_property
     def voters(self) -> Voters:
         """The past queries that vote."""
-        return self.kept_voters.of(self.seq)
+        return self.kept_voters.of(self.seq, self.count)
 
     def past(self) -> Iterator[Kept]:
         """The past queries, oldest first."""
