@@ -152,7 +152,7 @@ def test_differences_that_do_not_vary(n: int, value: float) -> None:
 
 def test_what_rounding_leaves_is_a_tie() -> None:
     found = paired(np.array([0.1 + 0.2, 0.5]), np.array([0.3, 0.5]))
-    assert found == Paired(2, 0.0, 0.0, 0.0, 0.0, 1.0, 0, 2, 0)
+    assert found == Paired(2, 2, 0.0, 0.0, 0.0, 0.0, 1.0, 0, 2, 0)
 
 
 # What holds for any input

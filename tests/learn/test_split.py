@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hybrid.errors import InputError
-from hybrid.learn.split import into_folds, split
+from hybrid.learn.families import into_folds
+from hybrid.learn.split import split
 from hybrid.types import Qrels
 
 QUERIES = {f"q{i}": f"text {i}" for i in range(60)}
@@ -82,6 +83,6 @@ def test_too_little_is_an_error_in_one_line(
 
 
 def test_folds_have_every_row_once() -> None:
-    folds = into_folds(23, 1)
+    folds = into_folds([f"q{row}" for row in range(23)], 1)
     assert sorted(row for fold in folds for row in fold.tolist()) == list(range(23))
     assert {len(fold) for fold in folds} == {4, 5}
