@@ -27,7 +27,6 @@ _DOUBT: Final = 5  # users more, who would have clicked none
 _CLICKED_CAP: Final = 0.75
 NEWCOMERS: Final = 20
 """The number of documents that may enter by votes."""
-_LEAST: Final = 0.05  # of the votes for one that enters
 _ROUNDING: Final = 5e-7  # a few units in the last place of a float32
 
 
@@ -58,10 +57,10 @@ class Votes(NamedTuple):
         both, places = distinct(np.concatenate([self.ordinals, other.ordinals]))
         return Votes(both, np.bincount(places, np.concatenate([self.strengths, other.strengths])))
 
-    def newcomers(self, known: Ordinals) -> Ordinals:
-        """Return the documents, strongest first, that have enough votes to enter and are not among
-        ``known``."""
-        enter = np.flatnonzero((self.strengths > _LEAST) & ~np.isin(self.ordinals, known))
+    def newcomers(self, known: Ordinals, least: float) -> Ordinals:
+        """Return the documents, strongest first, that have votes enough to enter, at ``least`` that many,
+        and are not among ``known``."""
+        enter = np.flatnonzero((self.strengths >= least) & ~np.isin(self.ordinals, known))
         return self.ordinals[enter[np.argsort(-self.strengths[enter], kind="stable")][:NEWCOMERS]]
 
 
@@ -72,8 +71,9 @@ class Voting:
     A past query's vote is max(0, cos - threshold) / (1 - threshold) / sqrt(number of answers); k(d) =
     min(cap, sum of the votes) over those of the 20 nearest past queries that d is an answer of; score(d) =
     z(fused(d)) + weight * k(d), z the z-score over the candidates; shifted so that the lowest is 0. Without
-    a vote for a candidate the result is the fused list. Raises QueryError if ``weight`` is negative or not
-    finite, ``threshold`` is not from 0 below 1, or ``cap`` is not above 0 and finite. A nearest-neighbour
+    a vote for a candidate the result is the fused list. A document that is no candidate becomes one from
+    k(d) = ``least`` on. Raises QueryError if ``weight`` or ``least`` is negative or not finite,
+    ``threshold`` is not from 0 below 1, or ``cap`` is not above 0 and finite. A nearest-neighbour
     classifier over queries, weighted by similarity: Dudani, "The Distance-Weighted k-Nearest-Neighbor
     Rule", IEEE SMC 1976.
 
@@ -85,12 +85,18 @@ class Voting:
     weight: float
     threshold: float
     cap: float = 1.5
+    least: float = 0.05
 
     def __post_init__(self) -> None:
-        for name, low, high in (("weight", 0.0, math.inf), ("threshold", 0.0, 1.0), ("cap", 0.0, math.inf)):
+        for name, high in (
+            ("weight", math.inf),
+            ("threshold", 1.0),
+            ("cap", math.inf),
+            ("least", math.inf),
+        ):
             value = getattr(self, name)
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not (number and low <= value < high) or (name == "cap" and value == 0):
+            if not (number and 0 <= value < high) or (name == "cap" and value == 0):
                 raise QueryError(f"Voting: {name} is {shown(value)}; it must be {_RANGES[name]}")
 
     def votes(self, cosines: Scores, answers: Sequence[Ordinals], allowed: Mask | None = None) -> Votes:
@@ -167,6 +173,7 @@ def _there(ordinals: Ordinals, allowed: Mask | None) -> Mask:
 
 _RANGES: Final = {
     "weight": "finite and 0 or more",
+    "least": "finite and 0 or more",
     "threshold": "from 0 below 1",
     "cap": "finite and above 0",
 }

@@ -232,6 +232,7 @@ class AsyncIndex(_Asked[Index]):
     log = _writing(Index.log)
     impressions = _iterating(Index.impressions)
     learn = _writing(Index.learn)
+    keep_past_queries = _writing(Index.keep_past_queries)
     forget = _writing(Index.forget)
     past_queries = _iterating(Index.past_queries)
 

@@ -1,6 +1,6 @@
 """The command line: ``hybrid index | delete | update | reindex | search | context | suggest |
-autocomplete | count | facets | evaluate | tune | train | rerank | calibrate | synonyms | profile | bench |
-clicks | mine | verify | stats | compact | backup | restore | export | demo``.
+autocomplete | count | facets | evaluate | tune | learn | forget | train | rerank | calibrate | synonyms |
+profile | bench | clicks | mine | verify | stats | compact | backup | restore | export | demo``.
 
 Results go to stdout, progress and messages to stderr. Exit status: 0 success; 1 failure, or a negative
 result (``verify`` found damage); 2 invalid arguments or input; 130 Ctrl-C; 143 SIGTERM.
@@ -30,6 +30,7 @@ from hybrid.cli import (
     facets,
     files,
     index,
+    learn,
     mine,
     profile,
     rerank,
@@ -64,6 +65,8 @@ app.command("count")(facets.count)
 app.command("facets")(facets.facets)
 app.command("evaluate")(evaluate.evaluate)
 app.command("tune")(tune.tune)
+app.command("learn")(learn.learn)
+app.command("forget")(learn.forget)
 app.command("train")(train.train)
 app.command("rerank")(rerank.rerank)
 app.command("calibrate")(calibrate.calibrate)

@@ -142,6 +142,11 @@ class PastQueries:
         sql = "SELECT number, dead FROM past WHERE dead > ? AND dead <= ?"
         return dict(self._ledger.query(sql, (after, seq))) if self._there() else {}
 
+    def asking(self, query: str) -> list[int]:
+        """Return the numbers of the living past queries of this text."""
+        sql = "SELECT number FROM past WHERE dead IS NULL AND query = ?"
+        return [number for (number,) in self._ledger.query(sql, (query,))] if self._there() else []
+
     def named(self, numbers: Sequence[int]) -> list[PastQuery]:
         """Return the past queries in the rows with these numbers, in their order. Raises IndexCorrupt."""
         marks = ", ".join("?" * len(numbers))
@@ -229,20 +234,22 @@ class PastQueries:
         self, *, query: str | None = None, user: str | None = None, before: float | None = None
     ) -> Action:
         """Return an action that lets go of the past queries that meet every condition given: of this text,
-        of this user, from before this time. Impressions have no user: those that meet the others leave the
-        log. Raises InputError without a condition."""
+        of this user, from before this time. Impressions that meet them leave the log. Raises InputError
+        without a condition, and for a user without a name."""
         asked = [("query", "= ?", query), ("user", "= ?", user), ("time", "< ?", before)]
         given = [(name, test) for name, test, value in asked if value is not None]
         values = [value for _, _, value in asked if value is not None]
         if not given:
             raise InputError("forget: name a query, a user or a time")
+        if user == "":
+            raise InputError("forget: a user has a name; judgments and unknown users have none")
 
         def write(connection: sqlite3.Connection) -> None:
             there = database.extras(connection)
             if "past" in there:
                 where = " AND ".join(f"{name} {test}" for name, test in given)
                 _kill(connection, self._ledger.seq + 1, where, values)
-            if "feedback" in there and user is None:
+            if "feedback" in there:
                 where = " AND ".join(f"json_extract(record, '$.{name}') {test}" for name, test in given)
                 database.erase(connection, f"feedback WHERE {where}", values)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias, TypedDict, get_args
 
 from hybrid.errors import QueryError
-from hybrid.fusion import Evidence, Voting
+from hybrid.fusion import Evidence, Votes, Voting
 from hybrid.intake.documents import check_alike, check_encoded, check_vector
 from hybrid.limits import MAX_HITS, MAX_LIKE, MAX_QUERY, MAX_SENTENCES, shown
 from hybrid.metadata import filters, sorting
@@ -19,7 +19,7 @@ from hybrid.rerank.calibration import Calibration, uncalibrated
 from hybrid.search.fields import Fields
 from hybrid.settings import Profile
 from hybrid.texts import check_lookup, clean
-from hybrid.types import Candidates, Fusion, Matrix, Metric, Mode, Reranker, Scores
+from hybrid.types import Candidates, Fusion, Matrix, Metric, Mode, Ordinals, Reranker, Scores
 
 DOCUMENT: Final = "document"
 MODES: Final[tuple[Mode, ...]] = get_args(Mode)
@@ -159,6 +159,10 @@ class Request:
     def heads(self, legs: Sequence[Candidates]) -> list[Candidates]:
         """The candidates of the legs' answers that are ranked together."""
         return [leg.top(depth) for leg, depth in zip(legs, self.depths, strict=True)]
+
+    def newcomers(self, votes: Votes, known: Ordinals) -> Ordinals:
+        """The documents that enter by ``votes`` where some are ``known``."""
+        return votes.ordinals[:0] if self.voting is None else votes.newcomers(known, self.voting.least)
 
     def under(self, profile: Profile, reranker: Reranker | None) -> Request:
         """The same, ranked as ``profile`` says, whose model is ``reranker``."""

@@ -35,7 +35,7 @@ from hybrid.search.request import Request
 from hybrid.search.source import Nearest, Source
 from hybrid.search.steps import step
 from hybrid.search.suggesting import suggest
-from hybrid.search.votes import entered, votes
+from hybrid.search.votes import Asked, entered
 from hybrid.settings import Profile
 from hybrid.types import (
     Candidates,
@@ -103,7 +103,7 @@ class Search:
         search = self.asking(request)
         shared = ["near", "legs"]
         if request.voting == self.request.voting:  # or others enter
-            shared += ["votes", "pool", "evidence"]
+            shared += ["past", "votes", "pool", "evidence"]
         vars(search).update({name: getattr(self, name) for name in shared})
         return search
 
@@ -163,14 +163,22 @@ class Search:
         """The heads of the legs' answers, by number, and those that enter by votes, in neither list."""
         heads, ties = self.request.heads(self.legs), self.source.ties
         known = np.concatenate([head.ordinals for head in heads])
-        entering = self.votes.newcomers(known)
+        entering = self.request.newcomers(self.votes, known)
         pool = Pool.of([*heads, Candidates(entering, np.zeros(len(entering), np.float32))], ties)
         return Pool(pool.ordinals, pool.legs[: len(heads)])
 
     @step
+    def past(self) -> Asked | None:
+        """The similar past queries; None where none may vote."""
+        return Asked.of(self.source, self.request, self.words)
+
+    @step
     def votes(self) -> Votes:
-        """What similar past queries say, of documents that may be answered."""
-        return votes(self.source, self.request, self.words, self.allowed)
+        """What they say, of documents that may be answered."""
+        voting = self.request.voting
+        if voting is None or self.past is None:
+            return Votes.none()
+        return self.past.votes(voting, self.allowed)
 
     @step
     def evidence(self) -> Evidence:

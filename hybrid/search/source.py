@@ -226,6 +226,10 @@ class Source(Protocol):
 
     def documents(self, ordinals: Sequence[int]) -> list[Document]: ...
 
+    def asked(self, numbers: Sequence[int]) -> list[str]:
+        """The texts of past queries, by their numbers."""
+        ...
+
     def pieces(self, ordinals: Sequence[int]) -> Mapping[int, Pieces]:
         """The passages of those of ``ordinals`` that are several."""
         ...

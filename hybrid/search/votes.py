@@ -3,33 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
-from hybrid.fusion import Votes
+from hybrid.fusion import Votes, Voting
 from hybrid.fusion.voting import CLICKED, NEAREST
 from hybrid.norms import unit
 from hybrid.order import Pool
 from hybrid.search.evidence import Evidence
 from hybrid.search.request import Request
 from hybrid.search.source import Source
+from hybrid.store.voters import Near, Voters
 from hybrid.types import Candidates, Mask, Ordinals, Scores
 
 
-def votes(source: Source, request: Request, words: Sequence[str], allowed: Mask | None) -> Votes:
-    """What past queries similar to a request say, of documents that are ``allowed``, bool (n,) over
-    ordinals; None for all."""
-    voting = request.voting
-    if voting is None or not len(voters := source.voters):
-        return Votes.none()
-    vector = None if request.vector is None else unit(request.vector[None, :])[0]
-    near = voters.nearest(vector, words, NEAREST, silent=request.silent)
-    found = voting.votes(near.similarities, voters.answers_of(near.places), allowed)
-    near = voters.nearest(vector, words, CLICKED, clicked=True, silent=request.silent)
-    if not len(near.places):
-        return found
-    users = voters.users[near.places]
-    return found.plus(voting.clicked(near.similarities, voters.answers_of(near.places), users, allowed))
+@dataclass(frozen=True)
+class Asked:
+    """The past queries most similar to a request, ``judged`` and ``clicked`` ones, of ``voters``."""
+
+    voters: Voters
+    judged: Near
+    clicked: Near
+
+    @classmethod
+    def of(cls, source: Source, request: Request, words: Sequence[str]) -> Self | None:
+        """Find them; None where none may vote."""
+        if request.voting is None or not len(voters := source.voters):
+            return None
+        vector = None if request.vector is None else unit(request.vector[None, :])[0]
+        judged = voters.nearest(vector, words, NEAREST, silent=request.silent)
+        clicked = voters.nearest(vector, words, CLICKED, clicked=True, silent=request.silent)
+        return cls(voters, judged, clicked)
+
+    def votes(self, voting: Voting, allowed: Mask | None) -> Votes:
+        """What they say, of documents that are ``allowed``, bool (n,) over ordinals; None for all."""
+        voters, judged, clicked = self.voters, self.judged, self.clicked
+        found = voting.votes(judged.similarities, voters.answers_of(judged.places), allowed)
+        if not len(clicked.places):
+            return found
+        users, answers = voters.users[clicked.places], voters.answers_of(clicked.places)
+        return found.plus(voting.clicked(clicked.similarities, answers, users, allowed))
+
+    def for_one(self, near: Near, ordinal: int, threshold: float) -> Near:
+        """Those of ``near`` that vote for a document."""
+        answers = self.voters.answers_of(near.places)
+        votes = np.array([ordinal in own.tolist() for own in answers], np.bool_)
+        votes &= near.similarities > threshold
+        return Near(near.places[votes], near.similarities[votes])
 
 
 def entered(
@@ -45,7 +67,7 @@ def entered(
     if not len(votes.ordinals):
         return heads
     listed = np.concatenate([head.ordinals for head in heads])
-    newcomers = votes.newcomers(pool.ordinals[listed])
+    newcomers = request.newcomers(votes, pool.ordinals[listed])
     entering = np.flatnonzero(np.isin(pool.ordinals, newcomers))
     lexical, vector = heads
     if words:

@@ -113,6 +113,10 @@ class Snapshot:
         """The past queries that vote."""
         return self.kept_voters.of(self.seq, self.count)
 
+    def asked(self, numbers: Sequence[int]) -> list[str]:
+        """The texts of past queries, by their numbers."""
+        return [past.query for past in self.tables.past.named(numbers)]
+
     def past(self) -> Iterator[Kept]:
         """The past queries, oldest first."""
         return self.tables.past.at(self.seq)

@@ -81,6 +81,65 @@ def test_a_query_with_many_answers_says_less_about_each() -> None:
     assert votes(Voting(1, 0.0), [1.0], [[-1, 2, 3, 4]]) == dict.fromkeys((2, 3, 4), 1 / math.sqrt(4))
 
 
+# --- clicks ------------------------------------------------------------------------------------------
+
+
+def clicks(voting: Voting, rows: Sequence[tuple[float, int, set[int]]]) -> dict[int, float]:
+    """Votes of rows (cosine, user, answers)."""
+    found = voting.clicked(
+        np.array([cosine for cosine, _, _ in rows], np.float32),
+        [np.array(sorted(answers), np.int64) for _, _, answers in rows],
+        np.array([user for _, user, _ in rows], np.int64),
+    )
+    return dict(zip(found.ordinals.tolist(), found.strengths.tolist(), strict=True))
+
+
+@given(
+    _voting,
+    st.lists(
+        st.tuples(st.floats(-1, 1, width=32), st.integers(0, 5), st.sets(st.integers(0, 4), max_size=3))
+    ),
+)
+def test_votes_of_clicks_agree_with_the_textbook(
+    voting: Voting, rows: list[tuple[float, int, set[int]]]
+) -> None:
+    given_by: dict[int, dict[int, float]] = {}
+    could: dict[int, float] = {}
+    for cosine, user, answers in rows:
+        trust = max(0.0, cosine - voting.threshold) / (1 - voting.threshold)
+        could[user] = max(could.get(user, 0.0), trust)
+        for document in answers:
+            if trust > 0:
+                own = given_by.setdefault(document, {})
+                own[user] = max(own.get(user, 0.0), trust / math.sqrt(len(answers)))
+    expected = {
+        document: 0.75 * sum(own.values()) / (sum(could.values()) + 5)
+        for document, own in given_by.items()
+        if len(own) >= 3
+    }
+    assert clicks(voting, rows) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_user_who_asks_often_has_one_vote_for_a_document() -> None:
+    once = clicks(Voting(1, 0.5), [(1.0, user, {3}) for user in range(4)])
+    often = clicks(Voting(1, 0.5), [(1.0, user, {3}) for user in (0, 0, 0, 0, 1, 2, 3)])
+    assert once == often == {3: pytest.approx(0.75 * 4 / 9)}
+
+
+def test_judged_and_clicked_votes_add_up() -> None:
+    one, other = (
+        Votes(np.array([1, 4]), np.array([0.5, 1.0])),
+        Votes(np.array([4, 7]), np.array([0.25, 0.5])),
+    )
+    both = one.plus(other)
+    assert dict(zip(both.ordinals.tolist(), both.strengths.tolist(), strict=True)) == {
+        1: 0.5,
+        4: 1.25,
+        7: 0.5,
+    }
+    assert one.plus(Votes.none()) == one
+
+
 # --- the ranking -------------------------------------------------------------------------------------
 
 _fused = st.dictionaries(
@@ -138,13 +197,13 @@ def test_a_vote_never_lowers_the_document_it_is_for(fused: Candidates, strength:
 @given(_strengths, st.sets(st.integers(0, DOCUMENTS - 1)))
 def test_newcomers_have_votes_enough_and_are_not_known(found: Votes, known: set[int]) -> None:
     kept = zip((-found.strengths).tolist(), found.ordinals.tolist(), strict=True)
-    expected = [document for k, document in sorted(kept) if k < -0.05 and document not in known]
-    assert found.newcomers(np.array(sorted(known), np.int64)).tolist() == expected
+    expected = [document for k, document in sorted(kept) if k <= -0.05 and document not in known]
+    assert found.newcomers(np.array(sorted(known), np.int64), 0.05).tolist() == expected
 
 
 def test_no_more_than_twenty_enter() -> None:
     found = Votes(np.arange(30), np.linspace(1, 1.5, 30))
-    assert found.newcomers(np.array([29])).tolist() == list(range(28, 8, -1))
+    assert found.newcomers(np.array([29]), 0.05).tolist() == list(range(28, 8, -1))
 
 
 @pytest.mark.parametrize(

@@ -201,14 +201,15 @@ def test_they_outlive_compaction_backup_restore_and_another_analyzer(path: Path,
     assert [one.vector is None for one in after[1199:]] == [True, False, False, False]
 
 
-def test_vectors_of_another_encoder_are_dropped(path: Path) -> None:
+def test_another_encoder_encodes_them_again(path: Path) -> None:
     with opened(path) as index:
         index.learn(QUERIES, QRELS)
+        before = [one.past for one in kept(index)]
         index.reindex(encoder=HashEncoder(32))
-        assert [(one.past.query, one.vector) for one in kept(index)] == [
-            ("hot kettle", None),
-            ("水壶", None),
-        ]
+        after = kept(index)
+        assert [one.past for one in after] == before
+        vectors = [one.vector for one in after if one.vector is not None]
+        assert np.allclose(vectors, HashEncoder(32).queries(["hot kettle", "水壶"]))
         assert index.verify() == []
 
 
@@ -284,10 +285,12 @@ def test_all_that_meets_the_conditions_is_forgotten(
         assert texts(index) == left
 
 
-def test_the_log_forgets_with_them_but_for_a_user(path: Path) -> None:
+def test_the_log_forgets_with_them(path: Path) -> None:
     log = [Impression(query, ("a",), frozenset(), 1, at) for query, at in [("水壶", 1), ("tea", 5)]]
     with opened(path) as index:
         index.log([*log, Impression("水壶", ("b",), frozenset(), 1, 9)])
+        index.log([Impression("tea", ("a",), frozenset(), 1, 7, user="u")])
+        index.feedback("tea", ["a"], user="u")
         index.forget(user="u")
         assert [one.time for one in index.impressions()] == [1, 5, 9]
         index.forget(query="水壶", before=9.0)
@@ -297,8 +300,11 @@ def test_the_log_forgets_with_them_but_for_a_user(path: Path) -> None:
 
 
 def test_a_condition_is_needed(path: Path) -> None:
-    with opened(path) as index, pytest.raises(InputError, match="name a query, a user or a time"):
-        index.forget()
+    with opened(path) as index:
+        with pytest.raises(InputError, match="name a query, a user or a time"):
+            index.forget()
+        with pytest.raises(InputError, match="a user has a name"):
+            index.forget(user="")
 
 
 def test_no_byte_of_what_was_forgotten_is_left_after_compaction(path: Path) -> None:

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from hybrid import Document, Index, Profile
+from hybrid import Document, Index, PastQuery, Profile
 from hybrid.encoders import HashEncoder
 from hybrid.fusion import RRF, Voting
+from hybrid.ledger.past import PastQueries
+from hybrid.store import voters
 
 VOTING = Voting(weight=8, threshold=0.3)
 FAR = "zzzz"  # answers nothing by itself: no word, and the least similar text
@@ -98,11 +99,11 @@ def test_profiles_with_and_without_votes_are_compared_in_one_go(index: Index) ->
     learn(index, "hot kettle", "far")
     with index.searcher() as searcher:
         voted = [Profile(depth=depth, voting=VOTING) for depth in (1, 3, 6)]
-        without, *found = searcher.run_profiles({"q": "hot kettle"}, [Profile(depth=3), *voted], k=10)
+        without, *found = searcher.run_profiles({"q": "hot kettles"}, [Profile(depth=3), *voted], k=10)
     assert without["q"][0][0] != "far"
     for profile, run in zip(voted, found, strict=True):
         index.install(profile)
-        assert run["q"] == index.run({"q": "hot kettle"}, k=10)["q"]
+        assert run["q"] == index.run({"q": "hot kettles"}, k=10)["q"]
 
 
 def test_an_explanation_says_what_past_queries_add(index: Index) -> None:
@@ -137,9 +138,105 @@ def test_a_profile_with_votes_is_read_back(index: Index) -> None:
     assert "Voting(weight=8" in str(index.profiles.serving)
 
 
-def test_vectors_of_another_encoder_do_not_vote(index: Index) -> None:
+def test_another_encoder_encodes_past_queries_again(index: Index) -> None:
     learn(index, "hot kettle", "far")
     index.reindex(encoder=HashEncoder(32))
     index.install(Profile(voting=VOTING, depth=3))
+    assert ids(index)[0] == "far"
+
+
+def test_a_new_version_of_an_answer_gets_the_votes(index: Index) -> None:
+    learn(index, "hot kettle", "far", "later")
+    assert ids(index)[0] == "far"
+    index.add([Document("far", "another text"), Document("later", FAR)])
+    assert set(ids(index)[:2]) == {"far", "later"}
+    with index.searcher() as held:
+        index.delete(["far"])
+        assert ids(index)[0] == "later"
+        assert "far" in [hit.id for hit in held.search("hot kettle")][:2]
+
+
+def test_past_queries_are_followed_one_by_one(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    learn(index, "hot kettle", "far")
+    assert ids(index)[0] == "far"
+    read: list[int] = []
+    rows = PastQueries.rows
+    monkeypatch.setattr(
+        PastQueries,
+        "rows",
+        lambda self, *limits: (read.append(len(part)) or part for part in rows(self, *limits)),
+    )
+    for number in range(5):
+        learn(index, f"cold kettle {number}", f"d{number}")
+        assert ids(index, f"cold kettle {number}")[0] == f"d{number}"
+    assert read == [1] * 5
+    index.forget(query="hot kettle")
     assert ids(index)[0] != "far"
-    assert np.isfinite([hit.score for hit in index.search("hot kettle")]).all()
+
+
+def test_many_are_searched_through_a_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(voters, "SEAL_AT", 20)
+    with Index.create(tmp_path / "idx", encoder=HashEncoder()) as index:
+        index.add([Document(f"d{i}", f"kettle number {i}") for i in range(9)])
+        index.install(Profile(voting=VOTING))
+        texts = {str(i): f"query number {i} of many words" for i in range(50)}
+        index.learn(texts, {id: {f"d{int(id) % 9}": 1} for id in texts})
+        expected = [ids(index, text) for text in texts.values()]
+    with Index.open(tmp_path / "idx", encoder=HashEncoder()) as index:
+        assert [ids(index, text) for text in texts.values()] == expected
+        assert (next((tmp_path / "idx").glob("g*")) / voters.FOLDER).is_dir()
+        index.repair()
+        assert [ids(index, text) for text in texts.values()] == expected
+        assert index.verify() == []
+    with Index.open(tmp_path / "idx", encoder=HashEncoder(), read_only=True) as reader:
+        assert [ids(reader, text) for text in texts.values()] == expected
+
+
+def test_without_an_encoder_words_in_common_count(tmp_path: Path) -> None:
+    with Index.create(tmp_path / "idx", encoder=None) as index:
+        index.add([*(Document(f"d{i}", f"kettle number {i}") for i in range(9)), Document("far", FAR)])
+        index.install(Profile(voting=VOTING))
+        before = ids(index, "hot kettle")
+        learn(index, "quantum physics", "far")
+        assert ids(index, "hot kettle") == before
+        learn(index, "kettle hot", "far", "d5")
+        assert set(ids(index, "hot kettle")[:2]) == {"far", "d5"}
+        assert ids(index, "kettle and hot water")[0] in {"far", "d5"}
+
+
+def test_an_explanation_names_judged_queries_and_counts_clicked_ones(index: Index) -> None:
+    learn(index, "hot kettles", "far")
+    clicked = [PastQuery("hot kettle", {"far": 1}, "clicked", f"user {i}") for i in range(4)]
+    index.keep_past_queries(clicked)
+    told = index.explain("hot kettle", "far")
+    assert {one.text for one in told.past} == {"hot kettles", None}
+    assert "because of similar past queries:" in str(told)
+    assert "hot kettles" in str(told)
+    assert "4 similar queries of users who clicked it" in str(told)
+    assert index.explain("hot kettle", "d1").past == ()
+
+
+def test_clicks_count_from_three_users_on(index: Index) -> None:
+    before = ids(index)
+    clicked = [PastQuery("hot kettle", {"far": 1}, "clicked", f"user {i}") for i in range(3)]
+    index.keep_past_queries(clicked[:2])
+    index.keep_past_queries([PastQuery("hot kettles", {"far": 1}, "clicked", "user 1")])
+    assert ids(index) == before
+    index.keep_past_queries(clicked)
+    assert ids(index).index("far") < before.index("far")
+    index.forget(user="user 2")
+    assert ids(index) == before
+
+
+def test_a_judged_query_does_not_hear_its_own_judgment(index: Index) -> None:
+    learn(index, "hot kettle", "far")
+    with index.searcher() as searcher:
+        [run] = searcher.run_profiles({"q": "hot kettle"}, [Profile(depth=3, voting=VOTING)], k=10)
+        assert run["q"][0][0] != "far"
+        [run] = searcher.run_profiles({"q": "hot kettles"}, [Profile(depth=3, voting=VOTING)], k=10)
+        assert run["q"][0][0] == "far"
+        numbers = [one.number for one in searcher.past()]
+        [run] = searcher.run_profiles(
+            {"q": "hot kettles"}, [Profile(depth=3, voting=VOTING)], k=10, silent={"q": numbers}
+        )
+        assert run["q"][0][0] != "far"
