@@ -55,7 +55,8 @@ class Votes(NamedTuple):
         if not len(other.ordinals):
             return self
         both, places = distinct(np.concatenate([self.ordinals, other.ordinals]))
-        return Votes(both, np.bincount(places, np.concatenate([self.strengths, other.strengths])))
+        strengths = np.concatenate([self.strengths, other.strengths])
+        return Votes(both, np.bincount(places, strengths).astype(np.float64))
 
     def newcomers(self, known: Ordinals, least: float) -> Ordinals:
         """Return the documents, strongest first, that have votes enough to enter, at ``least`` that many,
@@ -88,13 +89,8 @@ class Voting:
     least: float = 0.05
 
     def __post_init__(self) -> None:
-        for name, high in (
-            ("weight", math.inf),
-            ("threshold", 1.0),
-            ("cap", math.inf),
-            ("least", math.inf),
-        ):
-            value = getattr(self, name)
+        for name in _RANGES:
+            value, high = getattr(self, name), 1.0 if name == "threshold" else math.inf
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
             if not (number and 0 <= value < high) or (name == "cap" and value == 0):
                 raise QueryError(f"Voting: {name} is {shown(value)}; it must be {_RANGES[name]}")

@@ -72,9 +72,7 @@ def forget(
     user: Annotated[str | None, typer.Option(help="Those of this user.")] = None,
     before: Annotated[
         str | None,
-        typer.Option(
-            metavar="TIME", help="Those from before this time: 2026-01-31, or seconds since 1970."
-        ),
+        typer.Option(metavar="TIME", help="Those from before this time, such as 2026-01-31."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

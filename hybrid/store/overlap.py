@@ -31,4 +31,4 @@ class Overlap:
         holding = [self._places[term].view for term in asked if term in self._places]
         shared = np.bincount(np.concatenate([np.empty(0, np.int64), *holding]), minlength=n)[:n]
         sizes = np.maximum(self._sizes.view[:n] * len(asked), 1)
-        return (shared / np.sqrt(sizes)).astype(np.float32)
+        return np.asarray(shared / np.sqrt(sizes), np.float32)

@@ -28,7 +28,7 @@ from hybrid.types import Mask, Ordinals, Scores
 from hybrid.vector.leg import SEAL_AT, VectorLeg, VectorView
 
 FOLDER: Final = "past"
-_EF: Final = 128  # the size of the graph's candidate list
+_EF: Final = 64  # the size of the graph's candidate list
 _ALL: Final = -1
 """A sequence number below that of any death: documents are found whether they live or not."""
 

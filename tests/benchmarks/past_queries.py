@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid import Index
+from hybrid.cli.output import out
 from hybrid.corpora import read_documents, read_qrels, read_queries
 from hybrid.evaluate import evaluate, paired, parse
 from hybrid.learn import vote
-from hybrid.types import Qrels
+from hybrid.types import Qrels, Run
 
 MEASURE: Final = "nDCG@10"
 
@@ -35,15 +36,15 @@ def main() -> None:
         Index.create(Path(folder) / "index", encoder=options.encoder) as index,
     ):
         index.load(read_documents(options.folder / "corpus.jsonl"))
-        print(f"{index.learn(queries, train):,} past queries")
+        out.print(f"{index.learn(queries, train):,} past queries")
         with index.searcher() as searcher:
             found = vote(searcher, accept=options.accept)
-        print(found.reason)
+        out.print(found.reason)
         judged = read_qrels(options.folder / "qrels" / f"{options.split}.tsv")
         asked = {id: queries[id] for id in judged if id in queries}
         before = index.run(asked, k=10)
         number = found.install(index)
-        print("nothing is installed" if number is None else f"installed: {index.profiles.serving}")
+        out.print("nothing is installed" if number is None else f"installed: {index.profiles.serving}")
         after = index.run(asked, k=10)
     _compare({"without": before, "with": after}, judged, train)
 
@@ -57,7 +58,7 @@ def _options() -> argparse.Namespace:
     return options.parse_args()
 
 
-def _compare(runs: dict[str, dict[str, list[tuple[str, float]]]], judged: Qrels, train: Qrels) -> None:
+def _compare(runs: dict[str, Run], judged: Qrels, train: Qrels) -> None:
     found = evaluate(runs, judged, parse(MEASURE)).per_query
     ids = sorted(found["with"][MEASURE])
     values = {name: np.array([found[name][MEASURE][id] for id in ids]) for name in runs}
@@ -73,7 +74,7 @@ def _show(name: str, values: dict[str, NDArray[np.float64]], rows: NDArray[np.bo
         return
     after, before = values["with"][rows], values["without"][rows]
     one = paired(after, before)
-    print(
+    out.print(
         f"{name}: {one.queries:,} queries, {MEASURE} {before.mean():.4f} -> {after.mean():.4f}, "
         f"{one.difference:+.4f} ({one.low:+.4f} to {one.high:+.4f}), p {one.p:.4f}"
     )

@@ -1,4 +1,4 @@
-"""Past queries from a log of clicks: one for each user and query, of documents that clicks of all confirm."""
+"""Past queries from a log of clicks: what a user clicked, as far as the clicks of all users confirm it."""
 
 from __future__ import annotations
 
