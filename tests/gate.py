@@ -1,0 +1,211 @@
+"""How often the gate is fooled, and how often it finds a gain that is there.
+
+    python -m tests.gate --trials 400
+
+Made worlds go the way of a real trial: split by families, choice of the best of eight profiles on the train
+queries, and the gate, with the two best as challengers. Half of the queries have relations: near-copies
+(a claim and its negation) or queries that share relevant documents, two or four together, which gain and
+lose together. Exit status 1 if the gate installs too often where it should not, or too rarely where it
+should.
+"""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Annotated, Final
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from hybrid import fusion
+from hybrid.fusion import Linear
+from hybrid.learn import gate
+from hybrid.learn.contest import Contest, Proposal, hold, measured, ndcg, references, silent
+from hybrid.learn.gate import HeldOut
+from hybrid.learn.split import MAX_TRAIN, Split, split
+from hybrid.rerank import Features
+from hybrid.search.legs import Legs
+from hybrid.settings import Profile, Profiles
+from hybrid.types import Lacking, Qrels, Reranker, Run
+
+QUERIES: Final = 900
+"""Judged ones, a third of which is held out."""
+DEVIATION: Final = 0.08
+"""Of the difference of two profiles on a query, by nDCG@10."""
+GAIN: Final = 0.02
+MEMORY: Final = 0.05
+"""The gain on queries whose relevant document is known from training."""
+KNOWN: Final = 0.6  # of the held-out queries
+_SIZES: Final = ((1, 0.5), (2, 0.25), (4, 0.25))  # of families, and their share of the queries
+_TOGETHER: Final = 0.8  # correlation within a family
+_PLACES: Final = 10
+_EIGHT: Final = [Profile(fusion=fusion.dump(Linear((share / 10, 1 - share / 10)))) for share in range(1, 9)]
+
+
+def _lists() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Every choice of places for relevant documents among ten, as bits, and its DCG over that of all ten,
+    in the order of the latter."""
+    bits = np.arange(2**_PLACES)
+    gains = 1 / np.log2(np.arange(2, _PLACES + 2))
+    reached = (bits[:, None] >> np.arange(_PLACES) & 1) @ gains / gains.sum()
+    order = np.argsort(reached)
+    return reached[order], bits[order]
+
+
+_REACHED, _BITS = _lists()
+
+
+class World:
+    """An index, and judged queries of ten relevant documents each. The eight profiles are worth ``gain``
+    more than all others, which are worth the same; with ``memory``, on queries of known documents only."""
+
+    def __init__(self, seed: int, gain: float = 0.0, *, memory: bool = False) -> None:
+        self.profiles, self.legs = Profiles.first(Profile()), Legs()
+        random = np.random.default_rng(seed)
+        self._seed = seed
+        self._family = np.repeat(*_drawn(random))[:QUERIES]
+        self._rows = {f"q{row}": row for row in range(QUERIES)}
+        self._documents = {id: self._relevant(row) for id, row in self._rows.items()}
+        self.texts = {id: self._text(row) for id, row in self._rows.items()}
+        self._easy = random.uniform(0.3, 0.7, QUERIES)
+        self._gains = np.full(QUERIES, gain)
+        tests = set[str]()
+        if memory:
+            self._gains, tests = self._remembered(random, gain)
+        judged: Qrels = {id: dict.fromkeys(own, 1) for id, own in self._documents.items()}
+        self.qrels: Qrels = {id: own for id, own in judged.items() if id not in tests}
+        self.test_qrels: Qrels | None = {id: judged[id] for id in judged if id in tests} or None
+
+    def _relevant(self, row: int) -> list[str]:
+        """Five of the documents are the family's, in every other family."""
+        family = self._family[row]
+        shared = 5 if family % 2 else 0
+        return [f"d{family}-{i}" if i < shared else f"d{family}-{row}-{i}" for i in range(_PLACES)]
+
+    def _text(self, row: int) -> str:
+        """Near-copies, in the families that share no document."""
+        family = self._family[row]
+        if family % 2:
+            return " ".join(f"word{row}{letter}" for letter in "abcdef")
+        claim = " ".join(f"word{family}{letter}" for letter in "abcde")
+        return f"{claim} {('raises', 'lowers', 'does not change', 'explains')[row % 4]}"
+
+    def _remembered(self, random: np.random.Generator, gain: float) -> tuple[NDArray[np.float64], set[str]]:
+        """The gains, and the held-out queries, most of which ask for a document of a training query."""
+        first = int(np.flatnonzero(self._family == self._family[QUERIES * 2 // 3])[0])
+        known = random.random(QUERIES) < KNOWN
+        known[:first] = False
+        for row in np.flatnonzero(known):
+            self._documents[f"q{row}"][-1] = self._documents[f"q{random.integers(first)}"][-1]
+        return gain * known, {f"q{row}" for row in range(first, QUERIES)}
+
+    def _worth(self, profile: Profile) -> NDArray[np.float64]:
+        key = profile.model_dump_json()
+        random = np.random.default_rng([self._seed, zlib.crc32(key.encode())])
+        together, alone = random.normal(size=QUERIES)[self._family], random.normal(size=QUERIES)
+        luck = np.sqrt(_TOGETHER) * together + np.sqrt(1 - _TOGETHER) * alone
+        return self._easy + DEVIATION / np.sqrt(2) * luck + self._gains * (profile in _EIGHT)
+
+    def run_profiles(
+        self, queries: Mapping[str, str], profiles: Sequence[Profile], *, k: int, lacking: Lacking
+    ) -> list[Run]:
+        worths = map(self._worth, profiles)
+        return [{id: self._hits(id, worth[self._rows[id]])[:k] for id in queries} for worth in worths]
+
+    def _hits(self, query: str, worth: float) -> list[tuple[str, float]]:
+        above = min(int(np.searchsorted(_REACHED, worth)), len(_REACHED) - 1)
+        left = iter(self._documents[query])
+        chosen = (_BITS[above] >> place & 1 for place in range(_PLACES))
+        first = [next(left) if right else f"wrong {place}" for place, right in enumerate(chosen)]
+        return [(id, -float(place)) for place, id in enumerate([*first, *left])]
+
+    def run(self, queries: Mapping[str, str], *, k: int, reranker: Reranker, lacking: Lacking) -> Run:
+        raise NotImplementedError
+
+    def candidates(
+        self, queries: Mapping[str, str], wanted: Sequence[str], *, lacking: Lacking
+    ) -> Iterator[tuple[str, list[str], Features]]:
+        raise NotImplementedError
+
+
+def _drawn(random: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The numbers of families and their sizes, of `QUERIES` queries or a few more."""
+    sizes = np.concatenate([np.full(int(QUERIES * share / size), size) for size, share in _SIZES])
+    return np.arange(len(sizes) + 1), np.append(random.permutation(sizes), max(_SIZES)[0])
+
+
+def tried(world: World, queries: Split, seed: int) -> Contest:
+    """Choose on the train queries, and hold the two best before the gate."""
+    names = {f"profile {number}": profile for number, profile in enumerate(_EIGHT)}
+    found = measured(world, queries.train, names, ndcg(), "train queries", silent)
+    best = sorted(names, key=lambda name: -found[name].mean)[:2]
+    systems = {
+        "serving": Profile(),
+        **{name: names[name] for name in best},
+        **references(world.legs),
+    }
+    return hold(world, Proposal(systems, dict.fromkeys(systems, 0.0), best), queries, ndcg(), seed, silent)
+
+
+def by_families(seed: int, gain: float = 0.0, *, memory: bool = False) -> Contest:
+    """A trial as the engine makes it."""
+    world = World(seed, gain, memory=memory)
+    return tried(world, split(world.texts, world.qrels, world.test_qrels, seed, MAX_TRAIN), seed)
+
+
+def by_queries(found: Contest) -> str | None:
+    """The winner if every held-out query counted as a piece of evidence of its own."""
+    challengers = {name: found.values[name] for name in found.verdict.challengers}
+    guards = {name: found.values[name] for name in found.verdict.guards}
+    unrelated = HeldOut.unrelated(found.held_out)
+    return gate.judge(
+        found.values["serving"], challengers, guards, queries=unrelated, seed=found.seed
+    ).installs
+
+
+def by_hope(seed: int) -> str | None:
+    """The winner of a trial that parts families, and counts queries."""
+    world = World(seed)
+    whole, apart, left_out = split(world.texts, world.qrels, None, seed, MAX_TRAIN)
+    texts, qrels = whole.texts | apart.texts, {**whole.qrels, **apart.qrels}
+    ids = np.random.default_rng(seed).permutation(sorted(texts)).tolist()
+    everything = type(whole)(texts, qrels)
+    cut = len(whole)
+    return by_queries(
+        tried(world, Split(everything.only(ids[:cut]), everything.only(ids[cut:]), left_out), seed)
+    )
+
+
+def main(
+    trials: Annotated[int, typer.Option(min=1, help="Of each kind.")] = 400,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the first trial.")] = 0,
+) -> None:
+    """Count what is installed. Exit status 1 for too much or too little."""
+    kinds: dict[str, tuple[Callable[[int], str | None], float, float]] = {
+        "nothing is better": (lambda at: by_families(at).verdict.installs, 0, 0.05),
+        f"a gain of {GAIN:+g}": (lambda at: by_families(at, GAIN).verdict.installs, 0.8, 1),
+        f"a gain of {MEMORY:+g} where documents are known": (
+            lambda at: by_families(at, MEMORY, memory=True).verdict.installs,
+            *(0, 0.05),
+        ),
+        "nothing is better, families together, queries counted": (
+            lambda at: by_queries(by_families(at)),
+            *(0, 1),
+        ),
+        "nothing is better, families parted, queries counted": (by_hope, 0, 1),
+    }
+    failed = False
+    for name, (installs, least, most) in kinds.items():
+        found = sum(installs(at) is not None for at in range(seed, seed + trials))
+        failed |= not least <= found / trials <= most
+        wanted = f", wanted: {least:.0%} to {most:.0%}" if (least, most) != (0, 1) else ""
+        sys.stdout.write(f"{name}: installs in {found} of {trials} trials, {found / trials:.1%}{wanted}\n")
+        sys.stdout.flush()
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    typer.run(main)
