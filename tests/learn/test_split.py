@@ -108,7 +108,7 @@ def test_near_copies_and_queries_of_one_document_stay_together() -> None:
 
 
 def test_what_is_known_from_training_is_told_of_test_judgments() -> None:
-    test: Qrels = {"q50": {"new": 1}, "q51": {"d7": 1, "new": 1}, "q52": {"d7": 0, "new": 2}}
+    test: Qrels = {"q50": {"other": 1}, "q51": {"d7": 1, "new": 1}, "q52": {"d7": 0, "new": 2}}
     train: Qrels = {f"q{i}": {f"d{i}": 1} for i in range(40)}
     found = split(QUERIES, train, test, 0, 1000)
     assert found.known.tolist() == [False, True, False]
