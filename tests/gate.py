@@ -22,6 +22,7 @@ import typer
 from numpy.typing import NDArray
 
 from hybrid import fusion
+from hybrid.evaluate.comparison import Values
 from hybrid.fusion import Linear
 from hybrid.learn import gate
 from hybrid.learn.contest import Contest, Proposal, hold, measured, ndcg, references, silent
@@ -72,7 +73,8 @@ class World:
         self._documents = {id: self._relevant(row) for id, row in self._rows.items()}
         self.texts = {id: self._text(row) for id, row in self._rows.items()}
         self._easy = random.uniform(0.3, 0.7, queries)
-        self._gains, tests = np.full(queries, gain), set[str]()
+        self._gains: Values = np.full(queries, gain)
+        tests = set[str]()
         if memory:
             self._gains, tests = self._remembered(random, gain)
         judged: Qrels = {id: dict.fromkeys(own, 1) for id, own in self._documents.items()}
@@ -93,21 +95,22 @@ class World:
         claim = " ".join(f"word{family}{letter}" for letter in "abcde")
         return f"{claim} {('raises', 'lowers', 'does not change', 'explains')[row % 4]}"
 
-    def _remembered(self, random: np.random.Generator, gain: float) -> tuple[NDArray[np.float64], set[str]]:
+    def _remembered(self, random: np.random.Generator, gain: float) -> tuple[Values, set[str]]:
         """The gains, and the held-out queries, most of which ask for a document of a training query."""
         first = int(np.flatnonzero(self._family == self._family[self._queries * 2 // 3])[0])
         known = random.random(self._queries) < KNOWN
         known[:first] = False
         for row in np.flatnonzero(known):
             self._documents[f"q{row}"][-1] = self._documents[f"q{random.integers(first)}"][-1]
-        return gain * known, {f"q{row}" for row in range(first, self._queries)}
+        return np.where(known, gain, 0.0), {f"q{row}" for row in range(first, self._queries)}
 
-    def _worth(self, profile: Profile) -> NDArray[np.float64]:
+    def _worth(self, profile: Profile) -> Values:
         key = profile.model_dump_json()
         random = np.random.default_rng([self._seed, zlib.crc32(key.encode())])
         together, alone = random.normal(size=(2, self._queries))
         luck = np.sqrt(_TOGETHER) * together[self._family] + np.sqrt(1 - _TOGETHER) * alone
-        return self._easy + DEVIATION / np.sqrt(2) * luck + self._gains * (profile in _EIGHT)
+        worth: Values = self._easy + DEVIATION / np.sqrt(2) * luck
+        return worth + self._gains if profile in _EIGHT else worth
 
     def run_profiles(
         self, queries: Mapping[str, str], profiles: Sequence[Profile], *, k: int, lacking: Lacking
