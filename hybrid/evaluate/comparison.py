@@ -118,6 +118,9 @@ def paired(
     if families is None:
         return _paired(differences[:, None], seed)[0]
     _, family = np.unique(np.asarray(families), return_inverse=True)
+    # Sorted, so that sums of the same queries in another order are rounded alike.
+    rows = np.lexsort((family, differences))
+    family, differences = family[rows], differences[rows]
     sums = np.bincount(family, differences).astype(np.float64)
     sizes = np.bincount(family).astype(np.float64)
     order = np.lexsort((sizes, sums))

@@ -98,8 +98,9 @@ class Contest(Trial):
     """A trial that the gate decides. ``train`` and ``held_out`` count queries, ``related`` those held-out
     ones that have a member of their family in training. ``systems``: name -> its
     figures, for "serving" (what the index serves with), the challengers, and as far as the index has them
-    "RRF(60)" and the legs; ``values``: name -> its value of each held-out query, float64 (queries,).
-    ``keeps``: the reranker that `install` stores with the profile; None where it needs none.
+    "RRF(60)" and the legs; ``values``: name -> its value of each held-out query, float64 (queries,);
+    ``families``: the name of each one's family. ``keeps``: the reranker that `install` stores with the
+    profile; None where it needs none.
     """
 
     measure: str
@@ -108,6 +109,7 @@ class Contest(Trial):
     related: int
     systems: dict[str, Figures]
     values: dict[str, Values] = field(repr=False, compare=False)
+    families: list[str] = field(repr=False, compare=False)
     keeps: Storable | None = field(default=None, repr=False)
     verdict: Verdict
 
@@ -136,7 +138,8 @@ class Contest(Trial):
         return {
             "measure": self.measure,
             "seed": self.seed,
-            "queries judged": {"train": self.train, "held out": self.held_out, "related": self.related},
+            "queries judged": {"train": self.train, "held out": self.held_out},
+            "held out, related to training": self.related,
             "train": {name: round(figures.train, 4) for name, figures in self.systems.items()},
             "held out": {name: round(figures.held_out, 4) for name, figures in self.systems.items()},
             "tied": {name: round(figures.tied, 4) for name, figures in self.systems.items()},
@@ -274,6 +277,7 @@ def hold(
             for name, profile in systems.items()
         },
         values=values,
+        families=held,
         keeps=proposal.keeps if verdict.installs in rerankers else None,
         verdict=verdict,
     )

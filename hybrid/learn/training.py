@@ -66,9 +66,12 @@ class Learning(Contest):
     def compared(self) -> dict[str, Paired]:
         """The model's comparison with each other system on the held-out queries; the p-values are not
         corrected."""
-        values = self.values
-        others = [name for name in values if name != LEARNED]
-        return {name: paired(values[LEARNED], values[name], seed=self.seed) for name in others}
+        mine = self.values[LEARNED]
+        return {
+            name: paired(mine, values, families=self.families, seed=self.seed)
+            for name, values in self.values.items()
+            if name != LEARNED
+        }
 
     def _details(self) -> dict[str, Any]:
         return {

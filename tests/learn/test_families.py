@@ -4,6 +4,7 @@ everybody."""
 from __future__ import annotations
 
 from collections import Counter
+from itertools import permutations
 
 import pytest
 from hypothesis import given
@@ -53,9 +54,11 @@ def test_near_copies_are_one_family(one: str, other: str, together: bool) -> Non
 
 
 def test_near_copies_of_everybody_stay_in_families_of_a_fold_at_most() -> None:
-    asked = {f"q{i}": f"how to treat the common cold at home, case {i}" for i in range(40)}
+    said = "treat common cold home safely quickly cheap method"
+    pairs = permutations(["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta"], 2)
+    asked = {f"q{i}": f"{said} {' '.join(pair)}" for i, pair in enumerate(pairs)}
     sizes = Counter(families(asked, own(*asked)).values())
-    assert 1 < max(sizes.values()) <= 40 / FOLDS
+    assert 1 < max(sizes.values()) <= len(asked) / FOLDS
 
 
 def test_folds_part_no_family_and_hold_about_as_many() -> None:

@@ -291,11 +291,7 @@ def test_what_was_found_is_json_and_is_kept_with_the_installed_profile(tuned: Tu
     assert kept.profile == tuned.installs
     assert kept.evidence == {"by": "a test", **tuned.evidence()}
     assert kept.evidence["seed"] == 0
-    assert kept.evidence["queries judged"] == {
-        "train": tuned.train,
-        "held out": tuned.held_out,
-        "related": tuned.related,
-    }
+    assert kept.evidence["queries judged"] == {"train": tuned.train, "held out": tuned.held_out}
     assert kept.evidence["p corrected"] < 0.05
     assert kept.evidence["held out"]["lexical leg"] == pytest.approx(
         tuned.systems["lexical leg"].held_out, abs=1e-4
