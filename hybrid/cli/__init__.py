@@ -1,6 +1,6 @@
 """The command line: ``hybrid index | delete | update | reindex | search | context | suggest |
-autocomplete | count | facets | evaluate | tune | train | rerank | calibrate | synonyms | profile | bench |
-clicks | mine | verify | stats | compact | backup | restore | export | demo``.
+autocomplete | count | facets | evaluate | tune | train | rerank | calibrate | synonyms | user-words |
+profile | bench | clicks | mine | verify | stats | compact | backup | restore | export | demo``.
 
 Results go to stdout, progress and messages to stderr. Exit status: 0 success; 1 failure, or a negative
 result (``verify`` found damage); 2 invalid arguments or input; 130 Ctrl-C; 143 SIGTERM.
@@ -38,6 +38,7 @@ from hybrid.cli import (
     synonyms,
     train,
     tune,
+    userwords,
 )
 from hybrid.cli.output import complain, write_anything
 from hybrid.errors import HybridError, InputError
@@ -68,6 +69,7 @@ app.command("train")(train.train)
 app.command("rerank")(rerank.rerank)
 app.command("calibrate")(calibrate.calibrate)
 app.command("synonyms")(synonyms.synonyms)
+app.command("user-words")(userwords.user_words)
 app.command("profile")(profile.profile)
 app.command("bench")(bench.bench)
 app.command("clicks")(clicks.clicks)

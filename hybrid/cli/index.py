@@ -198,7 +198,7 @@ def _changed(
     if not given:
         return None
     with closing(Store.open(directory, read_only=True)) as store:
-        built = store.generation.settings.analyzer
+        built = store.generation.analysis.wanted
     dropped: dict[str, Any] = {"user_words": ()} if name == "english" else {}
     return built.model_copy(update=dropped | given).make()
 

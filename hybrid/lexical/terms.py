@@ -40,7 +40,8 @@ class StopWord(str):
 
 
 class Weighted(str):
-    """A term of a query that counts ``weight`` times, in the field "terms" or another."""
+    """A term of a query that counts ``weight`` times, in the field "terms" or another. In the field "exact"
+    it may be several tokens with a space between (`side_by_side`)."""
 
     __slots__ = ("field", "weight")
     field: Field
@@ -50,6 +51,16 @@ class Weighted(str):
         made = super().__new__(cls, text)
         made.field, made.weight = field, weight
         return made
+
+
+def side_by_side(tokens: Iterable[str]) -> Weighted:
+    """The term of a query for tokens that stand side by side."""
+    return Weighted(" ".join(tokens), 1, "exact")
+
+
+def beside(field: Field, term: str) -> list[str]:
+    """The tokens of such a term; none for a term that is one."""
+    return term.split() if field in POSITIONS and " " in term else []
 
 
 def field_of(term: str) -> Field:
