@@ -487,11 +487,13 @@ class LexicalView:
         return [(field, weight) for field, weight in weights if weight and field in self.fields]
 
     def _clause(self, field: Field, term: str, weight: float) -> tantivy.Query:
-        query, weight = self._matcher(field, term), weight * self._rarer(field, term)
+        query = self._matcher(field, term)
+        if field in POSITIONS:
+            weight *= self._rarer(field, term)
         return query if weight == 1 else tantivy.Query.boost_query(query, float(weight))
 
     def _matcher(self, field: Field, term: str) -> tantivy.Query:
-        if tokens := beside(field, term):
+        if field in POSITIONS and (tokens := beside(field, term)):
             return self._phrase(tokens, field)
         return tantivy.Query.term_query(self.schema, field, term, "freq")
 
