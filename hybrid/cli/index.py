@@ -150,7 +150,8 @@ def reindex(
         print_json(report)
     else:
         out.print(
-            f"{counted(report['documents'])} re-indexed with {report['encoder']}, {report['analyzer']}"
+            f"{counted(report['documents'])} re-indexed with encoder {report['encoder'] or 'none'}, "
+            f"analyzer {report['analyzer']}"
         )
 
 
