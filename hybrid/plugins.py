@@ -10,6 +10,8 @@ A package says in its pyproject.toml what it brings, by kind and name:
                 and a version
     fusions     a dataclass of values that JSON has, whose objects are each a `hybrid.types.Fusion`
     rerankers   a dataclass of values that JSON has, whose objects are each a `hybrid.types.Reranker`
+    readers     called with the path of a file, it returns its text, or `hybrid.Document`s, whose ids tell
+                them apart within the file; the name is the suffix of such files
 
 What is installed is listed from the metadata of packages. Nothing is loaded before it is named; an index
 keeps the name and parameters, never the path of a module.
@@ -28,7 +30,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 from hybrid.errors import PluginError
 from hybrid.limits import brief, shown
 
-Kind: TypeAlias = Literal["encoders", "analyzers", "fusions", "rerankers"]
+Kind: TypeAlias = Literal["encoders", "analyzers", "fusions", "rerankers", "readers"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 GROUP: Final = "hybrid_retrieval"
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")

@@ -56,6 +56,7 @@ def test_they_are_listed_and_not_loaded(tmp_path: Path) -> None:
         ("analyzers", "spaces", "hybrid-example"),
         ("fusions", "borda", "hybrid-example"),
         ("rerankers", "shuffled", "hybrid-example"),
+        ("readers", "cards", "hybrid-example"),
     ]
     assert "hybrid_example:Borda" in run("plugins").out
     assert "hybrid_example" not in sys.modules
@@ -88,6 +89,25 @@ def test_commands_take_the_names(tmp_path: Path) -> None:
     file.write_text("a red kettle", "utf-8")
     run("index", file, "--to", tmp_path / "i", "--encoder", "letters", "--analyzer", "spaces")
     assert run("search", tmp_path / "i", "kettle", "--json").json["hits"][0]["id"].endswith("a.txt")
+
+
+@pytest.mark.usefixtures("_installed")
+def test_files_are_read_where_their_reader_is_named(tmp_path: Path) -> None:
+    folder, index = tmp_path / "notes", tmp_path / "i"
+    folder.mkdir()
+    (folder / "a.cards").write_text("Kettle|boils water\nLamp|gives light", "utf-8")
+    (folder / "b.txt").write_text("a text", "utf-8")
+    run("index", folder, "--to", index, "--encoder", "none")
+    assert run("stats", index, "--json").json["documents"] == 1
+    run("index", folder, "--to", index, "--reader", "cards")
+    [hit] = run("search", index, "light", "--json").json["hits"]
+    assert (hit["id"], hit["title"]) == ("notes/a.cards#2", "Lamp")
+    assert "hybrid_example" not in sys.modules  # only the process that reads has loaded it
+    run("index", folder / "a.cards", "--to", tmp_path / "j", "--encoder", "none", "--reader", "cards")
+    (folder / "a.cards").write_bytes(b"\xff")
+    assert "UnicodeDecodeError" in run("index", folder, "--to", index, "--reader", "cards", status=1).err
+    said = run("index", folder, "--to", index, "--reader", "boxes", status=2).err
+    assert said == "hybrid: no installed package has a reader 'boxes'; there are: cards\n"
 
 
 def test_without_the_package(tmp_path: Path, package: Path) -> None:

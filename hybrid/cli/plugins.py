@@ -11,8 +11,8 @@ from hybrid.cli.output import AsJson, out, print_json, table
 
 
 def list_plugins(as_json: AsJson = False) -> None:
-    """List the encoders, analyzers, fusions and rerankers that other installed packages bring. Nothing of
-    them is loaded."""
+    """List the encoders, analyzers, fusions, rerankers and readers that other installed packages bring.
+    Nothing of them is loaded."""
     found = plugins.installed()
     if as_json:
         print_json([asdict(one) for one in found])

@@ -1,15 +1,16 @@
-"""An encoder, an analyzer, a fusion and a reranker that another package brings."""
+"""An encoder, an analyzer, a fusion, a reranker and a reader that another package brings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid.types import Candidates
+from hybrid.types import Candidates, Document
 
 
 class Letters:
@@ -73,3 +74,10 @@ class Backwards:
         order[: self.top] = order[: self.top][::-1]
         scores = -np.arange(len(candidates), dtype=np.float32)
         return Candidates.ranked(candidates.ordinals[order], scores)
+
+
+def cards(path: Path) -> Iterator[Document]:
+    """A document a line: the title, a bar, the text."""
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+        title, _, text = line.partition("|")
+        yield Document(str(number), text, title)
