@@ -35,7 +35,6 @@ from hybrid.query import Query
 from hybrid.rerank import stored
 from hybrid.rerank.calibration import Calibration
 from hybrid.rerank.lambdamart import LambdaMART
-from hybrid.rerank.stored import Storable
 from hybrid.search import relevance
 from hybrid.search.context import ContextOptions
 from hybrid.search.cursors import Cursors
@@ -59,6 +58,7 @@ from hybrid.types import (
     Lacking,
     Metric,
     Progress,
+    Reranker,
     Results,
     Run,
     Suggestion,
@@ -464,7 +464,7 @@ class Index:
         """Serve with an earlier profile again. Raises SettingsError if there is no such profile."""
         return self._serve(lambda known: known.using(number))
 
-    def keep_model(self, model: Storable) -> str:
+    def keep_model(self, model: Reranker) -> str:
         """Store a reranker, so that a profile can name it as its ``reranker``; returns its id. For a
         LambdaMART the index keeps the terms of all documents at hand from now on. Of a cross-encoder only
         the model's name is stored: ``pinned`` keeps other weights from serving under it."""
