@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from hybrid import plugins
 from hybrid.analyzers.chinese import Chinese
 from hybrid.analyzers.dictionary import as_user_words, read_user_dictionary
 from hybrid.analyzers.english import English
 from hybrid.analyzers.mixed import Mixed
 from hybrid.analyzers.stopwords import DEFAULT, StopWords, read_stop_words
-from hybrid.errors import SettingsError
+from hybrid.errors import PluginError, SettingsError
 from hybrid.limits import shown
 from hybrid.types import Analyzer
 
@@ -49,12 +50,26 @@ def by_name(name: str, user_words: Iterable[str] = (), stop_words: StopWords = D
     for an invalid user word or stop word, and for user words with "english", which takes none."""
     words = as_user_words(user_words)
     if not isinstance(name, str) or name not in ("english", *_WITH_DICTIONARY):
-        raise SettingsError(f"unknown analyzer {shown(name)}; choose english, chinese or mixed")
+        return _of_package(name, words, stop_words)
     if name in _WITH_DICTIONARY:
         return _WITH_DICTIONARY[name](words, stop_words)
     if words:
         raise SettingsError("analyzer 'english' takes no user dictionary; use 'mixed' or 'chinese'")
     return English(stop_words)
+
+
+def _of_package(name: object, user_words: tuple[str, ...], stop_words: StopWords) -> Analyzer:
+    """An analyzer of another package."""
+    if (plugin := plugins.find("analyzers", name)) is None:
+        known = ", ".join(plugins.names("analyzers"))
+        more = f", or one of an installed package: {known}" if known else ""
+        raise SettingsError(f"unknown analyzer {shown(name)}; choose english, chinese or mixed{more}")
+    if user_words or stop_words != DEFAULT:
+        raise SettingsError(f"analyzer {plugin.name!r} takes neither user words nor stop words")
+    made = load(plugins.made(plugin))
+    if made.id.partition("-")[0] != plugin.name:
+        raise PluginError(f"{plugin} has the id {shown(made.id)}; it must be its name, '-' and a version")
+    return made
 
 
 def options(analyzer: Analyzer) -> dict[str, Any]:

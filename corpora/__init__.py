@@ -7,7 +7,7 @@ record in memory at a time; pass ``skipped`` to continue past broken records.
 from __future__ import annotations
 
 import importlib.resources
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -83,9 +83,10 @@ def read_documents(
     return folders.document(path, options)
 
 
-def collection_at(path: Path) -> Path | None:
+def collection_at(path: Path, readers: Collection[str] = ()) -> Path | None:
     """The file of records that a path means, whose documents have ids of their own: itself, or the corpus
-    of a BEIR folder; None for a folder or file of another kind. CorpusError for what is not understood."""
+    of a BEIR folder; None for a folder or file of another kind. CorpusError for what neither this package
+    nor one of the ``readers`` understands."""
     with reading(path):
         if path.is_dir():
             corpora = (path / "corpus.jsonl", path / "corpus.jsonl.gz")
@@ -93,9 +94,9 @@ def collection_at(path: Path) -> Path | None:
         if not path.exists():
             raise CorpusError(f"{named(path)}: no such file or folder")
     check_file(path)
-    if kind_of(path) is None:
+    if (known := kind_of(path, readers)) is None:
         raise CorpusError(f"{named(path)}: not a supported kind of file: give {UNDERSTOOD}")
-    return path if kind(path) in _RECORDS else None
+    return path if known in _RECORDS and known[1:] not in readers else None
 
 
 def is_table(path: Path) -> bool:

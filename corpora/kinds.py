@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -42,9 +43,11 @@ UNDERSTOOD: Final = (
 )
 
 
-def kind_of(path: Path) -> str | None:
+def kind_of(path: Path, readers: Collection[str] = ()) -> str | None:
     """Return the suffix that says what a file contains, ``.txt`` for a README without one; None if it is
-    not supported."""
+    not supported. ``readers`` of other packages, which are named like suffixes, support further ones."""
+    if path.suffix.lower()[1:] in readers:
+        return path.suffix.lower()
     end = kind(path)
     if not end and plain_name(path).name.lower() in NAMES:
         return ".txt"

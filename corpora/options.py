@@ -18,12 +18,14 @@ Skipped: TypeAlias = Callable[[CorpusError], object]
 
 @dataclass(frozen=True)
 class Options:
-    """``skipped``, ``encoding``, ``types`` and ``assuming`` as in `hybrid.corpora.read_documents`."""
+    """``skipped``, ``encoding``, ``types`` and ``assuming`` as in `hybrid.corpora.read_documents`;
+    ``readers`` of other packages (`hybrid.plugins`), by name."""
 
     skipped: Skipped | None = None
     encoding: str | None = None
     types: Mapping[str, Type] = field(default_factory=dict)
     assuming: Assuming | None = None
+    readers: tuple[str, ...] = ()
 
     def report(self, error: CorpusError) -> None:
         """Pass the error to ``skipped``, or raise it if that is None."""

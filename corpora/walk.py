@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,9 +46,10 @@ class Listing:
     links: int = 0
 
 
-def listing(folder: Path, skip: Skip = lambda _: False) -> Listing:
-    """List everything in and below ``folder``. Left out: hidden files and folders, Office's lock files
-    (``~$``), folders for which ``skip`` is true, and links, which could lead out of the folder."""
+def listing(folder: Path, skip: Skip = lambda _: False, readers: Collection[str] = ()) -> Listing:
+    """List everything in and below ``folder``; ``readers`` as in `kind_of`. Left out: hidden files and
+    folders, Office's lock files (``~$``), folders for which ``skip`` is true, and links, which could lead
+    out of the folder."""
     found = Listing()
     left = [folder]
     while left:
@@ -61,7 +62,7 @@ def listing(folder: Path, skip: Skip = lambda _: False) -> Listing:
                     elif entry.is_dir(follow_symlinks=False):
                         left += [] if skip(Path(entry.path)) else [Path(entry.path)]
                     else:
-                        _file(entry, found)
+                        _file(entry, found, readers)
         except CorpusError as error:
             found.closed.append(error)
     found.files = dict(sorted(found.files.items()))
@@ -77,9 +78,9 @@ def _is_link(entry: os.DirEntry[str]) -> bool:
     return entry.is_symlink() or (junction is not None and junction())
 
 
-def _file(entry: os.DirEntry[str], found: Listing) -> None:
+def _file(entry: os.DirEntry[str], found: Listing, readers: Collection[str]) -> None:
     path = Path(entry.path)
-    if kind_of(path) is None:
+    if kind_of(path, readers) is None:
         found.others[plain_name(path).suffix.lower() or path.suffix.lower() or "no suffix"] += 1
         return
     with suppress(FileNotFoundError):  # it went a moment ago

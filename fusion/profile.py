@@ -7,7 +7,8 @@ from dataclasses import fields
 from itertools import islice
 from typing import Any, Final
 
-from hybrid.errors import SettingsError
+from hybrid import plugins
+from hybrid.errors import PluginError, SettingsError
 from hybrid.fusion.adaptive import Adaptive
 from hybrid.fusion.combsum import CombSUM
 from hybrid.fusion.linear import Linear
@@ -28,8 +29,8 @@ _METHODS: Final[Mapping[str, type[RRF | Linear | CombSUM | Rocchio | Adaptive]]]
 
 
 def dump(fusion: Fusion) -> dict[str, Any]:
-    """Write a fusion as JSON: ``{"method": "rrf", "k": 60}``. Raises SettingsError for a fusion from
-    outside this package."""
+    """Write a fusion as JSON: ``{"method": "rrf", "k": 60}``. Raises SettingsError for one that is neither
+    of this package nor a plug-in."""
     if isinstance(fusion, RRF):
         weighted = {} if fusion.weights is None else {"weights": list(fusion.weights)}
         return {"method": "rrf", "k": fusion.k, **weighted}
@@ -53,8 +54,11 @@ def dump(fusion: Fusion) -> dict[str, Any]:
             "bias": fusion.bias,
             "normalize": _name(fusion.normalize),
         }
+    if (known := plugins.stored("fusions", fusion)) is not None:
+        return {"method": known[0], **known[1]}
     raise SettingsError(
-        f"{shown(fusion)} has no stored form; pass it to each search, or use one of this package"
+        f"{shown(fusion)} has no stored form; pass it to each search, or use one of this package or of "
+        "another that brings one (hybrid.plugins)"
     )
 
 
@@ -67,9 +71,7 @@ def load(profile: Mapping[str, Any]) -> Fusion:
     name = parameters.pop("method", None)
     method = _METHODS.get(name) if isinstance(name, str) else None
     if method is None:
-        raise SettingsError(
-            f"stored fusion: method is {shown(name)}; it must be one of {', '.join(_METHODS)}"
-        )
+        return _of_package(name, parameters)
     known = [field.name for field in fields(method)]
     if unknown := [key for key in parameters if key not in known]:
         raise SettingsError(
@@ -78,6 +80,18 @@ def load(profile: Mapping[str, Any]) -> Fusion:
     if method is Rocchio and "first" in parameters:
         parameters["first"] = load(parameters["first"])
     return method(**parameters)
+
+
+def _of_package(name: object, parameters: Mapping[str, Any]) -> Fusion:
+    """A fusion of another package."""
+    if (plugin := plugins.find("fusions", name)) is None:
+        known = ", ".join([*_METHODS, *plugins.names("fusions")])
+        raise SettingsError(f"stored fusion: method is {shown(name)}; it must be one of {known}")
+    fusion = plugins.value(plugin, parameters)
+    if not callable(fusion):
+        raise PluginError(f"{plugin} is no fusion: its objects cannot be called")
+    made: Fusion = fusion
+    return made
 
 
 def _name(normalizer: Normalizer) -> str:

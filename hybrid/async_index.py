@@ -138,9 +138,9 @@ class AsyncIndex(_Asked[Index]):
     What reads runs in as many threads as there are cores, what writes in one, in the order of the calls.
     Cancelling ends the wait alone: a commit that has begun goes on and is whole; a call that still waits
     for its turn is not made. ``documents``, ``impressions`` and ``past_queries`` are iterated by ``async
-    for``, ``searcher`` is entered by ``async with``, ``profiles`` and ``synonyms`` are awaited, and
-    ``count()`` stands for ``len``. Functions that are passed (``progress``, ``count``, a reranker) are
-    called in those threads.
+    for``, ``searcher`` is entered by ``async with``, ``profiles``, ``synonyms`` and ``user_words`` are
+    awaited, and ``count()`` stands for ``len``. Functions that are passed (``progress``, ``count``, a
+    reranker) are called in those threads.
     """
 
     def __init__(self, index: Index) -> None:
@@ -223,11 +223,17 @@ class AsyncIndex(_Asked[Index]):
         """The rules that ``set_synonyms`` was given last; to be awaited."""
         return self._in(self._reads, lambda: self._inner.synonyms)
 
+    @property
+    def user_words(self) -> Coroutine[Any, Any, list[str]]:
+        """The lines that ``set_user_words`` was given last; to be awaited."""
+        return self._in(self._reads, lambda: self._inner.user_words)
+
     install = _writing(Index.install)
     use = _writing(Index.use)
     keep_model = _writing(Index.keep_model)
     keep_calibration = _writing(Index.keep_calibration)
     set_synonyms = _writing(Index.set_synonyms)
+    set_user_words = _writing(Index.set_user_words)
     feedback = _writing(Index.feedback)
     log = _writing(Index.log)
     impressions = _iterating(Index.impressions)

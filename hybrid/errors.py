@@ -19,6 +19,7 @@
     │   ├── FormatTooNew                written by a newer version
     │   └── IndexCorrupt                data on disk is damaged or missing
     │       └── CommitsLost             acknowledged commits are missing from the ledger
+    ├── PluginError                     a module of another package cannot be used
     └── EncoderError                    vectors cannot be made
         ├── ModelNotFound               in none of the places tried, which it names
         ├── MissingExtra (ImportError)  needs an optional dependency; names it
@@ -106,6 +107,10 @@ class IndexCorrupt(StorageError):
 
 class CommitsLost(IndexCorrupt):
     """The ledger is sound but lacks acknowledged commits."""
+
+
+class PluginError(HybridError):
+    """A module of another package cannot be used."""
 
 
 class EncoderError(HybridError):

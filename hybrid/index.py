@@ -37,7 +37,6 @@ from hybrid.query import Query
 from hybrid.rerank import stored
 from hybrid.rerank.calibration import Calibration
 from hybrid.rerank.lambdamart import LambdaMART
-from hybrid.rerank.stored import Storable
 from hybrid.search import relevance
 from hybrid.search.context import ContextOptions
 from hybrid.search.cursors import Cursors
@@ -53,7 +52,7 @@ from hybrid.store.editing import edit
 from hybrid.store.generation import Generation
 from hybrid.store.stats import stats
 from hybrid.store.store import Store
-from hybrid.store.verify import disagreements, unsearchable
+from hybrid.store.verify import disagreements, overdue, unsearchable
 from hybrid.types import (
     Analyzer,
     Document,
@@ -62,6 +61,7 @@ from hybrid.types import (
     Metric,
     Progress,
     Qrels,
+    Reranker,
     Results,
     Run,
     Suggestion,
@@ -467,7 +467,7 @@ class Index:
         """Serve with an earlier profile again. Raises SettingsError if there is no such profile."""
         return self._serve(lambda known: known.using(number))
 
-    def keep_model(self, model: Storable) -> str:
+    def keep_model(self, model: Reranker) -> str:
         """Store a reranker, so that a profile can name it as its ``reranker``; returns its id. For a
         LambdaMART the index keeps the terms of all documents at hand from now on. Of a cross-encoder only
         the model's name is stored: ``pinned`` keeps other weights from serving under it."""
@@ -492,14 +492,34 @@ class Index:
         kept = check_rules(rules)
         with self._store.writing() as generation:
             id = generation.tables.keep_model(json.dumps(kept)) if kept else None
-            generation.ledger.use_synonyms(id)
+            generation.ledger.use_list("synonyms", id)
         return len(kept)
 
     @property
     def synonyms(self) -> list[str]:
         """The rules that ``set_synonyms`` was given last."""
         with self._store.reading() as snapshot:
-            return snapshot.analysis.rules
+            return snapshot.analysis.synonyms
+
+    def set_user_words(self, lines: Iterable[str]) -> int:
+        """Have the analyzer know other words: those of ``lines`` in jieba's format, ``word [frequency]
+        [tag]``, take the place of those before. Queries have them at once: a word that the documents were
+        not analysed with is looked for as a phrase, until ``reindex`` analyses them again; ``verify`` says
+        that it is due. Returns how many there are. Raises SettingsError, also for an analyzer that takes
+        none."""
+        with self._store.writing() as generation:
+            built = generation.settings.analyzer
+            words = built.with_words(lines).user_words
+            same = words == built.user_words
+            id = None if same else generation.tables.keep_model(json.dumps(words))
+            generation.ledger.use_list("user_words", id)
+        return len(words)
+
+    @property
+    def user_words(self) -> list[str]:
+        """The lines that ``set_user_words`` was given last, or that the index was created with."""
+        with self._store.reading() as snapshot:
+            return [*snapshot.analysis.wanted.user_words]
 
     def _serve(self, change: Callable[[Profiles], Profiles]) -> int:
         with self._store.writing() as generation:
@@ -616,7 +636,7 @@ class Index:
         """Check ledger, legs and vectors against one another: a line for each thing wrong, and for what no
         search finds. Reads all."""
         with self._store.holding() as generation:
-            return [*disagreements(generation), *unsearchable(generation.snapshot)]
+            return [*disagreements(generation), *unsearchable(generation.snapshot), *overdue(generation)]
 
     def repair(self) -> None:
         """Build the lexical leg and the graph again from the ledger."""
@@ -636,13 +656,16 @@ class Index:
         graph_precision: Precision | None = None,
         progress: Progress | None = None,
     ) -> None:
-        """Build the index again from its own documents with another encoder, analyzer or graph, and switch
-        over at once. A change of encoder drops ready-made vectors: there is nothing to make them from."""
+        """Build the index again from its own documents with another encoder, analyzer or graph, and with
+        the user words given since, and switch over at once. A change of encoder drops ready-made vectors:
+        there is nothing to make them from."""
         generation = self._store.generation
-        settings, words = generation.settings, generation.analysis.analyzer
-        if analyzer is not None:
-            words = analyzers.load(analyzer)
+        settings, analysis = generation.settings, generation.analysis
+        if analyzer is not None or analysis.wanted != settings.analyzer:
+            words = analyzers.load(analyzer or analysis.wanted.make())
             settings = settings.model_copy(update={"analyzer": AnalyzerRef.of(words)})
+        else:
+            words = analysis.analyzer
         if graph_precision is not None:
             check_precision(graph_precision, settings.metric)
             settings = settings.model_copy(update={"graph_precision": graph_precision})
@@ -682,10 +705,10 @@ def reindex(
     """``Index.reindex`` of a closed index, also of one whose analyzer this version no longer has: with
     neither encoder nor analyzer given, today's analyzer of the same name. Returns the new ``stats``."""
     with Index(Store.open(path), None) as index:
-        reference = index._store.generation.settings.analyzer
-        words = analyzer or reference.make()
+        generation = index._store.generation
+        words = analyzer or generation.analysis.wanted.make()
         asked = (encoder, analyzer, graph_precision) != (None, None, None)
-        if asked or not index._store.generation.reanalysed:
+        if asked or not generation.reanalysed:
             index.reindex(
                 encoder=encoder, analyzer=words, graph_precision=graph_precision, progress=progress
             )

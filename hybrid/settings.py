@@ -7,7 +7,7 @@ another encoder or analyzer needs a new generation (``hybrid reindex``).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
@@ -71,6 +71,10 @@ class AnalyzerRef(_Frozen):
     @classmethod
     def of(cls, analyzer: Analyzer) -> Self:
         return cls(id=analyzer.id, name=analyzer.id.partition("-")[0], **analyzers.options(analyzer))
+
+    def with_words(self, lines: Iterable[str]) -> Self:
+        """The same with another user dictionary. Raises SettingsError."""
+        return self.of(analyzers.by_name(self.name, lines, self.stop_words))
 
     def make(self) -> Analyzer:
         """Make the analyzer with this name and these options, in its current version. Raises

@@ -8,6 +8,7 @@ import re
 import subprocess
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import pytest
 
 from hybrid import Document, analyzers
 from hybrid.corpora import read_documents, read_qrels, read_queries
-from tests.benchmarks import abstention, books, corpus, measure, report, shelf
+from tests.benchmarks import abstention, answers, books, corpus, measure, report, shelf
 from tests.benchmarks.contest import Coded, chosen, heats
 from tests.benchmarks.corpus import BLOCK, CATEGORIES, Block, Corpus, Recipe
 from tests.benchmarks.filters import FILTERS, passes
@@ -355,6 +356,15 @@ def test_the_right_document_and_passage_are_counted(judged: shelf.Judged) -> Non
     assert (whole["number"], whole["bound R@1"], passages["bound R@1"]) == (302, 1.0, 1.0)
     assert passages["number"] > 302
     assert passages["passage R@1"] == passages["within"] == 1.0
+
+
+def test_an_index_finds_what_books_answer(judged: shelf.Judged) -> None:
+    bound = shelf.bound(judged)
+    few = [*sorted(bound)[:5], *sorted(judged.queries.keys() - bound)[:5]]
+    found = answers.measured(replace(judged, queries={id: judged.queries[id] for id in few}), None)
+    for row in (row for table in found.tables for row in table.rows):
+        assert row["mode"] == "lexical"
+        assert (row["passage R@10"], row["within"]) == (1, 1)
 
 
 def test_codes_keep_terms_apart() -> None:

@@ -29,6 +29,7 @@ DOCS = (
     "guide/languages",
     "guide/chatbots",
     "guide/encoders",
+    "guide/plugins",
     "judging-and-learning",
     "reliability",
     "performance",
@@ -43,7 +44,7 @@ _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(?<!`)\[[^\]]*\]\(([^)\s]+)\)")
 _FIGURE = re.compile(r"\| \**(\.\d{2,4}|\d+\.\d{1,4})\b(?! (?:million|亿))")
 _SCORE = re.compile(r"\b\d+\.\d{4}\b")
-_SECTION = re.compile(r"^## `hybrid (\w+)`\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+_SECTION = re.compile(r"^## `hybrid ([\w-]+)`\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 _RUNNER = """
 import contextlib, io, json, os, sys
 

@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from hybrid.corpora.extraction import foreign
 from hybrid.corpora.extraction.extracted import Extracted
 from hybrid.corpora.files import beginning, opened
 from hybrid.corpora.kinds import HTML, OLD, kind_of
@@ -44,7 +45,10 @@ _MAGIC: Final = {
 
 def read(path: Path, options: Options) -> Iterator[Extracted]:
     """The documents of a file. Raises CorpusError, BadRecord for what is wrong with it, MissingExtra."""
-    kind = kind_of(path) or ""
+    kind = kind_of(path, options.readers) or ""
+    if kind[1:] in options.readers:
+        yield from foreign.read(path, kind[1:])
+        return
     if kind in OLD:
         raise BadRecord(f"an old {kind} file is not read; save it as {OLD[kind]}")
     reader: Read = import_module(f"{__package__}.{_READERS[kind]}").read

@@ -21,9 +21,10 @@ _FENCE: Final = re.compile(r" {0,3}(```|~~~)")
 _HEADING: Final = re.compile(r" {0,3}# +(.*?)(?: +#+)? *$")
 
 
-def reads(path: Path) -> bool:
+def reads(path: Path, options: Options) -> bool:
     """Whether this reads files of that kind."""
-    return kind_of(path) in (*TEXT, *_RECORDS)
+    known = kind_of(path, options.readers) or ""
+    return known in (*TEXT, *_RECORDS) and known[1:] not in options.readers
 
 
 def read(path: Path, options: Options) -> Iterator[Extracted]:

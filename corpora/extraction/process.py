@@ -85,14 +85,15 @@ class Extractor:
         links. Parts that cannot be read are reported to ``options``. Raises CorpusError for the file as
         a whole, MissingExtra where it needs what is not installed."""
         check(path, within)
-        if plain.reads(path):
+        if plain.reads(path, options):
             yield from _each(plain.read(path, options), path)
             return
         worker = self._worker = self._worker or _Worker(self._bounds)
         failure: CorpusError | MissingExtra | None = None
         done = False
         try:
-            for answer in worker.ask({"path": str(path), "encoding": options.encoding}):
+            asked = {"path": str(path), "encoding": options.encoding, "readers": options.readers}
+            for answer in worker.ask(asked):
                 if "document" in answer:
                     yield Extracted(**answer["document"])
                 else:

@@ -1,7 +1,8 @@
 """The process that reads files: ``python -m hybrid.corpora.extraction.worker SECONDS [MEMORY]``.
 
-A line of JSON asks, ``{"path": …, "encoding": …}``; lines of JSON answer: ``document``, ``skipped``
-and ``assumed`` while it reads, ``failed`` or ``missing``, and at last ``end``. It ends with its input.
+A line of JSON asks, ``{"path": …, "encoding": …, "readers": […]}``; lines of JSON answer: ``document``,
+``skipped`` and ``assumed`` while it reads, ``failed`` or ``missing``, and at last ``end``. It ends with its
+input.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class _Server:
             path = Path(question["path"])
             self._begin()
             try:
-                self._read(path, question["encoding"])
+                self._read(path, question["encoding"], tuple(question["readers"]))
             except MissingExtra as error:
                 self._answer(missing=str(error), name=error.name)
             except CorpusError as error:
@@ -69,7 +70,7 @@ class _Server:
             self._answer(end=True)
             self._rest()
 
-    def _read(self, path: Path, encoding: str | None) -> None:
+    def _read(self, path: Path, encoding: str | None, readers: tuple[str, ...]) -> None:
         def skipped(error: CorpusError) -> None:
             self._answer(skipped=str(error))
 
@@ -77,7 +78,7 @@ class _Server:
             if isinstance(found, AssumedEncoding):
                 self._answer(assumed=found.encoding, doubtful=found.doubtful)
 
-        for one in formats.read(path, Options(skipped, encoding, assuming=assumed)):
+        for one in formats.read(path, Options(skipped, encoding, assuming=assumed, readers=readers)):
             self._answer(document=asdict(one.cleaned()))
 
     def _begin(self) -> None:

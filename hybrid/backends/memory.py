@@ -30,6 +30,7 @@ from hybrid.ledger.lifetimes import keys, marks
 from hybrid.ledger.passages import with_rows
 from hybrid.lexical.synonyms import check_rules
 from hybrid.lexical.terms import of_passages
+from hybrid.lexical.userwords import new_words
 from hybrid.metadata import sorting
 from hybrid.metadata.columns import Columns
 from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted, check_most, check_path, check_wanted
@@ -45,7 +46,7 @@ from hybrid.search.lanes import InTurn
 from hybrid.search.request import Asker, Options, Request, check_queries
 from hybrid.search.search import answer, ranking
 from hybrid.search.suggesting import autocomplete, suggest
-from hybrid.settings import Profile, check_metric, check_wait
+from hybrid.settings import AnalyzerRef, Profile, check_metric, check_wait
 from hybrid.texts import check_lookup
 from hybrid.types import (
     Analyzer,
@@ -85,6 +86,7 @@ class MemoryIndex:
         self._made: Textbook | None = None
         self._cursors = Cursors()
         self._synonyms: list[str] = []
+        self._user_words: tuple[str, ...] | None = None  # those given since it was created
 
     def add(
         self,
@@ -331,6 +333,21 @@ class MemoryIndex:
         """As ``Index.synonyms``."""
         return list(self._synonyms)
 
+    def set_user_words(self, lines: Iterable[str]) -> int:
+        """As ``Index.set_user_words``; documents are never analysed again."""
+        self._user_words, self._made = self._built.with_words(lines).user_words, None
+        return len(self._user_words)
+
+    @property
+    def user_words(self) -> list[str]:
+        """As ``Index.user_words``."""
+        known = self._built.user_words if self._user_words is None else self._user_words
+        return list(known)
+
+    @property
+    def _built(self) -> AnalyzerRef:
+        return AnalyzerRef.of(self._analyzer)
+
     def _answers(self, requests: Sequence[Request]) -> list[Results]:
         return [answer(self._state, request, _LANES) for request in self._encoded(requests)]
 
@@ -338,7 +355,8 @@ class MemoryIndex:
     def _state(self) -> Textbook:
         if self._made is None or self._made.seq != self._seq:
             entries = self._entries.values()
-            parts = self._analyzer, self._metric, self._dim, self._synonyms
+            words = new_words(self._built.user_words, self.user_words)
+            parts = self._analyzer, self._metric, self._dim, self._synonyms, words
             self._made = Textbook(entries, self._seq, *parts)
         return self._made
 

@@ -21,7 +21,18 @@ from hybrid.ledger.passages import WHOLE, Pieces
 from hybrid.ledger.rows import Rows
 from hybrid.lexical import forward
 from hybrid.lexical.synonyms import Synonyms
-from hybrid.lexical.terms import Field, StopWord, Terms, field_of, joined, of_query, weighed, weight_of
+from hybrid.lexical.terms import (
+    Field,
+    StopWord,
+    Terms,
+    beside,
+    field_of,
+    joined,
+    of_query,
+    weighed,
+    weight_of,
+)
+from hybrid.lexical.userwords import NewWords
 from hybrid.metadata.columns import Columns
 from hybrid.metadata.filters import Filter
 from hybrid.norms import unit
@@ -64,6 +75,20 @@ class LuceneBM25(BM25):  # type: ignore[misc]
 
     K1: Final = 1.2
     B: Final = 0.75
+
+    def __init__(self, corpus: list[list[str]], terms: Iterable[str] = ()) -> None:
+        """Those of ``terms`` that are tokens side by side are counted beside the tokens."""
+        self._phrases = {term: tokens for term in terms if (tokens := beside(field_of(term), term))}
+        super().__init__(corpus)
+
+    def _initialize(self, corpus: list[list[str]]) -> dict[str, int]:
+        found: dict[str, int] = super()._initialize(corpus)
+        for phrase, tokens in self._phrases.items():
+            times = [count(tokens, document) for document in corpus]
+            for frequencies, number in zip(self.doc_freqs, times, strict=True):
+                frequencies.update({phrase: number} if number else {})
+            found[phrase] = sum(map(bool, times))
+        return found
 
     def _calc_idf(self, document_frequencies: dict[str, int]) -> None:
         n = self.corpus_size
@@ -157,7 +182,7 @@ class TextbookWords:
         row, found = int(self._starts[ordinal]) + rows[0][0], list[TermScore]()
         for field in _by_field(terms):
             asked = [term for term in terms if field_of(term) == field]
-            found += LuceneBM25([own.of(field) for own in self._terms]).parts(asked, row, "text", 1.0)
+            found += self._scorer(field, asked).parts(asked, row, "text", 1.0)
             if title_boost and field == "terms":
                 titles = LuceneBM25([own.title for own in self._terms])
                 found += titles.parts(asked, row, "title", title_boost)
@@ -175,7 +200,7 @@ class TextbookWords:
         fields: dict[str, Field] = {"terms": "titles"}
         return self._owned(
             [
-                any(term in own.of(fields.get(field_of(term), "exact_titles")) for term in terms)
+                any(_holds(own, fields.get(field_of(term), "exact_titles"), [term]) for term in terms)
                 for own in self._terms
             ]
         )
@@ -210,16 +235,16 @@ class TextbookWords:
         """The passages that contain one of ``terms``."""
         apart = _by_field(terms)
         return np.array(
-            [
-                any(not part.isdisjoint(own.of(field)) for field, part in apart.items())
-                for own in self._terms
-            ],
+            [any(_holds(own, field, part) for field, part in apart.items()) for own in self._terms],
             np.bool_,
         )
 
     def _owned(self, passages: Sequence[bool]) -> Ordinals:
         """The documents of some passages."""
         return np.unique(self._owners[np.array(passages, np.bool_)])
+
+    def _scorer(self, field: Field, terms: Sequence[str]) -> LuceneBM25:
+        return LuceneBM25([own.of(field) for own in self._terms], terms)
 
     def _documents(self, terms: Sequence[str], allowed: Mask | None) -> Ordinals:
         found = np.unique(self._owners[self._contain(terms)])
@@ -240,10 +265,24 @@ class TextbookWords:
         scores = np.zeros(len(self._terms))
         for field in _by_field(terms):
             asked = [term for term in terms if field_of(term) == field]
-            scores += LuceneBM25([own.of(field) for own in self._terms]).get_scores(asked)
+            scores += self._scorer(field, asked).get_scores(asked)
             if title_boost and field == "terms":
                 scores += title_boost * LuceneBM25([own.title for own in self._terms]).get_scores(asked)
         return scores
+
+
+def count(tokens: Sequence[str], document: Sequence[str]) -> int:
+    """How often ``tokens`` stand side by side in a document."""
+    size = len(tokens)
+    return sum(document[at : at + size] == tokens for at in range(len(document) - size + 1))
+
+
+def _holds(own: Terms, field: Field, terms: Iterable[str]) -> bool:
+    """Whether a passage has one of ``terms``, or its tokens side by side, in a field."""
+    held = own.of(field)
+    known = frozenset(held)
+    apart = [(term, beside(field, term)) for term in terms]
+    return any(count(tokens, held) if tokens else term in known for term, tokens in apart)
 
 
 def _by_field(terms: Sequence[str]) -> dict[Field, set[str]]:
@@ -337,10 +376,11 @@ class Textbook:
         metric: Metric,
         dim: int,
         synonyms: Sequence[str] = (),
+        words: Sequence[str] = (),
     ) -> None:
         self._entries = sorted(entries, key=lambda entry: (entry.key, entry.document.id))
         self.analyzer = analyzer
-        self._synonyms = Synonyms(synonyms, analyzer)
+        self._synonyms, self._words = Synonyms(synonyms, analyzer), NewWords(words, analyzer)
         self.seq = seq
         self.size = len(self._entries)
         self._pieces = {
@@ -372,7 +412,7 @@ class Textbook:
         return of_query(self.analyzer, query)
 
     def also(self, query: str) -> list[str]:
-        return [*self._synonyms.terms(query)]
+        return [*self._synonyms.terms(query), *self._words.terms(query)]
 
     def allowed(self, where: Filter | None) -> Mask | None:
         if where is None:

@@ -1,6 +1,7 @@
 """The command line: ``hybrid index | delete | update | reindex | search | context | suggest |
 autocomplete | count | facets | evaluate | tune | learn | forget | train | rerank | calibrate | synonyms |
-profile | bench | clicks | mine | verify | stats | compact | backup | restore | export | demo``.
+user-words | profile | plugins | bench | clicks | mine | verify | stats | compact | backup | restore |
+export | demo``.
 
 Results go to stdout, progress and messages to stderr. Exit status: 0 success; 1 failure, or a negative
 result (``verify`` found damage); 2 invalid arguments or input; 130 Ctrl-C; 143 SIGTERM.
@@ -32,6 +33,7 @@ from hybrid.cli import (
     index,
     learn,
     mine,
+    plugins,
     profile,
     rerank,
     search,
@@ -39,6 +41,7 @@ from hybrid.cli import (
     synonyms,
     train,
     tune,
+    userwords,
 )
 from hybrid.cli.output import complain, write_anything
 from hybrid.errors import HybridError, InputError
@@ -71,7 +74,9 @@ app.command("train")(train.train)
 app.command("rerank")(rerank.rerank)
 app.command("calibrate")(calibrate.calibrate)
 app.command("synonyms")(synonyms.synonyms)
+app.command("user-words")(userwords.user_words)
 app.command("profile")(profile.profile)
+app.command("plugins")(plugins.list_plugins)
 app.command("bench")(bench.bench)
 app.command("clicks")(clicks.clicks)
 app.command("mine")(mine.mine)

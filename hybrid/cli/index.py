@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -15,7 +15,7 @@ from hybrid.cli.collections import Source, check, load, types_of
 from hybrid.cli.files import Done, Pruned, check_prune, crawl, follow
 from hybrid.cli.output import AsJson, bar, out, print_json
 from hybrid.cli.reading import Encoding
-from hybrid.crawl import Crawler
+from hybrid.crawl import Crawler, check_readers
 from hybrid.errors import IndexMismatch, InputError
 from hybrid.index import DEFAULT_ENCODER, Index
 from hybrid.limits import counted
@@ -82,6 +82,10 @@ def index(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Skip bad records, and report them.")
     ] = False,
+    reader: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Read files with this suffix by a plug-in. Repeatable."),
+    ] = None,
     prune: Pruned = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Keep following the files and folders, until Ctrl-C.")
@@ -93,7 +97,8 @@ def index(
     All records are read and checked before anything is written. Of other files and folders, only what is
     new or has changed is read; a file that cannot be read is reported, and the exit status is 1.
     """
-    records, files = _sorted(inputs)
+    readers = check_readers(reader or [])
+    records, files = _sorted(inputs, readers)
     pruning = check_prune(prune, files)
     if watch and not files:
         raise InputError("--watch follows files and folders; a collection of records is read once")
@@ -106,7 +111,7 @@ def index(
         if not files:
             done.show(target, None)
             return
-        with Crawler(target, files, prune=pruning, encoding=encoding) as crawler:
+        with Crawler(target, files, prune=pruning, encoding=encoding, readers=readers) as crawler:
             complete = crawl(crawler, target, done)
             if watch:
                 follow(crawler, target, done)
@@ -114,12 +119,12 @@ def index(
         raise typer.Exit(1)
 
 
-def _sorted(inputs: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+def _sorted(inputs: Sequence[Path], readers: Collection[str]) -> tuple[list[Path], list[Path]]:
     """Split the inputs into collections of records, and files and folders to follow."""
     records: list[Path] = []
     files: list[Path] = []
     for path in inputs:
-        (files if corpora.collection_at(path) is None else records).append(path)
+        (files if corpora.collection_at(path, readers) is None else records).append(path)
     return records, files
 
 
@@ -150,7 +155,8 @@ def reindex(
         print_json(report)
     else:
         out.print(
-            f"{counted(report['documents'])} re-indexed with {report['encoder']}, {report['analyzer']}"
+            f"{counted(report['documents'])} re-indexed with encoder {report['encoder'] or 'none'}, "
+            f"analyzer {report['analyzer']}"
         )
 
 
@@ -198,7 +204,7 @@ def _changed(
     if not given:
         return None
     with closing(Store.open(directory, read_only=True)) as store:
-        built = store.generation.settings.analyzer
+        built = store.generation.analysis.wanted
     dropped: dict[str, Any] = {"user_words": ()} if name == "english" else {}
     return built.model_copy(update=dropped | given).make()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, TypeAlias
 
+from hybrid import plugins
 from hybrid.corpora.extraction import Bounds, Extracted, Extractor, check
 from hybrid.corpora.files import plain_name, reading
 from hybrid.corpora.options import Options
@@ -42,11 +43,15 @@ class Crawler:
         *,
         prune: Prune | None = None,
         encoding: str | None = None,
+        readers: Iterable[str] = (),
         bounds: Bounds | None = None,
     ) -> None:
+        """``readers``: of other packages (`hybrid.plugins`), by name: each reads the files that have its
+        name as suffix."""
         if prune not in (None, "gone", "all"):
             raise InputError(f'prune is None, "gone" or "all", not {prune!r}')
         self._index = index
+        self._readers = check_readers(readers)
         self._inputs = [Input.of(one) for one in inputs]
         self._prune = prune
         self._encoding = encoding
@@ -104,7 +109,7 @@ class Crawler:
 
     def _listed(self, one: Input) -> Listing:
         if one.is_folder:
-            return listing(one.path, is_index)
+            return listing(one.path, is_index, self._readers)
         try:
             return Listing({one.path: Stamp.of(one.path)})
         except CorpusError as error:
@@ -146,7 +151,11 @@ class Crawler:
             check(path, root)
             state = State.of(change.stamp, _hash(path), self._encoding)
             options = Options(
-                lambda error: failed.append(str(error)), self._encoding, {}, report.assumed.append
+                lambda error: failed.append(str(error)),
+                self._encoding,
+                {},
+                report.assumed.append,
+                self._readers,
             )
             for one in self._extractor.read(path, root, options):
                 try:
@@ -238,6 +247,16 @@ class Crawler:
         if 2 * count > seen.held and self._prune != "all":
             return f"they are more than half of the {seen.held:,} there; --prune=all removes them"
         return None
+
+
+def check_readers(names: Iterable[str]) -> tuple[str, ...]:
+    """Names of readers of other packages. Raises InputError for one that is not installed."""
+    given = tuple(names)
+    for name in given:
+        if plugins.find("readers", name) is None:
+            known = ", ".join(plugins.names("readers")) or "none"
+            raise InputError(f"no installed package has a reader {shown(name)}; there are: {known}")
+    return given
 
 
 def _hash(path: Path) -> str:

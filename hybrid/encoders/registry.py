@@ -9,12 +9,14 @@ from typing import TypeAlias, TypeGuard
 import regex
 from numpy.typing import ArrayLike
 
+from hybrid import plugins
 from hybrid.encoders.bundle import MANIFEST, Bundle
 from hybrid.encoders.function import FunctionEncoder
 from hybrid.encoders.named import MODELS
 from hybrid.encoders.transformer import Transformer
-from hybrid.errors import ModelNotFound
+from hybrid.errors import ModelNotFound, PluginError
 from hybrid.limits import shown
+from hybrid.plugins import Plugin
 from hybrid.types import Encoder
 
 EncoderSpec: TypeAlias = str | Path | Encoder | Callable[[list[str]], ArrayLike]
@@ -25,16 +27,19 @@ _HUB_NAME = regex.compile(r"[\w.-]+(/[\w.-]+)?")
 def load(spec: EncoderSpec) -> Encoder:
     """Return the encoder that ``spec`` names or is.
 
-    ``spec`` is a named model (``"multilingual-e5-small"``, ``"all-MiniLM-L6-v2"``), a folder (a
-    bundle, or a sentence-transformers model), the name of a sentence-transformers model on the hub, a
-    function from a list of texts to vectors, or an encoder. A string means, in this order, a named
-    model, a folder that exists, a name on the hub.
+    ``spec`` is a named model (``"multilingual-e5-small"``, ``"all-MiniLM-L6-v2"``), an encoder of another
+    package (`hybrid.plugins`), a folder (a bundle, or a sentence-transformers model), the name of a
+    sentence-transformers model on the hub, a function from a list of texts to vectors, or an encoder. A
+    string means, in this order, a named model, an encoder of a package, a folder that exists, a name on the
+    hub.
 
     Models load with the first text they encode; only a named model that is not in the cache is fetched and
     built here. Raises ModelNotFound, MissingExtra, or EncoderFailed for a damaged bundle.
     """
     if isinstance(spec, str) and spec in MODELS:
         return MODELS[spec].open()
+    if isinstance(spec, str) and (plugin := plugins.find("encoders", spec)) is not None:
+        return _of(plugin)
     if isinstance(spec, str | Path):
         return _at(spec)
     if _is_encoder(spec):
@@ -46,12 +51,19 @@ def load(spec: EncoderSpec) -> Encoder:
 
 def spec_of(spec: EncoderSpec) -> str | None:
     """Return ``spec`` as text that ``load`` accepts in any working directory; None for an object."""
-    if isinstance(spec, str) and spec in MODELS:
+    if isinstance(spec, str) and (spec in MODELS or plugins.find("encoders", spec) is not None):
         return spec
     if isinstance(spec, str | Path):
         folder = Path(spec).expanduser()
         return str(folder.absolute()) if folder.is_dir() or isinstance(spec, Path) else spec
     return None
+
+
+def _of(plugin: Plugin) -> Encoder:
+    encoder = plugins.made(plugin)
+    if not _is_encoder(encoder):
+        raise PluginError(f"{plugin} returns no encoder but {shown(encoder)}")
+    return encoder
 
 
 def _at(place: str | Path) -> Encoder:
@@ -64,9 +76,10 @@ def _at(place: str | Path) -> Encoder:
         return Transformer(place)
     raise ModelNotFound(
         f"{shown(place)} is not an encoder: not a named model ({', '.join(MODELS)}), "
-        "not a folder and not a name on the hub"
+        "not one of an installed package (hybrid plugins), not a folder and not a name on the hub"
     )
 
 
 def _is_encoder(spec: object) -> TypeGuard[Encoder]:
-    return all(callable(getattr(spec, method, None)) for method in ("documents", "queries"))
+    methods = all(callable(getattr(spec, method, None)) for method in ("documents", "queries"))
+    return methods and {"id", "dim"}.issubset(dir(spec))  # to ask for them could load a model

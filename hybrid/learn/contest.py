@@ -23,7 +23,6 @@ from hybrid.learn.split import Sample, Split
 from hybrid.learn.trial import Installing, Trial
 from hybrid.limits import shown
 from hybrid.rerank import METADATA, Features
-from hybrid.rerank.stored import Storable
 from hybrid.search.legs import Legs
 from hybrid.settings import Profile, Profiles
 from hybrid.types import Lacking, Reranker, Run, Stages
@@ -74,7 +73,7 @@ class Proposal:
     train: dict[str, float]
     challengers: Sequence[str]
     rerankers: Mapping[str, Reranker] = field(default_factory=dict)
-    keeps: Storable | None = None
+    keeps: Reranker | None = None
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ class Contest(Trial):
     systems: dict[str, Figures]
     values: dict[str, Values] = field(repr=False, compare=False)
     families: list[str] = field(repr=False, compare=False)
-    keeps: Storable | None = field(default=None, repr=False)
+    keeps: Reranker | None = field(default=None, repr=False)
     verdict: Verdict
 
     @property
@@ -223,7 +222,7 @@ def propose(
     reached: float,
     sample: Sample,
     tell: Stages,
-    keeps: Storable | None = None,
+    keeps: Reranker | None = None,
 ) -> Proposal:
     """Propose ``reranker``, called ``name``, in the place of the serving profile's own; it ``reached`` this
     nDCG@10 on the train queries of ``sample``."""

@@ -9,14 +9,14 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from hybrid.rerank.calibration import Calibration
-from hybrid.rerank.stored import Storable
 from hybrid.settings import Profile
+from hybrid.types import Reranker
 
 
 class Installing(Protocol):
     """An index that can be given another profile, and what the profile names: an Index."""
 
-    def keep_model(self, model: Storable, /) -> str: ...
+    def keep_model(self, model: Reranker, /) -> str: ...
 
     def keep_calibration(self, calibration: Calibration, /) -> str: ...
 

@@ -19,7 +19,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 from uuid import uuid4
 
 import numpy as np
@@ -52,7 +52,9 @@ class Commit:
 
 
 _CUT: Final = "cut"  # a key of the table meta
-_SYNONYMS: Final = "synonyms"  # another
+Listed: TypeAlias = Literal["synonyms", "user_words"]
+LISTS: Final[tuple[Listed, ...]] = ("synonyms", "user_words")
+"""Lists of lines that queries are read with; keys of the table meta, too."""
 
 
 class Ledger:
@@ -326,14 +328,13 @@ class Ledger:
         """It does from now on. ``also`` is done with it."""
         self._rewrite({_CUT: "1"}, also)
 
-    @property
-    def synonyms(self) -> str | None:
-        """The id of the model that holds the synonym rules; None for no synonyms."""
-        return self._meta.get(_SYNONYMS) or None
+    def listed(self, name: Listed) -> str | None:
+        """The id of the model that holds the list; None where none was given."""
+        return self._meta.get(name) or None
 
-    def use_synonyms(self, id: str | None) -> None:
-        """Answer queries with other synonyms; no commit of documents."""
-        self._rewrite({_SYNONYMS: id or ""})
+    def use_list(self, name: Listed, id: str | None) -> None:
+        """Answer queries with another list; no commit of documents."""
+        self._rewrite({name: id or ""})
 
     def install(self, profiles: Profiles) -> None:
         """Serve with another profile; no commit of documents, so the sequence number stays."""

@@ -26,7 +26,7 @@ from hybrid.disk.folder import Folder
 from hybrid.errors import IndexCorrupt, IndexMismatch
 from hybrid.lexical import pruning
 from hybrid.lexical.segments import META
-from hybrid.lexical.terms import FIELDS, POSITIONS, Field, Terms, Weighted, field_of, weighed
+from hybrid.lexical.terms import FIELDS, POSITIONS, Field, Terms, Weighted, beside, field_of, weighed
 from hybrid.okapi import TermScore
 from hybrid.order import first_of_each
 from hybrid.types import Candidates, Mask, Ordinals, Scores, Ties
@@ -283,16 +283,18 @@ class LexicalView:
         self, field: Field, term: str, weight: float, address: tantivy.DocAddress
     ) -> TermScore | None:
         """One part of a row's score, from tantivy's own explanation; None where the row lacks the term."""
-        query = tantivy.Query.term_query(self.schema, field, term, "freq")
         try:
-            told = json.loads(query.explain(self.searcher, address).to_json())
+            told = json.loads(self._matcher(field, term).explain(self.searcher, address).to_json())
         except ValueError:
             return None
+        if beside(field, term):
+            told = told["details"][0]
         _, idf, share = told["details"]
         tf, _, _, length, average = (part["value"] for part in share["details"])
-        frequency = int(idf["details"][0]["value"])
-        adds, name = weight * told["value"], "title" if field == "titles" else "text"
-        return TermScore(term, name, weight, int(tf), idf["value"], int(length), average, frequency, adds)
+        frequency, rarer = self._length(field, term), self._rarer(field, term)
+        adds, name = weight * rarer * told["value"], "title" if field == "titles" else "text"
+        idf = rarer * idf["value"]
+        return TermScore(term, name, weight, int(tf), idf, int(length), average, frequency, adds)
 
     def _within(self, query: tantivy.Query, ordinals: Sequence[int], need: bool = False) -> tantivy.Query:
         """The rows of ``ordinals``, scored by ``query``; where they ``need`` it, those that it finds."""
@@ -417,8 +419,14 @@ class LexicalView:
         if (length := self._lengths.get((field, term))) is None:
             if len(self._lengths) >= _MOST_LENGTHS:
                 self._lengths.clear()
-            length = self._lengths[field, term] = self.searcher.doc_freq(field, term)
+            length = self._lengths[field, term] = self._counted(field, term)
         return length
+
+    def _counted(self, field: Field, term: str) -> int:
+        if not (tokens := beside(field, term)):
+            return self.searcher.doc_freq(field, term)
+        query = self._phrase(tokens, field)
+        return int(self.searcher.search(query, 1, count=True).count)  # type: ignore[attr-defined]
 
     def ordinals(self) -> Ordinals:
         """Return every live ordinal in the index, ascending."""
@@ -479,8 +487,22 @@ class LexicalView:
         return [(field, weight) for field, weight in weights if weight and field in self.fields]
 
     def _clause(self, field: Field, term: str, weight: float) -> tantivy.Query:
-        query = tantivy.Query.term_query(self.schema, field, term, "freq")
+        query = self._matcher(field, term)
+        if field in POSITIONS:
+            weight *= self._rarer(field, term)
         return query if weight == 1 else tantivy.Query.boost_query(query, float(weight))
+
+    def _matcher(self, field: Field, term: str) -> tantivy.Query:
+        if field in POSITIONS and (tokens := beside(field, term)):
+            return self._phrase(tokens, field)
+        return tantivy.Query.term_query(self.schema, field, term, "freq")
+
+    def _rarer(self, field: Field, term: str) -> float:
+        """The idf of a term over that which tantivy gives it: to tokens side by side the sum of theirs."""
+        if not (tokens := beside(field, term)):
+            return 1.0
+        total = sum(okapi.idf(self._length(field, token), self.rows) for token in tokens)
+        return max(okapi.idf(self._length(field, term), self.rows), 0.0) / max(total, 1e-9)
 
     def _fetch(self, query: tantivy.Query, limit: int) -> tuple[Ordinals, Scores]:
         hits = self.searcher.search(query, limit, count=False).hits

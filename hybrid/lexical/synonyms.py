@@ -14,12 +14,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import islice
 from os import PathLike
 from typing import Final, TypeAlias
 
 from hybrid.analyzers.lists import read_lines
 from hybrid.analyzers.literal import literal
 from hybrid.errors import SettingsError
+from hybrid.lexical.entries import Entry, recognised
 from hybrid.lexical.terms import StopWord, Weighted, of_query
 from hybrid.limits import MAX_SYNONYM, MAX_SYNONYM_RULES, MAX_SYNONYMS, shown
 from hybrid.texts import clean
@@ -32,7 +34,6 @@ MOST: Final = 50
 
 Rule: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
 """Entries, and those that each of them finds."""
-_Key: TypeAlias = tuple[str, ...]
 
 
 def read_synonyms(path: str | PathLike[str]) -> tuple[str, ...]:
@@ -82,12 +83,10 @@ class Synonyms:
     def __init__(self, rules: Iterable[str], analyzer: Analyzer) -> None:
         self._analyzer = analyzer
         self._form = lru_cache(1 << 14)(self._form_of)
-        self._found: dict[_Key, dict[str, None]] = defaultdict(dict)
-        self._longest = 0
+        self._found: dict[Entry, dict[str, None]] = defaultdict(dict)
         for entries, found in map(rule, rules):
             for entry in entries:
                 key = self._key(literal(entry))
-                self._longest = max(self._longest, len(key))
                 self._found[key] |= dict.fromkeys(other for other in found if other != entry)
 
     def terms(self, query: str) -> list[Weighted]:
@@ -100,23 +99,10 @@ class Synonyms:
 
     def _matched(self, query: str) -> Iterator[str]:
         tokens = self._key(literal(query)) if self._found else ()
-        seen: set[str] = set()
-        at = 0
-        while at < len(tokens):
-            sizes = range(min(self._longest, len(tokens) - at), 0, -1)
-            size = next((size for size in sizes if tokens[at : at + size] in self._found), None)
-            if size is None:
-                at += 1
-                continue
-            for entry in self._found[tokens[at : at + size]]:
-                if entry not in seen:
-                    seen.add(entry)
-                    yield entry
-                if len(seen) >= MOST:
-                    return
-            at += size
+        found = (other for key in recognised(tokens, self._found) for other in self._found[key])
+        return islice(dict.fromkeys(found), MOST)
 
-    def _key(self, tokens: Sequence[str]) -> _Key:
+    def _key(self, tokens: Sequence[str]) -> Entry:
         return tuple(map(self._form, tokens))
 
     def _form_of(self, token: str) -> str:

@@ -34,8 +34,8 @@ _MOST: Final = MAX_QUERY_PARTS // 4  # operators
 _WIDE: Final = "\u2e80"  # Chinese, Japanese and Korean, written without spaces, begin here
 _ESCAPED: Final = re.compile(r'\\(?=["“「『＂()+\-*~^:]|OR(?!\S))')
 _ESCAPABLE: Final = frozenset('"“「『＂()+-*~^:')
-_SIGN: Final = re.compile(r'["“「『＂(*~^\\]|(?<!\S)[+-]|title:|(?<!\S)OR(?!\S)')
-"""Stands in every text that is more than words."""
+_SIGN: Final = re.compile(r'["“「『＂*~^\\]|(?<![^\s(])(?:[+-]|title:)|(?<!\S)OR(?!\S)')
+"""Stands in every text that is more than words; parentheses alone change nothing."""
 _BOOST: Final = re.compile(r"\^([0-9]{1,3}(?:\.[0-9]{1,3})?)(?=[\s)]|$)")
 _PREFIX: Final = re.compile(r"[^\W_]+\*")
 _FUZZY: Final = re.compile(r"[^\W\d_]{3,}~[12]?")

@@ -6,20 +6,20 @@ import json
 
 from hybrid.rerank import stored
 from hybrid.rerank.calibration import Calibration
-from hybrid.rerank.stored import Storable
 from hybrid.search import relevance
 from hybrid.settings import Profile, Settings
 from hybrid.store.snapshot import Snapshot
+from hybrid.types import Reranker
 
 
 class Models:
     """Loads each model once."""
 
     def __init__(self) -> None:
-        self._rerankers: dict[str, Storable] = {}
+        self._rerankers: dict[str, Reranker] = {}
         self._calibrations: dict[tuple[str, float, Settings], Calibration | None] = {}
 
-    def reranker(self, snapshot: Snapshot, profile: Profile) -> Storable | None:
+    def reranker(self, snapshot: Snapshot, profile: Profile) -> Reranker | None:
         """The reranker that ``profile`` names."""
         if profile.reranker is None:
             return None

@@ -401,7 +401,9 @@ def _list(name: str, given: Any) -> list[Any]:
 
 
 def _ids(name: str, given: Any) -> tuple[str, ...]:
-    ids = [] if given is None else [given] if isinstance(given, (str, bytes)) else _list(name, given)
+    if given is None or (isinstance(given, tuple) and not given):
+        return ()
+    ids = [given] if isinstance(given, (str, bytes)) else _list(name, given)
     if isinstance(given, (str, bytes)) or not all(isinstance(id, str) for id in ids):
         raise QueryError(f"{name} takes a list of ids, not {shown(given)}")
     if len(ids) > MAX_LIKE:

@@ -122,8 +122,12 @@ class Search:
             return list(self.request.terms)
         if self.compiled is not None:
             return [*self.compiled.terms, *self.request.terms]
-        text = self.request.text
-        return [*self.source.terms(text), *self.source.also(text), *self.request.terms]
+        return [*self.source.terms(self.request.text), *self.also, *self.request.terms]
+
+    @step
+    def also(self) -> list[str]:
+        """Those of them that stand for other words than the query's."""
+        return self.source.also(self.request.text or "")
 
     @step
     def lexical(self) -> Candidates:
@@ -347,7 +351,7 @@ class Search:
         if request.sentences and request.encode is not None and request.vector is not None:
             nearest = NearestSentence(request.encode, request.vector, request.sentences)
         text, weights = request.text or "", partial(rarity, source, words)
-        marks = Marks(text, [], [], source.also(text)) if self.compiled is None else self.compiled.marks
+        marks = Marks(text, [], [], self.also) if self.compiled is None else self.compiled.marks
         return Highlighter(
             source.analyzer, *marks, within=request.passages, weights=weights, nearest=nearest
         )

@@ -11,12 +11,13 @@ from typing import Final
 
 from hybrid import analyzers
 from hybrid.errors import IndexMismatch, SettingsError
-from hybrid.ledger.ledger import Ledger
+from hybrid.ledger.ledger import Ledger, Listed
 from hybrid.ledger.passages import Pieces, whole
 from hybrid.ledger.tables import Tables
 from hybrid.lexical import forward
 from hybrid.lexical.synonyms import Synonyms
 from hybrid.lexical.terms import Terms, joined, of_passages, of_query
+from hybrid.lexical.userwords import NewWords, new_words
 from hybrid.rerank.matching import Texts
 from hybrid.settings import AnalyzerRef
 from hybrid.types import Analyzer, Document, Ordinals
@@ -33,7 +34,7 @@ class Analysis:
         self.given = given
         self._reference = ledger.settings.analyzer
         self._rows = forward.ForwardCache()
-        self._synonyms: tuple[tuple[str, str], Synonyms] | None = None  # the last, and what it was made of
+        self._more: tuple[tuple[str | None, ...], Synonyms, NewWords] | None = None  # and what of
 
     @cached_property
     def analyzer(self) -> Analyzer:
@@ -67,20 +68,35 @@ class Analysis:
         return of_query(self.analyzer, text)
 
     @property
-    def rules(self) -> list[str]:
+    def synonyms(self) -> list[str]:
         """The synonym rules. Raises IndexCorrupt."""
-        id = self._ledger.synonyms
-        return [] if id is None else [str(line) for line in json.loads(self._tables.model(id))]
+        return self._lines("synonyms") or []
+
+    @property
+    def wanted(self) -> AnalyzerRef:
+        """The analyzer that documents are to have: the index's, with the user words given since. Raises
+        IndexCorrupt."""
+        given = self._lines("user_words")
+        return self._reference if given is None else self._reference.with_words(given)
+
+    @property
+    def new_words(self) -> list[str]:
+        """The user words that the documents were not analysed with."""
+        return new_words(self._reference.user_words, self.wanted.user_words)
+
+    def _lines(self, name: Listed) -> list[str] | None:
+        id = self._ledger.listed(name)
+        return None if id is None else [str(line) for line in json.loads(self._tables.model(id))]
 
     def also(self, text: str) -> list[str]:
-        """The terms of the synonyms of a query's words."""
-        id = self._ledger.synonyms
-        if id is None:
+        """The terms of the synonyms of a query's words, and of user words that no document has yet."""
+        key = self._ledger.listed("synonyms"), self._ledger.listed("user_words"), self._reference.id
+        if key[:2] == (None, None):
             return []
-        key = id, self._reference.id
-        if (known := self._synonyms) is None or known[0] != key:
-            known = self._synonyms = key, Synonyms(self.rules, self.analyzer)
-        return [*known[1].terms(text)]
+        if (known := self._more) is None or known[0] != key:
+            synonyms = Synonyms(self.synonyms, self.analyzer)
+            known = self._more = key, synonyms, NewWords(self.new_words, self.analyzer)
+        return [*known[1].terms(text), *known[2].terms(text)]
 
     def document(self, document: Document, pieces: Pieces | None = None) -> list[Terms]:
         """The terms of each of its passages, under which the keyword index finds it; None for one."""

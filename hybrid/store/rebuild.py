@@ -13,6 +13,7 @@ import numpy as np
 
 from hybrid.disk.failpoints import reach
 from hybrid.disk.folder import Folder
+from hybrid.ledger.ledger import LISTS
 from hybrid.ledger.passages import Pieces, whole
 from hybrid.ledger.rows import Rows
 from hybrid.settings import Profiles, Settings
@@ -43,7 +44,8 @@ class Rebuild:
         self.folder = folder
         self._source, self._embed, self._cut = source, embed, cut
         old = source.settings
-        self._same = (settings.encoder, settings.analyzer) == (old.encoder, old.analyzer)
+        self._same_words = settings.analyzer == old.analyzer
+        self._same = self._same_words and settings.encoder == old.encoder
         self.uuid = Generation.create(folder, settings, self._profiles(), source.ledger.seq)
         self._target = Generation(folder.folder("."), analyzer)
         self._target.rebuilds = source
@@ -66,8 +68,9 @@ class Rebuild:
         if self._target.ledger.seq < snapshot.seq:  # after commits of no document that is here
             self._target.commit([], after=snapshot.seq - 1)
         self._target.settle()
-        if self._target.ledger.synonyms != self._source.ledger.synonyms:
-            self._target.ledger.use_synonyms(self._source.ledger.synonyms)
+        for name in LISTS if self._same_words else LISTS[:1]:
+            if (id := self._source.ledger.listed(name)) != self._target.ledger.listed(name):
+                self._target.ledger.use_list(name, id)
         if self._same and self._target.ledger.profiles != self._source.ledger.profiles:
             self._target.ledger.install(self._source.ledger.profiles)
 

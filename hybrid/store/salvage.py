@@ -20,7 +20,7 @@ from hybrid.lexical import published
 from hybrid.metadata import kept
 from hybrid.store.directory import Directory, Place
 from hybrid.store.store import Store
-from hybrid.store.verify import disagreements, unsearchable
+from hybrid.store.verify import disagreements, overdue, unsearchable
 from hybrid.types import Document
 from hybrid.vector.graph import MANIFESTS
 
@@ -33,7 +33,7 @@ def examine(path: str | os.PathLike[str]) -> list[str]:
     try:
         with closing(Store.open(path, read_only=True)) as store, store.holding() as generation:
             damage = list(disagreements(generation))
-            unfound += unsearchable(generation.snapshot)
+            unfound += [*unsearchable(generation.snapshot), *overdue(generation)]
     except IndexCorrupt as error:
         damage = [str(error)]
     return unfound + ([*damage, _way_out(path)] if damage else [])

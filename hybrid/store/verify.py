@@ -51,6 +51,18 @@ def unsearchable(snapshot: Snapshot) -> Iterator[str]:
         )
 
 
+def overdue(generation: Generation) -> Iterator[str]:
+    """A line for what searches do without until the index is built again, with the way out."""
+    analysis = generation.analysis
+    wanted, known = analysis.wanted.user_words, generation.settings.analyzer.user_words
+    if wanted != known:
+        new = len(analysis.new_words)
+        yield (
+            f"user words: the documents were analysed with others ({new:,} are new, which searches find as "
+            f"phrases); run: hybrid reindex {generation.home}"
+        )
+
+
 def _excess(generation: Generation, dead: Ordinals) -> Ordinals:
     """Of what the lexical leg holds and does not live: all but the largest ordinal. A reader beside a
     crashed writer knows that the dead have yet to go."""

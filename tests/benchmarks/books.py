@@ -78,7 +78,7 @@ def measured(analyzer: Analyzer, made: Shelf, cut: Cut, bound: Container[str]) -
         number = numbers[answer.document]
         ranks.add("bound" if query in bound else "loose", _rank(best, [number]))
         own = np.flatnonzero(owners == number)
-        right = [row for row in own.tolist() if _right(rows[row][1].passage, answer.span)]
+        right = [row for row in own.tolist() if is_right(rows[row][1].passage, answer.span)]
         ranks.add("passage", _rank(scores, right))
         ranks.add("within", _rank(scores[own], [row - int(own[0]) for row in right]))
     cells = {
@@ -100,6 +100,10 @@ def _rank(scores: Scores, right: Iterable[int]) -> int:
     return 1 + int(np.count_nonzero(others >= best))
 
 
-def _right(passage: Passage, answer: Passage) -> bool:
+def is_right(passage: Passage | None, answer: Passage) -> bool:
+    """Whether half of the passage lies in the answering stretch, or the other way round; None: a document
+    that is one passage."""
+    if passage is None:
+        return True
     shared = min(passage.end, answer.end) - max(passage.start, answer.start)
     return 2 * shared >= min(passage.end - passage.start, answer.end - answer.start)

@@ -33,9 +33,10 @@ class Judged:
     answers: Mapping[str, str]
 
     @classmethod
-    def read(cls, folder: Path) -> Judged:
-        """A BEIR folder, with those of its queries of dev, or else of train, that one paragraph answers."""
-        found = (folder / "qrels" / f"{split}.tsv" for split in _SPLITS)
+    def read(cls, folder: Path, *splits: str) -> Judged:
+        """A BEIR folder, with those of its queries that one paragraph answers, of the first of ``splits``
+        that it has: dev, or else train."""
+        found = (folder / "qrels" / f"{split}.tsv" for split in splits or _SPLITS)
         qrels = corpora.read_qrels(next(path for path in found if path.exists()))
         relevant = {query: [id for id, grade in of.items() if grade > 0] for query, of in qrels.items()}
         answers = {query: ids[0] for query, ids in relevant.items() if len(ids) == 1}

@@ -149,7 +149,7 @@ class Growth:
             return []
         middle, end = self.middle(), self.end()
         found = []
-        if end.files > middle.files + 30:  # some four segments
+        if end.files > middle.files + 24:  # three segments of eight files
             found.append(f"{name}: open files grew from {middle.files} to {end.files}")
         if end.anonymous > 1.25 * middle.anonymous + 32e6:
             found.append(

@@ -2,7 +2,8 @@
 
     python -m tests.golden.make
 
-writes ``format-N-ANALYZER.tar.gz`` for the format and the analyzer of today, if it is not there.
+writes ``format-N-ANALYZER-FIELDS.tar.gz`` for the format, the analyzer and the number of fields of the
+keyword index of today, if it is not there.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Final
 
 from hybrid import Document, Index
 from hybrid.analyzers import Mixed
+from hybrid.lexical.terms import FIELDS
 from hybrid.settings import FORMAT
 
 FOLDER: Final = Path(__file__).parent
@@ -26,7 +28,7 @@ BATCH: Final = (
     Document("5", "two windows", vector=[[0.1, 0.2, 0.3], [0.3, 0.2, -0.1]], passages=[(0, 3), (4, 11)]),
 )
 DELETED: Final = "gone"
-TODAY: Final = f"format-{FORMAT}-{Mixed().id}"
+TODAY: Final = f"format-{FORMAT}-{Mixed().id}-{len(FIELDS)}"
 
 
 def make(path: Path) -> None:
