@@ -50,7 +50,7 @@ class Electorate(Contested, Protocol):
         *,
         k: int,
         lacking: Lacking,
-        silent: Mapping[str, Collection[int]],
+        silent: Mapping[str, Collection[int]] = ...,
     ) -> list[Run]: ...
 
 

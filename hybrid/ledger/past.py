@@ -275,8 +275,9 @@ def _vector(packed: bytes | None) -> Scores | None:
 
 
 def _is_text(value: object, longest: int) -> bool:
-    known = isinstance(value, str) and len(value) <= longest
-    return known and (value.isascii() or value == clean(value))
+    if not isinstance(value, str) or len(value) > longest:
+        return False
+    return value.isascii() or value == clean(value)
 
 
 def _row(past: PastQuery, vector: Scores | None) -> tuple[Any, ...]:
