@@ -4,10 +4,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test test-whole check check-wheels check-install docs clean crash power damage moves fuzz load soak bench bench-scale bench-peers
+.PHONY: help demo test test-whole check check-gate check-wheels check-install docs clean crash power damage moves fuzz load soak bench bench-scale bench-peers
 MINUTES ?= 3
 ROUNDS ?= 500
 DOCUMENTS ?= 1000000
+TRIALS ?= 400
 
 # What is compiled is kept: tests start many Pythons, and each would compile the engine again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -29,6 +30,9 @@ check: $(READY) ## ruff, mypy, import-linter
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict -p hybrid -p tests
 	$(BIN)/lint-imports
+
+check-gate: $(READY) ## count how often the gate of tune and train is fooled (TRIALS=n)
+	$(BIN)/python -m tests.gate --trials $(TRIALS)
 
 docs: .venv/.docs ## build the documentation as a site in build/site
 	$(BIN)/sphinx-build -q -W --keep-going -c docs -d build/doctrees . build/site

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Protocol, TypeVar
@@ -18,9 +19,10 @@ from hybrid.cli import reading
 from hybrid.cli.output import complain, identity, out, print_json, stages, table
 from hybrid.errors import StorageError
 from hybrid.evaluate import coverage
+from hybrid.evaluate.comparison import Paired
 from hybrid.index import Index
-from hybrid.learn.contest import Contest
-from hybrid.learn.gate import Challenge
+from hybrid.learn.contest import CONTROL, Contest
+from hybrid.learn.gate import Accept, Apart, Challenge
 from hybrid.learn.trial import Trial
 from hybrid.limits import counted
 from hybrid.search.searcher import Searcher
@@ -38,6 +40,22 @@ IgnoreIdenticalIds = Annotated[
         "--ignore-identical-ids", help="Skip the document whose id is the query's (as in ArguAna)."
     ),
 ]
+
+
+class Waived(StrEnum):
+    """The values of ``--accept``."""
+
+    KNOWN = "known"
+
+
+Accepting = Annotated[
+    Waived | None,
+    typer.Option("--accept", help="Install even what is better only for documents known from training."),
+]
+
+
+def waived(accept: Waived | None) -> Accept | None:
+    return None if accept is None else "known"
 
 
 @dataclass(frozen=True)
@@ -155,6 +173,14 @@ def show_contest(found: Contest, remark: str, p: str = "p") -> None:
         f"{found.measure}, {found.train:,} train and {found.held_out:,} held-out queries{remark}",
         style="dim",
     )
+    out.print()
+    if found.verdict.control is None:
+        out.print("no held-out query has a relevant document that is known from training", style="dim")
+    else:
+        out.print(_by_documents(found, found.verdict.control))
+    if found.related:
+        related = counted(found.related, "held-out query has", "held-out queries have")
+        out.print(f"{related} a near-copy or a query about the same document in training", style="dim")
 
 
 def _figures(found: Contest, p: str) -> Table:
@@ -170,10 +196,23 @@ def _figures(found: Contest, p: str) -> Table:
     return rows
 
 
+def _by_documents(found: Contest, control: Apart) -> Table:
+    """The gains on queries about unknown and about known documents, beside the control."""
+    rows = table("gain of", "documents")
+    for heading in ("queries", "difference", "95 % interval"):
+        rows.add_column(heading, justify="right")
+    gains = {name: challenge.apart for name, challenge in found.verdict.challengers.items()}
+    for name, apart in (gains | {CONTROL: control}).items():
+        for documents, gain in (("unknown", apart.unknown), ("known", apart.known)):
+            if gain is not None:
+                rows.add_row(name, documents, f"{gain.queries:,}", *_gain(gain))
+    return rows
+
+
+def _gain(found: Paired) -> tuple[str, str]:
+    return f"{found.difference:+.4f}", f"{found.low:+.4f} … {found.high:+.4f}"
+
+
 def _compared(challenge: Challenge) -> tuple[str, str, str]:
-    found, p = challenge.against_incumbent, challenge.corrected
-    return (
-        f"{found.difference:+.4f}",
-        f"{found.low:+.4f} … {found.high:+.4f}",
-        "< .0001" if p < 0.0001 else f"{p:.4f}",
-    )
+    p = challenge.corrected
+    return *_gain(challenge.against_incumbent), "< .0001" if p < 0.0001 else f"{p:.4f}"

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from hybrid.cli.judging import (
+    Accepting,
     Files,
     IgnoreIdenticalIds,
     QrelsFile,
@@ -16,6 +17,7 @@ from hybrid.cli.judging import (
     TestQrelsFile,
     decide,
     show_contest,
+    waived,
 )
 from hybrid.cli.output import AsJson, Directory, out
 from hybrid.cli.reading import Encoding
@@ -60,12 +62,14 @@ def rerank(
     ] = MAX_TRAIN,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the split and the tests.")] = 0,
     ignore_identical_ids: IgnoreIdenticalIds = False,
+    accept: Accepting = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Choose and test, install nothing.")] = False,
     encoding: Encoding = None,
     as_json: AsJson = False,
 ) -> None:
     """Choose the settings of one reranker on train queries, judge it on held-out ones, and install it only
-    if it is significantly better than what serves, and not below a leg alone.
+    if it is significantly better than what serves, also where documents are not known from training, and
+    not below a leg alone.
 
     Give one of --cross-encoder, --mmr, --recency, --popularity. It replaces the reranker that serves. The
     exit status is 0 whether it was installed or refused.
@@ -76,6 +80,7 @@ def rerank(
         settings=settings,
         max_train=max_queries,
         ignore_identical_ids=ignore_identical_ids,
+        accept=waived(accept),
         seed=seed,
     )
     files = Files(queries, qrels, test_qrels)

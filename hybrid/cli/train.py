@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from hybrid.cli.judging import (
+    Accepting,
     Files,
     IgnoreIdenticalIds,
     QrelsFile,
@@ -16,6 +17,7 @@ from hybrid.cli.judging import (
     TestQrelsFile,
     decide,
     show_contest,
+    waived,
 )
 from hybrid.cli.output import AsJson, Directory, out, table
 from hybrid.cli.reading import Encoding
@@ -50,12 +52,14 @@ def train(
         int, typer.Option(min=0, max=2**31 - 1, help="Seed of the split, folds, trees, tests.")
     ] = 0,
     ignore_identical_ids: IgnoreIdenticalIds = False,
+    accept: Accepting = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Train and test, install nothing.")] = False,
     encoding: Encoding = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a LambdaMART on the features of an index's candidates; judge it on held-out queries; install
-    it only if it is significantly better than what serves, and not below a leg alone.
+    it only if it is significantly better than what serves, also where documents are not known from
+    training, and not below a leg alone.
 
     Candidates without a judgment count as not relevant. The exit status is 0 whether the model was
     installed or refused.
@@ -67,6 +71,7 @@ def train(
         ablation=ablation,
         max_train=max_queries,
         ignore_identical_ids=ignore_identical_ids,
+        accept=waived(accept),
         seed=seed,
     )
     files = Files(queries, qrels, test_qrels)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hybrid.cli.judging import (
+    Accepting,
     Files,
     IgnoreIdenticalIds,
     QrelsFile,
@@ -15,6 +16,7 @@ from hybrid.cli.judging import (
     TestQrelsFile,
     decide,
     show_contest,
+    waived,
 )
 from hybrid.cli.output import AsJson, Directory, out
 from hybrid.cli.reading import Encoding
@@ -38,13 +40,14 @@ def tune(
     ] = MAX_TRAIN,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the split, the folds and the tests.")] = 0,
     ignore_identical_ids: IgnoreIdenticalIds = False,
+    accept: Accepting = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Search and test, install nothing.")] = False,
     encoding: Encoding = None,
     as_json: AsJson = False,
 ) -> None:
     """Search the fusion, its weights, the legs' depths and the title boost that rank best on train
     queries; judge them on held-out ones; install them only if they are significantly better than what
-    serves, and not below a leg alone.
+    serves, also where documents are not known from training, and not below a leg alone.
 
     The exit status is 0 whether something was installed or refused.
     """
@@ -53,6 +56,7 @@ def tune(
         measure=measure,
         max_train=max_train,
         ignore_identical_ids=ignore_identical_ids,
+        accept=waived(accept),
         seed=seed,
     )
     files = Files(queries, qrels, test_qrels)

@@ -31,7 +31,7 @@ FLIPS: Final = 50_000
 """Random assignments of signs, where there are too many to try them all."""
 RESAMPLES: Final = 10_000
 FEW: Final = 16
-"""Up to this number of queries that differ, all assignments of signs are tried."""
+"""Up to this number of families that differ, all assignments of signs are tried."""
 _NO_DIFFERENCE: Final = 1e-9
 """Larger than the rounding error between two equal rankings, smaller than any query's real difference."""
 _DRAWN_AT_ONCE: Final = 100_000  # small enough for a processor's cache: three times faster than millions
@@ -44,15 +44,17 @@ class Paired:
     """One system's per-query values against a baseline's.
 
     ``difference``: the mean of values - baseline, between ``low`` and ``high`` with 95 % confidence: a
-    bias-corrected and accelerated bootstrap over queries (BCa: Efron, "Better Bootstrap Confidence
-    Intervals", JASA 1987; 10,000 resamples). ``effect``: Cohen's d of the paired differences, their mean
-    over their standard deviation (n - 1); 0 where they do not vary. ``p``: of the two-sided paired
-    randomisation test, whose null hypothesis is that for each query the two systems might as well be
-    swapped; exact where at most 16 queries differ, else from 50,000 random assignments of signs as
-    (b + 1) / (B + 1), b of which gave a mean as far from 0. ``wins``, ``ties``, ``losses`` count queries.
+    bias-corrected and accelerated bootstrap over families (BCa: Efron, "Better Bootstrap Confidence
+    Intervals", JASA 1987; 10,000 resamples). ``effect``: Cohen's d of the paired differences, summed by
+    family: their mean over their standard deviation (n - 1); 0 where they do not vary. ``p``: of the
+    two-sided paired randomisation test, whose null hypothesis is that for each family the two systems might
+    as well be swapped; exact where at most 16 families differ, else from 50,000 random assignments of signs
+    as (b + 1) / (B + 1), b of which gave a mean as far from 0. ``wins``, ``ties``, ``losses`` count
+    queries, ``families`` what is taken to vary by itself: families of queries, or every query.
     """
 
     queries: int
+    families: int
     difference: float
     low: float
     high: float
@@ -101,12 +103,30 @@ class Comparison:
         }
 
 
-def paired(values: Values, baseline: Values, *, seed: int = 0) -> Paired:
+def paired(
+    values: Values, baseline: Values, *, families: Sequence[str] | None = None, seed: int = 0
+) -> Paired:
     """Compare two systems by their values on the same queries: float64 (n,) each, n at least 1.
 
-    The order of the queries does not matter, and the same ``seed`` gives the same figures.
+    ``families``: the name of each query's family. Queries of one family gain and lose together, so they
+    count as one piece of evidence: signs are drawn, and resamples made, by family (Gail, Mark, Carroll,
+    Green and Pee, "On Design Considerations and Randomization-Based Inference for Community Intervention
+    Trials", Statistics in Medicine 15, 1996). Without, each query is its own. The order of the queries does
+    not matter, and the same ``seed`` gives the same figures.
     """
-    return _paired(np.asarray(values, np.float64)[:, None] - np.asarray(baseline)[:, None], seed)[0]
+    differences = _noticed(np.asarray(values, np.float64) - np.asarray(baseline, np.float64))
+    if families is None:
+        return _paired(differences[:, None], seed)[0]
+    _, family = np.unique(np.asarray(families), return_inverse=True)
+    # Sorted, so that sums of the same queries in another order are rounded alike.
+    rows = np.lexsort((family, differences))
+    family, differences = family[rows], differences[rows]
+    sums = np.bincount(family, differences).astype(np.float64)
+    sizes = np.bincount(family).astype(np.float64)
+    order = np.lexsort((sizes, sums))
+    sums, sizes = _noticed(sums[order]), sizes[order]
+    resampled = _resampled_means(sums[:, None], sizes, np.random.default_rng(seed))[:, 0]
+    return _one(differences, sums, sizes, resampled, np.random.default_rng(seed))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -189,27 +209,35 @@ def _values(report: Report, system: str, measure: str) -> Values:
     return np.array(list(report.per_query[system][measure].values()))
 
 
+def _noticed(differences: Values) -> Values:
+    return np.where(np.abs(differences) > _NO_DIFFERENCE, differences, 0.0)
+
+
 def _paired(differences: Values, seed: int) -> list[Paired]:
     """``differences``: (queries, comparisons). All comparisons share one set of resamples."""
     # Sorted, so that the same queries in another order are the same resamples.
-    columns = np.sort(np.where(np.abs(differences) > _NO_DIFFERENCE, differences, 0.0), axis=0)
-    means = _resampled_means(columns, np.random.default_rng(seed))
+    columns, sizes = np.sort(_noticed(differences), axis=0), np.ones(len(differences))
+    means = _resampled_means(columns, sizes, np.random.default_rng(seed))
     return [
-        _one(column, resampled, np.random.default_rng(seed))
+        _one(column, column, sizes, resampled, np.random.default_rng(seed))
         for column, resampled in zip(columns.T, means.T, strict=True)
     ]
 
 
-def _one(differences: Values, resampled: Values, rng: np.random.Generator) -> Paired:
-    low, high = _interval(differences, resampled)
+def _one(
+    differences: Values, sums: Values, sizes: Values, resampled: Values, rng: np.random.Generator
+) -> Paired:
+    """``differences`` of queries, and their ``sums`` and number by family."""
+    low, high = _interval(sums, sizes, resampled)
     wins, losses = int((differences > 0).sum()), int((differences < 0).sum())
     return Paired(
         queries=len(differences),
+        families=len(sums),
         difference=float(differences.mean()),
         low=low,
         high=high,
-        effect=_effect(differences),
-        p=_randomisation(differences, rng),
+        effect=_effect(sums),
+        p=_randomisation(sums, rng),
         wins=wins,
         ties=len(differences) - wins - losses,
         losses=losses,
@@ -225,30 +253,32 @@ def _effect(differences: Values) -> float:
 # The interval
 
 
-def _resampled_means(columns: Values, rng: np.random.Generator) -> Values:
-    """(RESAMPLES, comparisons): the mean of each column over queries drawn with replacement."""
-    queries = len(columns)
-    rows = max(1, _DRAWN_AT_ONCE // queries)
+def _resampled_means(columns: Values, sizes: Values, rng: np.random.Generator) -> Values:
+    """(RESAMPLES, comparisons): the mean of each column of sums over the queries of families drawn with
+    replacement, which have these ``sizes``."""
+    families = len(columns)
+    rows = max(1, _DRAWN_AT_ONCE // families)
     parts = []
     for start in range(0, RESAMPLES, rows):
         size = min(rows, RESAMPLES - start)
-        drawn = rng.integers(0, queries, (size, queries))
-        drawn += queries * np.arange(size)[:, None]
-        times = np.bincount(drawn.ravel(), minlength=size * queries).reshape(size, queries)
-        parts.append(times.astype(np.float64) @ columns / queries)
+        drawn = rng.integers(0, families, (size, families))
+        drawn += families * np.arange(size)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=size * families).reshape(size, families)
+        times = times.astype(np.float64)
+        parts.append(times @ columns / (times @ sizes)[:, None])
     return np.concatenate(parts)
 
 
-def _interval(differences: Values, resampled: Values) -> tuple[float, float]:
+def _interval(sums: Values, sizes: Values, resampled: Values) -> tuple[float, float]:
     """BCa: the percentiles of ``resampled``, moved for the bias of its median and the skew of what
     was drawn from."""
-    mean = float(differences.mean())
-    if np.ptp(differences) <= _NO_DIFFERENCE:
+    mean = float(sums.sum() / sizes.sum())
+    from_mean = sums - mean * sizes
+    if np.abs(from_mean).max() <= _NO_DIFFERENCE:
         return mean, mean
     # Half of those that tie count as below.
     below = ((resampled < mean - _NO_DIFFERENCE).mean() + (resampled <= mean + _NO_DIFFERENCE).mean()) / 2
     bias = _NORMAL.inv_cdf(float(np.clip(below, 1 / RESAMPLES, 1 - 1 / RESAMPLES)))
-    from_mean = differences - mean
     acceleration = float((from_mean**3).sum() / (6 * (from_mean**2).sum() ** 1.5))
     tail = (1 - CONFIDENCE) / 2
     shares = [_moved(_NORMAL.inv_cdf(share), bias, acceleration) for share in (tail, 1 - tail)]
@@ -264,10 +294,10 @@ def _moved(z: float, bias: float, acceleration: float) -> float:
 
 
 def _randomisation(differences: Values, rng: np.random.Generator) -> float:
-    """The probability that a mean as far from 0 as that of ``differences`` comes of chance alone,
+    """The probability that a sum as far from 0 as that of ``differences`` comes of chance alone,
     two-sided.
 
-    Queries without a difference add nothing to any mean, whatever their sign.
+    Families without a difference add nothing to any sum, whatever their sign.
     """
     sizes = np.sort(np.abs(differences[differences != 0]))
     # A sum of n numbers in another order differs by rounding; as far from 0 is far enough.

@@ -2,8 +2,8 @@
 
 It learns from the first ten hits of each query in each mode, as the index serves them. A quarter of the
 queries is asked once more as if their relevant documents were not there, since users also ask what has no
-answer (see `hybrid.rerank.calibration`). Every figure is out of fold: from a calibration that has not seen
-the query that it judges.
+answer (see `hybrid.rerank.calibration`). Every figure is out of fold: from a calibration that has seen
+neither the query that it judges nor one of its family.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from hybrid.errors import InputError, require
 from hybrid.evaluate.asking import answerable
 from hybrid.evaluate.identical import not_judged, own
 from hybrid.evaluate.native import plain
+from hybrid.learn.families import families
 from hybrid.learn.reliability import Abstention, Point, Reliability, abstention, reliability
 from hybrid.learn.trial import Installing, Trial
 from hybrid.rerank.calibration import Calibration, Signals, fit, out_of_fold
@@ -167,8 +168,11 @@ def calibrate(
     lists = list(_lists(index, texts, qrels, modes, twins, lacking, progress))
     columns = {name: np.concatenate([one.columns[name] for one in lists]) for name in lists[0].columns}
     labels = np.concatenate([one.labels for one in lists])
-    groups = np.repeat([one.query for one in lists], [len(one.labels) for one in lists])
-    found = out_of_fold(columns, labels, groups, seed=seed)
+    hits = [len(one.labels) for one in lists]
+    groups = np.repeat([one.query for one in lists], hits)
+    related = families(texts, {id: qrels[id] for id in asked})
+    apart = np.repeat([related[asked[one.query]] for one in lists], hits)
+    found = out_of_fold(columns, labels, apart, seed=seed)
     ends = np.cumsum([len(one.labels) for one in lists])[:-1]
     answers = list(zip(lists, np.split(found, ends), strict=True))
     return Calibrated(

@@ -15,7 +15,8 @@ from hybrid.evaluate.comparison import Values
 from hybrid.evaluate.measures import UNBOUNDED_DEPTH, parse, reach
 from hybrid.evaluate.scoring import evaluate
 from hybrid.learn import gate, ties
-from hybrid.learn.gate import Challenge, Verdict
+from hybrid.learn.control import control
+from hybrid.learn.gate import Accept, Apart, Challenge, HeldOut, Verdict
 from hybrid.learn.lambdamart import CUTOFF
 from hybrid.learn.searchspace import RRF_60, leg
 from hybrid.learn.split import Sample, Split
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ir_measures import Measure
 
 MEASURE: Final = f"nDCG@{CUTOFF}"
+CONTROL: Final = "bonus for known documents"
 _LEXICAL: Final = "lexical leg"
 _VECTOR: Final = "vector leg"
 _BATCH: Final = 32
@@ -92,17 +94,21 @@ class Figures:
 
 @dataclass(frozen=True, kw_only=True)
 class Contest(Trial):
-    """A trial that the gate decides. ``train`` and ``held_out`` count queries. ``systems``: name -> its
+    """A trial that the gate decides. ``train`` and ``held_out`` count queries, ``related`` those held-out
+    ones that have a member of their family in training. ``systems``: name -> its
     figures, for "serving" (what the index serves with), the challengers, and as far as the index has them
-    "RRF(60)" and the legs; ``values``: name -> its value of each held-out query, float64 (queries,).
-    ``keeps``: the reranker that `install` stores with the profile; None where it needs none.
+    "RRF(60)" and the legs; ``values``: name -> its value of each held-out query, float64 (queries,);
+    ``families``: the name of each one's family. ``keeps``: the reranker that `install` stores with the
+    profile; None where it needs none.
     """
 
     measure: str
     train: int
     held_out: int
+    related: int
     systems: dict[str, Figures]
     values: dict[str, Values] = field(repr=False, compare=False)
+    families: list[str] = field(repr=False, compare=False)
     keeps: Reranker | None = field(default=None, repr=False)
     verdict: Verdict
 
@@ -120,6 +126,7 @@ class Contest(Trial):
             "seed": self.seed,
             "train": self.train,
             "held_out": self.held_out,
+            "related": self.related,
             "left_out": self.left_out,
             "systems": {name: figures.to_json() for name, figures in self.systems.items()},
             **self._details(),
@@ -131,11 +138,13 @@ class Contest(Trial):
             "measure": self.measure,
             "seed": self.seed,
             "queries judged": {"train": self.train, "held out": self.held_out},
+            "held out, related to training": self.related,
             "train": {name: round(figures.train, 4) for name, figures in self.systems.items()},
             "held out": {name: round(figures.held_out, 4) for name, figures in self.systems.items()},
             "tied": {name: round(figures.tied, 4) for name, figures in self.systems.items()},
             "winner": self.verdict.installs,
             **self._kept(),
+            **self._memory(),
             "verdict": self.verdict.reason,
         }
 
@@ -146,6 +155,13 @@ class Contest(Trial):
     def _kept(self) -> dict[str, Any]:
         """The method's own part of `evidence`."""
         return {}
+
+    def _memory(self) -> dict[str, Any]:
+        """The gains by what is known from training, in evidence."""
+        found = {name: _gains(challenge.apart) for name, challenge in self.verdict.challengers.items()}
+        if self.verdict.control is not None:
+            found[CONTROL] = _gains(self.verdict.control)
+        return {"gains by documents": found}
 
     def _stored(self, index: Installing) -> dict[str, str]:
         return {} if self.keeps is None else {"reranker": index.keep_model(self.keeps)}
@@ -159,6 +175,11 @@ def against_serving(found: Challenge) -> dict[str, Any]:
         "interval": [round(against.low, 4), round(against.high, 4)],
         "p": round(against.p, 6),
     }
+
+
+def _gains(apart: Apart) -> dict[str, float]:
+    parts = {"unknown": apart.unknown, "known": apart.known}
+    return {name: round(one.difference, 4) for name, one in parts.items() if one is not None}
 
 
 def ndcg() -> Measure:
@@ -217,17 +238,28 @@ def propose(
 
 
 def hold(
-    index: Contested, proposal: Proposal, queries: Split, measure: Measure, seed: int, tell: Stages
+    index: Contested,
+    proposal: Proposal,
+    queries: Split,
+    measure: Measure,
+    seed: int,
+    tell: Stages,
+    accept: Accept | None = None,
 ) -> Contest:
     """Ask the held-out ``queries`` of every system of ``proposal``; the gate judges the answers."""
     systems, rerankers = proposal.systems, proposal.rerankers
     found = measured(index, queries.held_out, systems, measure, "held-out queries", tell, rerankers)
     values = {name: found[name].values for name in systems}
     tied = {name: found[name].tied for name in systems}
+    families = queries.families
+    trained = {families[id] for id in queries.train.texts}
+    held = [families[id] for id in queries.held_out.texts]
     verdict = gate.judge(
         values["serving"],
         {name: values[name] for name in proposal.challengers},
         {name: values[name] for name in systems if name.startswith((_LEXICAL, _VECTOR))},
+        queries=HeldOut(held, queries.known, control(index, queries, measure, tell)),
+        accept=accept,
         tied=tied,
         incumbent_tied=tied["serving"],
         seed=seed,
@@ -237,12 +269,14 @@ def hold(
         seed=seed,
         train=len(queries.train),
         held_out=len(queries.held_out),
+        related=sum(name in trained for name in held),
         left_out=queries.left_out,
         systems={
             name: Figures(profile, proposal.train[name], found[name].mean, tied[name])
             for name, profile in systems.items()
         },
         values=values,
+        families=held,
         keeps=proposal.keeps if verdict.installs in rerankers else None,
         verdict=verdict,
     )

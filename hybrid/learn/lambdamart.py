@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.errors import InputError
+from hybrid.learn.families import FOLDS, Rows, into_folds
 from hybrid.rerank.lambdamart import FeatureColumns, LambdaMART, matrix
 from hybrid.rerank.ordering import Values, standard
 from hybrid.types import Steps
@@ -21,9 +21,7 @@ from hybrid.types import Steps
 if TYPE_CHECKING:
     from lightgbm import Booster
 
-Rows: TypeAlias = NDArray[np.int64]
 CUTOFF: Final = 10
-FOLDS: Final = 5
 _STEP: Final = 10
 _ROUNDS: Final = 200
 _PATIENCE: Final = 60
@@ -158,14 +156,7 @@ def cross_validated(
 
 
 def _folds(queries: Sequence[Judged], seed: int) -> list[Rows]:
-    """The queries of each fold: whole families, large ones first, each to the fold that has the fewest."""
-    members: dict[str, list[int]] = defaultdict(list)
-    for row in np.random.default_rng(seed).permutation(len(queries)).tolist():
-        members[queries[row].family or str(row)].append(row)
-    folds: list[list[int]] = [[] for _ in range(FOLDS)]
-    for family in sorted(members.values(), key=len, reverse=True):
-        min(folds, key=len).extend(family)
-    return [np.array(sorted(fold)) for fold in folds]
+    return into_folds([query.family or str(row) for row, query in enumerate(queries)], seed)
 
 
 def dcg(grades: Values) -> float:

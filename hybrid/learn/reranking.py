@@ -30,6 +30,7 @@ from hybrid.learn.contest import (
     propose,
     silent,
 )
+from hybrid.learn.gate import Accept, check_accept
 from hybrid.learn.lambdamart import CUTOFF
 from hybrid.learn.split import MAX_TRAIN, Sample, split
 from hybrid.rerank import METADATA, MMR, CrossEncoder, Features, Popularity, Recency, rerank, stored
@@ -114,6 +115,7 @@ def choose(
     *,
     seed: int = 0,
     test_qrels: Qrels | None = None,
+    accept: Accept | None = None,
     max_train: int = MAX_TRAIN,
     ignore_identical_ids: bool = False,
     progress: Stages | None = None,
@@ -123,12 +125,13 @@ def choose(
     nothing.
 
     It reorders what the serving profile fuses, in the place of a reranker that may serve already. Which
-    queries count, on which side, and ``ignore_identical_ids``: see `tune`. The same ``seed`` gives the same
-    result. Raises InputError where too few queries remain, or no candidate has what the reranker goes by,
-    and what the reranker raises; MissingExtra unless the extra ``evaluate`` is installed.
+    queries count, on which side, ``accept`` and ``ignore_identical_ids``: see `tune`. The same ``seed``
+    gives the same result. Raises InputError where too few queries remain, or no candidate has what the
+    reranker goes by, and what the reranker raises; MissingExtra unless the extra ``evaluate`` is installed.
     """
+    check_accept(accept)
     require("choosing a reranker", "ir_measures", extra="evaluate")  # now, rather than after all searches
-    judged = split(queries, qrels, test_qrels, seed, max_train, ignore_identical_ids=ignore_identical_ids)
+    judged = split(queries, qrels, test_qrels, seed, max_train, ignore_identical_ids)
     sample, tell = judged.train, progress or silent
     tried = _tried(index, sample, settings, tell)
     chosen = max(settings, key=lambda one: tried[repr(one)])
@@ -137,7 +140,7 @@ def choose(
     name = type(chosen).__name__
     proposal = propose(index, name, chosen, tried[repr(chosen)], sample, tell, keeps=keeps)
     return Reranking(
-        **vars(hold(index, proposal, judged, ndcg(), seed, tell)), reranker=chosen, tried=tried
+        **vars(hold(index, proposal, judged, ndcg(), seed, tell, accept)), reranker=chosen, tried=tried
     )
 
 

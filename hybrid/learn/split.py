@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +16,10 @@ from hybrid.evaluate.asking import answerable
 from hybrid.evaluate.identical import not_judged, own
 from hybrid.evaluate.native import plain
 from hybrid.learn.clicks.exposures import same
-from hybrid.learn.families import by_text
+from hybrid.learn.families import FOLDS, families
 from hybrid.learn.gate import fewest
 from hybrid.types import Lacking, Qrels
 
-Rows: TypeAlias = NDArray[np.int64]
-Families: TypeAlias = Callable[[Mapping[str, str], Qrels], Mapping[str, str]]
-"""Texts and judgments to query id -> the name of the family that must stay together."""
-
-FOLDS: Final = 5
 MAX_TRAIN: Final = 1000
 """Further queries change the choice little and cost much; held out, they cost little and tell more."""
 _TRAIN: Final = 2 / 3
@@ -51,6 +46,16 @@ class Sample:
         """The documents that each query passes over."""
         return own(self.texts) if self.ignore_identical_ids else {}
 
+    @property
+    def families(self) -> dict[str, str]:
+        """Query id -> the name of its family."""
+        return families(self.texts, self.qrels)
+
+    @property
+    def relevant(self) -> frozenset[str]:
+        """The documents that are relevant to any of the queries."""
+        return frozenset(id for grades in self.qrels.values() for id in _relevant(grades))
+
 
 class Split(NamedTuple):
     """Queries to choose on, queries to judge the choice, and reason -> how many could be neither."""
@@ -59,6 +64,18 @@ class Split(NamedTuple):
     held_out: Sample
     left_out: dict[str, int]
 
+    @property
+    def families(self) -> dict[str, str]:
+        """Query id -> the name of its family, of which members may stand on either side."""
+        train, held_out = self.train, self.held_out
+        return families(train.texts | held_out.texts, {**train.qrels, **held_out.qrels})
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """(held out,): whether a relevant document of the query is relevant to one that trains."""
+        trained = self.train.relevant
+        return np.array([not trained.isdisjoint(_relevant(own)) for own in self.held_out.qrels.values()])
+
 
 def split(
     queries: Mapping[str, str],
@@ -66,18 +83,18 @@ def split(
     test_qrels: Qrels | None,
     seed: int,
     max_train: int,
-    families: Families = by_text,
     ignore_identical_ids: bool = False,
 ) -> Split:
     """Split the judged queries.
 
     Without ``test_qrels`` two thirds of the distinct texts train, at most ``max_train``, and no family is
-    parted; the rest is held out. InputError where nothing remains to train on or to hold out, and for an
+    parted; the rest is held out. With them only queries of one text are kept apart: they are held out as
+    they were given. InputError where nothing remains to train on or to hold out, and for an
     invalid grade.
     """
     train, left_out = _usable(queries, qrels, ignore_identical_ids)
     if test_qrels is None:
-        chosen = _drawn(train, min(max_train, ceil(len(_texts(train)) * _TRAIN)), seed, families)
+        chosen = _drawn(train, min(max_train, ceil(len(_texts(train)) * _TRAIN)), seed)
         held_out, train = train.only(train.texts.keys() - chosen), train.only(chosen)
     else:
         held_out, without = _usable(queries, test_qrels, ignore_identical_ids)
@@ -85,9 +102,9 @@ def split(
         held_out, known = held_out.only(held_out.texts), _texts(held_out)
         clean = train.only(id for id, text in train.texts.items() if same(text) not in known)
         left_out["held out, so not to train on"] = len(train) - len(clean)
-        train = clean.only(_drawn(clean, max_train, seed, by_text))
+        train = clean.only(_drawn(clean, max_train, seed))
         left_out[f"more than {max_train:,} to train on"] = len(clean) - len(train)
-    if len(train) < FOLDS or not len(held_out):
+    if len(_texts(train)) < FOLDS or not len(held_out):
         raise InputError(
             f"{len(train)} judged queries to train on and {len(held_out)} held out that have a text and a "
             f"relevant document; tuning takes {fewest(1)} or more held out, and twice as many to train on"
@@ -108,14 +125,14 @@ def _usable(
     return sample, left_out
 
 
-def _drawn(sample: Sample, size: int, seed: int, families: Families) -> set[str]:
+def _drawn(sample: Sample, size: int, seed: int) -> set[str]:
     """Draw the queries of ``size`` distinct texts, whatever order the files had them in; a few less where
     no family is small enough to fill the rest."""
     members: dict[str, set[str]] = defaultdict(set)
-    for id, name in families(sample.texts, sample.qrels).items():
+    for id, name in sample.families.items():
         members[name].add(id)
     names, chosen, room = sorted(members), set[str](), size
-    for row in _shuffled(len(names), seed):
+    for row in np.random.default_rng(seed).permutation(len(names)):
         family = members[names[row]]
         texts = len({same(sample.texts[id]) for id in family})
         if texts <= room:
@@ -123,14 +140,9 @@ def _drawn(sample: Sample, size: int, seed: int, families: Families) -> set[str]
     return chosen
 
 
+def _relevant(grades: Mapping[str, int]) -> Iterator[str]:
+    return (id for id, grade in grades.items() if grade > 0)
+
+
 def _texts(sample: Sample) -> set[str]:
     return set(map(same, sample.texts.values()))
-
-
-def _shuffled(size: int, seed: int) -> Rows:
-    return np.random.default_rng(seed).permutation(size)
-
-
-def into_folds(size: int, seed: int) -> list[Rows]:
-    """The rows 0 to ``size``, each in one of the folds."""
-    return [np.sort(fold) for fold in np.array_split(_shuffled(size, seed), FOLDS)]

@@ -26,9 +26,9 @@ from hybrid.learn.contest import (
     propose,
     silent,
 )
-from hybrid.learn.families import by_document
+from hybrid.learn.gate import Accept, check_accept
 from hybrid.learn.lambdamart import Choice, Judged, cross_validated, train
-from hybrid.learn.split import FOLDS, MAX_TRAIN, Sample, split
+from hybrid.learn.split import MAX_TRAIN, Sample, split
 from hybrid.rerank import METADATA, Features
 from hybrid.rerank.lambdamart import LambdaMART
 from hybrid.rerank.matching import FEATURES as MATCHING
@@ -66,9 +66,12 @@ class Learning(Contest):
     def compared(self) -> dict[str, Paired]:
         """The model's comparison with each other system on the held-out queries; the p-values are not
         corrected."""
-        values = self.values
-        others = [name for name in values if name != LEARNED]
-        return {name: paired(values[LEARNED], values[name], seed=self.seed) for name in others}
+        mine = self.values[LEARNED]
+        return {
+            name: paired(mine, values, families=self.families, seed=self.seed)
+            for name, values in self.values.items()
+            if name != LEARNED
+        }
 
     def _details(self) -> dict[str, Any]:
         return {
@@ -98,6 +101,7 @@ def learn(
     *,
     seed: int = 0,
     test_qrels: Qrels | None = None,
+    accept: Accept | None = None,
     max_train: int = MAX_TRAIN,
     metadata: Sequence[str] = (),
     judged_only: bool = False,
@@ -110,14 +114,14 @@ def learn(
 
     Candidates without a judgment count as not relevant; with ``judged_only`` nothing is learned from them,
     as is right for clicks. ``metadata``: paths of numbers that are features too. ``ablation``: also train
-    without each group of features. Which queries count, on which side, and ``ignore_identical_ids``: see
-    `tune`; here queries that share a relevant document stay together, as far as that can be. The same
-    ``seed`` gives the same result.
+    without each group of features. Which queries count, on which side, ``accept`` and
+    ``ignore_identical_ids``: see `tune`. The same ``seed`` gives the same result.
     Raises InputError where too few queries remain, or no candidate has a number under one of ``metadata``;
     MissingExtra unless the extra ``evaluate`` is installed.
     """
+    check_accept(accept)
     require("training", "lightgbm", "ir_measures", extra="evaluate")  # now, rather than after all searches
-    judged = split(queries, qrels, test_qrels, seed, max_train, _families, ignore_identical_ids)
+    judged = split(queries, qrels, test_qrels, seed, max_train, ignore_identical_ids)
     sample, tell = judged.train, progress or silent
     gathered = _gathered(index, sample, metadata, judged_only, tell)
     names = _known(gathered)
@@ -125,7 +129,7 @@ def learn(
     without = _ablation(gathered, names, found.choice, seed, tell) if ablation else {}
     proposal = propose(index, LEARNED, found.model, found.ndcg, sample, tell, keeps=found.model)
     return Learning(
-        **vars(hold(index, proposal, judged, ndcg(), seed, tell)),
+        **vars(hold(index, proposal, judged, ndcg(), seed, tell, accept)),
         model=found.model,
         choice=found.choice,
         rounds=found.rounds,
@@ -142,7 +146,7 @@ def _gathered(
 ) -> list[Judged]:
     """The candidates of each query that has any."""
     fields = list(dict.fromkeys(METADATA + path for path in metadata))
-    families = _families(sample.texts, sample.qrels)
+    families = sample.families
     found = []
     asked = index.candidates(sample.texts, [*MATCHING, *fields], lacking=sample.lacking)
     for done, (query, ids, columns) in enumerate(asked, 1):
@@ -164,12 +168,6 @@ def _known(gathered: Sequence[Judged]) -> list[str]:
         for name in gathered[0].columns
         if not all(np.isnan(query.columns[name]).all() for query in gathered)
     ]
-
-
-def _families(texts: Mapping[str, str], qrels: Qrels) -> dict[str, str]:
-    """Families that neither the split nor a fold may part: trees would learn one query by heart for
-    another."""
-    return by_document(texts, qrels, FOLDS)
 
 
 def _judged(

@@ -30,8 +30,10 @@ from hybrid.learn.contest import (
     references,
     silent,
 )
+from hybrid.learn.families import Rows, into_folds
+from hybrid.learn.gate import Accept, check_accept
 from hybrid.learn.searchspace import Stage, first_look, method_of, stages
-from hybrid.learn.split import MAX_TRAIN, Rows, Sample, into_folds, split
+from hybrid.learn.split import MAX_TRAIN, Sample, split
 from hybrid.search.legs import Legs
 from hybrid.settings import Profile
 from hybrid.types import Qrels, Stages
@@ -75,6 +77,7 @@ def tune(
     measure: str = MEASURE,
     seed: int = 0,
     test_qrels: Qrels | None = None,
+    accept: Accept | None = None,
     max_train: int = MAX_TRAIN,
     ignore_identical_ids: bool = False,
     progress: Stages | None = None,
@@ -83,25 +86,28 @@ def tune(
     it on the rest, or on ``test_qrels``, with the best of the other methods that come close. Installs
     nothing: that is ``found.install(index)``.
 
-    Only judged queries with a text and a relevant document count. Queries of one text stay on one side of
-    the split; with ``test_qrels`` those that it judges too do not train. With ``ignore_identical_ids`` the
+    Only judged queries with a text and a relevant document count. Queries of one family (see
+    `hybrid.learn.families`) stay on one side of the split, and in one fold; with ``test_qrels`` only those
+    that it judges too do not train. A profile that is better only for documents known from training is
+    refused unless ``accept`` is "known". With ``ignore_identical_ids`` the
     document that has a query's id is passed over. An index that answers by one leg alone has nothing to
     fuse: then only the title boost is searched. The same ``seed`` gives the same result. Raises InputError
     where too few queries remain, or no leg can answer, MeasureError for anything but one measure.
     """
+    check_accept(accept)
     [wanted] = _one(parse(measure))
-    judged = split(queries, qrels, test_qrels, seed, max_train, ignore_identical_ids=ignore_identical_ids)
+    judged = split(queries, qrels, test_qrels, seed, max_train, ignore_identical_ids)
     legs, tell = index.legs, progress or silent
     answering(legs)
     scores = _Scores(index, judged.train, wanted, tell)
-    serving, folds = index.profiles.serving, into_folds(len(judged.train), seed)
+    serving, folds = index.profiles.serving, into_folds(list(judged.train.families.values()), seed)
     everyone = np.arange(len(judged.train))
     everything, *without_fold = _search(
         scores, serving, legs, [everyone, *(np.setdiff1d(everyone, fold) for fold in folds)]
     )
     proposal = _proposal(scores, serving, _finalists(scores, everything), legs)
     return Tuning(
-        **vars(hold(index, proposal, judged, wanted, seed, tell)),
+        **vars(hold(index, proposal, judged, wanted, seed, tell, accept)),
         tried=scores.tried,
         cross_validated=_cross_validated(scores, without_fold, folds),
     )

@@ -77,6 +77,23 @@ def test_separate_test_judgments_judge(files: Files, tmp_path: Path) -> None:
     assert done.err == "hybrid: 30 judged queries left out: held out, so not to train on\n"
 
 
+def test_gains_where_documents_are_known_stand_apart(files: Files, tmp_path: Path) -> None:
+    test = tmp_path / "test.tsv"
+    test.write_text("".join(f"q{i}\td{i}\t1\n" + f"q{i}\td{i - 60}\t1\n" * (i < 80) for i in range(60, 90)))
+    arguments = ("tune", *files.arguments, "--test-qrels", test, "--dry-run")
+    told = json.loads(run(*arguments, "--accept", "known", "--json").out)
+    assert told["related"] == 20
+    for apart in (told["verdict"]["control"], told["verdict"]["challengers"]["tuned"]["apart"]):
+        assert (apart["known"]["queries"], apart["unknown"]["queries"]) == (20, 10)
+    assert told["verdict"]["challengers"]["tuned"]["against_control"]["queries"] == 20
+    shown = run(*arguments).out
+    assert "bonus for known" in shown
+    assert "20 held-out queries have a near-copy or a query about the same document" in " ".join(
+        shown.split()
+    )
+    assert "known" in refusal(*arguments, "--accept", "anything")
+
+
 def test_what_cannot_be_tuned_on_is_refused_in_one_line(files: Files, tmp_path: Path) -> None:
     (tmp_path / "one.tsv").write_text("q1\td1\t1\n")
     (tmp_path / "none.tsv").write_text("q1\td1\t0\nq2\td1\t0\n")

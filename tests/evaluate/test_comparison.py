@@ -152,7 +152,7 @@ def test_differences_that_do_not_vary(n: int, value: float) -> None:
 
 def test_what_rounding_leaves_is_a_tie() -> None:
     found = paired(np.array([0.1 + 0.2, 0.5]), np.array([0.3, 0.5]))
-    assert found == Paired(2, 0.0, 0.0, 0.0, 0.0, 1.0, 0, 2, 0)
+    assert found == Paired(2, 2, 0.0, 0.0, 0.0, 0.0, 1.0, 0, 2, 0)
 
 
 # What holds for any input
@@ -367,3 +367,34 @@ def test_changes_go_from_the_worst_to_the_best(report: Report) -> None:
     assert (found[0].query, found[0].value, found[0].baseline) == ("q28", 0.0, 0.0)
     assert (found[-1].value, found[-1].baseline) == (1.0, 0.0)
     assert {c.query for c in found} == set(QRELS)
+
+
+# Families
+
+
+def test_queries_that_are_each_a_family_are_queries() -> None:
+    random = np.random.default_rng(3)
+    values, baseline = random.random((2, 40))
+    alone = paired(values, baseline, families=[f"f{i}" for i in range(40)])
+    without = paired(values, baseline)
+    assert alone == without
+    assert alone.families == alone.queries == 40
+
+
+def test_a_family_gains_or_loses_as_a_whole() -> None:
+    # Families gain .3, .3 and -.1 in sum. Of 8 assignments of signs 2 reach .5, and 2 its opposite.
+    found = paired(np.array([0.1, 0.2, 0.3, -0.1, 0.0]), np.zeros(5), families=["a", "a", "b", "c", "c"])
+    assert (found.queries, found.families) == (5, 3)
+    assert (found.wins, found.ties, found.losses) == (3, 1, 1)
+    assert found.difference == pytest.approx(0.5 / 5)
+    assert found.p == 4 / 8
+    assert found.effect == pytest.approx((0.5 / 3) / np.std([0.3, 0.3, -0.1], ddof=1))
+    assert -0.1 <= found.low < found.difference < found.high <= 0.3
+
+
+def test_the_order_of_queries_and_families_does_not_matter() -> None:
+    random = np.random.default_rng(4)
+    values, families = random.normal(size=60), [f"f{i // 3}" for i in range(60)]
+    order = random.permutation(60)
+    there = paired(values, np.zeros(60), families=families)
+    assert there == paired(values[order], np.zeros(60), families=[families[i] for i in order])

@@ -14,7 +14,8 @@ from hybrid.settings import Profile, Profiles
 from hybrid.types import Lacking, Reranker, Run
 
 QUERIES = {f"q{i}": f"text {i}" for i in range(30)}
-SAMPLE = Sample(QUERIES, {query: {"right": 1} for query in QUERIES})
+SAMPLE = Sample(QUERIES, {query: {f"right {query}": 1} for query in QUERIES})
+OTHERS = Sample({"other": "another text"}, {"other": {"another document": 1}})
 
 
 class Double:
@@ -34,21 +35,22 @@ class Double:
         self, queries: Mapping[str, str], profiles: Sequence[Profile], *, k: int, lacking: Lacking
     ) -> list[Run]:
         self.asked |= {str(profile) for profile in profiles}
-        return [run(queries, ["a", "b", "right"], ties=self.serving_ties) for _ in profiles]
+        return [run(queries, ["a", "b", "right {}"], ties=self.serving_ties) for _ in profiles]
 
     def run(self, queries: Mapping[str, str], *, k: int, reranker: Reranker, lacking: Lacking) -> Run:
-        return run(queries, ["right", "a", "b"], ties=self.ties)
+        return run(queries, ["right {}", "a", "b"], ties=self.ties)
 
 
 def run(queries: Mapping[str, str], ids: list[str], *, ties: bool) -> Run:
     return {
-        query: [(id, 0.0 if ties else -float(place)) for place, id in enumerate(ids)] for query in queries
+        query: [(id.format(query), 0.0 if ties else -float(place)) for place, id in enumerate(ids)]
+        for query in queries
     }
 
 
 def held(index: Double) -> Contest:
     proposal = propose(index, "MMR", MMR(), 1.0, SAMPLE, silent)
-    return hold(index, proposal, Split(SAMPLE, SAMPLE, {}), ndcg(), 0, silent)
+    return hold(index, proposal, Split(OTHERS, SAMPLE, {}), ndcg(), 0, silent)
 
 
 def test_what_is_better_and_knows_why_passes() -> None:

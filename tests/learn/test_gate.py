@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from hybrid.errors import InputError
 from hybrid.evaluate.comparison import ALPHA
-from hybrid.learn.gate import Verdict, fewest, judge
+from hybrid.learn.gate import HeldOut, Verdict, check_accept, fewest, judge
+from tests import gate as simulated
 
 Values = NDArray[np.float64]
 QUERIES = 120
@@ -158,6 +159,103 @@ def test_what_ties_is_no_repair_either() -> None:
     assert (found.outcome, found.installs) == ("below a guard", None)
 
 
+# Families
+
+
+def test_a_family_is_one_piece_of_evidence() -> None:
+    differences = np.repeat(np.linspace(-0.14, 0.2, 20), 10)
+    better = judge(0 * differences, {"tuned": differences}, {})
+    assert better.outcome == "better"
+    families = [f"f{row // 10}" for row in range(200)]
+    found = judge(
+        0 * differences, {"tuned": differences}, {}, queries=HeldOut(families, np.zeros(200, np.bool_))
+    )
+    assert found.outcome == "not better"
+    before, after = (one.challengers["tuned"].against_incumbent for one in (better, found))
+    assert (after.queries, after.families, after.difference) == (200, 20, before.difference)
+    assert after.p > before.p
+    assert after.high - after.low > 2 * (before.high - before.low)
+    assert "200 queries of 20 families" in found.reason
+
+
+def test_too_few_families_are_too_few_however_many_queries_they_have() -> None:
+    families = HeldOut([f"f{row % 10}" for row in range(QUERIES)], np.zeros(QUERIES, np.bool_))
+    found = judge(SERVING, {"tuned": BETTER}, {}, queries=families)
+    assert found.outcome == "too few queries"
+    assert found.reason.startswith("120 held-out queries, of 10 families, cannot tell")
+    assert f"at least {fewest(1) - 10} more" in found.reason
+
+
+# Known documents
+
+
+def held(known: int, control: Values | None = None) -> HeldOut:
+    """The first queries ask for ``known`` documents."""
+    return HeldOut([f"f{row}" for row in range(QUERIES)], np.arange(QUERIES) < known, control)
+
+
+REMEMBERS = np.where(np.arange(QUERIES) < 80, BETTER, SAME)
+"""Better where documents are known, if 80 are."""
+
+
+def test_what_helps_only_known_documents_is_refused_unless_that_is_accepted() -> None:
+    control = np.where(np.arange(QUERIES) < 80, SERVING + 0.02, SERVING)
+    found = judge(SERVING, {"tuned": REMEMBERS}, {"leg": LOW_LEG}, queries=held(80, control))
+    assert (found.outcome, found.installs) == ("known documents", None)
+    assert "only where documents are known from training" in found.reason
+    assert "a constant bonus for these gains +0.0200; accept known" in found.reason
+    apart = found.challengers["tuned"].apart
+    assert apart.known is not None
+    assert apart.unknown is not None
+    assert (apart.known.queries, apart.unknown.queries) == (80, 40)
+    assert apart.known.difference == pytest.approx((BETTER - SERVING)[:80].mean())
+    assert apart.unknown.difference == pytest.approx((SAME - SERVING)[80:].mean())
+    assert found.control is not None
+    assert found.control.known is not None
+    assert found.control.known.difference == pytest.approx(0.02)
+    accepted = judge(
+        SERVING, {"tuned": REMEMBERS}, {"leg": LOW_LEG}, queries=held(80, control), accept="known"
+    )
+    assert (accepted.outcome, accepted.installs) == ("known documents", "tuned")
+    assert "only where documents are known from training" in accepted.reason
+
+
+def test_what_helps_unknown_documents_too_passes_whatever_the_control_gains() -> None:
+    found = judge(SERVING, {"tuned": BETTER}, {}, queries=held(80, SERVING + 0.1))
+    assert (found.outcome, found.installs) == ("better", "tuned")
+    assert "where documents are unknown" in found.reason
+    assert "where documents are known" in found.reason
+
+
+@pytest.mark.parametrize("unknown", [0, fewest(1) - 1])
+def test_where_few_documents_are_unknown_the_control_is_to_be_beaten(unknown: int) -> None:
+    for bonus, outcome in ((0.0, "better"), (0.05, "known documents"), (0.1, "known documents")):
+        queries = held(QUERIES - unknown, SERVING + bonus)
+        found = judge(SERVING, {"tuned": BETTER}, {}, queries=queries)
+        assert found.outcome == outcome
+        against = found.challengers["tuned"].against_control
+        assert against is not None
+        assert against.queries == QUERIES - unknown
+
+
+def test_the_one_that_generalises_is_installed_before_one_that_remembers() -> None:
+    queries = held(80, SERVING)
+    for accept in (None, "known"):
+        found = judge(SERVING, {"first": REMEMBERS, "second": BETTER}, {}, queries=queries, accept=accept)
+        assert (found.outcome, found.installs) == ("better", "second")
+
+
+def test_memory_is_no_repair() -> None:
+    guards = {"leg": SERVING + 0.03}
+    found = judge(SERVING, {"tuned": REMEMBERS}, guards, queries=held(80, SERVING))
+    assert (found.outcome, found.installs) == ("repairs", "leg")
+
+
+def test_nothing_else_can_be_accepted() -> None:
+    with pytest.raises(InputError, match="it must be"):
+        check_accept("everything")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(("challengers", "queries"), [({}, 5), ({"tuned": SERVING[:0]}, 0)])
 def test_nothing_to_judge_is_refused(challengers: dict[str, Values], queries: int) -> None:
     with pytest.raises(InputError, match="nothing to judge"):
@@ -198,3 +296,21 @@ def test_a_real_gain_gets_through() -> None:
         passed += judge(serving, {"tuned": better}, {"leg": serving - 0.1}).installs == "tuned"
     assert passed >= 17
     assert ALPHA == 0.05
+
+
+# The way of a real trial: `make check-gate` takes it 400 times each
+
+
+def installs(trials: int, gain: float = 0.0, *, memory: bool = False) -> int:
+    found = (simulated.by_families(seed, gain, 450, memory=memory) for seed in range(trials))
+    return sum(one.verdict.installs is not None for one in found)
+
+
+def test_a_made_trial_finds_a_gain_and_nothing_else(whole: bool) -> None:
+    # At 5 %: more than 1 of 4 in less than 1.5 % of cases, more than 6 of 40 in less than .4 %; at 95 %:
+    # fewer than 3 of 4 in less than 1.5 %, fewer than 34 of 40 in less than .4 %. Half of the queries find
+    # twice the gain.
+    trials, most = (40, 6) if whole else (4, 1)
+    assert installs(trials) <= most
+    assert installs(trials, simulated.MEMORY, memory=True) <= most
+    assert installs(trials, 2 * simulated.GAIN) >= trials - most

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hybrid.errors import InputError
-from hybrid.learn.split import into_folds, split
+from hybrid.learn.families import into_folds
+from hybrid.learn.split import split
 from hybrid.types import Qrels
 
 QUERIES = {f"q{i}": f"text {i}" for i in range(60)}
@@ -82,6 +83,40 @@ def test_too_little_is_an_error_in_one_line(
 
 
 def test_folds_have_every_row_once() -> None:
-    folds = into_folds(23, 1)
+    folds = into_folds([f"q{row}" for row in range(23)], 1)
     assert sorted(row for fold in folds for row in fold.tolist()) == list(range(23))
     assert {len(fold) for fold in folds} == {4, 5}
+
+
+def test_near_copies_and_queries_of_one_document_stay_together() -> None:
+    claims = {
+        f"{i} {how}": f"drug{i} {how} the risk of illness{i}"
+        for i in range(20)
+        for how in ("raises", "lowers")
+    }
+    asked = claims | {f"{i} also": f"unlike{i}" for i in range(20)}
+    qrels: Qrels = {id: {f"d {id}": 1} for id in claims} | {
+        f"{i} also": {f"d {i} raises": 1} for i in range(20)
+    }
+    for seed in range(3):
+        found = split(asked, qrels, None, seed, 1000)
+        assert {id.split()[0] for id in found.train.texts}.isdisjoint(
+            id.split()[0] for id in found.held_out.texts
+        )
+        assert (len(found.train), len(found.held_out)) == (39, 21)
+        assert not found.known.any()
+
+
+def test_what_is_known_from_training_is_told_of_test_judgments() -> None:
+    test: Qrels = {"q50": {"other": 1}, "q51": {"d7": 1, "new": 1}, "q52": {"d7": 0, "new": 2}}
+    train: Qrels = {f"q{i}": {f"d{i}": 1} for i in range(40)}
+    found = split(QUERIES, train, test, 0, 1000)
+    assert found.known.tolist() == [False, True, False]
+    families = found.families
+    assert families["q51"] == families["q7"]
+    assert families["q50"] not in {families[id] for id in train}
+
+
+def test_queries_of_too_few_texts_are_too_few() -> None:
+    with pytest.raises(InputError, match="judged queries to train on"):
+        split({f"q{i}": f"text {i % 4}" for i in range(60)}, QRELS, None, 0, 1000)

@@ -23,7 +23,7 @@ from tests.asking import of_now
 
 Quality = Callable[[Profile, str], float]
 QUERIES = {f"q{i}": f"text {i}" for i in range(120)}
-QRELS: Qrels = {query: {"relevant": 1} for query in QUERIES}
+QRELS: Qrels = {query: {f"right {query}": 1} for query in QUERIES}
 
 
 def chance(*parts: str) -> float:
@@ -61,7 +61,7 @@ class Double:
 
     def _hits(self, profile: Profile, query: str, k: int) -> list[tuple[str, float]]:
         rank = round((1 - self._quality(profile, query)) * 12)
-        ids = [f"d{i}" for i in range(rank)] + ["relevant"] + [f"d{i}" for i in range(rank, 12)]
+        ids = [f"d{i}" for i in range(rank)] + [f"right {query}"] + [f"d{i}" for i in range(rank, 12)]
         step = 0.0 if self._ties(profile) else 1.0
         return [(id, -step * place) for place, id in enumerate(ids[:k])]
 
@@ -124,8 +124,8 @@ def test_the_seed_decides_everything() -> None:
 def test_held_out_queries_have_no_part_in_the_choice() -> None:
     held = list(QUERIES)[:40]
     train: Qrels = {query: QRELS[query] for query in QUERIES if query not in held}
-    judged: Qrels = {query: {"relevant": 1} for query in held}
-    turned: Qrels = {query: {"d3": 1, "relevant": 0} for query in held}
+    judged: Qrels = {query: QRELS[query] for query in held}
+    turned: Qrels = {query: {"d3": 1, f"right {query}": 0} for query in held}
     one = tune(Double(words_count), QUERIES, train, test_qrels=judged)
     other = tune(Double(words_count), QUERIES, train, test_qrels=turned)
     assert one.held_out == 40
@@ -198,7 +198,7 @@ def test_too_few_held_out_queries_are_a_refusal_that_says_how_many_are_missing()
     ("qrels", "measure", "error"),
     [
         ({}, "nDCG@10", InputError),
-        ({"q1": {"relevant": 1}}, "nDCG@10", InputError),
+        ({"q1": {"right q1": 1}}, "nDCG@10", InputError),
         ({query: {"relevant": 0} for query in QUERIES}, "nDCG@10", InputError),
         ({"unknown": {"relevant": 1}}, "nDCG@10", InputError),
         (QRELS, "nDCG@10 AP", MeasureError),
