@@ -1,7 +1,7 @@
 """The command line: ``hybrid index | delete | update | reindex | search | context | suggest |
 autocomplete | count | facets | evaluate | tune | learn | forget | train | rerank | calibrate | synonyms |
-user-words | profile | plugins | bench | clicks | mine | verify | stats | compact | backup | restore |
-export | demo``.
+user-words | profile | plugins | encoders | bench | clicks | mine | verify | stats | compact | backup |
+restore | export | demo``.
 
 Results go to stdout, progress and messages to stderr. Exit status: 0 success; 1 failure, or a negative
 result (``verify`` found damage); 2 invalid arguments or input; 130 Ctrl-C; 143 SIGTERM.
@@ -27,6 +27,7 @@ from hybrid.cli import (
     context,
     copies,
     demo,
+    encoders,
     evaluate,
     facets,
     files,
@@ -77,6 +78,7 @@ app.command("synonyms")(synonyms.synonyms)
 app.command("user-words")(userwords.user_words)
 app.command("profile")(profile.profile)
 app.command("plugins")(plugins.list_plugins)
+app.command("encoders")(encoders.list_encoders)
 app.command("bench")(bench.bench)
 app.command("clicks")(clicks.clicks)
 app.command("mine")(mine.mine)

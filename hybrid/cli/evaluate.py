@@ -16,6 +16,7 @@ from hybrid.cli.judging import IgnoreIdenticalIds
 from hybrid.cli.naming import foreign_runs, named_systems
 from hybrid.cli.output import AsJson, Bar, bar, complain, out, print_json
 from hybrid.cli.reading import Encoding
+from hybrid.encoders import load
 from hybrid.errors import InputError, require
 from hybrid.evaluate import (
     Comparison,
@@ -24,11 +25,13 @@ from hybrid.evaluate import (
     System,
     Timings,
     answerable,
+    by_mode,
     changes,
     compare,
     coverage,
     depth_of,
     parse,
+    reencoded,
     run_systems,
     time_searches,
     write_run,
@@ -53,20 +56,30 @@ MEASURES: Final = "nDCG@10 R@100 RR@10 AP Judged@10"
 @dataclass(frozen=True)
 class Task:
     """The systems to evaluate: ``systems`` of an index, with the legs it has and the coverage of judged
-    documents, and ``foreign`` runs. Without an index, ``searcher``, ``legs`` and ``coverage`` are None."""
+    documents; the ``encoders`` in whose place each of these systems is asked again; and ``foreign`` runs.
+    Without an index, ``index``, ``searcher``, ``legs`` and ``coverage`` are None."""
 
     systems: Mapping[str, System]
     foreign: Mapping[str, Run]
     queries: dict[str, str]
     qrels: Qrels
     ignore_identical_ids: bool
+    encoders: Sequence[str] = ()
+    index: Index | None = None
     searcher: Searcher | None = None
     legs: Legs | None = None
     coverage: Coverage | None = None
 
     @property
     def names(self) -> list[str]:
-        return [*self.systems, *self.foreign]
+        return [*self.systems, *(name for one in self.encoders for name in self.other(one)), *self.foreign]
+
+    def other(self, encoder: str) -> dict[str, System]:
+        """The systems that another encoder changes, by their names with it; of an index that has no
+        encoder, those that it makes possible."""
+        changed = {name: system for name, system in self.systems.items() if system.mode != "lexical"}
+        changed = changed or by_mode(["vector", "hybrid"])
+        return {f"{name}, {Path(encoder).name}": system for name, system in changed.items()}
 
     @property
     def lacking(self) -> list[str]:
@@ -98,6 +111,13 @@ def evaluate(
         typer.Option(
             metavar="[NAME=]F",
             help="A fusion to compare: rrf, linear, … or its JSON. Repeatable.",
+        ),
+    ] = None,
+    encoders: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="Other encoders to compare: the documents are encoded by each, in a copy of the index.",
         ),
     ] = None,
     run: Annotated[
@@ -132,8 +152,9 @@ def evaluate(
         raise InputError("--per-query shows gains and losses against a baseline; add --baseline SYSTEM")
     if report is not None:
         require("--report", "jinja2", "matplotlib", extra="report")  # before all the searches
+    others = _names(encoders)
     with _task(
-        directory, queries, qrels, mode, fusion or [], run or [], ignore_identical_ids, encoding
+        directory, queries, qrels, mode, fusion or [], others, run or [], ignore_identical_ids, encoding
     ) as task:
         for line in task.lacking:
             complain(line)
@@ -141,7 +162,7 @@ def evaluate(
             others_than(baseline, task.names)  # as above: fail before the searches
         found = _findings(task, wanted, baseline, timed=latency)
         if run_out is not None:
-            for name in task.systems:
+            for name in found.runs.keys() - task.foreign.keys():
                 write_run(found.runs[name], run_out / f"{name}.trec", name)
         if report is not None:
             _write_page(report, f"{directory or 'Runs'} on {qrels}", task, found)
@@ -163,6 +184,7 @@ def _task(
     qrels: Path,
     mode: str | None,
     fusions: list[str],
+    encoders: list[str],
     runs: list[str],
     ignore_identical_ids: bool,
     encoding: str | None,
@@ -178,8 +200,8 @@ def _task(
         return {name: not_answered(run) for name, run in read.items()} if ignore_identical_ids else read
 
     if directory is None:
-        if fusions or mode is not None:
-            raise InputError("--mode and --fusion need an index; give its directory")
+        if fusions or encoders or mode is not None:
+            raise InputError("--mode, --fusion and --encoders need an index; give its directory")
         if not runs:
             raise InputError("nothing to measure: give the directory of an index, or --run FILE, or both")
         yield Task({}, foreign([]), texts, judgments, ignore_identical_ids)
@@ -188,8 +210,19 @@ def _task(
         raise InputError(f"{directory}: --queries FILE is missing")
     with Index.open(directory, read_only=True) as index, index.searcher() as searcher:
         held, systems = coverage(searcher, judgments), named_systems(searcher, mode, fusions)
-        others = foreign(list(systems))
-        yield Task(systems, others, texts, judgments, ignore_identical_ids, searcher, searcher.legs, held)
+        task = Task(
+            systems,
+            {},
+            texts,
+            judgments,
+            ignore_identical_ids,
+            encoders,
+            index,
+            searcher,
+            searcher.legs,
+            held,
+        )
+        yield replace(task, foreign=foreign(task.names))
 
 
 def _findings(task: Task, measures: Sequence[Measure], baseline: str | None, *, timed: bool) -> Findings:
@@ -204,10 +237,39 @@ def _findings(task: Task, measures: Sequence[Measure], baseline: str | None, *, 
             depth_of(measures),
             ignore_identical_ids=task.ignore_identical_ids,
         )
+    for encoder in task.encoders:
+        asked |= _with(task, encoder, depth_of(measures))
     runs = asked | dict(task.foreign)
     report = measure(runs, task.qrels, measures)
     comparisons = [] if baseline is None else compare(report, baseline)
     return Findings(report, runs, timings, comparisons)
+
+
+def _with(task: Task, encoder: str, k: int) -> dict[str, Run]:
+    """The runs of the systems with another encoder."""
+    assert task.index is not None  # or there would be no encoders
+    with (
+        bar(f"encoding with {encoder}", len(task.index)) as progress,
+        reencoded(task.index, encoder, progress.advance) as index,
+    ):
+        return answers(
+            index,
+            task.queries,
+            task.qrels,
+            task.other(encoder),
+            k,
+            ignore_identical_ids=task.ignore_identical_ids,
+        )
+
+
+def _names(given: str | None) -> list[str]:
+    """The encoders that are named. Raises ModelNotFound before anything is searched."""
+    names = [] if given is None else [name.strip() for name in given.split(",")]
+    for name in names:
+        load(name)
+    if len({Path(name).name for name in names}) < len(names):
+        raise InputError("--encoders: two have the same name; give each once")
+    return names
 
 
 def answers(

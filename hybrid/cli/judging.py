@@ -198,24 +198,21 @@ def _figures(found: Contest, p: str) -> Table:
 
 def _by_documents(found: Contest, control: Apart) -> Table:
     """The gains on queries about unknown and about known documents, beside the control."""
-    rows = table("gain where documents are")
-    for heading, apart in (("unknown", control.unknown), ("known", control.known)):
-        rows.add_column(f"{heading} ({apart.queries if apart else 0:,} queries)", justify="right")
-        rows.add_column("95 % interval", justify="right")
-    for name, challenge in found.verdict.challengers.items():
-        rows.add_row(name, *_gain(challenge.apart.unknown), *_gain(challenge.apart.known))
-    rows.add_row(CONTROL, *_gain(control.unknown), *_gain(control.known), style="dim")
+    rows = table("gain of", "documents")
+    for heading in ("queries", "difference", "95 % interval"):
+        rows.add_column(heading, justify="right")
+    gains = {name: challenge.apart for name, challenge in found.verdict.challengers.items()}
+    for name, apart in (gains | {CONTROL: control}).items():
+        for documents, gain in (("unknown", apart.unknown), ("known", apart.known)):
+            if gain is not None:
+                rows.add_row(name, documents, f"{gain.queries:,}", *_gain(gain))
     return rows
 
 
-def _gain(found: Paired | None) -> tuple[str, str]:
-    return (f"{found.difference:+.4f}", f"{found.low:+.4f} … {found.high:+.4f}") if found else ("", "")
+def _gain(found: Paired) -> tuple[str, str]:
+    return f"{found.difference:+.4f}", f"{found.low:+.4f} … {found.high:+.4f}"
 
 
 def _compared(challenge: Challenge) -> tuple[str, str, str]:
-    found, p = challenge.against_incumbent, challenge.corrected
-    return (
-        f"{found.difference:+.4f}",
-        f"{found.low:+.4f} … {found.high:+.4f}",
-        "< .0001" if p < 0.0001 else f"{p:.4f}",
-    )
+    p = challenge.corrected
+    return *_gain(challenge.against_incumbent), "< .0001" if p < 0.0001 else f"{p:.4f}"

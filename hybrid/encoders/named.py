@@ -42,13 +42,21 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Named:
-    """A model: the parameters of its vectors, and recipes for it in order of preference."""
+    """A model: its languages and licence, as its card has them; the parameters of its vectors; and recipes
+    for it in order of preference."""
 
     name: str
+    languages: str
+    licence: str
     dim: int
     max_length: int
     prompts: Prompts
     recipes: tuple[Recipe, ...]
+
+    @property
+    def ready(self) -> bool:
+        """Whether its bundle is in the cache."""
+        return any(self._folder(recipe).is_dir() for recipe in self.recipes)
 
     def open(self) -> Bundle:
         """Open the bundle in the cache; if there is none, build it (seconds), or download and build it.
@@ -164,6 +172,8 @@ _MINILM_HUB = Hub(
 
 _E5 = Named(
     "multilingual-e5-small",
+    languages="Chinese, English and others",
+    licence="MIT",
     dim=384,
     max_length=512,
     prompts=Prompts(query="query: ", document="passage: "),
@@ -174,6 +184,8 @@ _E5 = Named(
 )
 _MINILM = Named(
     "all-MiniLM-L6-v2",
+    languages="English",
+    licence="Apache-2.0",
     dim=384,
     max_length=256,
     prompts=Prompts(),

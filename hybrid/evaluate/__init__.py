@@ -20,6 +20,7 @@ from hybrid.evaluate.asking import (
 )
 from hybrid.evaluate.comparison import Change, Comparison, Paired, changes, compare, holm, paired
 from hybrid.evaluate.coverage import Coverage, coverage
+from hybrid.evaluate.encoders import reencoded
 from hybrid.evaluate.latency import Latency, Timings, time_searches
 from hybrid.evaluate.measures import depth_of, parse
 from hybrid.evaluate.runs import read_run, write_run
@@ -47,6 +48,7 @@ __all__ = [
     "paired",
     "parse",
     "read_run",
+    "reencoded",
     "run_modes",
     "run_systems",
     "time_searches",

@@ -18,7 +18,8 @@ from hybrid.cli import evaluate as command
 from hybrid.encoders import HashEncoder
 from hybrid.evaluate import compare, evaluate, parse, read_run
 from hybrid.fusion import load
-from tests.commands import Said, run
+from tests.commands import Said, contents, run
+from tests.encoder_models import bundle_of_letters
 
 TEXTS = {
     "1": "headphones with noise cancelling",
@@ -419,6 +420,51 @@ def test_something_must_be_given(hybrid: Hybrid, idx: Path, judged: Judged, fore
     assert "nothing to measure" in hybrid(*judged, status=2).err
     for option in ("--fusion", "--mode"):
         said = hybrid(*judged, "--run", foreign, option, "rrf", status=2).err
-        assert said == "hybrid: --mode and --fusion need an index; give its directory\n"
+        assert said == "hybrid: --mode, --fusion and --encoders need an index; give its directory\n"
     assert "--queries FILE is missing" in hybrid(idx, *judged[2:], status=2).err
     assert "--qrels" in hybrid(idx, *judged[:2], status=2).err
+
+
+@pytest.mark.parametrize("own", ["idx", "words"])
+def test_other_encoders(
+    request: pytest.FixtureRequest,
+    hybrid: Hybrid,
+    judged: Judged,
+    own: str,
+    tmp_path: Path,
+) -> None:
+    index, letters = request.getfixturevalue(own), bundle_of_letters(tmp_path / "letters").folder
+    before = contents(index)
+    said = hybrid(
+        index,
+        *judged,
+        "--encoders",
+        letters,
+        "--baseline",
+        "lexical",
+        "--run-out",
+        tmp_path / "runs",
+        "--json",
+    )
+    there = ["lexical", "vector", "hybrid"] if own == "idx" else ["lexical"]
+    names = [*there, "vector, letters", "hybrid, letters"]
+    assert list(said.json["systems"]) == names
+    assert {file.stem for file in (tmp_path / "runs").iterdir()} == set(names)
+    with Index.create(tmp_path / "other", encoder=letters) as other:
+        other.add(Document(id, text) for id, text in TEXTS.items())
+        run = other.run(QUERIES, k=100, mode="vector")
+    expected = evaluate({"vector": run}, QRELS, parse("RR@10")).systems["vector"]["RR@10"]
+    assert said.json["systems"]["vector, letters"]["RR@10"] == pytest.approx(expected)
+    assert contents(index) == before
+
+
+def test_other_encoders_are_named_rightly(
+    hybrid: Hybrid, idx: Path, judged: Judged, tmp_path: Path
+) -> None:
+    wrong = hybrid(idx, *judged, "--encoders", "no/such/model/anywhere", status=1).err
+    assert "is not an encoder" in wrong
+    letters = bundle_of_letters(tmp_path / "letters").folder
+    assert (
+        "two have the same name" in hybrid(idx, *judged, "--encoders", f"{letters},{letters}", status=2).err
+    )
+    assert "need an index" in hybrid(*judged, "--encoders", letters, status=2).err
