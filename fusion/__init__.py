@@ -9,6 +9,7 @@ from hybrid.fusion.normalize import Distribution, MinMax, Normalizer, Softplus, 
 from hybrid.fusion.profile import dump, load
 from hybrid.fusion.rocchio import Rocchio
 from hybrid.fusion.rrf import RRF
+from hybrid.fusion.voting import Votes, Voting
 
 __all__ = [
     "RRF",
@@ -24,6 +25,8 @@ __all__ = [
     "Rocchio",
     "Softplus",
     "TheoreticalMinMax",
+    "Votes",
+    "Voting",
     "ZScore",
     "complete",
     "dump",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     )
     from hybrid.index import DEFAULT_ENCODER, Index
     from hybrid.ledger.impressions import Impression
+    from hybrid.ledger.past import PastQuery
     from hybrid.search.explain import Explanation
     from hybrid.search.searcher import Searcher
     from hybrid.settings import Profile
@@ -73,6 +74,7 @@ __all__ = [
     "MemoryIndex",
     "MinMax",
     "Passage",
+    "PastQuery",
     "Profile",
     "Qrels",
     "Results",
@@ -104,6 +106,7 @@ _HOMES = {
     "hybrid.fusion": "RRF Adaptive CombSUM Distribution Linear MinMax Rocchio Softplus "
     "TheoreticalMinMax ZScore",
     "hybrid.ledger.impressions": "Impression",
+    "hybrid.ledger.past": "PastQuery",
     "hybrid.backends.memory": "MemoryIndex",
     "hybrid.types": "Candidates Correction Document Hit Passage Qrels Results Run Suggestion",
 }

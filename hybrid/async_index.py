@@ -137,10 +137,10 @@ class AsyncIndex(_Asked[Index]):
 
     What reads runs in as many threads as there are cores, what writes in one, in the order of the calls.
     Cancelling ends the wait alone: a commit that has begun goes on and is whole; a call that still waits
-    for its turn is not made. ``documents`` and ``impressions`` are iterated by ``async for``, ``searcher``
-    is entered by ``async with``, ``profiles``, ``synonyms`` and ``user_words`` are awaited, and ``count()``
-    stands for ``len``. Functions that are passed (``progress``, ``count``, a reranker) are called in those
-    threads.
+    for its turn is not made. ``documents``, ``impressions`` and ``past_queries`` are iterated by ``async
+    for``, ``searcher`` is entered by ``async with``, ``profiles``, ``synonyms`` and ``user_words`` are
+    awaited, and ``count()`` stands for ``len``. Functions that are passed (``progress``, ``count``, a
+    reranker) are called in those threads.
     """
 
     def __init__(self, index: Index) -> None:
@@ -237,6 +237,10 @@ class AsyncIndex(_Asked[Index]):
     feedback = _writing(Index.feedback)
     log = _writing(Index.log)
     impressions = _iterating(Index.impressions)
+    learn = _writing(Index.learn)
+    keep_past_queries = _writing(Index.keep_past_queries)
+    forget = _writing(Index.forget)
+    past_queries = _iterating(Index.past_queries)
 
     # -- care
 

@@ -25,12 +25,14 @@ from hybrid.intake.passages import cut
 from hybrid.intake.patch import Patch
 from hybrid.ledger.impressions import Impression
 from hybrid.ledger.passages import Pieces
+from hybrid.ledger.past import PastQuery, judged
 from hybrid.ledger.rows import Rows
 from hybrid.lexical.synonyms import check_rules
 from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted
 from hybrid.metadata.filters import Ids
 from hybrid.metadata.selection import Selection
 from hybrid.metadata.sorting import Sort
+from hybrid.norms import unit
 from hybrid.query import Query
 from hybrid.rerank import stored
 from hybrid.rerank.calibration import Calibration
@@ -58,6 +60,7 @@ from hybrid.types import (
     Lacking,
     Metric,
     Progress,
+    Qrels,
     Reranker,
     Results,
     Run,
@@ -525,14 +528,21 @@ class Index:
         return profiles.serves
 
     def feedback(
-        self, query: str, shown: Sequence[str], clicked: Iterable[str] = (), *, first: int = 1
+        self,
+        query: str,
+        shown: Sequence[str],
+        clicked: Iterable[str] = (),
+        *,
+        first: int = 1,
+        user: str = "",
     ) -> None:
         """Log that ``query`` was shown the documents ``shown``, by id, from rank ``first`` on, and which of
-        them were clicked; with the profile that serves and the time. It lies in the ledger, durably. Raises
-        InputError for what cannot be; see `hybrid.ledger.impressions`."""
+        them were clicked, by which ``user`` if that is known; with the profile that serves and the time. It
+        lies in the ledger, durably. Raises InputError for what cannot be; see
+        `hybrid.ledger.impressions`."""
         with self._store.writing() as generation:
             profile = generation.ledger.profiles.serves
-            made = Impression(query, tuple(shown), frozenset(clicked), profile, time.time(), first)
+            made = Impression(query, tuple(shown), frozenset(clicked), profile, time.time(), first, user)
             generation.tables.log([made.to_json()])
 
     def log(self, impressions: Iterable[Impression]) -> None:
@@ -546,6 +556,55 @@ class Index:
         """The impressions that ``feedback`` and ``log`` recorded, oldest first."""
         with self._store.reading() as snapshot:
             yield from map(Impression.from_json, snapshot.tables.logged())
+
+    def learn(self, queries: Mapping[str, str], qrels: Qrels) -> int:
+        """Keep judged ``queries`` (query id -> text) with the documents that ``qrels`` grade above 0, as
+        past queries whose answers are known; returns how many have any. They lie in the ledger, durably,
+        with their vectors. A text that was judged before is replaced. All of them or none. Raises
+        InputError, EncoderError, IndexReadOnly, StorageError."""
+        return self.keep_past_queries(judged(queries, qrels, time.time()))
+
+    def keep_past_queries(self, past: Iterable[PastQuery], *, since: float = 0.0) -> int:
+        """Keep past queries, each in place of one of the same text, user and origin; those from before
+        ``since``, in seconds since the epoch, go. Returns how many were given. Raises what ``learn``
+        raises."""
+        self._store.check_writable()
+        known = list(past)
+        settings = self._store.generation.settings
+        cache = self._model(settings).queries()
+        vectors = None if cache is None else list(unit(cache.vectors([past.query for past in known])))
+        with self._store.writing() as generation:
+            if vectors is None or generation.settings.encoder != settings.encoder:
+                vectors = [None] * len(known)
+            generation.commit([], also=generation.tables.past.learns(known, vectors, since=since))
+        return len(known)
+
+    def _encode_past(self) -> None:
+        """Encode the past queries that another encoder had encoded."""
+        with self._store.writing() as generation:
+            cache = self._model(generation.settings).queries()
+            table = generation.tables.past
+            bare = [one.past for one in table.at(generation.ledger.seq) if one.vector is None]
+            if cache is not None and bare:
+                vectors = list(unit(cache.vectors([one.query for one in bare])))
+                generation.commit([], also=table.learns(bare, vectors))
+
+    def forget(
+        self, *, query: str | None = None, user: str | None = None, before: float | None = None
+    ) -> int:
+        """Forget the past queries that meet every condition given: of this text, of this user, from before
+        this time, in seconds since the epoch; returns how many there were. Impressions that meet the
+        conditions leave the log. ``compact`` then leaves no byte of them. Raises InputError without a
+        condition, IndexReadOnly, StorageError."""
+        with self._store.writing() as generation:
+            past, seq = generation.tables.past, generation.ledger.seq
+            generation.commit([], also=past.forgets(query=query, user=user, before=before))
+            return past.count(seq) - past.count(generation.ledger.seq)
+
+    def past_queries(self) -> Iterator[PastQuery]:
+        """The past queries that ``learn`` kept, oldest first."""
+        with self._store.reading() as snapshot:
+            yield from (kept.past for kept in snapshot.past())
 
     # -- care
 
@@ -623,6 +682,7 @@ class Index:
             cut,
         )
         self._encoders = {settings.encoder: self._encoders[settings.encoder]}
+        self._encode_past()
 
 
 def _fitting(batch: Prepared, generation: Generation) -> tuple[list[Document], Rows, Sequence[Pieces]]:

@@ -37,6 +37,12 @@ MAX_SCAN: Final = 1 << 29
 numbers take 0.06 s, under "l2" 0.2 s. For more, the search raises an error that names the library to
 install."""
 
+MAX_PAST_QUERIES: Final = 100_000
+"""Past queries that an index keeps, each with its vector: 150 MB of 384 numbers."""
+
+MAX_PAST_ANSWERS: Final = 10_000
+"""Answers of a past query: each has one vote by the root of their number, so more say next to nothing."""
+
 # --- contexts
 
 MAX_CONTEXT: Final = 1_000_000

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hybrid import analyzers, fusion
 from hybrid.errors import InputError, SettingsError
+from hybrid.fusion import Voting
 from hybrid.limits import MAX_HITS, shown
 from hybrid.types import Analyzer, Fusion, Metric, Wait
 
@@ -110,6 +111,8 @@ class Profile(_Frozen):
     """The reranker of the fused candidates: its id in the ledger's table ``models``."""
     calibration: str | None = None
     """The calibration from which hits get a relevance: its id in the same table."""
+    voting: Voting | None = None
+    """How the answers of past queries move up in a hybrid search; None: they do not."""
 
     def fuse(self) -> Fusion:
         return _fusion(_Stored(self.fusion))
@@ -120,8 +123,9 @@ class Profile(_Frozen):
         boost = f", title boost {self.title_boost:g}" if self.title_boost else ""
         ef = f", ef {self.ef}" if self.ef else ""
         learned = f", reranked by model {self.reranker[:12]}" if self.reranker else ""
+        voted = f", {self.voting!r}" if self.voting else ""
         calibrated = f", calibrated by {self.calibration[:12]}" if self.calibration else ""
-        return f"{self.fuse()!r}, depth {depth}{boost}{ef}{learned}{calibrated}"
+        return f"{self.fuse()!r}, depth {depth}{boost}{ef}{voted}{learned}{calibrated}"
 
     @property
     def depths(self) -> tuple[int, int]:

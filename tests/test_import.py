@@ -48,6 +48,7 @@ NAMES = {
     "HybridError": "errors",
     "Impression": "ledger.impressions",
     "MemoryIndex": "backends.memory",
+    "PastQuery": "ledger.past",
     "Profile": "settings",
     "Searcher": "search.searcher",
     "restore": "store.backup",

@@ -39,6 +39,7 @@ from hybrid.norms import unit
 from hybrid.okapi import TermScore
 from hybrid.order import places
 from hybrid.rerank.matching import Texts
+from hybrid.store.voters import Voters
 from hybrid.suggest.lookups import Lookups
 from hybrid.suggest.vocabulary import Vocabulary
 from hybrid.types import (
@@ -399,6 +400,13 @@ class Textbook:
     @cached_property
     def lookups(self) -> Lookups:
         return Lookups(Vocabulary(self.lexical.written()))
+
+    @property
+    def voters(self) -> Voters:
+        return Voters.none()
+
+    def asked(self, numbers: Sequence[int]) -> list[str]:
+        return [""] * len(numbers)
 
     def terms(self, query: str) -> list[str]:
         return of_query(self.analyzer, query)

@@ -21,13 +21,14 @@ from hybrid.corpora.files import as_path, check_file
 from hybrid.errors import CorpusError, InputError
 from hybrid.evaluate.runs import write_whole
 from hybrid.index import Index
+from hybrid.learn.clicks.asked import clicked_queries
 from hybrid.learn.clicks.judgments import HIGHEST_GRADE, LEAST_LOOKS, Judgments, Propensities, judgments
 from hybrid.ledger.impressions import Impression
-from hybrid.limits import MAX_QUERY, named, shown
+from hybrid.limits import MAX_QUERY, counted, named, shown
 from hybrid.settings import Profiles
 
 _NEEDED: Final = ("query", "shown", "clicked")
-_OPTIONAL: Final = ("first", "profile", "time")
+_OPTIONAL: Final = ("first", "profile", "time", "user")
 _RANKS_SHOWN: Final = 20
 _ENOUGH: Final = 0.5
 """If the log removes less than this share of the prior's variance, the prior determines the result."""
@@ -53,6 +54,9 @@ def clicks(
             "--import", metavar="LOG", help="First append this log (JSON lines, see above) to the index's."
         ),
     ] = None,
+    learn: Annotated[
+        bool, typer.Option("--learn", help="Keep what users clicked as past queries (see hybrid learn).")
+    ] = False,
     encoding: Encoding = None,
     as_json: AsJson = False,
 ) -> None:
@@ -61,11 +65,13 @@ def clicks(
     The log is recorded by Index.feedback. --import appends the log of another program, one impression per
     line: {"query": "red kettle", "shown": ["d7", "d2"], "clicked": ["d2"]}, and optionally "first" (the
     rank of the first document shown; 11 on a second page of ten), "profile" (the number of the serving
-    profile; default: the one that serves now) and "time" (seconds since the epoch; default: now). If a
-    line is bad, nothing is appended. A log that is imported twice counts twice.
+    profile; default: the one that serves now), "time" (seconds since the epoch; default: now) and "user"
+    (any name). If a line is bad, nothing is appended. A log that is imported twice counts twice.
 
     Without --import, the log is judged and summarised; --to-qrels and --to-queries write the judgments for
-    hybrid tune and hybrid train. Documents that are no longer in the index are left out.
+    hybrid tune and hybrid train. Documents that are no longer in the index are left out. With --learn, what
+    a user clicked becomes a past query of this user, as far as the judgments of all users confirm it; a
+    document gets votes from three users on.
     """
     if to_queries is not None and to_queries.suffix.lower() != ".jsonl":
         raise InputError(f"{to_queries}: name it .jsonl, so that other commands can read it")
@@ -76,8 +82,18 @@ def clicks(
             out.print(f"{report['imported']:,} impressions imported from {log}", soft_wrap=True)
     if log is None or to_qrels or to_queries:
         report |= _judge(directory, to_qrels, to_queries, least_looks, as_json)
+    if learn:
+        report["learned"] = _learn(directory, least_looks)
+        if not as_json:
+            out.print(f"{counted(report['learned'], 'past query', 'past queries')} kept")
     if as_json:
         print_json(report)
+
+
+def _learn(directory: Path, least_looks: float) -> int:
+    with Index.open(directory) as index:
+        found = judgments(index.impressions(), least_looks=least_looks)
+        return index.keep_past_queries(clicked_queries(index.impressions(), found))
 
 
 # -- another program's log

@@ -33,10 +33,14 @@ def backup(
 ) -> None:
     """Copy the current state of an index, also while a program writes to it.
 
-    The copy appears whole or not at all, and is an index that can be searched.
+    The copy appears whole or not at all, and is an index that can be searched. It holds past queries and
+    the log of clicks too.
     """
     with Index.open(directory, read_only=True) as index, bar("copying", len(index)) as progress:
         index.backup(to, progress=progress.advance)
+        past = index.stats()["past_queries"]
+    if past:
+        complain(f"the copy holds {counted(past, 'past query', 'past queries')}")
     _report("backed up", to, as_json)
 
 
@@ -64,7 +68,7 @@ def export(
 
     hybrid index FILE --to NEW makes an index from the file without encoding anything. The file contains no
     settings: name the encoder again, since queries still have to be encoded, and all other settings of the
-    index (--analyzer, --user-dict, --metric).
+    index (--analyzer, --user-dict, --metric). Nor does it contain past queries or the log of clicks.
     """
     written = bare = lost = 0
     shown = file != _STDOUT or not sys.stdout.isatty()  # a bar would overwrite the lines

@@ -1,8 +1,9 @@
 """Judged queries and clicks to better rankings: profiles, models and training data.
 
-`tune` chooses how an index ranks, `learn` trains a model for it, `choose` sets another reranker,
-`calibrate` makes scores mean something: each makes a `Trial`, and `Trial.install` lets an index serve what
-proved better. `judgments` makes judgments of clicks, `Miner` finds hard negatives. Nothing here prints.
+`tune` chooses how an index ranks, `vote` how its past queries do, `learn` trains a model for it, `choose`
+sets another reranker, `calibrate` makes scores mean something: each makes a `Trial`, and `Trial.install`
+lets an index serve what proved better. `judgments` makes judgments of clicks, `Miner` finds hard
+negatives. Nothing here prints.
 
 Imports evaluate, rerank and fusion.
 """
@@ -17,6 +18,7 @@ from hybrid.learn.reranking import Reranking, choose
 from hybrid.learn.training import Learning, learn
 from hybrid.learn.trial import Trial
 from hybrid.learn.tuning import Tuning, tune
+from hybrid.learn.voting import vote
 
 __all__ = [
     "Calibrated",
@@ -37,4 +39,5 @@ __all__ = [
     "learn",
     "propensities",
     "tune",
+    "vote",
 ]

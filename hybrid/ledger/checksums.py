@@ -26,7 +26,7 @@ _parse: Final = json.JSONDecoder().raw_decode  # half of the time of ``json.load
 def sealed(meta: Mapping[str, str]) -> dict[str, str]:
     """Return the table ``meta`` with a checksum over all its other entries."""
     rest = {key: value for key, value in sorted(meta.items()) if key != "crc"}
-    return {**rest, "crc": str(_crc(*(part.encode() for item in rest.items() for part in item)))}
+    return {**rest, "crc": str(checksum(*(part.encode() for item in rest.items() for part in item)))}
 
 
 def blocks(connection: sqlite3.Connection, rows: Rows, first: int = 0) -> Iterator[tuple[int, int, bool]]:
@@ -52,7 +52,7 @@ def body(id: bytes, title: bytes, text: bytes, metadata: bytes, crc: int) -> Doc
 
 def fields(id: bytes, title: bytes, text: bytes, metadata: bytes, crc: int) -> dict[str, Any]:
     """Read a document's metadata from its row, and check the row. Raises IndexCorrupt."""
-    if crc != _crc(id, title, text, metadata):
+    if crc != checksum(id, title, text, metadata):
         raise IndexCorrupt(f"document {id.decode(errors='replace')!r} is damaged")
     found: dict[str, Any] = {} if metadata == b"{}" else _parse(metadata.decode())[0]
     return found
@@ -61,10 +61,10 @@ def fields(id: bytes, title: bytes, text: bytes, metadata: bytes, crc: int) -> d
 def row(ordinal: int, document: Document) -> tuple[int, str, str, str, int]:
     metadata = json.dumps(document.metadata, ensure_ascii=False, separators=(",", ":"))
     texts = document.id, document.title, document.text, metadata
-    return ordinal, *texts[1:], _crc(*(text.encode() for text in texts))
+    return ordinal, *texts[1:], checksum(*(text.encode() for text in texts))
 
 
-def _crc(*parts: bytes) -> int:
+def checksum(*parts: bytes) -> int:
     """Compute one checksum over several texts and their lengths."""
     crc = 0
     for part in parts:

@@ -38,8 +38,15 @@ EXTRAS: Final = {
     "feedback": "CREATE TABLE feedback (number INTEGER PRIMARY KEY, record TEXT NOT NULL)",
     "pending": "CREATE TABLE pending (first INTEGER PRIMARY KEY, vectors BLOB NOT NULL, "
     "ordinals BLOB NOT NULL, spans BLOB NOT NULL)",
+    "past": "CREATE TABLE past (number INTEGER PRIMARY KEY, born INTEGER NOT NULL, dead INTEGER, "
+    "query TEXT NOT NULL, user TEXT NOT NULL, origin TEXT NOT NULL, time REAL NOT NULL, "
+    "answers TEXT NOT NULL, vector BLOB, crc INTEGER NOT NULL)",
+    "past_keys": "CREATE UNIQUE INDEX past_keys ON past (query, user, origin) WHERE dead IS NULL",
+    "past_births": "CREATE INDEX past_births ON past (born)",
+    "past_deaths": "CREATE INDEX past_deaths ON past (dead) WHERE dead IS NOT NULL",
 }
-"""Tables that are created on first use; see ``hybrid.ledger.tables`` and ``hybrid.ledger.pending``."""
+"""Tables, and their indexes after them, that are created on first use; see ``hybrid.ledger.tables``,
+``hybrid.ledger.past`` and ``hybrid.ledger.pending``."""
 _OF_THE_MACHINE: Final = {
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_BUSY,
@@ -97,16 +104,31 @@ def check_schema(folder: Folder, connection: sqlite3.Connection) -> None:
     query = "SELECT type, name, sql FROM sqlite_schema ORDER BY name"
     with closing(sqlite3.connect(":memory:")) as model:
         model.executescript(_SCHEMA)
-        for table in extras(connection):
-            model.execute(EXTRAS[table])
+        ensure(model, *extras(connection))
         if connection.execute(query).fetchall() != model.execute(query).fetchall():
             raise damaged(folder, "the tables are not those of a ledger")
 
 
-def extras(connection: sqlite3.Connection) -> set[str]:
-    """Return which of ``EXTRAS`` exist."""
-    tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
-    return {name for (name,) in tables if name in EXTRAS}
+def extras(connection: sqlite3.Connection) -> list[str]:
+    """Return which of ``EXTRAS`` exist, in their order."""
+    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+    return [name for name in EXTRAS if name in there]
+
+
+def ensure(connection: sqlite3.Connection, *names: str) -> None:
+    """Create those of ``EXTRAS`` that are named and do not exist."""
+    there = extras(connection)
+    for name in names:
+        if name not in there:
+            connection.execute(EXTRAS[name])
+
+
+def erase(connection: sqlite3.Connection, rows: str, values: Iterable[object]) -> None:
+    """Delete ``rows`` ("table WHERE …") in a transaction, and overwrite their bytes in the database."""
+    (before,) = connection.execute("PRAGMA secure_delete").fetchone()
+    connection.execute("PRAGMA secure_delete=ON")
+    connection.execute(f"DELETE FROM {rows}", tuple(values))
+    connection.execute(f"PRAGMA secure_delete={before}")
 
 
 def writer(folder: Folder) -> sqlite3.Connection:

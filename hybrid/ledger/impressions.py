@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from hybrid.errors import InputError
+from hybrid.limits import MAX_ID
 from hybrid.limits import shown as quoted
 
 MAX_RANK: Final = 200
@@ -20,8 +21,8 @@ class Impression:
 
     ``query``: its text. ``shown``: the ids of the documents on the screen, the first of them at rank
     ``first`` (1, or 11 on a second page of ten). ``clicked``: those that were clicked. ``profile``: the
-    number of the serving profile that ranked them. ``time``: in seconds since the epoch. Raises InputError
-    for values that are impossible.
+    number of the serving profile that ranked them. ``time``: in seconds since the epoch. ``user``: a name
+    for the user, such as a pseudonym; "" if nobody knows. Raises InputError for values that are impossible.
     """
 
     query: str
@@ -30,6 +31,7 @@ class Impression:
     profile: int
     time: float
     first: int = 1
+    user: str = ""
 
     def __post_init__(self) -> None:
         if complaint := self._complaint():
@@ -37,7 +39,10 @@ class Impression:
 
     def to_json(self) -> str:
         """Write the impression as one line of a log."""
-        return json.dumps({**asdict(self), "clicked": sorted(self.clicked)}, ensure_ascii=True)
+        record = {**asdict(self), "clicked": sorted(self.clicked)}
+        if not self.user:  # as earlier versions read it
+            del record["user"]
+        return json.dumps(record, ensure_ascii=True)
 
     @classmethod
     def from_json(cls, record: str) -> Impression:
@@ -55,6 +60,8 @@ class Impression:
     def _wrong_type(self) -> str | None:
         if not isinstance(self.query, str) or not self.query.strip():
             return "the query has no text, so no judgment can be keyed by it"
+        if not isinstance(self.user, str) or len(self.user) > MAX_ID:
+            return f"user is {quoted(self.user)}; it must be a text of at most {MAX_ID:,} characters"
         if not isinstance(self.shown, tuple) or not isinstance(self.clicked, frozenset):
             return "shown must be a tuple of document ids, clicked a frozenset of them"
         wrong = (
@@ -82,10 +89,14 @@ class Impression:
     def _wrong_number(self) -> str | None:
         if not _is_count(self.profile) or self.profile < 0:
             return f"profile is {quoted(self.profile)}; it must be the number of a serving profile"
-        number = isinstance(self.time, (int, float)) and not isinstance(self.time, bool)
-        if not (number and 0 <= self.time < _LATEST):
+        if not is_time(self.time):
             return f"time is {quoted(self.time)}; it must be seconds since the epoch"
         return None
+
+
+def is_time(value: object) -> bool:
+    """Whether a value can be seconds since the epoch."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < _LATEST
 
 
 def _is_count(value: object) -> bool:

@@ -77,8 +77,7 @@ class RowLog:
         if durable:
             self.forget(connection)
             return
-        if not _there(connection):
-            connection.execute(database.EXTRAS[_TABLE])
+        database.ensure(connection, _TABLE)
         parts = (np.ascontiguousarray(part).data.cast("B") for part in rows.arrays)
         connection.execute("INSERT INTO pending VALUES (?, ?, ?, ?)", (first, *parts))
         self._bytes += rows.nbytes

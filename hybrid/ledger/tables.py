@@ -2,8 +2,9 @@
 
 ``passages``: the passages of documents that are several (`hybrid.ledger.passages`). ``forward``: the terms
 of documents as hashes (`hybrid.lexical.forward`), a cache. ``models``: models of learned ranking, by the
-SHA-256 of their text. ``feedback``: the log of impressions and clicks. They are in the ledger's database,
-so they are as durable as documents and backed up with them.
+SHA-256 of their text. ``feedback``: the log of impressions and clicks. ``past``: queries whose answers are
+known (`hybrid.ledger.past`). They are in the ledger's database, so they are as durable as documents and
+backed up with them.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from hybrid.ledger import database, passages
 from hybrid.ledger.database import Action
 from hybrid.ledger.ledger import Ledger
 from hybrid.ledger.passages import Piece, Pieces
+from hybrid.ledger.past import PastQueries
 from hybrid.types import Ordinals
 
 _MANY: Final = 500  # rows asked for at a time
@@ -33,6 +35,7 @@ class Tables:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._there: set[str] = set()
+        self.past = PastQueries(ledger)
 
     def has(self, table: str) -> bool:
         """Whether the table exists; once created, it stays."""
@@ -89,13 +92,14 @@ class Tables:
         return _writes("passages", (passages.row(*one) for one in cut), 4)
 
     def check(self) -> Iterator[str]:
-        """Read the passages of all documents; yield a line for each damage."""
+        """Read all passages and past queries; yield a line for each damage."""
         cut, _ = self.cuts()
         for start in range(0, len(cut), _MANY):
             try:
                 self.passages(cut[start : start + _MANY].tolist())
             except IndexCorrupt as error:
                 yield str(error)
+        yield from self.past.check()
 
     def cuts(self) -> tuple[Ordinals, NDArray[np.int64]]:
         """Return the documents that are several passages, ascending, and the number of passages of each."""
@@ -147,8 +151,8 @@ class Tables:
     # -- a new generation
 
     def copy(self, target: Tables) -> None:
-        """Copy models and log to another ledger, and create its table ``forward`` if this ledger has one.
-        (Its rows are not copied: ordinals differ.)"""
+        """Bring models, log and past queries of another ledger up to date with this one, and create its
+        table ``forward`` if this ledger has one. (Its rows are not copied: ordinals differ.)"""
         if self.has("forward"):
             target.keep_forward({})
         if self.has("models"):
@@ -157,6 +161,8 @@ class Tables:
         if self.has("feedback"):
             rows = self._ledger.query("SELECT number, record FROM feedback")
             target._ledger.change(_writes("feedback", rows))
+            target._ledger.change(_keeps_only([number for number, _ in rows]))
+        self.past.copy(target.past)
 
 
 def together(*actions: Action) -> Action:
@@ -169,6 +175,12 @@ def together(*actions: Action) -> Action:
     return act
 
 
+def _keeps_only(logged: Sequence[int]) -> Action:
+    """Leave no byte of the log's other records, which were forgotten since they were copied."""
+    gone = "feedback WHERE number NOT IN (SELECT value FROM json_each(?))"
+    return lambda connection: database.erase(connection, gone, [orjson.dumps(list(logged)).decode()])
+
+
 def _name(body: str) -> str:
     return hashlib.sha256(body.encode()).hexdigest()
 
@@ -177,8 +189,7 @@ def _writes(table: str, rows: Iterable[tuple[object, ...]], width: int = 2) -> A
     marks = ", ".join("?" * width)
 
     def write(connection: sqlite3.Connection) -> None:
-        if table not in database.extras(connection):
-            connection.execute(database.EXTRAS[table])
+        database.ensure(connection, table)
         connection.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", rows)
 
     return write

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid.limits import counted
 from hybrid.metadata.unmet import unmet
 from hybrid.okapi import TermScore
 from hybrid.rerank import Features
@@ -41,6 +42,15 @@ class Contribution:
 
 
 @dataclass(frozen=True)
+class SimilarQuery:
+    """A past query that a document is an answer of: how similar it is, and its text where its answers were
+    judged. Of clicks it is None: what users ask is theirs."""
+
+    similarity: float
+    text: str | None
+
+
+@dataclass(frozen=True)
 class Explanation:
     """How the document ``id`` came to its place in each list, None where it is not in it: ``lexical`` and
     ``vector`` (what the legs gave to the fusion), ``fused``, and ``final``, which is after a reranker, in
@@ -48,7 +58,8 @@ class Explanation:
 
     ``terms``: what each term of the query adds to the lexical score, which is that of the best passage,
     ``passage`` (None for a document that is one); ``missing``: terms that the passage lacks. ``window``:
-    the part of the text whose vector is nearest. ``fusion``: what each leg (its normalised score, or what
+    the part of the text whose vector is nearest. ``past``: the similar past queries that vote for it, most
+    similar first. ``fusion``: what each leg (its normalised score, or what
     its rank is worth, times its weight), and what else the fusion counts, adds to the fused score; None
     for a fusion that does not say. ``contributions``: with a learned model what each feature, and the
     "bias" of the model, adds to the final score, largest first; they sum to it. ``ranking``: the fusion
@@ -72,6 +83,7 @@ class Explanation:
     passage: Passage | None = None
     window: Passage | None = None
     fusion: dict[str, float] | None = None
+    past: tuple[SimilarQuery, ...] = ()
     deeper: Mapping[Leg, Standing] = field(default_factory=dict)
     behind: float | None = None
     ranking: tuple[str, ...] = ()
@@ -103,6 +115,7 @@ def explain(source: Source, request: Request, lanes: Lanes, id: str) -> Explanat
         _with_words(told, search, ordinal),
         window=_window(search, ordinal),
         fusion=_fusion(search, ordinal),
+        past=_past(search, ordinal),
         deeper=_deeper(search, told, ordinal),
         behind=_behind(request, ranked[enough], final),
         ranking=_ranking(request),
@@ -144,9 +157,28 @@ def _fusion(search: Search, ordinal: int) -> dict[str, float] | None:
     number = np.flatnonzero(search.pool.ordinals == ordinal)
     if search.request.mode != "hybrid" or parts is None or not len(number):
         return None
-    ordinals, adds = parts(search.request.heads(search.pool.legs), search.evidence)
+    made = parts(search.completed, search.evidence)
+    if (voting := search.request.voting) is not None:
+        made = voting.parts(made, search.votes.of(search.pool.ordinals[made.ordinals]))
+    ordinals, adds = made
     place = np.flatnonzero(ordinals == number[0])
     return {name: float(part[place[0]]) for name, part in adds.items()} if len(place) else None
+
+
+def _past(search: Search, ordinal: int) -> tuple[SimilarQuery, ...]:
+    """The past queries that vote for a document."""
+    asked, voting = search.past, search.request.voting
+    if asked is None or voting is None or not search.votes.of(np.array([ordinal]))[0]:
+        return ()
+    judged, clicked = (
+        asked.for_one(near, ordinal, voting.threshold) for near in (asked.judged, asked.clicked)
+    )
+    texts = search.source.asked(asked.voters.numbers[judged.places].tolist())
+    found = [
+        *map(SimilarQuery, judged.similarities.tolist(), texts),
+        *(SimilarQuery(similarity, None) for similarity in clicked.similarities.tolist()),
+    ]
+    return tuple(sorted(found, key=lambda one: -one.similarity))
 
 
 def _contributions(search: Search, ordinal: int) -> dict[str, Contribution] | None:
@@ -255,10 +287,19 @@ def lines(told: Explanation) -> list[str]:
     if told.fused is not None and told.ranking[0] != _ALONE:
         found.append(_line(f"fused by {told.ranking[0]}", told.fused))
         found += [f"    {adds:+.4f}  {name}" for name, adds in (told.fusion or {}).items()]
+        found += _similar(told.past)
     if len(told.ranking) > 1:
         found.append(_line(f"reranked by {told.ranking[1]}", told.final))
         found += [_feature(name, part) for name, part in (told.contributions or {}).items()]
     return found
+
+
+def _similar(past: Sequence[SimilarQuery]) -> list[str]:
+    """Why past queries add to the score: the texts of judged ones, the number of clicked ones."""
+    named = [f"        {one.similarity:.2f}  {one.text}" for one in past if one.text is not None]
+    clicks = sum(one.text is None for one in past)
+    others = [f"        {counted(clicks, 'similar query', 'similar queries')} of users who clicked it"]
+    return ["      because of similar past queries:", *named, *(others if clicks else [])] if past else []
 
 
 def _verdict(told: Explanation) -> str:

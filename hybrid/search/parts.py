@@ -61,7 +61,7 @@ def ranked_parts(
     legs = [
         _leg(parts, scores, leg.floor) for scores, leg in zip((lexical, similar), pool.legs, strict=True)
     ]
-    fused = request.fuse(legs, _Evidence(parts, near, source.vectors.dim, terms))
+    fused = request.fuse(request.heads(legs), _Evidence(parts, near, source.vectors.dim, terms))
     ranked = [parts[number] for number in fused.ordinals.tolist()]
     return Parts(
         Candidates(np.array([ordinal for ordinal, _ in ranked], np.int64), fused.scores),

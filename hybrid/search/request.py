@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias, TypedDict, get_args
 
 from hybrid.errors import QueryError
-from hybrid.fusion import Evidence
+from hybrid.fusion import Evidence, Votes, Voting
 from hybrid.intake.documents import check_alike, check_encoded, check_vector
 from hybrid.limits import MAX_HITS, MAX_LIKE, MAX_QUERY, MAX_SENTENCES, shown
 from hybrid.metadata import filters, sorting
@@ -19,7 +19,7 @@ from hybrid.rerank.calibration import Calibration, uncalibrated
 from hybrid.search.fields import Fields
 from hybrid.settings import Profile
 from hybrid.texts import check_lookup, clean
-from hybrid.types import Candidates, Fusion, Matrix, Metric, Mode, Reranker, Scores
+from hybrid.types import Candidates, Fusion, Matrix, Metric, Mode, Ordinals, Reranker, Scores
 
 DOCUMENT: Final = "document"
 MODES: Final[tuple[Mode, ...]] = get_args(Mode)
@@ -121,6 +121,10 @@ class Request:
     """The query as it was typed, with its operators."""
     like: tuple[str, ...] = ()
     unlike: tuple[str, ...] = ()
+    voting: Voting | None = None
+    """How past queries vote; None: they do not."""
+    silent: frozenset[int] = frozenset()
+    """The numbers of past queries that do not vote all the same."""
     terms: tuple[str, ...] = ()
     """Terms that the lexical leg is asked for beside those of the text."""
 
@@ -156,6 +160,10 @@ class Request:
         """The candidates of the legs' answers that are ranked together."""
         return [leg.top(depth) for leg, depth in zip(legs, self.depths, strict=True)]
 
+    def newcomers(self, votes: Votes, known: Ordinals) -> Ordinals:
+        """The documents that enter by ``votes`` where some are ``known``."""
+        return votes.ordinals[:0] if self.voting is None else votes.newcomers(known, self.voting.least)
+
     def under(self, profile: Profile, reranker: Reranker | None) -> Request:
         """The same, ranked as ``profile`` says, whose model is ``reranker``."""
         return replace(
@@ -165,11 +173,11 @@ class Request:
             title_boost=profile.title_boost,
             ef=profile.ef,
             reranker=reranker,
+            voting=profile.voting if self.mode == "hybrid" else None,
         )
 
     def fuse(self, legs: Sequence[Candidates], evidence: Evidence) -> Candidates:
-        """The ``heads`` of the legs' answers as one list."""
-        legs = self.heads(legs)
+        """Some heads of the legs' answers as one list."""
         if self.mode != "hybrid":
             return legs[self.mode == "vector"]
         everyone = sum(map(len, legs))
@@ -361,6 +369,7 @@ class Asker:
             "ef": self._profile.ef,
             "reranker": self._reranker if reranker is None and fusion is None and served else reranker,
             "calibration": self._calibration,
+            "voting": self._profile.voting if fusion is None and served and group_by else None,
             "min_score": None if min_score is None else self._least(min_score),
             "sort": sorting.parse(sort),
             "fields": Fields.of(fields),

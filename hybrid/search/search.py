@@ -15,6 +15,7 @@ from typing import NamedTuple, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid.fusion import Votes
 from hybrid.order import Pool, beyond
 from hybrid.rerank import Features, rerank
 from hybrid.rerank.calibration import Signals
@@ -34,6 +35,7 @@ from hybrid.search.request import Request
 from hybrid.search.source import Nearest, Source
 from hybrid.search.steps import step
 from hybrid.search.suggesting import suggest
+from hybrid.search.votes import Asked, entered
 from hybrid.settings import Profile
 from hybrid.types import (
     Candidates,
@@ -99,7 +101,9 @@ class Search:
         """The same question, ranked as another ``request`` says, whose depths reach no further. The answers
         of the legs, and what is known of their candidates, are shared."""
         search = self.asking(request)
-        shared = ("near", "legs", "pool", "evidence")
+        shared = ["near", "legs"]
+        if request.voting == self.request.voting:  # or others enter
+            shared += ["past", "votes", "pool", "evidence"]
         vars(search).update({name: getattr(self, name) for name in shared})
         return search
 
@@ -160,8 +164,25 @@ class Search:
 
     @step
     def pool(self) -> Pool:
-        """The heads of the legs' answers, by number."""
-        return Pool.of(self.request.heads(self.legs), self.source.ties)
+        """The heads of the legs' answers, by number, and those that enter by votes, in neither list."""
+        heads, ties = self.request.heads(self.legs), self.source.ties
+        known = np.concatenate([head.ordinals for head in heads])
+        entering = self.request.newcomers(self.votes, known)
+        pool = Pool.of([*heads, Candidates(entering, np.zeros(len(entering), np.float32))], ties)
+        return Pool(pool.ordinals, pool.legs[: len(heads)])
+
+    @step
+    def past(self) -> Asked | None:
+        """The similar past queries; None where none may vote."""
+        return Asked.of(self.source, self.request, self.words)
+
+    @step
+    def votes(self) -> Votes:
+        """What they say, of documents that may be answered."""
+        voting = self.request.voting
+        if voting is None or self.past is None:
+            return Votes.none()
+        return self.past.votes(voting, self.allowed)
 
     @step
     def evidence(self) -> Evidence:
@@ -170,7 +191,16 @@ class Search:
     @step
     def fused(self) -> Candidates:
         """By number."""
-        return self.request.fuse(self.pool.legs, self.evidence)
+        fused, voting = self.request.fuse(self.completed, self.evidence), self.request.voting
+        if voting is None:
+            return fused
+        return voting.raised(fused, self.votes.of(self.pool.ordinals[fused.ordinals]), len(fused))
+
+    @property
+    def completed(self) -> list[Candidates]:
+        """The heads of the legs' answers, by number, and in each of them what enters by votes."""
+        heads = self.request.heads(self.pool.legs)
+        return entered(self.source, self.request, self.words, self.pool, heads, self.evidence, self.votes)
 
     @step
     def head(self) -> Candidates:
@@ -228,7 +258,8 @@ class Search:
         ranked = self.pool.named(self.reranked)
         if (lacking := self.request.end - len(ranked)) <= 0:
             return ranked
-        return continued(ranked, self._rest(len(ranked), lacking))
+        rest = self._rest(len(ranked), lacking + len(self.votes.ordinals))
+        return continued(ranked, rest[~np.isin(rest, ranked.ordinals)][:lacking])
 
     def _alone(self) -> Candidates:
         """The ranking where it is one leg's list."""

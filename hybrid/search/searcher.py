@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final, Unpack
@@ -14,6 +14,7 @@ from hybrid.context import Context
 from hybrid.encoders.bound import Model
 from hybrid.encoders.bulk import checked
 from hybrid.encoders.cache import QueryCache
+from hybrid.ledger.past import Kept
 from hybrid.metadata import sorting
 from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted
 from hybrid.metadata.filters import Filter
@@ -211,16 +212,26 @@ class Searcher:
         *,
         k: int,
         lacking: Lacking = MappingProxyType({}),
+        silent: Mapping[str, Collection[int]] = MappingProxyType({}),
     ) -> list[Run]:
         """What ``run`` would answer under each of ``profiles``; the legs are asked once for all that share
-        a title boost."""
+        a title boost. The past queries with the numbers that ``silent`` names for a query do not vote on
+        it, nor do those of its own text, which would be its judgments."""
         runs: list[Run] = [{} for _ in profiles]
         served = [(profile, self._models.reranker(self.snapshot, profile)) for profile in profiles]
         for id, request in self._requests(queries, {"k": k}, lacking):
-            found = rankings(self.snapshot, request, served, self._lanes)
+            asked = replace(request, silent=self._unheard(queries[id], silent.get(id, ())))
+            found = rankings(self.snapshot, asked, served, self._lanes)
             for run, one in zip(runs, found, strict=True):
                 run[id] = one
         return runs
+
+    def _unheard(self, query: str, silent: Iterable[int] = ()) -> frozenset[int]:
+        return frozenset(silent).union(self.snapshot.tables.past.asking(query))
+
+    def past(self) -> Iterator[Kept]:
+        """The past queries, oldest first."""
+        return self.snapshot.past()
 
     def candidates(
         self,
@@ -233,7 +244,8 @@ class Searcher:
         id, the candidates' ids, and their features (see `hybrid.search.features`). They stand in the order
         of ties, so that equals among any new scores already do."""
         for id, request in self._requests(queries, {}, lacking):
-            search = Search.of(self.snapshot, request, self._lanes)
+            asked = replace(request, silent=self._unheard(queries[id]))
+            search = Search.of(self.snapshot, asked, self._lanes)
             head = search.head[search.head.ordinals.argsort()]
             ordinals = search.pool.named(head).ordinals
             yield id, self.snapshot.ids(ordinals), search.known(head, wanted)

@@ -18,6 +18,7 @@ from hybrid.metadata.columns import Columns
 from hybrid.metadata.filters import Filter
 from hybrid.okapi import TermScore
 from hybrid.rerank.matching import Texts
+from hybrid.store.voters import Voters
 from hybrid.suggest.lookups import Lookups
 from hybrid.types import (
     Analyzer,
@@ -200,6 +201,11 @@ class Source(Protocol):
         """The words of this state, or of one shortly before, to choose suggestions from."""
         ...
 
+    @property
+    def voters(self) -> Voters:
+        """The past queries that vote."""
+        ...
+
     def terms(self, query: str) -> list[str]:
         """The terms that the lexical leg is asked for."""
         ...
@@ -219,6 +225,10 @@ class Source(Protocol):
     def ids(self, ordinals: Ordinals) -> list[str]: ...
 
     def documents(self, ordinals: Sequence[int]) -> list[Document]: ...
+
+    def asked(self, numbers: Sequence[int]) -> list[str]:
+        """The texts of past queries, by their numbers."""
+        ...
 
     def pieces(self, ordinals: Sequence[int]) -> Mapping[int, Pieces]:
         """The passages of those of ``ordinals`` that are several."""

@@ -15,7 +15,7 @@ import numpy as np
 from hybrid.disk.failpoints import reach
 from hybrid.disk.folder import Folder
 from hybrid.errors import IndexCorrupt
-from hybrid.ledger.database import FILE
+from hybrid.ledger.database import FILE, Action
 from hybrid.ledger.ledger import Commit, Ledger
 from hybrid.ledger.passages import Pieces, windows
 from hybrid.ledger.rows import Rows
@@ -29,6 +29,7 @@ from hybrid.settings import Profiles, Settings
 from hybrid.store.analysis import Analysis
 from hybrid.store.projection import Debt, Projection
 from hybrid.store.snapshot import Snapshot
+from hybrid.store.voters import KeptVoters
 from hybrid.suggest.kept import KeptLookups
 from hybrid.threads import inside
 from hybrid.types import Analyzer, Document, Wait
@@ -74,6 +75,10 @@ class Generation:
             self.analysis = Analysis(self.ledger, self.tables, analyzer, self.home)
             self.kept_columns = KeptColumns(folder, self.ledger, read_only=read_only)
             self.kept_lookups = KeptLookups()
+            terms = self.analysis.query if self.settings.encoder is None else None
+            voters = self.tables.past, self.ledger, folder, terms
+            self.kept_voters = KeptVoters(*voters, read_only=read_only)
+            opened.callback(self.kept_voters.close, finish=False)
             self._lexical = (LexicalReader if read_only else LexicalLeg)(folder, self.ledger.uuid)
             opened.callback(self._lexical.close)
             kind = self.settings.metric, self.settings.graph_precision
@@ -163,7 +168,7 @@ class Generation:
         return self._at(seq, count, lexical, rows[: int(np.searchsorted(rows.ordinals, count))])
 
     def _at(self, seq: int, count: int, lexical: LexicalView, rows: Rows) -> Snapshot:
-        kept = self.ledger, self.tables, self.kept_columns, self.kept_lookups
+        kept = self.ledger, self.tables, self.kept_columns, self.kept_lookups, self.kept_voters
         return Snapshot(seq, count, lexical, self.vector.view(rows), self.settings, self.analysis, *kept)
 
     def _publish(self, seq: int, count: int, rows: Rows) -> None:
@@ -196,6 +201,7 @@ class Generation:
         deleted: Iterable[str] = (),
         after: int = -1,
         wait: Wait = "searchable",
+        also: Action = lambda _: None,
     ) -> None:
         """Make a batch durable (see ``Ledger.commit``), each document with its ``pieces``, the passages
         that it is; project and publish it, or leave that to the next ``project``. The caller is the only
@@ -205,8 +211,8 @@ class Generation:
         with self.projection.failing():
             first = self.ledger.lifetimes.count
             packed = self.analysis.packed(first, documents, terms)
-            also = together(self.tables.keeps(packed), self.tables.keeps_passages(first, pieces))
-            commit = self.ledger.commit(documents, rows, deleted, after, also)
+            kept = self.tables.keeps(packed), self.tables.keeps_passages(first, pieces), also
+            commit = self.ledger.commit(documents, rows, deleted, after, together(*kept))
             state = commit.seq, self.ledger.lifetimes.count, self.ledger.rows
             self.projection.owe(Debt(commit.first, terms, self._deaths(commit), *state))
         if wait == "searchable" or self.projection.owed > _OWED:
@@ -241,6 +247,7 @@ class Generation:
     def repair(self) -> None:
         """Build every projection again from the ledger."""
         self.kept_columns.wipe()
+        self.kept_voters.wipe()
         self.projection.rebuild()
 
     # -- leaving
@@ -275,4 +282,5 @@ class Generation:
                 self.kept_columns.keep()
                 self.ledger.keep()
             self.vector.close(finish)
+            self.kept_voters.close(finish)
         vars(self).pop("snapshot", None)  # which maps files

@@ -65,6 +65,8 @@ class Rebuild:
             self._copy(snapshot, fresh[start : start + _BATCH], progress)
         self._copied, self._seen = live, snapshot.count
         self._source.tables.copy(self._target.tables)  # what was logged meanwhile
+        if self._target.ledger.seq < snapshot.seq:  # after commits of no document that is here
+            self._target.commit([], after=snapshot.seq - 1)
         self._target.settle()
         for name in LISTS if self._same_words else LISTS[:1]:
             if (id := self._source.ledger.listed(name)) != self._target.ledger.listed(name):

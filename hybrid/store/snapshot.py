@@ -11,6 +11,7 @@ import numpy as np
 
 from hybrid.ledger.ledger import Ledger
 from hybrid.ledger.passages import Piece, whole, with_rows
+from hybrid.ledger.past import Kept
 from hybrid.ledger.tables import Tables
 from hybrid.lexical.bm25 import LexicalView
 from hybrid.metadata.columns import Columns
@@ -20,6 +21,7 @@ from hybrid.metadata.sorting import SortKey, order
 from hybrid.rerank.matching import Texts
 from hybrid.settings import Profiles, Settings
 from hybrid.store.analysis import Analysis
+from hybrid.store.voters import KeptVoters, Voters
 from hybrid.suggest.kept import KeptLookups
 from hybrid.suggest.lookups import Lookups
 from hybrid.types import Analyzer, Document, Mask, Ordinals, Ties
@@ -43,6 +45,7 @@ class Snapshot:
     tables: Tables
     kept_columns: KeptColumns
     kept_lookups: KeptLookups
+    kept_voters: KeptVoters
 
     @cached_property
     def live(self) -> Mask:
@@ -104,6 +107,19 @@ class Snapshot:
     def also(self, query: str) -> list[str]:
         """The terms of the synonyms of its words."""
         return self.analysis.also(query)
+
+    @cached_property
+    def voters(self) -> Voters:
+        """The past queries that vote."""
+        return self.kept_voters.of(self.seq, self.count)
+
+    def asked(self, numbers: Sequence[int]) -> list[str]:
+        """The texts of past queries, by their numbers."""
+        return [past.query for past in self.tables.past.named(numbers)]
+
+    def past(self) -> Iterator[Kept]:
+        """The past queries, oldest first."""
+        return self.tables.past.at(self.seq)
 
     def ids(self, ordinals: Ordinals) -> list[str]:
         return self.ledger.ids(ordinals.tolist())

@@ -9,6 +9,7 @@ from hybrid.disk.folder import Folder
 from hybrid.ledger import database, roster
 from hybrid.metadata import kept
 from hybrid.store.generation import Generation
+from hybrid.store.voters import FOLDER
 from hybrid.vector.graph import Graph
 
 _PARTS: Final = {
@@ -16,6 +17,7 @@ _PARTS: Final = {
     "vectors": ("text.",),
     "lexical": ("lexical-",),
     "graph": ("graph",),
+    "past_graph": (FOLDER,),
     "kept": (kept.FILE, roster.FILE),
 }
 """How the names of the files and folders of each part begin."""
@@ -39,6 +41,7 @@ def stats(generation: Generation) -> dict[str, Any]:
         "vectors_in_graph": graph.rows if graph else 0,
         "graph_library": graph.library if isinstance(graph, Graph) else None,
         "graph_precision": settings.graph_precision,
+        "past_queries": snapshot.tables.past.count(snapshot.seq),
         "segments": snapshot.lexical.searcher.num_segments,
         "profile": snapshot.profiles.serving.model_dump(),
         "bytes": {part: _size(generation.folder, names) for part, names in _PARTS.items()},

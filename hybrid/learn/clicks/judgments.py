@@ -168,7 +168,7 @@ def _named(
     seen: Exposures, judged: Rows, grades: Rows, rates: Values, found: Propensities, prior: _Prior
 ) -> Judgments:
     asked = np.unique(seen.query[judged]).tolist()
-    ids = {number: _id(seen.queries[number]) for number in asked}
+    ids = {number: query_id(seen.queries[number]) for number in asked}
     qrels: Qrels = {id: {} for id in ids.values()}
     rated: dict[str, dict[str, float]] = {id: {} for id in ids.values()}
     columns = (seen.query[judged], seen.document[judged], grades, rates)
@@ -180,5 +180,6 @@ def _named(
     return Judgments(queries, qrels, rated, found, prior.rate, prior.looks)
 
 
-def _id(text: str) -> str:
+def query_id(text: str) -> str:
+    """The id of a query in `Judgments`: a hash of its text."""
     return hashlib.sha256(same(text).encode(errors="surrogatepass")).hexdigest()[:16]
