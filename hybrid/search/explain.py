@@ -50,7 +50,8 @@ class Explanation:
     ``passage`` (None for a document that is one); ``missing``: terms that the passage lacks. ``window``:
     the part of the text whose vector is nearest. ``fusion``: what each leg (its normalised score, or what
     its rank is worth, times its weight), and what else the fusion counts, adds to the fused score; None
-    for a fusion that does not say. ``contributions``: with a learned model what each feature, and the
+    for a fusion that does not say. ``notes``: what the fusion makes of the query, in words.
+    ``contributions``: with a learned model what each feature, and the
     "bias" of the model, adds to the final score, largest first; they sum to it. ``ranking``: the fusion
     and the reranker.
 
@@ -72,6 +73,7 @@ class Explanation:
     passage: Passage | None = None
     window: Passage | None = None
     fusion: dict[str, float] | None = None
+    notes: tuple[str, ...] = ()
     deeper: Mapping[Leg, Standing] = field(default_factory=dict)
     behind: float | None = None
     ranking: tuple[str, ...] = ()
@@ -99,10 +101,12 @@ def explain(source: Source, request: Request, lanes: Lanes, id: str) -> Explanat
     if final is None:
         absent = _irrelevant(request, relevance, ranked, ordinal) or _absent(search, fused, ordinal)
     told = Explanation(id, lexical, vector, fused, final, _contributions(search, ordinal), absent)
+    adds, notes = _fusion(search, ordinal)
     return replace(
         _with_words(told, search, ordinal),
         window=_window(search, ordinal),
-        fusion=_fusion(search, ordinal),
+        fusion=adds,
+        notes=notes,
         deeper=_deeper(search, told, ordinal),
         behind=_behind(request, ranked[enough], final),
         ranking=_ranking(request),
@@ -138,15 +142,17 @@ def _window(search: Search, ordinal: int) -> Passage | None:
     return search.source.vectors.passages(search.request.vector, np.array([ordinal]))[0]
 
 
-def _fusion(search: Search, ordinal: int) -> dict[str, float] | None:
-    """What is added up to the fused score."""
+def _fusion(search: Search, ordinal: int) -> tuple[dict[str, float] | None, tuple[str, ...]]:
+    """What is added up to the fused score, and what the fusion makes of the query."""
     parts = getattr(search.request.fusion, "parts", None)
     number = np.flatnonzero(search.pool.ordinals == ordinal)
     if search.request.mode != "hybrid" or parts is None or not len(number):
-        return None
-    ordinals, adds = parts(search.request.heads(search.pool.legs), search.evidence)
+        return None, ()
+    ordinals, adds, notes = parts(search.request.heads(search.pool.legs), search.evidence)
     place = np.flatnonzero(ordinals == number[0])
-    return {name: float(part[place[0]]) for name, part in adds.items()} if len(place) else None
+    if not len(place):
+        return None, notes
+    return {name: float(part[place[0]]) for name, part in adds.items()}, notes
 
 
 def _contributions(search: Search, ordinal: int) -> dict[str, Contribution] | None:
@@ -255,6 +261,7 @@ def lines(told: Explanation) -> list[str]:
     if told.fused is not None and told.ranking[0] != _ALONE:
         found.append(_line(f"fused by {told.ranking[0]}", told.fused))
         found += [f"    {adds:+.4f}  {name}" for name, adds in (told.fusion or {}).items()]
+        found += [f"    {note}" for note in told.notes]
     if len(told.ranking) > 1:
         found.append(_line(f"reranked by {told.ranking[1]}", told.final))
         found += [_feature(name, part) for name, part in (told.contributions or {}).items()]

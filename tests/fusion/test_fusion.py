@@ -219,7 +219,7 @@ def test_completed_lists_are_fused_as_lists_are(seed: int) -> None:
 def test_a_complete_fusion_is_a_value_too() -> None:
     fusion = Linear((0.5, 0.5), ZScore(), complete=True)
     assert load(dump(fusion)) == fusion != Linear((0.5, 0.5), ZScore())
-    assert repr(fusion).endswith("complete=True)")
+    assert repr(fusion).endswith("complete=True, coverage=0.0)")
     with pytest.raises(QueryError, match="complete is 1"):
         Linear(complete=1)  # type: ignore[arg-type]
 

@@ -196,7 +196,7 @@ def test_a_linear_cannot_be_changed() -> None:
 def test_repr_reads_as_it_is_written() -> None:
     assert repr(RRF()) == "RRF(k=60)"
     assert repr(Linear(weights=(0.3, 0.7), normalize="z-score")) == (
-        "Linear(weights=(0.3, 0.7), normalize=ZScore(), complete=False)"
+        "Linear(weights=(0.3, 0.7), normalize=ZScore(), complete=False, coverage=0.0)"
     )
 
 
