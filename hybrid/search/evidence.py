@@ -50,9 +50,9 @@ class Evidence:
 
 
 def _most(lexical: Words, words: Sequence[str], frequencies: Sequence[int]) -> float:
-    """The largest BM25 that a passage of average length can have of the query's own words: one of n terms has
-    at most n of them, the rarest, and each gives up to (k1 + 1) * idf. Terms with weights, such as synonyms,
-    are not counted: they stand for these words. 0 if none of these occurs."""
+    """The largest BM25 that a passage of average length can have of the query's own words: one of n terms
+    has at most n of them, the rarest, and each gives up to (k1 + 1) * idf. Terms with weights, such as
+    synonyms, are not counted: they stand for these words. 0 if none of these occurs."""
     asked = zip(words, frequencies, strict=True)
     own = [one for one in asked if field_of(one[0]) == "terms" and not isinstance(one[0], Weighted)]
     if not any(frequency for _, frequency in own):

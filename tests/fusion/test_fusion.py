@@ -130,6 +130,16 @@ def test_rrf_refuses_a_k_that_is_no_count(k: Any) -> None:
             Linear(weights=(0.3, 0.7), normalize=ZScore()),
             {"method": "linear", "weights": [0.3, 0.7], "normalize": "z-score", "complete": False},
         ),
+        (
+            Linear(coverage=0.25),
+            {
+                "method": "linear",
+                "weights": [0.5, 0.5],
+                "normalize": "theoretical-min-max",
+                "complete": False,
+                "coverage": 0.25,
+            },
+        ),
     ],
 )
 def test_stored_form(fusion: Fusion, stored: Mapping[str, Any]) -> None:
