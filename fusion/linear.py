@@ -96,7 +96,7 @@ class Linear:
         if covered >= self.coverage:
             return self, ()
         share = max(_LEAST, covered / self.coverage)
-        note = f"the best keyword match covers {covered:.0%} of the query: lexical weight x {share:.2f}"
+        note = f"no keyword match has more than {covered:.0%} of the query: lexical weight x {share:.2f}"
         lexical, *others = self.weights
         return replace(self, weights=(share * lexical, *others)), (note,)
 

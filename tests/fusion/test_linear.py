@@ -224,7 +224,7 @@ def test_the_lexical_weight_falls_with_the_coverage(most: float, share: float, c
     assert sum(parts.adds.values()).tolist() == pytest.approx(  # type: ignore[union-attr]
         sum(expected.parts(legs, known).adds.values()).tolist()  # type: ignore[union-attr]
     )
-    said = f"covers {9 / most:.0%} of the query: lexical weight x {share:.2f}"
+    said = f"has more than {9 / most:.0%} of the query: lexical weight x {share:.2f}"
     assert [said in note for note in parts.notes] == ([] if share == 1 else [True])
 
 
