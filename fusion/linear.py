@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final, Self
 
 import numpy as np
 
@@ -15,7 +16,11 @@ from hybrid.fusion.evidence import Evidence
 from hybrid.fusion.normalize import Normalizer, TheoreticalMinMax, normalizer
 from hybrid.fusion.parts import Parts, by_leg
 from hybrid.limits import shown
+from hybrid.numbers import check_share
 from hybrid.types import Candidates, Mask, Ordinals, Scores
+
+_LEAST: Final = 0.2
+"""The share of the lexical weight that no coverage takes away."""
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -28,31 +33,42 @@ class Linear:
     only lists of weight 0 have candidates, all lists count alike. ``normalize`` is a normaliser or its
     name: "min-max", "theoretical-min-max", "z-score", "softplus" or "distribution". With ``complete``,
     each list's documents are scored by the other leg as well before scores are normalised
-    (``hybrid.fusion.complete``), so no document is judged by one leg alone. Raises QueryError if a weight
-    is negative or not finite, if all are 0, and if called with another number of lists. Bruch, Gai and
-    Ingber, "An Analysis of Fusion Functions for Hybrid Retrieval", TOIS 2023.
+    (``hybrid.fusion.complete``), so no document is judged by one leg alone.
+
+    ``coverage``, from 0 to 1: if the best lexical score is below this share of what the query's words can
+    give (``QueryTerms.most``), the lexical weight falls in proportion, to a fifth at the lowest. Then the
+    words are spread over many documents, or the index does not know them, and the first candidates may
+    match by chance. The plain call has no evidence of it, and always uses ``weights``.
+
+    Raises QueryError if a weight is negative or not finite, if all are 0, if ``coverage`` is not from 0 to
+    1, and if called with another number of lists. Bruch, Gai and Ingber, "An Analysis of Fusion Functions
+    for Hybrid Retrieval", TOIS 2023.
     """
 
     weights: tuple[float, ...]
     normalize: Normalizer
     complete: bool
+    coverage: float
 
     def __init__(
         self,
         weights: Weights = (0.5, 0.5),
         normalize: Normalizer | str = TheoreticalMinMax(),  # noqa: B008 - frozen, so it can be shared
         complete: bool = False,
+        coverage: float = 0.0,
     ) -> None:
         object.__setattr__(self, "weights", checked("Linear", weights))
         object.__setattr__(self, "normalize", normalizer("Linear", normalize))
         if not isinstance(complete, bool):
             raise QueryError(f"Linear: complete is {shown(complete)}; it must be True or False")
         object.__setattr__(self, "complete", complete)
+        object.__setattr__(self, "coverage", check_share("Linear: coverage", coverage))
 
     def informed(self, legs: Sequence[Candidates], limit: int, evidence: Evidence) -> Candidates:
+        weighed, _ = self._damped(legs, evidence)
         if not self.complete or not all(map(len, legs)):
-            return self(legs, limit)
-        ordinals, words, near, known = self._completed(legs, evidence)
+            return weighed(legs, limit)
+        ordinals, words, near, known = weighed._completed(legs, evidence)
         words[known] += near
         return best(ordinals, words, limit)
 
@@ -61,13 +77,28 @@ class Linear:
         return merge(legs, self._weighed([leg.scores for leg in legs], legs), limit)
 
     def parts(self, legs: Sequence[Candidates], evidence: Evidence) -> Parts:
+        weighed, notes = self._damped(legs, evidence)
         if not self.complete or not all(map(len, legs)):
             check_count(self, self.weights, legs)
-            return by_leg(legs, self._weighed([leg.scores for leg in legs], legs))
-        ordinals, words, near, known = self._completed(legs, evidence)
+            return by_leg(legs, weighed._weighed([leg.scores for leg in legs], legs))._replace(notes=notes)
+        ordinals, words, near, known = weighed._completed(legs, evidence)
         vector = np.zeros(len(ordinals))
         vector[known] = near
-        return Parts(ordinals, {"lexical": words, "vector": vector})
+        return Parts(ordinals, {"lexical": words, "vector": vector}, notes)
+
+    def _damped(self, legs: Sequence[Candidates], evidence: Evidence) -> tuple[Self, tuple[str, ...]]:
+        """The combination with the lexical weight that fits the coverage of this query, and a note of that
+        if it is another."""
+        if not self.coverage or not all(map(len, legs)) or not any(self.weights[1:]):
+            return self, ()
+        most = evidence.terms().most
+        covered = float(legs[0].scores[0]) / most if most else 1.0
+        if covered >= self.coverage:
+            return self, ()
+        share = max(_LEAST, covered / self.coverage)
+        note = f"no keyword match has more than {covered:.0%} of the query: lexical weight x {share:.2f}"
+        lexical, *others = self.weights
+        return replace(self, weights=(share * lexical, *others)), (note,)
 
     def _completed(
         self, legs: Sequence[Candidates], evidence: Evidence

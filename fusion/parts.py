@@ -14,10 +14,11 @@ from hybrid.types import Candidates, Ordinals
 
 class Parts(NamedTuple):
     """For each candidate, ``ordinals`` int64 (n,), ascending, what ``adds`` to its score, by name, float64
-    (n,) each; they sum to it."""
+    (n,) each; they sum to it. ``notes``: what the query was to the fusion, in words."""
 
     ordinals: Ordinals
     adds: Mapping[str, Terms]
+    notes: tuple[str, ...] = ()
 
 
 class Explained(Protocol):

@@ -45,6 +45,7 @@ def dump(fusion: Fusion) -> dict[str, Any]:
             "weights": list(fusion.weights),
             "normalize": _name(fusion.normalize),
             "complete": fusion.complete,
+            **({"coverage": fusion.coverage} if fusion.coverage else {}),
         }
     if isinstance(fusion, Adaptive):
         return {

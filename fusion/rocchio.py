@@ -37,7 +37,9 @@ class Rocchio:
     Feedback with Deep Language Models and Dense Retrievers", TOIS 2023.
     """
 
-    first: Fusion = field(default_factory=lambda: Linear((0.5, 0.5), Softplus(), complete=True))
+    first: Fusion = field(
+        default_factory=lambda: Linear((0.5, 0.5), Softplus(), complete=True, coverage=0.6)
+    )
     share: float = 0.5
     top: int = 10
 
@@ -64,16 +66,16 @@ class Rocchio:
 
     def parts(self, legs: Sequence[Candidates], evidence: Evidence) -> Parts:
         ranked = self._first(legs, evidence)
-        ordinals, adds = self._first_parts(legs, ranked, evidence)
+        first = self._first_parts(legs, ranked, evidence)
         if (moved := self._moved(legs, ranked, evidence)) is None:
-            return Parts(ordinals, adds)
+            return first
         _, scores, feedback = moved
         # z(first) is the parts of ``first`` on another scale, and shifted.
         wide = ranked.scores.astype(np.float64)
         scale = 1 / wide.std() if scores.any() else 0.0
-        shift = np.full(len(ordinals), -scale * wide.mean() - (scores + feedback).min())
-        scaled = {name: scale * part for name, part in adds.items()}
-        return Parts(ordinals, {**scaled, "like the best": feedback, "shift": shift})
+        shift = np.full(len(first.ordinals), -scale * wide.mean() - (scores + feedback).min())
+        scaled = {name: scale * part for name, part in first.adds.items()}
+        return Parts(first.ordinals, {**scaled, "like the best": feedback, "shift": shift}, first.notes)
 
     def _first(self, legs: Sequence[Candidates], evidence: Evidence) -> Candidates:
         everyone = sum(map(len, legs))

@@ -156,7 +156,7 @@ class Voting:
         scale, added = 0.0 if flat else 1 / float(sums.std()), self.weight * strengths
         scaled = {name: scale * part for name, part in fused.adds.items()}
         shift = scaled.pop("shift", np.zeros(len(sums))) - (scale * sums + added).min()
-        return Parts(fused.ordinals, {**scaled, "past queries": added, "shift": shift})
+        return fused._replace(adds={**scaled, "past queries": added, "shift": shift})
 
 
 def _there(ordinals: Ordinals, allowed: Mask | None) -> Mask:

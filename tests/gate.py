@@ -198,7 +198,7 @@ _WANTED: Final = {
     "nothing is better, were every query counted for itself": (0.0, 1.0),
     "nothing is better, were families parted, too": (0.0, 1.0),
     f"a gain of {GAIN:+g}": (0.8, 1.0),
-    f"a gain of {MEMORY:+g}, where documents are known": (0.0, 0.05),
+    f"a gain of {MEMORY:+g}, where documents are known": (0.0, 0.072),  # 5 % and two standard errors of 400
 }
 
 

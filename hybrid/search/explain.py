@@ -59,11 +59,11 @@ class Explanation:
     ``terms``: what each term of the query adds to the lexical score, which is that of the best passage,
     ``passage`` (None for a document that is one); ``missing``: terms that the passage lacks. ``window``:
     the part of the text whose vector is nearest. ``past``: the similar past queries that vote for it, most
-    similar first. ``fusion``: what each leg (its normalised score, or what
-    its rank is worth, times its weight), and what else the fusion counts, adds to the fused score; None
-    for a fusion that does not say. ``contributions``: with a learned model what each feature, and the
-    "bias" of the model, adds to the final score, largest first; they sum to it. ``ranking``: the fusion
-    and the reranker.
+    similar first. ``fusion``: what each leg (its normalised score, or what its rank is worth, times its
+    weight), and what else the fusion counts, adds to the fused score; None for a fusion that does not say.
+    ``notes``: what the fusion makes of the query, in words. ``contributions``: with a learned model what
+    each feature, and the "bias" of the model, adds to the final score, largest first; they sum to it.
+    ``ranking``: the fusion and the reranker.
 
     Why not: ``absent`` says why it is not in the final list. ``deeper``: where it stands in a leg whose
     first candidates it is not among, up to 10,000. ``behind``: by how much its final score is below that of
@@ -83,6 +83,7 @@ class Explanation:
     passage: Passage | None = None
     window: Passage | None = None
     fusion: dict[str, float] | None = None
+    notes: tuple[str, ...] = ()
     past: tuple[SimilarQuery, ...] = ()
     deeper: Mapping[Leg, Standing] = field(default_factory=dict)
     behind: float | None = None
@@ -111,10 +112,12 @@ def explain(source: Source, request: Request, lanes: Lanes, id: str) -> Explanat
     if final is None:
         absent = _irrelevant(request, relevance, ranked, ordinal) or _absent(search, fused, ordinal)
     told = Explanation(id, lexical, vector, fused, final, _contributions(search, ordinal), absent)
+    adds, notes = _fusion(search, ordinal)
     return replace(
         _with_words(told, search, ordinal),
         window=_window(search, ordinal),
-        fusion=_fusion(search, ordinal),
+        fusion=adds,
+        notes=notes,
         past=_past(search, ordinal),
         deeper=_deeper(search, told, ordinal),
         behind=_behind(request, ranked[enough], final),
@@ -151,18 +154,20 @@ def _window(search: Search, ordinal: int) -> Passage | None:
     return search.source.vectors.passages(search.request.vector, np.array([ordinal]))[0]
 
 
-def _fusion(search: Search, ordinal: int) -> dict[str, float] | None:
-    """What is added up to the fused score."""
+def _fusion(search: Search, ordinal: int) -> tuple[dict[str, float] | None, tuple[str, ...]]:
+    """What is added up to the fused score, and what the fusion makes of the query."""
     parts = getattr(search.request.fusion, "parts", None)
     number = np.flatnonzero(search.pool.ordinals == ordinal)
     if search.request.mode != "hybrid" or parts is None or not len(number):
-        return None
+        return None, ()
     made = parts(search.completed, search.evidence)
     if (voting := search.request.voting) is not None:
         made = voting.parts(made, search.votes.of(search.pool.ordinals[made.ordinals]))
-    ordinals, adds = made
+    ordinals, adds, notes = made
     place = np.flatnonzero(ordinals == number[0])
-    return {name: float(part[place[0]]) for name, part in adds.items()} if len(place) else None
+    if not len(place):
+        return None, notes
+    return {name: float(part[place[0]]) for name, part in adds.items()}, notes
 
 
 def _past(search: Search, ordinal: int) -> tuple[SimilarQuery, ...]:
@@ -287,6 +292,7 @@ def lines(told: Explanation) -> list[str]:
     if told.fused is not None and told.ranking[0] != _ALONE:
         found.append(_line(f"fused by {told.ranking[0]}", told.fused))
         found += [f"    {adds:+.4f}  {name}" for name, adds in (told.fusion or {}).items()]
+        found += [f"    {note}" for note in told.notes]
         found += _similar(told.past)
     if len(told.ranking) > 1:
         found.append(_line(f"reranked by {told.ranking[1]}", told.final))

@@ -130,6 +130,16 @@ def test_rrf_refuses_a_k_that_is_no_count(k: Any) -> None:
             Linear(weights=(0.3, 0.7), normalize=ZScore()),
             {"method": "linear", "weights": [0.3, 0.7], "normalize": "z-score", "complete": False},
         ),
+        (
+            Linear(coverage=0.25),
+            {
+                "method": "linear",
+                "weights": [0.5, 0.5],
+                "normalize": "theoretical-min-max",
+                "complete": False,
+                "coverage": 0.25,
+            },
+        ),
     ],
 )
 def test_stored_form(fusion: Fusion, stored: Mapping[str, Any]) -> None:
@@ -219,7 +229,7 @@ def test_completed_lists_are_fused_as_lists_are(seed: int) -> None:
 def test_a_complete_fusion_is_a_value_too() -> None:
     fusion = Linear((0.5, 0.5), ZScore(), complete=True)
     assert load(dump(fusion)) == fusion != Linear((0.5, 0.5), ZScore())
-    assert repr(fusion).endswith("complete=True)")
+    assert repr(fusion).endswith("complete=True, coverage=0.0)")
     with pytest.raises(QueryError, match="complete is 1"):
         Linear(complete=1)  # type: ignore[arg-type]
 

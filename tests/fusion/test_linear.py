@@ -21,12 +21,13 @@ from hybrid.fusion import (
     Linear,
     MinMax,
     Normalizer,
+    QueryTerms,
     Softplus,
     TheoreticalMinMax,
     ZScore,
 )
 from hybrid.types import Candidates
-from tests.contracts.fusion import FusionContract, candidates
+from tests.contracts.fusion import FusionContract, Known, candidates
 from tests.fusion.test_fusion import LEXICAL, VECTOR, scores
 
 # --- textbook versions -------------------------------------------------------------------------------
@@ -196,8 +197,55 @@ def test_a_linear_cannot_be_changed() -> None:
 def test_repr_reads_as_it_is_written() -> None:
     assert repr(RRF()) == "RRF(k=60)"
     assert repr(Linear(weights=(0.3, 0.7), normalize="z-score")) == (
-        "Linear(weights=(0.3, 0.7), normalize=ZScore(), complete=False)"
+        "Linear(weights=(0.3, 0.7), normalize=ZScore(), complete=False, coverage=0.0)"
     )
+
+
+# --- coverage ------------------------------------------------------------------------------------------
+
+
+def asked(most: float) -> Known:
+    return Known({}, query=QueryTerms(["kettle"], [1], 9, most))
+
+
+@pytest.mark.parametrize("complete", [False, True])
+@pytest.mark.parametrize(
+    ("most", "share"), [(9, 1), (18, 1), (36, 0.5), (60, 0.3), (9_000, 0.2)], ids=lambda given: str(given)
+)
+def test_the_lexical_weight_falls_with_the_coverage(most: float, share: float, complete: bool) -> None:
+    """The best lexical score is 9."""
+    fusion = Linear((0.6, 0.4), "min-max", complete, coverage=0.5)
+    expected = Linear((0.6 * share, 0.4), "min-max", complete)
+    legs, known = [LEXICAL, VECTOR], asked(most)
+    assert scores(fusion.informed(legs, 9, known)) == pytest.approx(
+        scores(expected.informed(legs, 9, known))
+    )
+    parts = fusion.parts(legs, known)
+    assert sum(parts.adds.values()).tolist() == pytest.approx(  # type: ignore[union-attr]
+        sum(expected.parts(legs, known).adds.values()).tolist()  # type: ignore[union-attr]
+    )
+    said = f"has more than {9 / most:.0%} of the query: lexical weight x {share:.2f}"
+    assert [said in note for note in parts.notes] == ([] if share == 1 else [True])
+
+
+def test_without_evidence_the_weights_are_the_same() -> None:
+    fusion, plain, legs = Linear(coverage=0.5), Linear(), [LEXICAL, VECTOR]
+    assert scores(fusion(legs, 9)) == scores(plain(legs, 9))
+    assert scores(fusion.informed(legs, 9, asked(0))) == scores(plain(legs, 9))  # no word that occurs
+    assert scores(Linear(coverage=0).informed(legs, 9, asked(99))) == scores(plain(legs, 9))
+
+
+def test_where_only_one_list_counts_there_is_nothing_to_weigh() -> None:
+    alone = Linear((1, 0), "min-max", coverage=0.5)
+    assert scores(alone.informed([LEXICAL, VECTOR], 9, asked(99))) == scores(alone([LEXICAL, VECTOR], 9))
+    for legs in ([LEXICAL, Candidates.none()], [Candidates.none(), VECTOR]):
+        assert scores(Linear(coverage=0.5).informed(legs, 9, asked(99))) == scores(Linear()(legs, 9))
+
+
+@pytest.mark.parametrize("coverage", [-0.1, 1.1, math.nan, True, "0.5", None])
+def test_a_coverage_is_a_share(coverage: Any) -> None:
+    with pytest.raises(QueryError, match="Linear: coverage is"):
+        Linear(coverage=coverage)
 
 
 # --- normalisers -------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 from hybrid import Document, Index, PastQuery, Profile
 from hybrid.encoders import HashEncoder
 from hybrid.fusion import RRF, Voting
-from hybrid.ledger.past import PastQueries
+from hybrid.ledger.past import PastQueries, Row
 from hybrid.store import voters
 
 VOTING = Voting(weight=8, threshold=0.3)
@@ -161,11 +161,13 @@ def test_past_queries_are_followed_one_by_one(index: Index, monkeypatch: pytest.
     assert ids(index)[0] == "far"
     read: list[int] = []
     rows = PastQueries.rows
-    monkeypatch.setattr(
-        PastQueries,
-        "rows",
-        lambda self, *limits: (read.append(len(part)) or part for part in rows(self, *limits)),
-    )
+
+    def counted(self: PastQueries, after: int, seq: int) -> Iterator[list[Row]]:
+        for part in rows(self, after, seq):
+            read.append(len(part))
+            yield part
+
+    monkeypatch.setattr(PastQueries, "rows", counted)
     for number in range(5):
         learn(index, f"cold kettle {number}", f"d{number}")
         assert ids(index, f"cold kettle {number}")[0] == f"d{number}"
