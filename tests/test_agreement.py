@@ -49,7 +49,8 @@ VECTORS = st.none() | st.lists(st.integers(-3, 3), min_size=3, max_size=3).filte
 @st.composite
 def documents(draw: st.DrawFn) -> Document:
     text, vector = draw(TEXTS | LONG_TEXTS), draw(VECTORS)
-    return Document(draw(IDS), text or ("" if vector else "kettle"), draw(TEXTS), draw(METADATA), vector)
+    text = text if text.strip() else "" if vector else "kettle"
+    return Document(draw(IDS), text, draw(TEXTS), draw(METADATA), vector)
 
 
 BATCHES = st.lists(documents(), min_size=1, max_size=6, unique_by=lambda document: document.id)

@@ -50,7 +50,8 @@ def test_an_answer_of_a_similar_query_comes_first_and_may_enter(index: Index) ->
     before = ids(index)
     assert before.index("far") > 3
     learn(index, "hot kettles", "far")
-    assert ids(index) == ["far", *(id for id in before if id != "far")]
+    assert ids(index)[0] == "far"
+    assert set(ids(index)) == set(before)
     learn(index, "hot kettles", before[4])
     assert ids(index)[0] == before[4]
 
