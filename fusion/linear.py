@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Self
+from typing import Self
 
 import numpy as np
 
@@ -19,9 +19,6 @@ from hybrid.limits import shown
 from hybrid.numbers import check_share
 from hybrid.types import Candidates, Mask, Ordinals, Scores
 
-_LEAST: Final = 0.2
-"""The share of the lexical weight that no coverage takes away."""
-
 
 @dataclass(frozen=True, slots=True, init=False)
 class Linear:
@@ -35,10 +32,10 @@ class Linear:
     each list's documents are scored by the other leg as well before scores are normalised
     (``hybrid.fusion.complete``), so no document is judged by one leg alone.
 
-    ``coverage``, from 0 to 1: if the best lexical score is below this share of what the query's words can
-    give (``QueryTerms.most``), the lexical weight falls in proportion, to a fifth at the lowest. Then the
-    words are spread over many documents, or the index does not know them, and the first candidates may
-    match by chance. The plain call has no evidence of it, and always uses ``weights``.
+    ``coverage``, from 0 to 1: if the words that occur in the index have less than this share of the idf of
+    all words of the query (``QueryTerms.covered``), the lexical weight falls in proportion. So it does for
+    a question in another language, of which a year alone may match. The plain call has no evidence of it,
+    and always uses ``weights``.
 
     Raises QueryError if a weight is negative or not finite, if all are 0, if ``coverage`` is not from 0 to
     1, and if called with another number of lists. Bruch, Gai and Ingber, "An Analysis of Fusion Functions
@@ -91,12 +88,11 @@ class Linear:
         if it is another."""
         if not self.coverage or not all(map(len, legs)) or not any(self.weights[1:]):
             return self, ()
-        most = evidence.terms().most
-        covered = float(legs[0].scores[0]) / most if most else 1.0
+        covered = evidence.terms().covered
         if covered >= self.coverage:
             return self, ()
-        share = max(_LEAST, covered / self.coverage)
-        note = f"no keyword match has more than {covered:.0%} of the query: lexical weight x {share:.2f}"
+        share = covered / self.coverage
+        note = f"the index knows {covered:.0%} of the query's words by idf: lexical weight x {share:.2f}"
         lexical, *others = self.weights
         return replace(self, weights=(share * lexical, *others)), (note,)
 

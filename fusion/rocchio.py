@@ -38,7 +38,7 @@ class Rocchio:
     """
 
     first: Fusion = field(
-        default_factory=lambda: Linear((0.5, 0.5), Softplus(), complete=True, coverage=0.6)
+        default_factory=lambda: Linear((0.5, 0.5), Softplus(), complete=True, coverage=0.5)
     )
     share: float = 0.5
     top: int = 10

@@ -194,10 +194,6 @@ class TextbookWords:
     def frequencies(self, terms: Sequence[str]) -> list[int]:
         return [int(np.count_nonzero(self._contain([term]))) for term in terms]
 
-    def average(self, terms: Sequence[str]) -> float:
-        del terms
-        return sum(len(own.of("terms")) for own in self._terms) / max(1, len(self._terms))
-
     def matches(self, terms: Sequence[str], title: bool = False) -> Ordinals:
         if not title:
             return self._documents(terms, None)

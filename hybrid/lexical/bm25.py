@@ -10,7 +10,6 @@ after compaction scores are exact again.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -121,7 +120,6 @@ class LexicalView:
     rows: int
     """The number of rows that were ever written: at least as many as tantivy counts."""
     _lengths: dict[tuple[Field, str], int] = field(default_factory=dict, compare=False, repr=False)
-    _averages: list[float] = field(default_factory=list, compare=False, repr=False)
 
     @classmethod
     def of(cls, index: tantivy.Index) -> LexicalView:
@@ -409,20 +407,6 @@ class LexicalView:
     def frequencies(self, terms: Sequence[str]) -> list[int]:
         """Return the number of passages with each term, including deleted ones not yet merged away."""
         return [self._length(field_of(term), term) for term in terms]
-
-    def average(self, terms: Sequence[str]) -> float:
-        """Return the average number of terms of a row. tantivy tells it only of a row that contains a term,
-        so some of ``terms`` must occur; infinity if none does. Cached."""
-        if not self._averages:
-            found = (self._first(term) for term in terms if self._length("terms", term))
-            self._averages.extend([one.average for one in found if one is not None][:1])
-        return self._averages[0] if self._averages else math.inf
-
-    def _first(self, term: str) -> TermScore | None:
-        """How a row that contains ``term`` is scored by it."""
-        query = tantivy.Query.term_query(self.schema, "terms", term, "freq")
-        hits = self.searcher.search(query, 1, count=False).hits
-        return self._told("terms", term, 1.0, hits[0][1]) if hits else None
 
     def _postings(self, terms: Sequence[str]) -> int:
         """Return the total length of the terms' posting lists."""

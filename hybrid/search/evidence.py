@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
 from hybrid.fusion import QueryTerms
 from hybrid.lexical.terms import Weighted, field_of
-from hybrid.okapi import K1, idf
+from hybrid.okapi import idf
 from hybrid.order import Pool
-from hybrid.search.source import Source, Words
+from hybrid.search.source import Source
 from hybrid.search.steps import step
 from hybrid.types import Matrix, Ordinals, Scores
 
@@ -32,8 +31,8 @@ class Evidence:
     def _terms(self) -> QueryTerms:
         lexical = self._source.lexical
         frequencies = lexical.frequencies(self._words)
-        most = _most(lexical, self._words, frequencies)
-        return QueryTerms(self._words, frequencies, lexical.documents, most)
+        covered = _covered(self._words, frequencies, lexical.documents)
+        return QueryTerms(self._words, frequencies, lexical.documents, covered)
 
     def scores(self, numbers: Ordinals) -> Scores:
         return self._known[0][self._part(numbers)]
@@ -49,18 +48,14 @@ class Evidence:
         return slice(None) if np.array_equal(numbers, np.arange(len(self._pool))) else numbers
 
 
-def _most(lexical: Words, words: Sequence[str], frequencies: Sequence[int]) -> float:
-    """The largest BM25 that a passage of average length can have of the query's own words: one of n terms
-    has at most n of them, the rarest, and each gives up to (k1 + 1) * idf. Terms with weights, such as
-    synonyms, are not counted: they stand for these words. 0 if none of these occurs."""
+def _covered(words: Sequence[str], frequencies: Sequence[int], documents: int) -> float:
+    """The share of the idf of a query's own words that is of words in the index; 1 for a query without such
+    words. Terms with weights, such as synonyms, are not counted: they stand for these words."""
     asked = zip(words, frequencies, strict=True)
-    own = [one for one in asked if field_of(one[0]) == "terms" and not isinstance(one[0], Weighted)]
-    if not any(frequency for _, frequency in own):
-        return 0.0
-    counts = Counter(own).items()
-    rarest = sorted((n * max(0.0, idf(f, lexical.documents)) for (_, f), n in counts), reverse=True)
-    room = lexical.average([word for word, _ in own])
-    return (K1 + 1) * sum(weight * min(1.0, max(0.0, room - n)) for n, weight in enumerate(rarest))
+    own = [n for word, n in asked if field_of(word) == "terms" and not isinstance(word, Weighted)]
+    rarities = [max(0.0, idf(n, documents)) for n in own]
+    known = sum(rarity for rarity, n in zip(rarities, own, strict=True) if n)
+    return known / total if (total := sum(rarities)) else 1.0
 
 
 def rarity(source: Source, words: Sequence[str]) -> dict[str, float]:

@@ -101,10 +101,6 @@ class Words(Protocol):
         """The number of documents that contain each term."""
         ...
 
-    def average(self, terms: Sequence[str]) -> float:
-        """The average number of terms of a passage, where one contains any of ``terms``."""
-        ...
-
 
 class Nearest(Protocol):
     """The documents nearest to a query, as one list that is worked out as far as it is asked for."""
