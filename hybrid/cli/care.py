@@ -52,7 +52,7 @@ def stats(directory: Directory, as_json: AsJson = False) -> None:
 
 def _readable(name: str, value: Any) -> str:
     if name == "bytes":
-        return ", ".join(f"{part} {size / 1e6:,.1f} MB" for part, size in value.items())
+        return ", ".join(f"{part.replace('_', ' ')} {size / 1e6:,.1f} MB" for part, size in value.items())
     if name == "profile":
         return str(Profile.model_validate(value))
     return f"{value:,}" if isinstance(value, int) else "none" if value is None else str(value)
