@@ -15,7 +15,7 @@ from hybrid.fusion._merge import Terms, best
 from hybrid.fusion.normalize import standardized
 from hybrid.fusion.parts import Parts
 from hybrid.limits import shown
-from hybrid.order import distinct
+from hybrid.order import among, distinct
 from hybrid.types import Candidates, Mask, Ordinals, Scores
 
 NEAREST: Final = 20
@@ -61,7 +61,7 @@ class Votes(NamedTuple):
     def newcomers(self, known: Ordinals, least: float) -> Ordinals:
         """Return the documents, strongest first, that have votes enough to enter, at ``least`` that many,
         and are not among ``known``."""
-        enter = np.flatnonzero((self.strengths >= least) & ~np.isin(self.ordinals, known))
+        enter = np.flatnonzero((self.strengths >= least) & ~among(self.ordinals, known))
         return self.ordinals[enter[np.argsort(-self.strengths[enter], kind="stable")][:NEWCOMERS]]
 
 

@@ -81,3 +81,14 @@ def firsts(values: Ordinals) -> Mask:
     first = np.ones(len(values), np.bool_)
     np.not_equal(values[1:], values[:-1], out=first[1:])
     return first
+
+
+def among(some: Ordinals, others: Ordinals) -> Mask:
+    """Return which of ``some`` are among ``others``, bool (n,): for some hundreds in a tenth of the time of
+    ``np.isin``."""
+    if not len(others):
+        return np.zeros(len(some), np.bool_)
+    ascending = np.sort(others)
+    places = np.minimum(np.searchsorted(ascending, some), len(ascending) - 1)
+    found: Mask = ascending[places] == some
+    return found

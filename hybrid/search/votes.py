@@ -11,7 +11,7 @@ import numpy as np
 from hybrid.fusion import Votes, Voting
 from hybrid.fusion.voting import CLICKED, NEAREST
 from hybrid.norms import unit
-from hybrid.order import Pool
+from hybrid.order import Pool, among
 from hybrid.search.evidence import Evidence
 from hybrid.search.request import Request
 from hybrid.search.source import Source
@@ -68,7 +68,7 @@ def entered(
         return heads
     listed = np.concatenate([head.ordinals for head in heads])
     newcomers = request.newcomers(votes, pool.ordinals[listed])
-    entering = np.flatnonzero(np.isin(pool.ordinals, newcomers))
+    entering = np.flatnonzero(among(pool.ordinals, newcomers))
     lexical, vector = heads
     if words:
         ordinals = pool.ordinals[entering].tolist()

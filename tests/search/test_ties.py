@@ -21,7 +21,7 @@ from hybrid.ledger.rows import Rows
 from hybrid.lexical import pruning
 from hybrid.lexical.terms import Terms
 from hybrid.lexical.writer import LexicalLeg
-from hybrid.order import Pool, beyond, places
+from hybrid.order import Pool, among, beyond, places
 from hybrid.rerank import MMR, Popularity, Recency
 from hybrid.types import Candidates, Metric
 from hybrid.vector import leg
@@ -250,3 +250,9 @@ def test_what_is_lacking_does_not_change_when_the_legs_go_deeper(
         some = beyond((legs[0].top(max(c, wanted)), legs[1].top(max(d, wanted))), (c, d)).tolist()
         lacking = max(0, wanted - len(heads))
         assert some[:lacking] == whole[:lacking]
+
+
+@given(st.lists(st.integers(-9, 9), unique=True), st.lists(st.integers(-9, 9)))
+def test_which_are_among_others(some: list[int], others: list[int]) -> None:
+    found = among(np.array(some, np.int64), np.array(others, np.int64))
+    assert found.tolist() == [value in others for value in some]
