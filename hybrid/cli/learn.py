@@ -41,7 +41,7 @@ def learn(
     asked, judged = reading.queries(queries, encoding), reading.qrels(qrels, encoding)
     with Index.open(directory) as index:
         kept = index.learn(asked, judged)
-        many = sum(1 for _ in index.past_queries())
+        many = index.stats()["past_queries"]
     if not as_json:
         out.print(f"{counted(kept, 'past query', 'past queries')} kept; the index has {many:,}")
 

@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
-from hybrid.cli.output import AsJson, Directory, out, print_json
-from hybrid.errors import InputError
+from hybrid.cli.lists import replaces, show_list
+from hybrid.cli.output import AsJson, Directory
 from hybrid.index import Index
 from hybrid.lexical.synonyms import read_synonyms
-from hybrid.types import printable
 
 
 def synonyms(
@@ -25,18 +23,10 @@ def synonyms(
     as_json: AsJson = False,
 ) -> None:
     """Show, or replace, an index's synonyms. They count from the next search on."""
-    if file is not None and remove:
-        raise InputError("give a FILE or --remove, not both")
+    changes = replaces(file, remove)
     rules = () if file is None else read_synonyms(file)
-    changes = file is not None or remove
     with Index.open(directory, read_only=not changes) as index:
         if changes:
             index.set_synonyms(rules)
         known = index.synonyms
-    if as_json:
-        print_json({"synonyms": known})
-    elif changes:
-        out.print(f"{len(known):,} rule{'' if len(known) == 1 else 's'}")
-    else:
-        for rule in known:
-            out.print(Text(printable(rule)))
+    show_list(known, "synonyms", "rule", replaced=changes, as_json=as_json)

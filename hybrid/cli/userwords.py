@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from hybrid.analyzers import read_user_dictionary
-from hybrid.cli.output import AsJson, Directory, out, print_json
-from hybrid.errors import InputError
+from hybrid.cli.lists import replaces, show_list
+from hybrid.cli.output import AsJson, Directory, out
 from hybrid.index import Index
-from hybrid.types import printable
 
 
 def user_words(
@@ -29,19 +27,12 @@ def user_words(
 ) -> None:
     """Show, or replace, an index's user words. Queries know them from the next search on, documents after
     hybrid reindex."""
-    if file is not None and remove:
-        raise InputError("give a FILE or --remove, not both")
+    changes = replaces(file, remove)
     lines = () if file is None else read_user_dictionary(file)
-    changes = file is not None or remove
     with Index.open(directory, read_only=not changes) as index:
         if changes:
             index.set_user_words(lines)
         known = index.user_words
-    if as_json:
-        print_json({"user_words": known})
-    elif changes:
-        out.print(f"{len(known):,} user word{'' if len(known) == 1 else 's'}")
+    show_list(known, "user_words", "user word", replaced=changes, as_json=as_json)
+    if changes and not as_json:
         out.print(f"documents are analysed with them by: hybrid reindex {directory}", soft_wrap=True)
-    else:
-        for word in known:
-            out.print(Text(printable(word)))
