@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import sqlite3
 import tempfile
@@ -121,6 +122,18 @@ def ensure(connection: sqlite3.Connection, *names: str) -> None:
     for name in names:
         if name not in there:
             connection.execute(EXTRAS[name])
+
+
+def keeps_only(table: str, numbers: Iterable[int]) -> Action:
+    """Return an action that leaves no byte of a table's rows but those with these ``numbers``, if there is
+    the table."""
+    rows, kept = f"{table} WHERE number NOT IN (SELECT value FROM json_each(?))", json.dumps(list(numbers))
+
+    def act(connection: sqlite3.Connection) -> None:
+        if table in extras(connection):
+            erase(connection, rows, [kept])
+
+    return act
 
 
 def erase(connection: sqlite3.Connection, rows: str, values: Iterable[object]) -> None:

@@ -264,7 +264,7 @@ class PastQueries:
             return
         same = self._ledger.settings.encoder == target._ledger.settings.encoder
         living = [number for (number,) in self._rows("number", "dead IS NULL", ())]
-        target._ledger.change(_keeps_only(living))
+        target._ledger.change(database.keeps_only("past", living))
         last = max((number for (number,) in target._rows("number", "TRUE", ())), default=0)
         for part in _batches(self._rows(_COLUMNS, "dead IS NULL AND number > ?", (last,))):
             target._ledger.change(_inserts(part if same else [_bare(row) for row in part]))
@@ -322,17 +322,6 @@ def _bare(row: tuple[Any, ...]) -> tuple[Any, ...]:
     """A row of ``_COLUMNS`` without its vector."""
     number, query, user, origin, time, answers, *_ = row
     return number, query, user, origin, time, answers, None, _crc(query, user, origin, time, answers, None)
-
-
-def _keeps_only(living: Sequence[int]) -> Action:
-    """Return an action that leaves no byte of rows but the ``living``, if there is a table."""
-
-    def write(connection: sqlite3.Connection) -> None:
-        if "past" in database.extras(connection):
-            gone = "past WHERE number NOT IN (SELECT value FROM json_each(?))"
-            database.erase(connection, gone, [json.dumps(living)])
-
-    return write
 
 
 def _inserts(rows: Sequence[tuple[Any, ...]]) -> Action:

@@ -161,7 +161,7 @@ class Tables:
         if self.has("feedback"):
             rows = self._ledger.query("SELECT number, record FROM feedback")
             target._ledger.change(_writes("feedback", rows))
-            target._ledger.change(_keeps_only([number for number, _ in rows]))
+            target._ledger.change(database.keeps_only("feedback", (number for number, _ in rows)))
         self.past.copy(target.past)
 
 
@@ -173,12 +173,6 @@ def together(*actions: Action) -> Action:
             action(connection)
 
     return act
-
-
-def _keeps_only(logged: Sequence[int]) -> Action:
-    """Leave no byte of the log's other records, which were forgotten since they were copied."""
-    gone = "feedback WHERE number NOT IN (SELECT value FROM json_each(?))"
-    return lambda connection: database.erase(connection, gone, [orjson.dumps(list(logged)).decode()])
 
 
 def _name(body: str) -> str:

@@ -14,7 +14,7 @@ import pytest
 from hybrid import Document, Index, restore
 from hybrid.encoders import HashEncoder
 from hybrid.errors import IndexCorrupt, IndexReadOnly, InputError
-from hybrid.ledger import past as table
+from hybrid.ledger import database
 from hybrid.ledger.impressions import Impression
 from hybrid.ledger.past import Kept, PastQuery
 from hybrid.ledger.tables import Tables
@@ -250,13 +250,13 @@ def test_a_row_that_replaces_another_while_it_is_copied(
         source, target = (one._store.generation.tables for one in (index, other))
         index.learn({"1": "tea"}, {"1": {"a": 1}})
         source.copy(target)
-        drop = table._keeps_only
+        drop = database.keeps_only
 
-        def meanwhile(living: Sequence[int]) -> Any:
+        def meanwhile(name: str, living: Sequence[int]) -> Any:
             index.learn({"1": "tea"}, {"1": {"b": 1}})
-            return drop(living)
+            return drop(name, living)
 
-        monkeypatch.setattr(table, "_keeps_only", meanwhile)
+        monkeypatch.setattr(database, "keeps_only", meanwhile)
         source.copy(target)
         assert [one.past.answers for one in target.past.at(0)] == [{"b": 1}]
 
