@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, Final
 
 from hybrid import plugins
-from hybrid.errors import PluginError, SettingsError
+from hybrid.errors import SettingsError
 from hybrid.fusion.adaptive import Adaptive
 from hybrid.fusion.combsum import CombSUM
 from hybrid.fusion.linear import Linear
@@ -88,10 +88,7 @@ def _of_package(name: object, parameters: Mapping[str, Any]) -> Fusion:
     if (plugin := plugins.find("fusions", name)) is None:
         known = ", ".join([*_METHODS, *plugins.names("fusions")])
         raise SettingsError(f"stored fusion: method is {shown(name)}; it must be one of {known}")
-    fusion = plugins.value(plugin, parameters)
-    if not callable(fusion):
-        raise PluginError(f"{plugin} is no fusion: its objects cannot be called")
-    made: Fusion = fusion
+    made: Fusion = plugins.value(plugin, parameters)
     return made
 
 

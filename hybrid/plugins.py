@@ -111,7 +111,8 @@ def _failed(plugin: Plugin, what: str, cause: Exception) -> PluginError:
 
 
 def value(plugin: Plugin, parameters: Mapping[str, Any]) -> Any:
-    """An object of its dataclass. Raises PluginError for unknown parameters, or refused ones."""
+    """An object of its dataclass, which can be called. Raises PluginError for unknown parameters, or
+    refused ones."""
     kind = load(plugin)
     if not (isinstance(kind, type) and is_dataclass(kind)):
         raise PluginError(f"{plugin} is no dataclass")
@@ -121,9 +122,12 @@ def value(plugin: Plugin, parameters: Mapping[str, Any]) -> Any:
             f"{plugin} has no parameter {shown(unknown[0])}; its parameters: {', '.join(known) or 'none'}"
         )
     try:
-        return kind(**parameters)
+        found = kind(**parameters)
     except Exception as cause:
         raise _failed(plugin, "failed", cause) from cause
+    if not callable(found):
+        raise PluginError(f"{plugin} is of no use here: its objects cannot be called")
+    return found
 
 
 def stored(kind: Kind, given: object) -> tuple[str, dict[str, Any]] | None:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from hybrid import plugins
-from hybrid.errors import PluginError, QueryError, SettingsError
+from hybrid.errors import QueryError, SettingsError
 from hybrid.limits import shown
 from hybrid.rerank import lambdamart
 from hybrid.rerank.boost import Popularity, Recency
@@ -60,8 +60,5 @@ def _of_package(kind: object, parameters: Mapping[str, Any]) -> Reranker:
             f"a stored reranker is of the kind {shown(kind)}, which neither this version nor an installed "
             "package knows; upgrade hybrid-retrieval, or install the package that brings it"
         )
-    reranker = plugins.value(plugin, parameters)
-    if not callable(reranker):
-        raise PluginError(f"{plugin} is no reranker: its objects cannot be called")
-    made: Reranker = reranker
+    made: Reranker = plugins.value(plugin, parameters)
     return made
