@@ -660,12 +660,12 @@ class Index:
         the user words given since, and switch over at once. A change of encoder drops ready-made vectors:
         there is nothing to make them from."""
         generation = self._store.generation
-        settings, analysis = generation.settings, generation.analysis
-        if analyzer is not None or analysis.wanted != settings.analyzer:
-            words = analyzers.load(analyzer or analysis.wanted.make())
+        settings, wanted = generation.settings, generation.analysis.wanted
+        if analyzer is not None or wanted != settings.analyzer:
+            words = analyzers.load(analyzer or wanted.make())
             settings = settings.model_copy(update={"analyzer": AnalyzerRef.of(words)})
         else:
-            words = analysis.analyzer
+            words = generation.analysis.analyzer
         if graph_precision is not None:
             check_precision(graph_precision, settings.metric)
             settings = settings.model_copy(update={"graph_precision": graph_precision})

@@ -20,6 +20,7 @@ from hybrid.analyzers.segment import is_han
 from hybrid.ledger.passages import WHOLE, Pieces
 from hybrid.ledger.rows import Rows
 from hybrid.lexical import forward
+from hybrid.lexical.entries import standing
 from hybrid.lexical.synonyms import Synonyms
 from hybrid.lexical.terms import (
     Field,
@@ -84,7 +85,7 @@ class LuceneBM25(BM25):  # type: ignore[misc]
     def _initialize(self, corpus: list[list[str]]) -> dict[str, int]:
         found: dict[str, int] = super()._initialize(corpus)
         for phrase, tokens in self._phrases.items():
-            times = [count(tokens, document) for document in corpus]
+            times = [sum(1 for _ in standing(tokens, document)) for document in corpus]
             for frequencies, number in zip(self.doc_freqs, times, strict=True):
                 frequencies.update({phrase: number} if number else {})
             found[phrase] = sum(map(bool, times))
@@ -271,18 +272,14 @@ class TextbookWords:
         return scores
 
 
-def count(tokens: Sequence[str], document: Sequence[str]) -> int:
-    """How often ``tokens`` stand side by side in a document."""
-    size = len(tokens)
-    return sum(document[at : at + size] == tokens for at in range(len(document) - size + 1))
-
-
 def _holds(own: Terms, field: Field, terms: Iterable[str]) -> bool:
     """Whether a passage has one of ``terms``, or its tokens side by side, in a field."""
     held = own.of(field)
     known = frozenset(held)
     apart = [(term, beside(field, term)) for term in terms]
-    return any(count(tokens, held) if tokens else term in known for term, tokens in apart)
+    return any(
+        any(True for _ in standing(tokens, held)) if tokens else term in known for term, tokens in apart
+    )
 
 
 def _by_field(terms: Sequence[str]) -> dict[Field, set[str]]:

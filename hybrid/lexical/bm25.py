@@ -316,7 +316,7 @@ class LexicalView:
         if (query := self._query(terms)) is None:
             return 0
         if allowed is None and not self.cut:
-            return int(self.searcher.search(query, 1, count=True).count)  # type: ignore[attr-defined]
+            return self._number(query)
         found = self.matches(terms)
         return len(found) if allowed is None else int(_pass(found, allowed).sum())
 
@@ -346,7 +346,7 @@ class LexicalView:
         if allowed is not None or self.cut:
             found = self._all(query)
             return len(found) if allowed is None else int(_pass(found, allowed).sum())
-        return int(self.searcher.search(query, 1, count=True).count)  # type: ignore[attr-defined]
+        return self._number(query)
 
     def holds(self, tokens: Sequence[str], allowed: Mask | None = None) -> bool:
         """Return whether a document among ``allowed`` does: mostly one of the first."""
@@ -422,11 +422,14 @@ class LexicalView:
             length = self._lengths[field, term] = self._counted(field, term)
         return length
 
+    def _number(self, query: tantivy.Query) -> int:
+        """How many rows a query finds."""
+        return int(self.searcher.search(query, 1, count=True).count)  # type: ignore[attr-defined]
+
     def _counted(self, field: Field, term: str) -> int:
         if not (tokens := beside(field, term)):
             return self.searcher.doc_freq(field, term)
-        query = self._phrase(tokens, field)
-        return int(self.searcher.search(query, 1, count=True).count)  # type: ignore[attr-defined]
+        return self._number(self._phrase(tokens, field))
 
     def ordinals(self) -> Ordinals:
         """Return every live ordinal in the index, ascending."""

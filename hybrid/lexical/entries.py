@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import TypeAlias
 
 Entry: TypeAlias = tuple[str, ...]
+
+
+def standing(tokens: Sequence[str], text: Sequence[str]) -> Iterator[int]:
+    """The places at which ``tokens`` stand side by side in the tokens of a text."""
+    size = len(tokens)
+    for place, token in enumerate(text):
+        if token == tokens[0] and text[place : place + size] == tokens:
+            yield place
 
 
 def recognised(tokens: Entry, known: Collection[Entry]) -> Iterator[Entry]:

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from hybrid.analyzers.literal import literal, literal_spans
+from hybrid.lexical.entries import standing
 from hybrid.lexical.terms import StopWord, of_query
 from hybrid.norms import unit
 from hybrid.sentences import split
@@ -133,7 +134,7 @@ class Highlighter:
             if token in self._words:
                 yield Match(start, end, token)
         for phrase in self._phrases:
-            for place in _found(phrase, tokens):
+            for place in standing(phrase, tokens):
                 yield Match(spans[place][1], spans[place + len(phrase) - 1][2], " ".join(phrase))
 
     def _blocks(self, text: str, passage: Passage | None) -> Iterator[tuple[int, int]]:
@@ -179,14 +180,6 @@ def lit(hits: Sequence[Hit], highlighter: Highlighter) -> tuple[Hit, ...]:
     for hit in hits:
         hit.light(highlighter)
     return tuple(hits)
-
-
-def _found(phrase: Sequence[str], tokens: Sequence[str]) -> Iterator[int]:
-    """The places at which ``phrase`` begins in ``tokens``."""
-    size = len(phrase)
-    for place, token in enumerate(tokens):
-        if token == phrase[0] and tokens[place : place + size] == phrase:
-            yield place
 
 
 def _places(text: str, form: str) -> Iterator[int]:
