@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Annotated, Final
 
@@ -28,10 +28,10 @@ from hybrid.learn import gate
 from hybrid.learn.contest import Contest, Proposal, hold, measured, ndcg, references, silent
 from hybrid.learn.gate import HeldOut
 from hybrid.learn.split import MAX_TRAIN, Sample, Split, split
-from hybrid.rerank import Features
 from hybrid.search.legs import Legs
 from hybrid.settings import Profile, Profiles
-from hybrid.types import Lacking, Qrels, Reranker, Run
+from hybrid.types import Lacking, Qrels, Run
+from tests.contested import AnswersByProfile
 
 QUERIES: Final = 900
 """Judged ones, a third of which is held out."""
@@ -60,7 +60,7 @@ def _lists() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
 _REACHED, _BITS = _lists()
 
 
-class World:
+class World(AnswersByProfile):
     """An index, and judged queries of ten relevant documents each. The eight profiles are worth ``gain``
     more than all others, which are worth the same; with ``memory``, on queries of known documents only."""
 
@@ -124,14 +124,6 @@ class World:
         chosen = (_BITS[above] >> place & 1 for place in range(_PLACES))
         first = [next(left) if right else f"wrong {place}" for place, right in enumerate(chosen)]
         return [(id, -float(place)) for place, id in enumerate([*first, *left])]
-
-    def run(self, queries: Mapping[str, str], *, k: int, reranker: Reranker, lacking: Lacking) -> Run:
-        raise NotImplementedError
-
-    def candidates(
-        self, queries: Mapping[str, str], wanted: Sequence[str], *, lacking: Lacking
-    ) -> Iterator[tuple[str, list[str], Features]]:
-        raise NotImplementedError
 
 
 def _families(random: np.random.Generator, queries: int) -> NDArray[np.int64]:

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
 from hybrid.learn.contest import Contest, hold, ndcg, propose, silent
 from hybrid.learn.split import Sample, Split
-from hybrid.rerank import MMR, Features
+from hybrid.rerank import MMR
 from hybrid.search.legs import Legs
 from hybrid.settings import Profile, Profiles
 from hybrid.types import Lacking, Reranker, Run
+from tests.contested import AnswersByProfile
 
 QUERIES = {f"q{i}": f"text {i}" for i in range(30)}
 SAMPLE = Sample(QUERIES, {query: {f"right {query}": 1} for query in QUERIES})
 OTHERS = Sample({"other": "another text"}, {"other": {"another document": 1}})
 
 
-class Double:
+class Double(AnswersByProfile):
     """Every profile puts the right document third, the reranker first, where its scores tie or not."""
 
     def __init__(self, legs: Legs, *, ties: bool, serving_ties: bool = False) -> None:
         self.legs, self.profiles = legs, Profiles.first(Profile())
         self.ties, self.serving_ties = ties, serving_ties
         self.asked: set[str] = set()
-
-    def candidates(
-        self, queries: Mapping[str, str], wanted: Sequence[str], *, lacking: Lacking
-    ) -> Iterator[tuple[str, list[str], Features]]:
-        raise NotImplementedError
 
     def run_profiles(
         self, queries: Mapping[str, str], profiles: Sequence[Profile], *, k: int, lacking: Lacking

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +15,11 @@ from hybrid import Document, Index
 from hybrid.errors import HybridError, InputError, MeasureError
 from hybrid.learn import tune
 from hybrid.learn.tuning import Tuning
-from hybrid.rerank import Features
 from hybrid.search.legs import Legs
 from hybrid.settings import Profile, Profiles
-from hybrid.types import Lacking, Qrels, Reranker, Run
+from hybrid.types import Lacking, Qrels, Run
 from tests.asking import of_now
+from tests.contested import AnswersByProfile
 
 Quality = Callable[[Profile, str], float]
 QUERIES = {f"q{i}": f"text {i}" for i in range(120)}
@@ -31,7 +31,7 @@ def chance(*parts: str) -> float:
     return zlib.crc32("|".join(parts).encode()) / 2**32
 
 
-class Double:
+class Double(AnswersByProfile):
     """An index whose answers are as good as a function of profile and query says, from 0 to 1: the better,
     the higher the one relevant document stands."""
 
@@ -50,14 +50,6 @@ class Double:
     ) -> list[Run]:
         self.asked |= queries.keys()
         return [{query: self._hits(profile, query, k) for query in queries} for profile in profiles]
-
-    def run(self, queries: Mapping[str, str], *, k: int, reranker: Reranker, lacking: Lacking) -> Run:
-        raise NotImplementedError
-
-    def candidates(
-        self, queries: Mapping[str, str], wanted: Sequence[str], *, lacking: Lacking
-    ) -> Iterator[tuple[str, list[str], Features]]:
-        raise NotImplementedError
 
     def _hits(self, profile: Profile, query: str, k: int) -> list[tuple[str, float]]:
         rank = round((1 - self._quality(profile, query)) * 12)
