@@ -5,10 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import hybrid
+from hybrid import Document
+from tests.durability import child
 
 HEAVY = (
     "'torch onnxruntime sentence_transformers transformers opencc jieba ir_measures scipy tokenizers"
@@ -28,6 +32,31 @@ def test_importing_loads_neither_numpy_nor_pydantic() -> None:
 def test_every_name_loads_and_brings_nothing_heavy() -> None:
     code = "import sys, hybrid; all(getattr(hybrid, name) for name in hybrid.__all__);"
     assert run(f"{code} print(set({HEAVY}.split()) & set(sys.modules))") == "set()"
+
+
+def test_an_index_at_work_imports_nothing(tmp_path: Path) -> None:
+    """An import opens files; where that fails, the error is not one of ours."""
+    child.run(work_without_imports, tmp_path / "idx")
+
+
+def work_without_imports(path: str) -> None:
+    def documents(numbers: range) -> list[Document]:
+        long = {n: 900 if n % 7 else 2 for n in numbers}
+        texts = {n: f"word{n} and text " * times for n, times in long.items()}
+        return [Document(str(n), text, vector=np.eye(16)[n % 16]) for n, text in texts.items()]
+
+    with hybrid.Index.create(path, encoder=None, analyzer="english") as index:
+        index.add(documents(range(40)))
+        before = set(sys.modules)
+        results = index.search("word3 text", vector=np.ones(16))
+        assert results.total == 40
+        assert results.hits[0].highlights
+        index.explain("word3 text", "3", mode="lexical")
+        index.delete([str(n) for n in range(30)])
+        index.add(documents(range(100, 160)))
+        index.compact()
+        assert index.verify() == []
+        assert set(sys.modules) == before
 
 
 def test_names_come_from_where_they_are_defined() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import numpy.ma  # else the first np.unique imports it, which fails where no file can be opened
 
 from hybrid.disk.failpoints import reach
 from hybrid.disk.folder import Folder
