@@ -92,12 +92,12 @@ def split(
     they were given. InputError where nothing remains to train on or to hold out, and for an
     invalid grade.
     """
-    train, left_out = _usable(queries, qrels, ignore_identical_ids)
+    train, left_out = usable(queries, qrels, ignore_identical_ids)
     if test_qrels is None:
         chosen = _drawn(train, min(max_train, ceil(len(_texts(train)) * _TRAIN)), seed)
         held_out, train = train.only(train.texts.keys() - chosen), train.only(chosen)
     else:
-        held_out, without = _usable(queries, test_qrels, ignore_identical_ids)
+        held_out, without = usable(queries, test_qrels, ignore_identical_ids)
         left_out = {reason: left_out[reason] + without[reason] for reason in left_out}
         held_out, known = held_out.only(held_out.texts), _texts(held_out)
         clean = train.only(id for id, text in train.texts.items() if same(text) not in known)
@@ -112,9 +112,10 @@ def split(
     return Split(train, held_out, {reason: number for reason, number in left_out.items() if number})
 
 
-def _usable(
+def usable(
     queries: Mapping[str, str], qrels: Qrels, ignore_identical_ids: bool
 ) -> tuple[Sample, dict[str, int]]:
+    """The judged queries that have a text and a relevant document, and reason -> how many have not."""
     qrels = plain(not_judged(qrels) if ignore_identical_ids else qrels)
     asked = answerable(queries, qrels)
     relevant = [id for id in asked if max(qrels[id].values(), default=0) > 0]

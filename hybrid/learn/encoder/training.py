@@ -1,0 +1,211 @@
+"""Train an encoder, stop early, and go on after an interruption as if there had been none.
+
+A loop of our own around sentence-transformers' losses, rather than its Trainer: that one keeps optimizer,
+schedule and random state as pickles, which must not be read from a folder that others may write to. Here a
+checkpoint is one file of tensors, and every step depends only on it: the order of examples on seed and
+epoch, dropout on seed and step, the learning rate on the step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from hybrid.encoders import Transformer
+from hybrid.encoders.build import quiet
+from hybrid.learn.encoder import losses
+from hybrid.learn.encoder.adversarial import perturbed, word_embeddings
+from hybrid.learn.encoder.examples import Example, Material
+from hybrid.learn.encoder.plan import Plan
+from hybrid.learn.encoder.unfinished import Check, Checkpoint, Course, Unfinished
+from hybrid.threads import inside
+from hybrid.types import Stages
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Parameter
+
+CHECKS: Final = 4
+"""Checks in an epoch, and how many in a row may be no better before training stops."""
+_MOST_STEPS: Final = 250
+"""Between two checks, at each of which a checkpoint is kept."""
+_WARM_UP: Final = 0.1
+_DECAY: Final = 0.01
+_LONGEST_GRADIENT: Final = 1.0
+_STEPS_APART: Final = 1_000_003
+"""Between the random states of two seeds: more than there are steps."""
+
+
+class Training:
+    """``model``'s ``parameters`` learn from ``material``: `run` does all steps that are left."""
+
+    def __init__(
+        self,
+        encoder: Transformer,
+        parameters: Mapping[str, Parameter],
+        material: Material,
+        plan: Plan,
+        folder: Unfinished,
+    ) -> None:
+        import torch
+
+        self._model = encoder.model
+        self._prompts = encoder.prompts
+        self._parameters = dict(parameters)
+        self._material, self._plan, self._folder = material, plan, folder
+        with quiet():
+            self._loss = losses.loss(plan, self._model)
+        self._words = word_embeddings(self._model) if plan.adversarial else None
+        self._optimizer = torch.optim.AdamW(self._parameters.values(), plan.lr, weight_decay=_DECAY)
+        self._best = self._values()
+        self._course = Course()
+        self._restore()
+
+    @property
+    def total(self) -> int:
+        return self._each_epoch * self._plan.epochs
+
+    def run(self, tell: Stages) -> Course:
+        """Train until the loss on the other families has not fallen for an epoch, or all epochs are over;
+        the parameters then have the values of the best check."""
+        if not self._course.checks:
+            self._check(tell)
+        between = min(math.ceil(self._each_epoch / CHECKS), _MOST_STEPS)
+        while not self._course.finished:
+            step = self._course.steps
+            self._step(step)
+            self._course = self._course.model_copy(update={"steps": step + 1})
+            tell("training", step + 1, self.total)
+            if (step + 1) % between == 0 or step + 1 == self.total:
+                self._check(tell)
+        self._assign(self._best)
+        self._model.eval()
+        return self._course
+
+    @property
+    def _each_epoch(self) -> int:
+        return max(1, len(self._material.train) // self._plan.batch)
+
+    # -- a step
+
+    def _step(self, step: int) -> None:
+        import torch
+
+        torch.manual_seed(self._plan.seed * _STEPS_APART + step)
+        self._model.train()
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._plan.lr * self._share(step)
+        self._optimizer.zero_grad()
+        batch = self._batch(step)
+        with inside:
+            self._value(batch).backward()
+            if self._words is not None:
+                with perturbed(self._words, self._plan.adversarial):
+                    self._value(batch).backward()
+            torch.nn.utils.clip_grad_norm_(self._parameters.values(), _LONGEST_GRADIENT)
+            self._optimizer.step()
+        if self._words is not None:
+            self._words.grad = None
+
+    def _share(self, step: int) -> float:
+        """The share of the learning rate: it rises for a tenth of the steps, then falls to nothing."""
+        warm = max(1, round(_WARM_UP * self.total))
+        return min((step + 1) / warm, (self.total - step) / max(1, self.total - warm))
+
+    def _batch(self, step: int) -> list[Example]:
+        """The examples of a step; those that do not fill a batch wait for another epoch's order."""
+        epoch, place = divmod(step, self._each_epoch)
+        order = np.random.default_rng([self._plan.seed, epoch]).permutation(len(self._material.train))
+        rows = order[place * self._plan.batch : (place + 1) * self._plan.batch]
+        return [self._material.train[row] for row in rows.tolist()]
+
+    def _value(self, batch: Sequence[Example]) -> Tensor:
+        import torch
+        from sentence_transformers.util import batch_to_device
+
+        columns, labels = losses.columns(self._plan, batch)
+        prompts = [self._prompts.query, *[self._prompts.document] * (len(columns) - 1)]
+        device = self._model.device
+        features: list[Any] = [
+            batch_to_device(self._model.preprocess([prompt + text for text in column]), device)
+            for prompt, column in zip(prompts, columns, strict=True)
+        ]
+        value: Tensor = self._loss(features, torch.tensor(labels, device=device))
+        return value
+
+    # -- a check
+
+    def _check(self, tell: Stages) -> None:
+        """Measure the loss on the other families, remember the best parameters, keep a checkpoint."""
+        checks = (*self._course.checks, Check(step=self._course.steps, loss=self._stopping(tell)))
+        course = self._course.model_copy(update={"checks": checks})
+        if course.best is checks[-1]:
+            self._best = self._values()
+        stale = len(checks) - 1 - checks.index(course.best)
+        over = course.steps >= self.total or stale >= CHECKS
+        self._course = course.model_copy(update={"finished": over})
+        self._folder.save(Checkpoint(self._course, self._state()))
+
+    def _stopping(self, tell: Stages) -> float:
+        import torch
+
+        torch.manual_seed(self._plan.seed)
+        self._model.eval()
+        total, examples = 0.0, self._material.stop
+        with torch.no_grad(), inside:
+            for batch in _batches(examples, self._plan.batch):
+                total += float(self._value(batch)) * len(batch)
+        tell("checked", self._course.steps, self.total)
+        return total / len(examples)
+
+    # -- what a checkpoint holds
+
+    def _values(self) -> dict[str, Tensor]:
+        return {name: own.detach().cpu().clone() for name, own in self._parameters.items()}
+
+    def _assign(self, values: Mapping[str, Tensor]) -> None:
+        import torch
+
+        with torch.no_grad():
+            for name, own in self._parameters.items():
+                own.copy_(values[name])
+
+    def _state(self) -> dict[str, Tensor]:
+        found = {f"now.{name}": own for name, own in self._values().items()}
+        found |= {f"best.{name}": own for name, own in self._best.items()}
+        for name, own in self._parameters.items():
+            if averages := self._optimizer.state.get(own):
+                found |= {f"mean.{name}": averages["exp_avg"], f"square.{name}": averages["exp_avg_sq"]}
+        return found
+
+    def _restore(self) -> None:
+        kept = self._folder.load()
+        if kept is None:
+            return
+        roles = ("now", "best", "mean", "square") if kept.course.steps else ("now", "best")
+        expected = {f"{role}.{name}": own.shape for role in roles for name, own in self._parameters.items()}
+        if {name: own.shape for name, own in kept.tensors.items()} != expected or not kept.course.checks:
+            raise self._folder.mismatch()
+        self._course = kept.course
+        self._best = {name: kept.tensors[f"best.{name}"] for name in self._parameters}
+        self._assign({name: kept.tensors[f"now.{name}"] for name in self._parameters})
+        for name, own in self._parameters.items() if kept.course.steps else ():
+            self._optimizer.state[own] = {
+                "step": _counter(kept.course.steps),
+                "exp_avg": kept.tensors[f"mean.{name}"].to(own),
+                "exp_avg_sq": kept.tensors[f"square.{name}"].to(own),
+            }
+
+
+def _counter(steps: int) -> Tensor:
+    import torch
+
+    return torch.tensor(float(steps))
+
+
+def _batches(examples: Sequence[Example], size: int) -> Iterator[Sequence[Example]]:
+    for start in range(0, len(examples), size):
+        yield examples[start : start + size]
