@@ -203,9 +203,9 @@ def _by_documents(found: Contest, control: Apart) -> Table:
         rows.add_column(heading, justify="right")
     gains = {name: challenge.apart for name, challenge in found.verdict.challengers.items()}
     for name, apart in (gains | {CONTROL: control}).items():
-        for documents, gain in (("unknown", apart.unknown), ("known", apart.known)):
-            if gain is not None:
-                rows.add_row(name, documents, f"{gain.queries:,}", *gain(gain))
+        for documents, one in (("unknown", apart.unknown), ("known", apart.known)):
+            if one is not None:
+                rows.add_row(name, documents, f"{one.queries:,}", *gain(one))
     return rows
 
 

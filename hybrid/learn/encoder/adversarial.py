@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 def word_embeddings(model: SentenceTransformer) -> Parameter:
     """The word embeddings, (words, dim), with gradients from now on."""
-    words: Parameter = model[0].model.get_input_embeddings().weight
-    return words.requires_grad_(True)
+    network: Any = model[0].model
+    words: Parameter = network.get_input_embeddings().weight
+    words.requires_grad_(True)
+    return words
 
 
 @contextmanager

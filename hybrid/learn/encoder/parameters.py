@@ -51,8 +51,9 @@ def _adapted(network: Any) -> Any:
 def _layers(model: SentenceTransformer) -> ModuleList:
     from torch.nn import ModuleList
 
-    depth = getattr(model[0].model.config, "num_hidden_layers", None)
-    for module in model[0].model.modules():
+    network: Any = model[0].model
+    depth = getattr(network.config, "num_hidden_layers", None)
+    for module in network.modules():
         if isinstance(module, ModuleList) and len(module) == depth:
             return module
     raise InputError(f"the encoder's layers cannot be told apart; give {LORA} or {ALL} for layers")

@@ -101,10 +101,10 @@ class Training:
         self._optimizer.zero_grad()
         batch = self._batch(step)
         with inside:
-            self._value(batch).backward()
+            self._learn(batch)
             if self._words is not None:
                 with perturbed(self._words, self._plan.adversarial):
-                    self._value(batch).backward()
+                    self._learn(batch)
             torch.nn.utils.clip_grad_norm_(self._parameters.values(), _LONGEST_GRADIENT)
             self._optimizer.step()
         if self._words is not None:
@@ -121,6 +121,10 @@ class Training:
         order = np.random.default_rng([self._plan.seed, epoch]).permutation(len(self._material.train))
         rows = order[place * self._plan.batch : (place + 1) * self._plan.batch]
         return [self._material.train[row] for row in rows.tolist()]
+
+    def _learn(self, batch: Sequence[Example]) -> None:
+        value: Any = self._value(batch)  # its methods carry no types
+        value.backward()
 
     def _value(self, batch: Sequence[Example]) -> Tensor:
         import torch
