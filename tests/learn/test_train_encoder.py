@@ -1,7 +1,6 @@
 """Training an encoder: what each choice trains, that an interruption changes nothing, and what is refused.
 
-The model is made here: two random layers over words that come in pairs, one of which only queries have and
-the other only documents. So there is something to learn that also helps with documents never seen.
+What it learns on is in `tests.worded`.
 """
 
 from __future__ import annotations
@@ -28,25 +27,13 @@ from hybrid.learn.encoder.plan import LABELLED, NEGATIVES
 from hybrid.learn.encoder.training import Training
 from hybrid.learn.encoder.unfinished import SUFFIX, Check, Course, Unfinished
 from hybrid.search.searcher import Searcher
-from hybrid.types import Qrels, Stages
+from hybrid.types import Stages
 from tests.encoder_models import bundle_of_letters, words_model
+from tests.worded import ASKED, PAIRS, QRELS, QUERIES, SIZE, WORDS, documents
 
 pytestmark = pytest.mark.slow
 
-PAIRS = 30
-ASKED = [f"ask{chr(97 + i // 26)}{chr(97 + i % 26)}" for i in range(PAIRS)]
-TOLD = [f"say{chr(97 + i // 26)}{chr(97 + i % 26)}" for i in range(PAIRS)]
-SIZE = 90
 QUICK = Plan(epochs=1, batch=16, lr=3e-3, layers="all")
-
-
-def drawn() -> list[list[int]]:
-    random = np.random.default_rng(0)
-    return [random.choice(PAIRS, 4, replace=False).tolist() for _ in range(SIZE)]
-
-
-QUERIES = {f"q{i}": " ".join(ASKED[pair] for pair in pairs[:3]) for i, pairs in enumerate(drawn())}
-QRELS: Qrels = {f"q{i}": {f"d{i}": 1} for i in range(SIZE)}
 
 
 def silent(_stage: str, _done: int, _total: int) -> None:
@@ -55,15 +42,13 @@ def silent(_stage: str, _done: int, _total: int) -> None:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return words_model(tmp_path_factory.mktemp("words"), [*ASKED, *TOLD])
+    return words_model(tmp_path_factory.mktemp("words"), WORDS)
 
 
 @pytest.fixture(scope="module")
 def searcher(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Searcher]:
     with Index.create(tmp_path_factory.mktemp("idx") / "idx", encoder=model) as index:
-        index.add(
-            Document(f"d{i}", " ".join(TOLD[pair] for pair in pairs)) for i, pairs in enumerate(drawn())
-        )
+        index.add(documents())
         with index.searcher() as asked:
             yield asked
 

@@ -23,7 +23,7 @@ from hybrid.encoders.bundle import MODEL
 from hybrid.encoders.named import MODELS, Named
 from hybrid.encoders.places import Unavailable
 from hybrid.encoders.tokens import TOKENIZER
-from hybrid.errors import EncoderFailed, ModelNotFound, require
+from hybrid.errors import EncoderFailed, ModelNotFound
 from hybrid.settings import EncoderRef
 from hybrid.types import Matrix
 
@@ -79,19 +79,18 @@ def start(reference: EncoderRef) -> Start:
     """Load the encoder of an index to train it.
 
     Raises EncoderFailed for one that is not a network to train, or cannot be a bundle afterwards,
-    ModelNotFound where its weights are not on this machine, MissingExtra.
+    ModelNotFound where its weights are not on this machine.
     """
-    require("training an encoder", "torch", "sentence_transformers", "peft", "onnx", "safetensors")
     found = _found(reference)
     found.encoder.check_exportable()
     return found
 
 
 def _found(reference: EncoderRef) -> Start:
-    spec = reference.spec
-    if spec in MODELS:
-        return _named(MODELS[spec], reference.id)
-    encoder = None if spec is None else encoders.load(spec)
+    name = reference.id.partition(":")[0]
+    if name in MODELS:
+        return _named(MODELS[name], reference.id)
+    encoder = None if reference.spec is None else encoders.load(reference.spec)
     if isinstance(encoder, Transformer):
         return Start(encoder, str(encoder.id).rsplit("@", 1)[0], str(encoder.id))
     what = "a bundle, which is made to serve" if isinstance(encoder, Bundle) else "not a network of torch"
