@@ -28,25 +28,25 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Files:
     return files
 
 
-def test_what_it_trained_serves(made: Files, tmp_path: Path) -> None:
-    before, out = contents(made.folder), tmp_path / "out"
+def test_what_it_trained_serves(files: Files, tmp_path: Path) -> None:
+    before, out = contents(files.folder), tmp_path / "out"
     options = ["--out", out, "--layers", "all", "--lr", "0.003", "--batch", "16", "--epochs", "20"]
-    said = run("train-encoder", *made.arguments, *options)
+    said = run("train-encoder", *files.arguments, *options)
     assert said.err == ""
     assert "loss on held-out families:" in said.out
     assert "nDCG@10 of the vector leg, 30 held-out queries, 90 documents" in said.out
-    assert contents(made.folder) == before
+    assert contents(files.folder) == before
     told = json.loads((out / "training.json").read_text())
     assert set(told["files"]) == {"queries", "qrels"}
     assert len(told["files"]["qrels"]["sha256"]) == 64
-    run("reindex", made.folder, "--encoder", out)
-    assert run("search", made.folder, QUERIES["q0"], "--json").json["hits"]
-    assert "exists already" in refusal("train-encoder", *made.arguments, *options)
+    run("reindex", files.folder, "--encoder", out)
+    assert run("search", files.folder, QUERIES["q0"], "--json").json["hits"]
+    assert "exists already" in refusal("train-encoder", *files.arguments, *options)
     another = ["--out", tmp_path / "another"]
-    assert "it is a bundle" in refusal("train-encoder", *made.arguments, *another, status=1)
+    assert "it is a bundle" in refusal("train-encoder", *files.arguments, *another, status=1)
 
 
-def test_nothing_learned_is_nothing_written(made: Files, files: Files, tmp_path: Path) -> None:
+def test_nothing_learned_is_nothing_written(files: Files, tmp_path: Path) -> None:
     options = ["--out", tmp_path / "out", "--lr", "1e-30", "--epochs", "1", "--json"]
     told = run("train-encoder", *files.arguments, *options, status=1).json
     assert (told["encoder"], told["to"], told["figures"], told["steps"]) == (None, None, None, 0)
