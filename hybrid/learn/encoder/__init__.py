@@ -81,7 +81,8 @@ def train_encoder(
     in its place; EncoderFailed for an encoder that cannot be trained; ModelNotFound; MissingExtra.
     """
     require("training an encoder", "torch", "sentence_transformers", "peft", "onnx", "safetensors")
-    require("judging a trained encoder", "ir_measures", extra="evaluate")
+    if qrels:
+        require("judging a trained encoder", "ir_measures", extra="evaluate")
     tell, out = progress or silent, Path(out)
     if out.exists():  # now, rather than after all searches
         raise InputError(f"{out} exists already; choose another folder for the trained encoder")
@@ -125,6 +126,7 @@ def _finish(
     gained: Figures | None = None
     bundle: Bundle | None = None
     if course.best.step:
+        base.encoder.model.to("cpu")  # where a bundle is made
         trained = Transformer(f"{base.name}-trained@{_fingerprint(base.encoder.model)}", base.encoder.model)
         if material.judged is not None:
             gained = figures(searcher, material.judged, trained, plan.seed, tell)

@@ -72,9 +72,9 @@ def labelled(
     is parted."""
     judged = split(queries, qrels, None, plan.seed, len(queries), ignore_identical_ids)
     left_out = Counter(judged.left_out)
-    parts = _parted(judged.train.families, plan.seed)
-    train, stop = (_mined(searcher, judged.train.only(part), plan, left_out, tell) for part in parts)
-    return _checked(Material(train, stop, judged, left_out))
+    found = _mined(searcher, judged.train, plan, left_out, tell)
+    stop = _stopping(judged.train.texts, judged.train.families, plan.seed)
+    return _material(found, stop, judged, left_out)
 
 
 def unlabelled(
@@ -98,27 +98,30 @@ def unlabelled(
     judged = set(names[len(asked) :])
     own = {id: name for id, name in zip(asked, names, strict=False) if name not in judged}
     found["of the family of a judged query"] += len(asked) - len(own)
-    parts = _parted(own, plan.seed)
-    train, stop = (_ranked(searcher, {id: asked[id] for id in part}, found, tell) for part in parts)
+    learned = {id: asked[id] for id in own}
+    examples = _ranked(searcher, learned, found, tell)
     judging = Split(Sample({}, {}), held_out, {}) if len(held_out) else None
-    return _checked(Material(train, stop, judging, found))
+    return _material(examples, _stopping(learned, own, plan.seed), judging, found)
 
 
-def _parted(family: Mapping[str, str], seed: int) -> tuple[list[str], list[str]]:
-    """The queries to train on, and a fifth of them to stop by; whole families."""
-    ids, (stop, *train) = list(family), into_folds(list(family.values()), seed)
-    rows = sorted(int(row) for fold in train for row in fold)
-    return [ids[row] for row in rows], [ids[row] for row in stop]
+def _stopping(texts: Mapping[str, str], family: Mapping[str, str], seed: int) -> set[str]:
+    """The texts of a fifth of the queries, by which training stops; whole families."""
+    ids, stop = list(family), into_folds(list(family.values()), seed)[0]
+    return {texts[ids[row]] for row in stop.tolist()}
 
 
-def _checked(material: Material) -> Material:
-    if len(material.train) < 2 or not material.stop:
-        why = ", ".join(f"{many:,} {reason}" for reason, many in material.left_out.items() if many)
+def _material(
+    examples: Sequence[Example], stop: set[str], judged: Split | None, left_out: Counter[str]
+) -> Material:
+    train = [one for one in examples if one.query not in stop]
+    stopping = [one for one in examples if one.query in stop]
+    if len(train) < 2 or not stopping:
+        why = ", ".join(f"{many:,} {reason}" for reason, many in left_out.items() if many)
         raise InputError(
-            f"{len(material.train)} examples to train on and {len(material.stop)} to stop by are too few"
+            f"{len(train)} examples to train on and {len(stopping)} to stop by are too few"
             + (f"; left out: {why}" if why else "")
         )
-    return material
+    return Material(train, stopping, judged, left_out)
 
 
 # Judged queries

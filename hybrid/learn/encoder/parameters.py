@@ -20,7 +20,7 @@ def prepare(model: SentenceTransformer, plan: Plan) -> dict[str, Parameter]:
     there are."""
     model.requires_grad_(plan.layers == ALL)
     if plan.layers == LORA:
-        model[0].model = _adapted(model[0].model)
+        model[0].model = _adapted(model[0].model, plan.seed)
     elif plan.last is not None:
         layers = _layers(model)
         if plan.last > len(layers):
@@ -39,11 +39,13 @@ def merge(model: SentenceTransformer, plan: Plan) -> None:
         model[0].model = network.merge_and_unload()
 
 
-def _adapted(network: Any) -> Any:
+def _adapted(network: Any, seed: int) -> Any:
     """LoRA: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", ICLR 2022."""
     with quiet():
+        import torch
         from peft import LoraConfig, get_peft_model
 
+        torch.manual_seed(seed)  # half of what is added begins as noise
         targets = "all-linear"
         return get_peft_model(network, LoraConfig(r=_RANK, lora_alpha=2 * _RANK, target_modules=targets))
 

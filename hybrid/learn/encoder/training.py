@@ -9,7 +9,8 @@ epoch, dropout on seed and step, the learning rate on the step.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -62,6 +63,7 @@ class Training:
         self._optimizer = torch.optim.AdamW(self._parameters.values(), plan.lr, weight_decay=_DECAY)
         self._best = self._values()
         self._course = Course()
+        self._epoch: tuple[int, list[list[Example]]] = (-1, [])
         self._restore()
 
     @property
@@ -71,16 +73,18 @@ class Training:
     def run(self, tell: Stages) -> Course:
         """Train until the loss on the other families has not fallen for an epoch, or all epochs are over;
         the parameters then have the values of the best check."""
+        begun = self._course.steps
+        tell("training", 0, self.total - begun)
         if not self._course.checks:
-            self._check(tell)
+            self._check()
         between = min(math.ceil(self._each_epoch / CHECKS), _MOST_STEPS)
         while not self._course.finished:
             step = self._course.steps
             self._step(step)
             self._course = self._course.model_copy(update={"steps": step + 1})
-            tell("training", step + 1, self.total)
             if (step + 1) % between == 0 or step + 1 == self.total:
-                self._check(tell)
+                self._check()
+            tell("training", step + 1 - begun, self.total - begun)
         self._assign(self._best)
         self._model.eval()
         return self._course
@@ -118,9 +122,11 @@ class Training:
     def _batch(self, step: int) -> list[Example]:
         """The examples of a step; those that do not fill a batch wait for another epoch's order."""
         epoch, place = divmod(step, self._each_epoch)
-        order = np.random.default_rng([self._plan.seed, epoch]).permutation(len(self._material.train))
-        rows = order[place * self._plan.batch : (place + 1) * self._plan.batch]
-        return [self._material.train[row] for row in rows.tolist()]
+        if self._epoch[0] != epoch:
+            train = self._material.train
+            order = np.random.default_rng([self._plan.seed, epoch]).permutation(len(train))
+            self._epoch = epoch, list(unlike([train[row] for row in order.tolist()], self._plan.batch))
+        return self._epoch[1][place]
 
     def _learn(self, batch: Sequence[Example]) -> None:
         value: Any = self._value(batch)  # its methods carry no types
@@ -142,9 +148,12 @@ class Training:
 
     # -- a check
 
-    def _check(self, tell: Stages) -> None:
+    def _check(self) -> None:
         """Measure the loss on the other families, remember the best parameters, keep a checkpoint."""
-        checks = (*self._course.checks, Check(step=self._course.steps, loss=self._stopping(tell)))
+        loss = self._stopping()
+        if not math.isfinite(loss):
+            raise self._folder.diverged(self._course.steps)
+        checks = (*self._course.checks, Check(step=self._course.steps, loss=loss))
         course = self._course.model_copy(update={"checks": checks})
         if course.best is checks[-1]:
             self._best = self._values()
@@ -153,7 +162,8 @@ class Training:
         self._course = course.model_copy(update={"finished": over})
         self._folder.save(Checkpoint(self._course, self._state()))
 
-    def _stopping(self, tell: Stages) -> float:
+    def _stopping(self) -> float:
+        """The mean loss on the families that stop training."""
         import torch
 
         torch.manual_seed(self._plan.seed)
@@ -162,7 +172,6 @@ class Training:
         with torch.no_grad(), inside:
             for batch in _batches(examples, self._plan.batch):
                 total += float(self._value(batch)) * len(batch)
-        tell("checked", self._course.steps, self.total)
         return total / len(examples)
 
     # -- what a checkpoint holds
@@ -202,6 +211,26 @@ class Training:
                 "exp_avg": kept.tensors[f"mean.{name}"].to(own),
                 "exp_avg_sq": kept.tensors[f"square.{name}"].to(own),
             }
+
+
+def unlike(examples: Iterable[Example], size: int) -> Iterator[list[Example]]:
+    """Yield batches of ``size`` in the order of ``examples``, in none of which a text occurs twice: other
+    examples' documents are taken for negatives. A few batches are smaller where that is not possible."""
+    waiting = deque(examples)
+    while waiting:
+        batch: list[Example] = []
+        later: list[Example] = []
+        texts: set[str] = set()
+        while waiting and len(batch) < size:
+            one = waiting.popleft()
+            own = {one.query, *one.documents}
+            if texts.isdisjoint(own):
+                batch.append(one)
+                texts |= own
+            else:
+                later.append(one)
+        waiting.extendleft(reversed(later))
+        yield batch
 
 
 def _counter(steps: int) -> Tensor:

@@ -85,6 +85,9 @@ class Unfinished:
         if out.exists():
             raise InputError(f"{out} exists already; choose another folder for the trained encoder")
         path = out.with_name(out.name + SUFFIX)
+        there = {one.name for one in path.iterdir()} if path.is_dir() else set()
+        if there and not there & {_RUN, _LOCK}:
+            raise InputError(f"{path} is no run of train-encoder; choose another folder, or move it away")
         try:
             path.mkdir(parents=True, exist_ok=True)
             with FileLock(path / _LOCK, timeout=0):
@@ -97,13 +100,8 @@ class Unfinished:
             raise StorageError(f"{path}: {error.strerror or error}") from error
 
     def _begin(self, run: dict[str, Any]) -> None:
-        there = sorted(one.name for one in self.path.iterdir() if one.name != _LOCK)
-        if _RUN in there:
+        if (self.path / _RUN).exists():
             self._compare(self._read(), run)
-        elif there:
-            raise InputError(
-                f"{self.path} is no run of train-encoder; choose another --out, or move it away"
-            )
         else:
             with closing(Folder.open(self.path)) as folder, folder.replacing(_RUN) as file:
                 file.write(json.dumps(run, indent=2).encode())
@@ -112,7 +110,7 @@ class Unfinished:
         with (self.path / _RUN).open("rb") as file:
             try:
                 return json.loads(file.read(_MOST))
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise self._damaged(_RUN) from None
 
     def _compare(self, stored: Any, run: Mapping[str, Any]) -> None:
@@ -156,6 +154,12 @@ class Unfinished:
     def mismatch(self) -> EncoderFailed:
         """The error for a checkpoint of other parameters."""
         return self._damaged(_CHECKPOINT, "it has other parameters")
+
+    def diverged(self, steps: int) -> EncoderFailed:
+        """The error for a loss that is no number any more."""
+        return EncoderFailed(
+            f"the loss is no number after {steps:,} steps; delete {self.path} and train with a smaller lr"
+        )
 
     def _damaged(self, name: str, why: str = "not JSON") -> EncoderFailed:
         return EncoderFailed(f"{self.path / name} is damaged ({why}); delete {self.path} and train again")
