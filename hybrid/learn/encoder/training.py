@@ -198,14 +198,20 @@ class Training:
         kept = self._folder.load()
         if kept is None:
             return
-        roles = ("now", "best", "mean", "square") if kept.course.steps else ("now", "best")
-        expected = {f"{role}.{name}": own.shape for role in roles for name, own in self._parameters.items()}
+        moving = [name for name in self._parameters if f"mean.{name}" in kept.tensors]
+        expected = {
+            f"{role}.{name}": self._parameters[name].shape
+            for names, roles in ((self._parameters, ("now", "best")), (moving, ("mean", "square")))
+            for role in roles
+            for name in names
+        }
         if {name: own.shape for name, own in kept.tensors.items()} != expected or not kept.course.checks:
             raise self._folder.mismatch()
         self._course = kept.course
         self._best = {name: kept.tensors[f"best.{name}"] for name in self._parameters}
         self._assign({name: kept.tensors[f"now.{name}"] for name in self._parameters})
-        for name, own in self._parameters.items() if kept.course.steps else ():
+        for name in moving:  # not those that no loss depends on, such as a pooler's
+            own = self._parameters[name]
             self._optimizer.state[own] = {
                 "step": _counter(kept.course.steps),
                 "exp_avg": kept.tensors[f"mean.{name}"].to(own),
