@@ -3,7 +3,7 @@
 `tune` chooses how an index ranks, `vote` how its past queries do, `learn` trains a model for it, `choose`
 sets another reranker, `calibrate` makes scores mean something: each makes a `Trial`, and `Trial.install`
 lets an index serve what proved better. `judgments` makes judgments of clicks, `Miner` finds hard
-negatives. Nothing here prints.
+negatives, and `hybrid.learn.encoder` trains encoders. Nothing here prints.
 
 Imports evaluate, rerank and fusion.
 """
