@@ -10,8 +10,8 @@ import numpy as np
 from hybrid import Document
 from hybrid.types import Qrels
 
-PAIRS = 30
-SIZE = 90
+PAIRS = 15
+SIZE = 60
 ASKED, TOLD = (
     [f"{start}{chr(97 + i // 26)}{chr(97 + i % 26)}" for i in range(PAIRS)] for start in ("ask", "say")
 )

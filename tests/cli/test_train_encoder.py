@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
@@ -15,6 +16,8 @@ from tests.encoder_models import words_model
 from tests.worded import QUERIES, WORDS, documents
 
 pytestmark = pytest.mark.slow
+
+Options: TypeAlias = list[str | Path]
 
 
 @pytest.fixture(scope="module")
@@ -30,11 +33,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Files:
 
 def test_what_it_trained_serves(files: Files, tmp_path: Path) -> None:
     before, out = contents(files.folder), tmp_path / "out"
-    options = ["--out", out, "--layers", "all", "--lr", "0.003", "--batch", "16", "--epochs", "20"]
+    options: Options = ["--out", out, "--layers", "all", "--lr", "0.003", "--batch", "16", "--epochs", "20"]
     said = run("train-encoder", *files.arguments, *options)
-    assert said.err == ""
+    assert all("left out: " in line for line in said.err.splitlines())
     assert "loss on held-out families:" in said.out
-    assert "nDCG@10 of the vector leg, 30 held-out queries, 90 documents" in said.out
+    assert "nDCG@10 of the vector leg, 20 held-out queries, 60 documents" in said.out
     assert contents(files.folder) == before
     told = json.loads((out / "training.json").read_text())
     assert set(told["files"]) == {"queries", "qrels"}
@@ -42,12 +45,12 @@ def test_what_it_trained_serves(files: Files, tmp_path: Path) -> None:
     run("reindex", files.folder, "--encoder", out)
     assert run("search", files.folder, QUERIES["q0"], "--json").json["hits"]
     assert "exists already" in refusal("train-encoder", *files.arguments, *options)
-    another = ["--out", tmp_path / "another"]
+    another: Options = ["--out", tmp_path / "another"]
     assert "it is a bundle" in refusal("train-encoder", *files.arguments, *another, status=1)
 
 
 def test_nothing_learned_is_nothing_written(files: Files, tmp_path: Path) -> None:
-    options = ["--out", tmp_path / "out", "--lr", "1e-30", "--epochs", "1", "--json"]
+    options: Options = ["--out", tmp_path / "out", "--lr", "1e-30", "--epochs", "1", "--json"]
     told = run("train-encoder", *files.arguments, *options, status=1).json
     assert (told["encoder"], told["to"], told["figures"], told["steps"]) == (None, None, None, 0)
     assert not (tmp_path / "out").exists()
@@ -58,7 +61,7 @@ def test_what_cannot_be_asked_is_said_in_one_line(files: Files, tmp_path: Path) 
         given = files.arguments if judged else [files.folder]
         return refusal("train-encoder", *given, "--out", tmp_path / "out", *options)
 
-    alone = ["--unlabelled", files.queries]
+    alone: Options = ["--unlabelled", files.queries]
     assert "give --queries and --qrels, or --unlabelled" in refused(judged=False)
     assert "give --queries and --qrels, or --unlabelled" in refused(
         *alone, "--qrels", files.qrels, judged=False

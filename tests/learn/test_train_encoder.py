@@ -94,8 +94,9 @@ def test_no_family_is_on_two_sides(material: Material) -> None:
 @pytest.mark.parametrize("negatives", NEGATIVES)
 def test_negatives_are_those_that_are_mined(searcher: Searcher, negatives: str) -> None:
     plan = replace(QUICK, negatives=negatives)
-    found, again = (labelled(searcher, QUERIES, QRELS, plan, False, silent) for _ in range(2))
-    assert found == again
+    found = labelled(searcher, QUERIES, QRELS, plan, False, silent)
+    if negatives == "random":
+        assert found == labelled(searcher, QUERIES, QRELS, plan, False, silent)
     texts = {id: document.text for id in QRELS if (document := searcher.get(f"d{id[1:]}"))}
     relevant = {QUERIES[id]: text for id, text in texts.items()}
     for one in found.train:
@@ -165,7 +166,7 @@ def test_no_text_is_in_a_batch_twice() -> None:
 def test_every_loss_falls_on_what_it_trains_on(
     searcher: Searcher, model: Path, tmp_path: Path, loss: str
 ) -> None:
-    plan = replace(QUICK, loss=loss, epochs=12)
+    plan = replace(QUICK, loss=loss, epochs=6)
     if loss == "kl":
         found = unlabelled(searcher, QUERIES, {}, {}, plan, False, silent)
     else:
@@ -195,7 +196,10 @@ def test_only_the_chosen_parameters_train(
     if layers == "lora":
         assert all("lora_" in name for name in chosen)
         kept = {name.replace("base_model.model.", "").replace(".base_layer", "") for name in before}
+        encoder.model.eval()
+        vectors = encoder.documents(WORDS[:3])
         parameters.merge(encoder.model, plan)
+        assert np.allclose(encoder.documents(WORDS[:3]), vectors, atol=1e-6)
         assert {name for name, _ in encoder.model.named_parameters()} <= kept
     if layers == "all":
         assert set(chosen) == set(before)
@@ -242,7 +246,12 @@ def test_training_stops_when_an_epoch_brings_nothing(
     encoder, _, own = made(model, material, replace(QUICK, epochs=9, batch=4), tmp_path / "run")
     kept: list[dict[str, Any]] = []
     check = Training._check
-    monkeypatch.setattr(Training, "_check", lambda *a: (check(*a), kept.append(weights(encoder))))
+
+    def keeping(self: Training) -> None:
+        check(self)
+        kept.append(weights(encoder))
+
+    monkeypatch.setattr(Training, "_check", keeping)
     course = own.run(silent)
     assert [one.loss for one in course.checks] == [3.0, 2.0, 2.5, 2.0, 2.2, 2.1]
     assert course.best.step == course.checks[1].step
@@ -269,7 +278,7 @@ class Killed(BaseException):
 def test_what_is_killed_goes_on_as_if_it_had_not_been(
     model: Path, material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layers: str
 ) -> None:
-    plan = replace(QUICK, layers=layers, epochs=2, batch=8)
+    plan = replace(QUICK, layers=layers, batch=2)
     whole, _, own = made(model, material, plan, tmp_path / "whole")
     course = own.run(silent)
 
@@ -383,9 +392,8 @@ def test_a_checkpoint_that_is_none_is_refused_and_not_run(
 # The whole way
 
 
-@pytest.mark.parametrize("layers", ["all", "lora"])
 def test_a_bundle_answers_as_the_trained_model(
-    searcher: Searcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layers: str
+    searcher: Searcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, trained = tmp_path / "out", []
     export = Transformer.export
@@ -395,7 +403,7 @@ def test_a_bundle_answers_as_the_trained_model(
         return export(self, *arguments)
 
     monkeypatch.setattr(Transformer, "export", kept)
-    plan = replace(QUICK, layers=layers, epochs=40)
+    plan = replace(QUICK, epochs=30)
     known = {"files": {"queries": {"file": "q", "sha256": "0"}}}
     told: list[str] = []
     found = train_encoder(
@@ -421,13 +429,12 @@ def test_a_bundle_answers_as_the_trained_model(
     assert said["base"].startswith("model@")
     assert said["figures"]["trained"] == found.figures.trained  # type: ignore[union-attr]
     assert sorted(one.name for one in tmp_path.iterdir()) == ["out"]
-    if layers == "all":
-        gained = found.figures
-        assert gained is not None
-        assert gained.apart.known is None
-        assert gained.control is None
-        assert gained.difference.low > 0
-        assert gained.documents == SIZE
+    gained = found.figures
+    assert gained is not None
+    assert gained.apart.known is None
+    assert gained.control is None
+    assert gained.difference.low > 0
+    assert gained.documents == SIZE
 
 
 def test_what_was_not_learned_is_not_written(
@@ -440,7 +447,7 @@ def test_what_was_not_learned_is_not_written(
 
 
 def test_without_judgments_nothing_is_compared(searcher: Searcher, tmp_path: Path) -> None:
-    plan = replace(QUICK, loss="kl", epochs=3)
+    plan = replace(QUICK, loss="kl")
     found = train_encoder(searcher, tmp_path / "out", plan, texts=QUERIES)
     assert found.figures is None
     assert found.train
@@ -453,7 +460,7 @@ def test_known_documents_are_told_apart(
     monkeypatch.setattr("hybrid.learn.encoder.figures.MAX_DOCUMENTS", 40)
     shared = {id: {**grades, "d0": 1} for id, grades in QRELS.items()}  # too many for one family
     found = train_encoder(
-        searcher, tmp_path / "out", replace(QUICK, epochs=20), queries=QUERIES, qrels=shared
+        searcher, tmp_path / "out", replace(QUICK, epochs=8), queries=QUERIES, qrels=shared
     )
     assert found.figures is not None
     assert found.figures.apart.unknown is None

@@ -20,10 +20,10 @@ from hybrid.encoders import Bundle, Transformer
 from hybrid.errors import InputError, require
 from hybrid.learn.contest import silent
 from hybrid.learn.encoder.examples import Material, labelled, unlabelled
-from hybrid.learn.encoder.figures import Figures, figures
+from hybrid.learn.encoder.figures import Figures, compare
 from hybrid.learn.encoder.parameters import merge, prepare
 from hybrid.learn.encoder.plan import UNLABELLED, Plan
-from hybrid.learn.encoder.start import Start, start
+from hybrid.learn.encoder.start import Start, starting_model
 from hybrid.learn.encoder.training import Training
 from hybrid.learn.encoder.unfinished import Course, Unfinished
 from hybrid.search.searcher import Searcher
@@ -89,7 +89,7 @@ def train_encoder(
     reference = searcher.snapshot.settings.encoder
     if reference is None or searcher.legs.vector:
         raise InputError(f"there is no encoder to train: {searcher.legs.vector}")
-    base = start(reference)
+    base = starting_model(reference)
     if (plan.loss == UNLABELLED) != (texts is not None):
         raise InputError(f"the loss {UNLABELLED} learns from unlabelled texts, and they from no other")
     if texts is None:
@@ -129,7 +129,7 @@ def _finish(
         base.encoder.model.to("cpu")  # where a bundle is made
         trained = Transformer(f"{base.name}-trained@{_fingerprint(base.encoder.model)}", base.encoder.model)
         if material.judged is not None:
-            gained = figures(searcher, material.judged, trained, plan.seed, tell)
+            gained = compare(searcher, material.judged, trained, plan.seed, tell)
         told = _told(base.source, plan, course, gained)
         bundle = trained.export(out, {**told, "examples": material.sha256, **known})
     left_out = {reason: many for reason, many in material.left_out.items() if many}

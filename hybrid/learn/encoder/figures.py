@@ -50,7 +50,7 @@ class Figures:
         return {"measure": f"vector leg {MEASURE}", **asdict(self)}
 
 
-def figures(searcher: Searcher, judged: Split, trained: Transformer, seed: int, tell: Stages) -> Figures:
+def compare(searcher: Searcher, judged: Split, trained: Transformer, seed: int, tell: Stages) -> Figures:
     """Encode documents and the held-out queries with ``trained``, and compare."""
     pool = _pool(searcher, judged, seed)
     texts = list(judged.held_out.texts.values())

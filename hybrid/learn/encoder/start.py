@@ -75,7 +75,7 @@ class Start:
     source: str
 
 
-def start(reference: EncoderRef) -> Start:
+def starting_model(reference: EncoderRef) -> Start:
     """Load the encoder of an index to train it.
 
     Raises EncoderFailed for one that is not a network to train, or cannot be a bundle afterwards,
@@ -136,7 +136,7 @@ def _of_onnx(initialisers: Mapping[str, NDArray[Any]]) -> dict[str, Matrix]:
     for name, values in initialisers.items():
         layered = re.fullmatch(r"model\.layers\.(\d+)\.(.+)", name)
         rest = layered[2] if layered else name
-        before = next((start for start in _ONNX if rest.startswith(start)), None)
+        before = next((name for name in _ONNX if rest.startswith(name)), None)
         if before is None:
             raise EncoderFailed(f"the packaged network has a part of another name: {name}")
         kind = name.rsplit(".", 1)[1]
