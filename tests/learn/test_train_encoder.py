@@ -166,7 +166,7 @@ def test_no_text_is_in_a_batch_twice() -> None:
 def test_every_loss_falls_on_what_it_trains_on(
     searcher: Searcher, model: Path, tmp_path: Path, loss: str
 ) -> None:
-    plan = replace(QUICK, loss=loss, epochs=6)
+    plan = replace(QUICK, loss=loss, epochs=4)
     if loss == "kl":
         found = unlabelled(searcher, QUERIES, {}, {}, plan, False, silent)
     else:
@@ -224,7 +224,7 @@ def test_words_move_along_their_gradient_and_back() -> None:
         assert torch.equal(words, before)
 
 
-@pytest.mark.parametrize("layers", ["1", "lora", "all"])
+@pytest.mark.parametrize("layers", ["1", "all"])
 def test_adversarial_steps_train_the_chosen_parameters_alone(
     model: Path, material: Material, tmp_path: Path, layers: str
 ) -> None:
@@ -238,10 +238,10 @@ def test_adversarial_steps_train_the_chosen_parameters_alone(
     assert changed(weights(plain), weights(encoder))
 
 
-def test_training_stops_when_an_epoch_brings_nothing(
+def test_training_stops_when_checks_bring_nothing(
     model: Path, material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    losses = iter([3.0, 2.0, 2.5, 2.0, 2.2, 2.1, 0.0])
+    losses = iter([3.0, 2.0, 2.5, 2.0, 2.2, 0.0])
     monkeypatch.setattr(Training, "_stopping", lambda *_: next(losses))
     encoder, _, own = made(model, material, replace(QUICK, epochs=9, batch=4), tmp_path / "run")
     kept: list[dict[str, Any]] = []
@@ -253,7 +253,7 @@ def test_training_stops_when_an_epoch_brings_nothing(
 
     monkeypatch.setattr(Training, "_check", keeping)
     course = own.run(silent)
-    assert [one.loss for one in course.checks] == [3.0, 2.0, 2.5, 2.0, 2.2, 2.1]
+    assert [one.loss for one in course.checks] == [3.0, 2.0, 2.5, 2.0, 2.2]
     assert course.best.step == course.checks[1].step
     assert not changed(kept[1], weights(encoder))
 
@@ -274,7 +274,7 @@ class Killed(BaseException):
     pass
 
 
-@pytest.mark.parametrize("layers", ["1", "lora", "all"])
+@pytest.mark.parametrize("layers", ["lora", "all"])
 def test_what_is_killed_goes_on_as_if_it_had_not_been(
     model: Path, material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layers: str
 ) -> None:

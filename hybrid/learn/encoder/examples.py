@@ -16,7 +16,7 @@ import numpy as np
 from hybrid.errors import InputError
 from hybrid.learn.encoder.plan import Plan
 from hybrid.learn.families import families, into_folds
-from hybrid.learn.mining import Minable, Mined, Miner, standardised, text_of
+from hybrid.learn.mining import MARGIN, Minable, Mined, Miner, standardised, text_of
 from hybrid.learn.split import Sample, Split, split, usable
 from hybrid.search.searcher import Searcher
 from hybrid.types import Hit, Lacking, Mode, Qrels, Run, Stages
@@ -27,6 +27,8 @@ PLACES: Final = (1, 2, 3, 5, 8, 13, 21, 34)
 """The ranks of the documents that kl compares: dense where a ranking matters."""
 _DEPTH: Final = 100
 _DRAWN: Final = 10  # random candidates a query, of which one becomes its negative
+_NO_MARGIN: Final = -1e9
+"""Random documents are rarely relevant, however near they are."""
 _BATCH: Final = 32
 _NO_TEXT: Final = "no text"
 
@@ -137,10 +139,12 @@ def _mined(
         done += more
         tell("mining", done, len(sample))
 
-    index = _Anywhere(searcher, plan.seed) if plan.negatives == "random" else searcher
+    drawn = plan.negatives == "random"
+    index = _Anywhere(searcher, plan.seed) if drawn else searcher
     miner = Miner(
         negatives=1,
-        ranks=(1, _DRAWN if plan.negatives == "random" else _DEPTH),
+        margin=_NO_MARGIN if drawn else MARGIN,
+        ranks=(1, _DRAWN if drawn else _DEPTH),
         sampling="random" if plan.negatives == "semi-hard" else "top",
         seed=plan.seed,
         ignore_identical_ids=sample.ignore_identical_ids,

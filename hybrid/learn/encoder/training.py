@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Parameter
 
-CHECKS: Final = 4
-"""Checks in an epoch, and how many in a row may be no better before training stops."""
+CHECKS: Final = 2
+"""Checks in an epoch: with few queries one takes as long as a few steps."""
+PATIENCE: Final = 3
+"""Checks in a row that may be no better before training stops."""
 _MOST_STEPS: Final = 250
 """Between two checks, at each of which a checkpoint is kept."""
 _WARM_UP: Final = 0.1
@@ -71,8 +73,8 @@ class Training:
         return self._each_epoch * self._plan.epochs
 
     def run(self, tell: Stages) -> Course:
-        """Train until the loss on the other families has not fallen for an epoch, or all epochs are over;
-        the parameters then have the values of the best check."""
+        """Train until the loss on the other families no longer falls, or all epochs are over; the parameters
+        then have the values of the best check."""
         begun = self._course.steps
         tell("training", 0, self.total - begun)
         if not self._course.checks:
@@ -158,7 +160,7 @@ class Training:
         if course.best is checks[-1]:
             self._best = self._values()
         stale = len(checks) - 1 - checks.index(course.best)
-        over = course.steps >= self.total or stale >= CHECKS
+        over = course.steps >= self.total or stale >= PATIENCE
         self._course = course.model_copy(update={"finished": over})
         self._folder.save(Checkpoint(self._course, self._state()))
 
