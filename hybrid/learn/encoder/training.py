@@ -73,8 +73,8 @@ class Training:
         return self._each_epoch * self._plan.epochs
 
     def run(self, tell: Stages) -> Course:
-        """Train until the loss on the other families no longer falls, or all epochs are over; the parameters
-        then have the values of the best check."""
+        """Train until the loss on the other families no longer falls, or all epochs are over. The
+        parameters then have the values of the best check."""
         begun = self._course.steps
         tell("training", 0, self.total - begun)
         if not self._course.checks:
