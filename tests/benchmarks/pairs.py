@@ -3,10 +3,10 @@ that is read once, after everything is chosen.
 
 Two kinds are made of the files of a collection. *Other language*: questions to paragraphs in another
 language than theirs, of parallel paragraphs; half of the paragraphs, by a hash, ask in each part. *FAQ*:
-short questions as the documents, and the long descriptions that people gave with them as the queries. Three
-more, to develop on, are unlike the questions that most collections have. *Joined*: two or three queries that
-ask for one document, one after the other. *Excerpts*: two sentences, asking for the document that they were
-taken out of. *Titles*: documents of nothing but a title.
+short questions as the documents, and the long descriptions that people gave with them as the queries.
+Three more, to develop on, are unlike the questions that most collections have. *Joined*: two or three
+queries that ask for one document, one after the other. *Excerpts*: two sentences, asking for the document
+that they were taken out of. *Titles*: documents of nothing but a title.
 """
 
 from __future__ import annotations
@@ -150,12 +150,12 @@ def titles(make: Callable[[str, Path, str, Part], Judged]) -> Callable[[str, Pat
         judged = make(name, data, split, part)
         documents = [Document(one.id, one.title) for one in judged.documents if one.title.strip()]
         there = {one.id for one in documents}
-        asked = {
-            query: {id: grade for id, grade in of.items() if id in there}
-            for query, of in judged.qrels.items()
-        }
-        found = {query: of for query, of in asked.items() if any(grade > 0 for grade in of.values())}
-        return Judged(documents, judged.queries, found)
+        qrels = dict[str, dict[str, int]]()
+        for query, of in judged.qrels.items():
+            kept = {id: grade for id, grade in of.items() if id in there}
+            if any(grade > 0 for grade in kept.values()):
+                qrels[query] = kept
+        return Judged(documents, judged.queries, qrels)
 
     return made
 
