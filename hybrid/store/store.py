@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 from hybrid import threads
 from hybrid.disk.failpoints import reach
@@ -24,6 +24,9 @@ from hybrid.types import Analyzer, Progress
 DEAD_SHARE: Final = 1 / 3
 LEAST_DEAD: Final = 1000
 """Compaction begins by itself when more than this share of all ordinals is dead, and so many."""
+
+Accept: TypeAlias = Callable[[Generation], Mapping[str, Any] | None]
+"""Reads a new generation, and returns the evidence to keep with its profile if it may serve, else None."""
 
 _log = logging.getLogger(__name__)
 
@@ -185,8 +188,11 @@ class Store:
         embed: Embed | None = None,
         cut: Cut | None = None,
         progress: Progress | None = None,
-    ) -> None:
-        """Write the living documents into a new generation and switch to it; writers wait meanwhile."""
+        accept: Accept | None = None,
+    ) -> bool:
+        """Write the living documents into a new generation and switch to it, if ``accept`` lets it serve;
+        otherwise nothing of it is left. Returns whether it serves. Writers wait meanwhile; what ``accept``
+        itself writes is in the new generation, too."""
         self.check_writable()
         with threads.inside, self._writing, self._typed():
             self.check_writable()
@@ -196,7 +202,25 @@ class Store:
             with self._rebuilding(self.generation, settings, analyzer, embed, cut) as new:
                 new.follow(self.generation.snapshot, progress)
                 new.settle()
+                if accept is not None and not self._accepted(new, accept):
+                    return False
                 self._switch(new, analyzer)
+                return True
+
+    def _accepted(self, new: Rebuild, accept: Accept) -> bool:
+        """Whether ``new`` may serve. Then it has what was written while that was decided."""
+        source = self.generation
+        if (evidence := accept(new.target)) is None:
+            return False
+        self.check_writable()
+        self._end_compaction()
+        if self.generation is not source:
+            raise StorageError(f"{self.path}: rebuilt while a re-index was judged; re-index once more")
+        source.settle()
+        new.follow(source.snapshot)
+        new.settle()
+        new.serve(evidence)
+        return True
 
     @contextmanager
     def _rebuilding(
