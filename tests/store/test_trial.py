@@ -209,6 +209,7 @@ def test_a_fault_leaves_one_of_the_two(index: Index, point: failpoints.FailPoint
     with pytest.raises(StorageError):
         index.reindex(analyzer="english", accept=yes)
     failpoints.disarm()
+    index.flush()
     index.add([Document("later", "a teapot")])
     assert index.stats()["analyzer"] == ("english-2" if point == "rebuild.switched" else "mixed-2")
     assert len(index) == len(DOCUMENTS) + 1
