@@ -26,7 +26,7 @@ from hybrid.cli.judging import (
 )
 from hybrid.cli.output import AsJson, Directory, bar, out, print_json, size, stages
 from hybrid.cli.reading import Encoding
-from hybrid.encoders import trained_on
+from hybrid.encoders import load, trained_on
 from hybrid.errors import InputError
 from hybrid.index import Index, Judge
 from hybrid.learn.contest import Contest
@@ -81,6 +81,8 @@ def reindex(
         return
     if queries is None or qrels is None:
         raise InputError("--trial needs judged queries; give --queries FILE and --qrels FILE")
+    if encoder is not None:
+        load(encoder)  # or ModelNotFound, before anything is read and built
     files = Files(queries, qrels, test_qrels)
     judge = partial(
         replace,
@@ -114,9 +116,6 @@ def _try(
     with Index.open(directory, read_only=True) as opened, opened.searcher() as searcher:
         tell_what_is_lacking(searcher, qrels, test_qrels)
         before, many = _report(opened.stats()), len(searcher)
-    if not as_json:
-        room = f"{size(directory) / 1e6:,.1f} MB"
-        out.print(f"building beside the index, which takes about as much room again: {room}", style="dim")
     stats: dict[str, Any] = {}
     known = {
         "chosen by": f"hybrid reindex --trial {hybrid.__version__}",
@@ -126,6 +125,9 @@ def _try(
     with stages() as tell:
 
         def reindexed(*, accept: Judge) -> None:
+            if not as_json:
+                room = f"about as much room again: {size(directory) / 1e6:,.1f} MB"
+                out.print(f"building beside the index, which takes {room}", style="dim")
             stats.update(build(accept=accept, progress=_counting(tell, many)))
 
         found = judge(reindexed, queries, qrels, test_qrels=test_qrels, known=known, progress=tell)

@@ -37,6 +37,7 @@ class Store:
     def __init__(self, directory: Directory, analyzer: Analyzer | None, *, read_only: bool) -> None:
         self._directory = directory
         self._analyzer = analyzer
+        self._filled: tuple[str, Analyzer | None] = "", None  # the last generation to switch to, by UUID
         self._read_only = read_only
         self._writing = threading.RLock()  # add, delete, compact: one at a time
         self._switching = threading.Lock()  # which generation counts
@@ -86,6 +87,8 @@ class Store:
                 place = self._directory.current()
                 if not self._read_only and place.format != FORMAT:
                     self._directory.point(place)  # before anything that an earlier version does not know
+                if place.uuid == self._filled[0]:  # also after a switch that failed half-way
+                    self._analyzer = self._filled[1]
                 folder = self._directory.folder.folder(place.name)
                 return Generation(folder, self._analyzer, uuid=place.uuid, read_only=self._read_only)
             except (StorageError, OSError):
@@ -242,11 +245,10 @@ class Store:
     def _switch(self, new: Rebuild, analyzer: Analyzer) -> None:
         new.close()
         reach("rebuild.filled")
-        self._switched = True
+        self._switched, self._filled = True, (new.uuid, analyzer)
         self._directory.switch(new.folder, new.uuid)
         reach("rebuild.switched")
         self._compact_at = LEAST_DEAD
-        self._analyzer = analyzer
         self._recover()
         self._directory.sweep()
 

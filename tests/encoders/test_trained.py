@@ -36,7 +36,5 @@ def test_most_encoders_name_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 )
 def test_what_is_malformed_is_refused(tmp_path: Path, value: Any) -> None:
     (tmp_path / TRAINING).write_text(value if isinstance(value, str) else json.dumps(value))
-    with pytest.raises(
-        EncoderFailed, match=rf"{TRAINING}: .*; train the encoder again"
-    ):
+    with pytest.raises(EncoderFailed, match=rf"{TRAINING}: .*; train the encoder again"):
         trained_on(tmp_path)
