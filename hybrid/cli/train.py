@@ -106,6 +106,7 @@ def _ablation(found: Learning) -> Table:
     rows = table("without")
     rows.add_column("train", justify="right")
     rows.add_column("difference", justify="right")
+    whole = found.systems[LEARNED].train
     for group, reached in found.ablation.items():
-        rows.add_row(group, f"{reached:.4f}", f"{reached - found.cross_validated:+.4f}")
+        rows.add_row(group, f"{reached:.4f}", f"{reached - whole:+.4f}")
     return rows

@@ -81,15 +81,15 @@ class Proposal:
 @dataclass(frozen=True)
 class Figures:
     """A system's ``profile``, its mean on the train queries (of a trained model: by models that did not see
-    the query; None where it was not asked them) and on the held-out ones, and the share of its first ten
+    the query; 0 where it was asked none of them) and on the held-out ones, and the share of its first ten
     places there that it leaves ``tied``."""
 
     profile: Profile
-    train: float | None
+    train: float
     held_out: float
     tied: float
 
-    def to_json(self) -> dict[str, float | None]:
+    def to_json(self) -> dict[str, float]:
         """The numbers."""
         return {"train": self.train, "held_out": self.held_out, "tied": self.tied}
 
@@ -142,9 +142,7 @@ class Contest(Trial):
             "queries judged": {"train": self.train, "held out": self.held_out},
             "held out, related to training": self.related,
             "train": {
-                name: round(figures.train, 4)
-                for name, figures in self.systems.items()
-                if figures.train is not None
+                name: round(figures.train, 4) for name, figures in self.systems.items() if figures.train
             },
             "held out": {name: round(figures.held_out, 4) for name, figures in self.systems.items()},
             "tied": {name: round(figures.tied, 4) for name, figures in self.systems.items()},
@@ -295,7 +293,7 @@ def decide(
         related=sum(name in trained for name in held),
         left_out=queries.left_out,
         systems={
-            name: Figures(profile, proposal.train.get(name), found[name].mean, tied[name])
+            name: Figures(profile, proposal.train.get(name, 0.0), found[name].mean, tied[name])
             for name, profile in systems.items()
         },
         values=values,

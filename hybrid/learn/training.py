@@ -84,18 +84,11 @@ class Learning(Contest):
             "compared": {name: vars(found) for name, found in self.compared.items()},
         }
 
-    @property
-    def cross_validated(self) -> float:
-        """The model's mean on the train queries, of each by models that did not see it."""
-        reached = self.systems[LEARNED].train
-        assert reached is not None  # `learn` has asked it them
-        return reached
-
     def _kept(self) -> dict[str, Any]:
         most = list(self.importances.items())[:_TOLD]
         return {
             "choice": {**vars(self.choice), "trees": self.rounds},
-            "cross-validated": round(self.cross_validated, 4),
+            "cross-validated": round(self.systems[LEARNED].train, 4),
             **against_serving(self.verdict.challengers[LEARNED]),
             "importances": {name: round(share, 4) for name, share in most},
         }

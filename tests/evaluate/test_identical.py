@@ -69,7 +69,7 @@ def test_tuning_and_contests_ask_so(index: Index) -> None:
     figures = found.systems["vector leg"]
     reached = evaluate(runs, alone, parse("nDCG@10")).systems["vector"]["nDCG@10"]
     weights = found.train / 40, found.held_out / 40
-    assert weights[0] * (figures.train or 0) + weights[1] * figures.held_out == pytest.approx(reached)
+    assert weights[0] * figures.train + weights[1] * figures.held_out == pytest.approx(reached)
     sample, _, _ = split(QUERIES, QRELS, None, 0, 100, ignore_identical_ids=True)
     assert sample.only(list(sample.texts)[:3]).lacking == {id: (id,) for id in list(sample.texts)[:3]}
     with_itself, _, _ = split(QUERIES, QRELS, None, 0, 100)

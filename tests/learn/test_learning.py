@@ -150,7 +150,7 @@ def test_the_figures_are_those_of_the_serving_path(
     with Index.open(made.path, encoder=noise, read_only=True) as index:
         before = evaluate({"all": index.run(made.queries, k=10)}, made.qrels, parse("nDCG@10"))
     figures = learned.systems["serving"]
-    together = (learned.train * (figures.train or 0) + learned.held_out * figures.held_out) / PAIRS
+    together = (learned.train * figures.train + learned.held_out * figures.held_out) / PAIRS
     assert before.systems["all"]["nDCG@10"] == pytest.approx(together)
     after = evaluate({"all": run}, made.qrels, parse("nDCG@10"))
     assert after.systems["all"]["nDCG@10"] > 0.95

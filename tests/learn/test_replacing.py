@@ -67,7 +67,7 @@ def test_a_better_encoder_takes_over_with_its_evidence(index: Index) -> None:
         *("serving", "serving: lexical leg", "serving: vector leg"),
         *("re-indexed", "re-indexed: lexical leg", "re-indexed: vector leg"),
     ]
-    assert {figures.train for figures in found.systems.values()} == {None}
+    assert {figures.train for figures in found.systems.values()} == {0.0}
     assert encoder_of(index) == "knows"
     evidence = index.profiles[index.profiles.serves].evidence
     assert evidence["chosen by"] == "a test"
