@@ -50,5 +50,5 @@ def test_a_trial_takes_judgments_and_judgments_a_trial(
 
 
 def test_no_encoder_no_trial(files: Files) -> None:
-    said = refusal("reindex", *files.arguments, "--trial", "--encoder", "./nowhere", status=1)
-    assert "'./nowhere' is not an encoder" in said
+    said = refusal("reindex", *files.arguments, "--trial", "--encoder", "no/such/model", status=1)
+    assert "'no/such/model' is not an encoder" in said
