@@ -12,14 +12,14 @@ from hybrid.types import Candidates, Matrix, Ordinals, Scores
 @dataclass(frozen=True, slots=True)
 class QueryTerms:
     """The ``terms`` of a query in order, repeats included, their document ``frequencies``, aligned, the
-    number of ``documents`` in the index, and the share of the idf of the query's own words that is
-    ``covered``: that of words which occur in the index. Without arguments: a query without text, or an
+    number of ``documents`` in the index, and the ``most``: a bound on the BM25 score that the eight rarest
+    of the query's own words can give, 0 if it has none. Without arguments: a query without text, or an
     unknown one."""
 
     terms: Sequence[str] = ()
     frequencies: Sequence[int] = ()
     documents: int = 0
-    covered: float = 1.0
+    most: float = 0.0
 
 
 class Evidence(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 
@@ -13,11 +13,15 @@ from hybrid.fusion._merge import Terms, best, merge
 from hybrid.fusion._weights import Weights, check_count, checked, counting
 from hybrid.fusion.complete import complete
 from hybrid.fusion.evidence import Evidence
-from hybrid.fusion.normalize import Normalizer, TheoreticalMinMax, normalizer
+from hybrid.fusion.normalize import Normalizer, TheoreticalMinMax, normalizer, standardized
 from hybrid.fusion.parts import Parts, by_leg
 from hybrid.limits import shown
 from hybrid.numbers import check_share
 from hybrid.types import Candidates, Mask, Ordinals, Scores
+
+_CLEAR: Final = 9.0
+"""Standard deviations by which the best score stands out of its list where it is certainly no chance."""
+_ROUNDING: Final = 5e-7  # a few units in the last place of a float32
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -32,10 +36,12 @@ class Linear:
     each list's documents are scored by the other leg as well before scores are normalised
     (``hybrid.fusion.complete``), so no document is judged by one leg alone.
 
-    ``coverage``, from 0 to 1: if the words that occur in the index have less than this share of the idf of
-    all words of the query (``QueryTerms.covered``), the lexical weight falls in proportion. So it does for
-    a question in another language, of which a year alone may match. The plain call has no evidence of it,
-    and always uses ``weights``.
+    ``coverage``, from 0 to 1: if the best lexical score is below this share of what the query's rarest
+    words can give (``QueryTerms.most``), the lexical weight falls in proportion: no document has what the
+    query asks for in its words, and the first candidates may match by chance. So it is for a question in
+    another language, of which a year alone matches, and for one that is asked in other words. It falls no
+    lower than z / 9, where the best score stands out of its list by z standard deviations. The plain call
+    has no evidence of it, and always uses ``weights``.
 
     Raises QueryError if a weight is negative or not finite, if all are 0, if ``coverage`` is not from 0 to
     1, and if called with another number of lists. Bruch, Gai and Ingber, "An Analysis of Fusion Functions
@@ -88,13 +94,14 @@ class Linear:
         if it is another."""
         if not self.coverage or not all(map(len, legs)) or not any(self.weights[1:]):
             return self, ()
-        covered = evidence.terms().covered
-        if covered >= self.coverage:
+        lexical, most = legs[0].scores, evidence.terms().most
+        covered = max(0.0, float(lexical[0])) / most if most else 1.0
+        if covered >= self.coverage or (clear := _outstanding(lexical) / _CLEAR) >= 1.0:
             return self, ()
-        share = covered / self.coverage
-        note = f"the index knows {covered:.0%} of the query's words by idf: lexical weight x {share:.2f}"
-        lexical, *others = self.weights
-        return replace(self, weights=(share * lexical, *others)), (note,)
+        share = max(covered / self.coverage, clear)
+        note = f"the best keyword match covers {covered:.0%} of the query: lexical weight x {share:.2f}"
+        words, *others = self.weights
+        return replace(self, weights=(share * words, *others)), (note,)
 
     def _completed(
         self, legs: Sequence[Candidates], evidence: Evidence
@@ -116,3 +123,9 @@ class Linear:
             weight / total * self.normalize(some, leg.floor)
             for weight, some, leg in zip(weights, scores, legs, strict=True)
         ]
+
+
+def _outstanding(scores: Scores) -> float:
+    """The z-score of the first of ``scores``, descending; 0 where all are equal."""
+    wide = scores.astype(np.float64)
+    return float(standardized(wide, noise=_ROUNDING * float(wide[0]))[0])

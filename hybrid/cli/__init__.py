@@ -36,6 +36,7 @@ from hybrid.cli import (
     mine,
     plugins,
     profile,
+    reindex,
     rerank,
     search,
     suggest,
@@ -61,7 +62,7 @@ app = typer.Typer(
 app.command("index")(index.index)
 app.command("delete")(changing.delete)
 app.command("update")(changing.update)
-app.command("reindex")(index.reindex)
+app.command("reindex")(reindex.reindex)
 app.command("search")(search.search)
 app.command("context")(context.context)
 app.command("suggest")(suggest.suggest)

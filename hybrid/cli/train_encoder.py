@@ -131,7 +131,10 @@ def _show(found: Trained, directory: Path) -> None:
         return
     folder = shlex.quote(str(found.bundle.folder))
     out.print(f"{found.bundle.id}: {folder}", style="bold", soft_wrap=True)
-    out.print(f"next: hybrid reindex {shlex.quote(str(directory))} --encoder {folder}", soft_wrap=True)
+    out.print(
+        f"next: hybrid reindex {shlex.quote(str(directory))} --encoder {folder} --trial --queries … --qrels …",
+        soft_wrap=True,
+    )
 
 
 def _gains(found: Figures) -> Table:

@@ -6,6 +6,7 @@ from hybrid.encoders.bundle import Bundle
 from hybrid.encoders.cache import QueryCache
 from hybrid.encoders.hashing import HashEncoder
 from hybrid.encoders.registry import EncoderSpec, load, spec_of
+from hybrid.encoders.trained import trained_on
 from hybrid.encoders.transformer import Transformer
 from hybrid.encoders.windows import compose, cut
 
@@ -20,4 +21,5 @@ __all__ = [
     "encode_documents",
     "load",
     "spec_of",
+    "trained_on",
 ]

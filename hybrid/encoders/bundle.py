@@ -5,7 +5,7 @@ model.onnx       token ids to token vectors, float32 (1, tokens, dim); if ONNX s
 queries.onnx     optional: the same for queries, faster and almost equal
 tokenizer.json   of the tokenizers library; with unigram.json beside it, it lacks the vocabulary, which
                  is in the files that hybrid.encoders.unigram describes
-training.json    optional: how the encoder was trained; read by people only
+training.json    optional: how the encoder was trained, and on which queries: hybrid.encoders.trained
 encoder.json     the manifest: prompts, pooling, normalisation, and checksums of the other files
 """
 

@@ -2,8 +2,9 @@
 
 `tune` chooses how an index ranks, `vote` how its past queries do, `learn` trains a model for it, `choose`
 sets another reranker, `calibrate` makes scores mean something: each makes a `Trial`, and `Trial.install`
-lets an index serve what proved better. `judgments` makes judgments of clicks, `Miner` finds hard
-negatives, and `hybrid.learn.encoder` trains encoders. Nothing here prints.
+lets an index serve what proved better. `replace` judges a whole index, built again with another encoder.
+`judgments` makes judgments of clicks, `Miner` finds hard negatives, and `hybrid.learn.encoder` trains
+encoders. Nothing here prints.
 
 Imports evaluate, rerank and fusion.
 """
@@ -14,6 +15,7 @@ from hybrid.learn.calibrating import Calibrated, calibrate
 from hybrid.learn.clicks.judgments import Impression, Judgments, Propensities, judgments, propensities
 from hybrid.learn.contest import Contest, Figures
 from hybrid.learn.mining import Mined, Miner
+from hybrid.learn.replacing import replace
 from hybrid.learn.reranking import Reranking, choose
 from hybrid.learn.training import Learning, learn
 from hybrid.learn.trial import Trial
@@ -38,6 +40,7 @@ __all__ = [
     "judgments",
     "learn",
     "propensities",
+    "replace",
     "tune",
     "vote",
 ]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 
 from hybrid.fusion import QueryTerms
 from hybrid.lexical.terms import Weighted, field_of
-from hybrid.okapi import idf
+from hybrid.okapi import K1, idf
 from hybrid.order import Pool
 from hybrid.search.source import Source
 from hybrid.search.steps import step
 from hybrid.types import Matrix, Ordinals, Scores
+
+_RAREST: Final = 8  # words of a query that one passage may be expected to hold
 
 
 class Evidence:
@@ -31,8 +34,8 @@ class Evidence:
     def _terms(self) -> QueryTerms:
         lexical = self._source.lexical
         frequencies = lexical.frequencies(self._words)
-        covered = _covered(self._words, frequencies, lexical.documents)
-        return QueryTerms(self._words, frequencies, lexical.documents, covered)
+        most = _most(self._words, frequencies, lexical.documents)
+        return QueryTerms(self._words, frequencies, lexical.documents, most)
 
     def scores(self, numbers: Ordinals) -> Scores:
         return self._known[0][self._part(numbers)]
@@ -48,14 +51,14 @@ class Evidence:
         return slice(None) if np.array_equal(numbers, np.arange(len(self._pool))) else numbers
 
 
-def _covered(words: Sequence[str], frequencies: Sequence[int], documents: int) -> float:
-    """The share of the idf of a query's own words that is of words in the index; 1 for a query without such
-    words. Terms with weights, such as synonyms, are not counted: they stand for these words."""
+def _most(words: Sequence[str], frequencies: Sequence[int], documents: int) -> float:
+    """The largest BM25 score that the rarest of a query's own words can give: (k1 + 1) * idf each. They are
+    eight, since no passage has all words of a long question. Terms with weights, such as synonyms, are not
+    counted: they stand for these words. 0 without such words."""
     asked = zip(words, frequencies, strict=True)
     own = [n for word, n in asked if field_of(word) == "terms" and not isinstance(word, Weighted)]
-    rarities = [max(0.0, idf(n, documents)) for n in own]
-    known = sum(rarity for rarity, n in zip(rarities, own, strict=True) if n)
-    return known / total if (total := sum(rarities)) else 1.0
+    rarities = sorted((max(0.0, idf(n, documents)) for n in own), reverse=True)
+    return (K1 + 1) * sum(rarities[:_RAREST])
 
 
 def rarity(source: Source, words: Sequence[str]) -> dict[str, float]:

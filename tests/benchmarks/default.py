@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Final
 
 import numpy as np
@@ -72,8 +73,10 @@ def indexed(folder: Path, pair: Pair, judged: Judged, load: Callable[[str], Enco
     path, encoder = folder / f"{pair.name}-{pair.encoder}", load(pair.encoder)
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        with Index.create(path, encoder=encoder) as index:
-            index.load(judged.documents)
+        with TemporaryDirectory(dir=folder) as unfinished:
+            with Index.create(Path(unfinished, "index"), encoder=encoder) as index:
+                index.load(judged.documents)
+            Path(unfinished, "index").rename(path)
     with Index.open(path, encoder=encoder, read_only=True) as index:
         yield index
 

@@ -204,16 +204,23 @@ def test_repr_reads_as_it_is_written() -> None:
 # --- coverage ------------------------------------------------------------------------------------------
 
 
-def asked(covered: float) -> Known:
-    return Known({}, query=QueryTerms(["kettle"], [1], 9, covered))
+CLEAR = (9 - fmean(LEXICAL.scores.tolist())) / pstdev(LEXICAL.scores.tolist()) / 9
+"""How far the best lexical score, 9, stands out of its list; no coverage takes away more."""
+
+
+def asked(most: float) -> Known:
+    return Known({}, query=QueryTerms(["kettle"], [1], 9, most))
 
 
 @pytest.mark.parametrize("complete", [False, True])
-@pytest.mark.parametrize(("covered", "share"), [(1, 1), (0.5, 1), (0.25, 0.5), (0.15, 0.3), (0, 0)])
-def test_the_lexical_weight_falls_with_the_coverage(covered: float, share: float, complete: bool) -> None:
+@pytest.mark.parametrize(
+    ("most", "share"), [(9, 1), (18, 1), (36, 0.5), (60, 0.3), (9_000, CLEAR)], ids=lambda given: str(given)
+)
+def test_the_lexical_weight_falls_with_the_coverage(most: float, share: float, complete: bool) -> None:
+    """The best lexical score is 9."""
     fusion = Linear((0.6, 0.4), "min-max", complete, coverage=0.5)
     expected = Linear((0.6 * share, 0.4), "min-max", complete)
-    legs, known = [LEXICAL, VECTOR], asked(covered)
+    legs, known = [LEXICAL, VECTOR], asked(most)
     assert scores(fusion.informed(legs, 9, known)) == pytest.approx(
         scores(expected.informed(legs, 9, known))
     )
@@ -221,21 +228,31 @@ def test_the_lexical_weight_falls_with_the_coverage(covered: float, share: float
     assert sum(parts.adds.values()).tolist() == pytest.approx(  # type: ignore[union-attr]
         sum(expected.parts(legs, known).adds.values()).tolist()  # type: ignore[union-attr]
     )
-    said = f"the index knows {covered:.0%} of the query's words by idf: lexical weight x {share:.2f}"
+    said = f"the best keyword match covers {9 / most:.0%} of the query: lexical weight x {share:.2f}"
     assert parts.notes == (() if share == 1 else (said,))
+
+
+def test_a_best_match_that_stands_out_keeps_its_weight() -> None:
+    found = Candidates(np.arange(100), np.array([40.0] + [1.0] * 99, np.float32))
+    fusion, legs = Linear(coverage=0.5), [found, VECTOR]
+    assert CLEAR < 0.3 < 1 < (40 - fmean(found.scores.tolist())) / pstdev(found.scores.tolist()) / 9
+    assert scores(fusion.informed(legs, 9, asked(9_000))) == scores(Linear()(legs, 9))
+    equals = Candidates(np.arange(40), np.ones(40, np.float32))
+    assert fusion.parts([equals, VECTOR], asked(9_000)).notes  # none of them stands out
 
 
 def test_without_evidence_the_weights_are_the_same() -> None:
     fusion, plain, legs = Linear(coverage=0.5), Linear(), [LEXICAL, VECTOR]
     assert scores(fusion(legs, 9)) == scores(plain(legs, 9))
-    assert scores(Linear(coverage=0).informed(legs, 9, asked(0))) == scores(plain(legs, 9))
+    assert scores(fusion.informed(legs, 9, asked(0))) == scores(plain(legs, 9))  # a query of no words
+    assert scores(Linear(coverage=0).informed(legs, 9, asked(99))) == scores(plain(legs, 9))
 
 
 def test_where_only_one_list_counts_there_is_nothing_to_weigh() -> None:
     alone = Linear((1, 0), "min-max", coverage=0.5)
-    assert scores(alone.informed([LEXICAL, VECTOR], 9, asked(0.1))) == scores(alone([LEXICAL, VECTOR], 9))
+    assert scores(alone.informed([LEXICAL, VECTOR], 9, asked(99))) == scores(alone([LEXICAL, VECTOR], 9))
     for legs in ([LEXICAL, Candidates.none()], [Candidates.none(), VECTOR]):
-        assert scores(Linear(coverage=0.5).informed(legs, 9, asked(0.1))) == scores(Linear()(legs, 9))
+        assert scores(Linear(coverage=0.5).informed(legs, 9, asked(99))) == scores(Linear()(legs, 9))
 
 
 @pytest.mark.parametrize("coverage", [-0.1, 1.1, math.nan, True, "0.5", None])

@@ -29,6 +29,7 @@ from hybrid.learn.encoder.losses import columns
 from hybrid.learn.encoder.plan import LABELLED, NEGATIVES
 from hybrid.learn.encoder.training import Training, unlike
 from hybrid.learn.encoder.unfinished import SUFFIX, Check, Course, Unfinished
+from hybrid.learn.split import fingerprint
 from hybrid.search.searcher import Searcher
 from hybrid.settings import EncoderRef
 from hybrid.types import Stages
@@ -430,6 +431,9 @@ def test_a_bundle_answers_as_the_trained_model(
     assert said["files"] == known["files"]
     assert said["settings"]["seed"] == 0
     assert said["base"].startswith("model@")
+    taught = encoders.trained_on(out)
+    assert len(taught) == found.train + found.stop
+    assert taught <= {fingerprint(text) for text in QUERIES.values()}
     assert said["figures"]["trained"] == found.figures.trained  # type: ignore[union-attr]
     assert sorted(one.name for one in tmp_path.iterdir()) == ["out"]
     gained = found.figures

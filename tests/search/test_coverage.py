@@ -1,4 +1,4 @@
-"""How much of a query the index knows, and what the default ranking makes of it."""
+"""How much of a query the best keyword match covers, and what the default ranking makes of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from hybrid import Candidates, Document, Index, Linear, MemoryIndex, Rocchio, Softplus
 from hybrid.fusion import QueryTerms
-from hybrid.okapi import idf
+from hybrid.okapi import K1, idf
 from hybrid.order import Pool
 from hybrid.search.evidence import Evidence
 from tests.contracts.index import letters
@@ -41,13 +41,24 @@ def known(shop: Any, words: list[str]) -> QueryTerms:
         return Evidence(searcher.snapshot, None, Pool.of(NOTHING, searcher.snapshot.ties), words).terms()
 
 
-def test_what_is_covered_is_the_share_of_known_words_by_idf(shop: Any) -> None:
+def test_the_most_is_what_the_eight_rarest_words_can_give(shop: Any) -> None:
     rare, common, unknown = idf(1, 4), idf(2, 4), idf(0, 4)
-    assert known(shop, ["water", "pump"]).covered == 1
-    assert known(shop, ["water", "x"]).covered == pytest.approx(common / (common + unknown))
-    assert known(shop, ["pump", "pump", "x"]).covered == pytest.approx(2 * rare / (2 * rare + unknown))
-    assert known(shop, ["x", "y"]).covered == 0
-    assert known(shop, []).covered == 1
+    assert known(shop, ["water", "pump"]).most == pytest.approx((K1 + 1) * (common + rare))
+    assert known(shop, ["pump", "pump", "x"]).most == pytest.approx((K1 + 1) * (2 * rare + unknown))
+    many = [f"word{n}" for n in range(7)]
+    assert known(shop, ["water", "pump", *many]).most == pytest.approx((K1 + 1) * (7 * unknown + rare))
+    assert known(shop, []).most == 0
+
+
+def test_a_year_alone_does_not_carry_a_question_in_other_words(shop: Any) -> None:
+    def gap(fusion: Rocchio) -> float:
+        found = shop.search(
+            "que faire au port en 2015", vector=letters(["pump for water"])[0], fusion=fusion
+        )
+        scores = {hit.id: hit.score for hit in found}
+        return float(scores["harbour"] - scores["pump"])
+
+    assert gap(Rocchio(share=0)) < gap(Rocchio(EVEN.first, share=0))
 
 
 def test_an_explanation_says_what_the_fusion_makes_of_the_query(shop: Any) -> None:

@@ -131,7 +131,8 @@ def _finish(
         if material.judged is not None:
             gained = compare(searcher, material.judged, trained, plan.seed, tell)
         told = _told(base.source, plan, course, gained)
-        bundle = trained.export(out, {**told, "examples": material.sha256, **known})
+        data = {"examples": material.sha256, "queries": material.fingerprints}
+        bundle = trained.export(out, {**told, **known, **data})
     left_out = {reason: many for reason, many in material.left_out.items() if many}
     return Trained(
         bundle, base.source, plan, len(material.train), len(material.stop), left_out, course, gained

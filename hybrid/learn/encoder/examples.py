@@ -17,7 +17,7 @@ from hybrid.errors import InputError
 from hybrid.learn.encoder.plan import Plan
 from hybrid.learn.families import families, into_folds
 from hybrid.learn.mining import MARGIN, Minable, Mined, Miner, standardised, text_of
-from hybrid.learn.split import Sample, Split, split, usable
+from hybrid.learn.split import Sample, Split, fingerprint, split, usable
 from hybrid.search.searcher import Searcher
 from hybrid.types import Hit, Lacking, Mode, Qrels, Run, Stages
 
@@ -60,6 +60,11 @@ class Material:
         for one in (*self.train, None, *self.stop):
             digest.update(json.dumps(one and [one.query, one.documents, one.labels]).encode() + b"\n")
         return digest.hexdigest()
+
+    @property
+    def fingerprints(self) -> list[str]:
+        """The `fingerprint` of each query that has a part in training, ascending."""
+        return sorted({fingerprint(one.query) for one in (*self.train, *self.stop)})
 
 
 def labelled(
