@@ -129,12 +129,10 @@ def _show(found: Trained, directory: Path) -> None:
     if found.bundle is None:
         out.print("nothing was learned: no step lowered the loss on held-out families; nothing was written")
         return
-    folder = shlex.quote(str(found.bundle.folder))
+    index, folder = (shlex.quote(str(path)) for path in (directory, found.bundle.folder))
     out.print(f"{found.bundle.id}: {folder}", style="bold", soft_wrap=True)
-    out.print(
-        f"next: hybrid reindex {shlex.quote(str(directory))} --encoder {folder} --trial --queries … --qrels …",
-        soft_wrap=True,
-    )
+    trial = f"hybrid reindex {index} --encoder {folder} --trial --queries FILE --qrels FILE"
+    out.print(f"next: {trial}", soft_wrap=True)
 
 
 def _gains(found: Figures) -> Table:
