@@ -526,8 +526,10 @@ def test_what_cannot_be_trained(searcher: Searcher, tmp_path: Path) -> None:
 def tiny() -> Any:
     from transformers import BertConfig, BertModel
 
-    sizes = {"vocab_size": 7, "hidden_size": 24, "num_hidden_layers": 2, "intermediate_size": 36}
-    return BertModel(BertConfig(**sizes, num_attention_heads=12), add_pooling_layer=False)
+    config = BertConfig(
+        vocab_size=7, hidden_size=24, num_hidden_layers=2, num_attention_heads=12, intermediate_size=36
+    )
+    return BertModel(config, add_pooling_layer=False)
 
 
 def test_weights_of_onnx_get_the_names_of_torch() -> None:
