@@ -9,7 +9,7 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from hybrid.learn.families import families, into_folds
 from hybrid.learn.mining import MARGIN, Minable, Mined, Miner, standardised, text_of
 from hybrid.learn.split import Sample, Split, fingerprint, split, usable
 from hybrid.search.searcher import Searcher
-from hybrid.types import Hit, Lacking, Mode, Qrels, Run, Stages
+from hybrid.types import Hit, Lacking, Mode, Ordinals, Qrels, Run, Stages
 
 SPREAD: Final = 0.1
 """The cosine that a standard deviation of the ranking's scores is worth to margin-mse."""
@@ -179,11 +179,12 @@ class _Anywhere:
         living = np.flatnonzero(self.searcher.snapshot.live)
         return {id: self._drawn(f"{self.seed}\t{id}", living, k, lacking.get(id, ())) for id in queries}
 
-    def _drawn(self, by: str, living: Any, k: int, lacking: Iterable[str]) -> list[tuple[str, float]]:
+    def _drawn(self, by: str, living: Ordinals, k: int, lacking: Iterable[str]) -> list[tuple[str, float]]:
         places = random.Random(by).sample(range(len(living)), min(k, len(living)))
         ids = self.searcher.snapshot.ids(np.sort(living[places]))
         random.Random(by).shuffle(ids)
-        return [(id, math.nan) for id in ids if id not in set(lacking)]
+        skipped = set(lacking)
+        return [(id, math.nan) for id in ids if id not in skipped]
 
     def among(
         self, queries: Mapping[str, str], documents: Mapping[str, Iterable[str]], /
