@@ -62,7 +62,7 @@ def _described_as_published(one: dict[str, Any]) -> str:
         f"{one['languages']}; {dim}{one['max_length']} tokens; {one['licence']}; "
         f"{one['parameters']} million parameters",
         f"the model hub's {one['repository']} at {one['revision']}",
-        f"facts: {', '.join(one['sources'])}",
+        f"facts: {one['facts']}; card: {one['card']}",
     ]
     return "\n  ".join([*lines, *filter(None, [one["remark"]])])
 
@@ -81,5 +81,6 @@ def _published(model: Published) -> dict[str, Any]:
         "revision": model.revision,
         "tried": model.tried,
         "remark": model.remark,
-        "sources": [model.facts, model.card],
+        "facts": model.facts,
+        "card": model.card,
     }

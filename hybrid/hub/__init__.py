@@ -6,8 +6,8 @@ a repository brings is not executed.
 
 from hybrid.hub.catalogue import PUBLISHED, Kind, Published
 from hybrid.hub.files import as_data, fingerprint, snapshot
-from hybrid.hub.quiet import bars_off, quiet
-from hybrid.hub.reference import Reference, reference
+from hybrid.hub.names import Reference, reference
+from hybrid.hub.silence import bars_off, quiet
 
 __all__ = [
     "PUBLISHED",

@@ -21,8 +21,8 @@ class Published:
     millions of ``parameters``; ``dim``, the length of its vectors, one per text or token (None: it has
     none, or the registry does not say); ``max_length``, the tokens that it reads of a text.
 
-    ``facts`` is where all this comes from, beside the ``card``; ``remark``: where the two differ, or what
-    else to know. ``tried``: whether it has been run with this package.
+    ``facts`` is where all this comes from, ``card`` where the publisher describes it; ``remark``: where
+    the two differ, or what else to know. ``tried``: whether it has been run with this package.
     """
 
     repository: str

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from hybrid.errors import EncoderFailed, ModelNotFound, require
-from hybrid.hub.quiet import quiet
-from hybrid.hub.reference import Reference
+from hybrid.hub.names import Reference
+from hybrid.hub.silence import quiet
 from hybrid.limits import brief
 
 _FETCHED: Final = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "*.metadata"]

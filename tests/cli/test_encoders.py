@@ -17,7 +17,8 @@ def test_programs_get_every_fact() -> None:
     for name, model in PUBLISHED.items():
         one = told[name]
         assert (one["kind"], one["revision"], one["tried"]) == (model.kind, model.revision, False)
-        assert one["sources"] == ["mteb 2.26.24", f"https://huggingface.co/{model.repository}"]
+        assert one["facts"] == "mteb 2.26.24"
+        assert one["card"] == f"https://huggingface.co/{model.repository}"
 
 
 def test_people_see_what_was_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import shutil
 from pathlib import Path
@@ -215,8 +216,9 @@ def test_code_of_a_model_is_never_run(model: Path, tmp_path: Path) -> None:
     folder, written = tmp_path / "model", tmp_path / "written"
     shutil.copytree(model, folder)
     (folder / "planted.py").write_text(f"open({str(written)!r}, 'w')\nclass Module: ...\n")
-    modules = folder / "modules.json"
-    modules.write_text(modules.read_text().replace("sentence_transformers.", "planted.Module.", 1))
+    modules = json.loads((folder / "modules.json").read_text())
+    modules[-1]["type"] = "planted.Module"
+    (folder / "modules.json").write_text(json.dumps(modules))
     with pytest.raises(EncoderFailed, match="is not a sentence-transformers model"):
         load(folder).documents(["a"])
     assert not written.exists()
