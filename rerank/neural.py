@@ -107,9 +107,8 @@ class Neural(ABC):
 
     @property
     def _place(self) -> Path | hub.Reference:
-        folder = Path(self.model).expanduser()
-        if self.model not in hub.PUBLISHED and folder.is_dir():
-            return folder.absolute()
+        if self.model not in hub.PUBLISHED and (folder := hub.folder(self.model)) is not None:
+            return folder
         if (found := hub.reference(self.model, self.kind)) is None:
             raise ModelNotFound(
                 f"{self._subject} is nowhere to be found: no folder of that name, and no name on the model "

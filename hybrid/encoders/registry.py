@@ -54,9 +54,10 @@ def spec_of(spec: EncoderSpec) -> str | None:
         return spec
     if isinstance(spec, str) and spec in hub.PUBLISHED:
         return spec
-    if isinstance(spec, str | Path):
-        folder = Path(spec).expanduser()
-        return str(folder.absolute()) if folder.is_dir() or isinstance(spec, Path) else _short(spec)
+    if isinstance(spec, Path):
+        return str(spec.expanduser().absolute())
+    if isinstance(spec, str):
+        return str(hub.folder(spec) or _short(spec))
     return None
 
 
@@ -73,12 +74,9 @@ def _of(plugin: Plugin) -> Encoder:
 
 
 def _at(place: str | Path) -> Encoder:
-    folder = Path(place).expanduser()
-    if (folder / MANIFEST).is_file():
-        return Bundle(folder)
-    if folder.is_dir():
-        return Transformer(folder)
-    return _on_hub(place)
+    if (folder := hub.folder(str(place))) is None:
+        return _on_hub(place)
+    return Bundle(folder) if (folder / MANIFEST).is_file() else Transformer(folder)
 
 
 def _on_hub(name: str | Path) -> Encoder:

@@ -5,7 +5,7 @@ a repository brings is not executed.
 """
 
 from hybrid.hub.catalogue import PUBLISHED, Kind, Published
-from hybrid.hub.files import as_data, fingerprint, snapshot
+from hybrid.hub.files import as_data, fingerprint, folder, snapshot
 from hybrid.hub.names import Reference, reference
 from hybrid.hub.silence import bars_off, quiet
 
@@ -17,6 +17,7 @@ __all__ = [
     "as_data",
     "bars_off",
     "fingerprint",
+    "folder",
     "quiet",
     "reference",
     "snapshot",

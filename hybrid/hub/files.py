@@ -18,6 +18,15 @@ _FETCHED: Final = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "*.
 _SKIPPED: Final = ["onnx/*", "openvino/*"]
 
 
+def folder(name: str) -> Path | None:
+    """Return the folder of that name by its absolute path; None if there is none."""
+    try:
+        found = Path(name).expanduser()
+        return found.absolute() if found.is_dir() else None
+    except (OSError, RuntimeError):  # too long for a path; the home of nobody
+        return None
+
+
 def snapshot(reference: Reference, subject: str) -> Path:
     """Return the folder of a model in the hub's cache, named by its commit; download it if it is missing.
 

@@ -55,7 +55,19 @@ def test_names_and_revisions(name: str, found: Reference) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["a b", "../b", "a/b@", "a/b@-x", "a/b@../c", "a/b@x y", "a/b@x\n", "a/b/c", "a/b@" + "x" * 99],
+    [
+        "a b",
+        "../b",
+        "a/b@",
+        "a/b@-x",
+        "a/b@../c",
+        "a/b@x y",
+        "a/b@x\n",
+        "a/b/c",
+        "a/b@" + "x" * 99,
+        "x" * 300,
+        "~nobody/x",
+    ],
 )
 def test_what_is_no_name_of_the_hub(name: str) -> None:
     assert reference(name, "encoder") is None
@@ -99,7 +111,7 @@ def test_a_model_that_is_not_cached_is_named_with_its_revision(
 def test_what_is_fetched_has_neither_pickles_nor_code(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from huggingface_hub.utils import filter_repo_objects
+    from huggingface_hub.utils._paths import filter_repo_objects
 
     files = ["pytorch_model.bin", "x.pt", "x.pkl", "x.h5", "modeling.py", "onnx/config.json", "x.onnx"]
     wanted = ["model.safetensors", "1_Pooling/config.json", "vocab.txt", "tokenizer.model"]
