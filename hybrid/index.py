@@ -17,7 +17,10 @@ from numpy.typing import ArrayLike
 from hybrid import analyzers, encoders
 from hybrid.context import Context
 from hybrid.encoders import EncoderSpec
+from hybrid.encoders import adapter as adapters
+from hybrid.encoders.adapter import Adapter
 from hybrid.encoders.bound import Model, reference_to
+from hybrid.errors import SettingsError
 from hybrid.intake.documents import check_batch
 from hybrid.intake.embedding import embed
 from hybrid.intake.loading import Prepared, load
@@ -488,6 +491,18 @@ class Index:
         with self._store.writing() as generation:
             serving = generation.ledger.profiles.serving
             return generation.tables.keep_model(relevance.dump(calibration, generation.settings, serving))
+
+    def keep_adapter(self, adapter: Adapter) -> str:
+        """Store an adapter of this index's query vectors, so that a profile can name it as its ``adapter``;
+        returns its id. With another encoder it will not count. Raises SettingsError for an index whose
+        queries it does not fit."""
+        with self._store.writing() as generation:
+            settings = generation.settings
+            if settings.encoder is None or settings.metric != "cosine":
+                raise SettingsError("adapters need an index with an encoder, and the metric cosine")
+            if (dim := generation.ledger.dim) not in (0, adapter.dim):
+                raise SettingsError(f"an adapter of {adapter.dim} numbers; vectors here have {dim}")
+            return generation.tables.keep_model(adapters.dump(adapter, settings.encoder.id))
 
     def set_synonyms(self, rules: Iterable[str]) -> int:
         """Have the keyword leg look for synonyms, too, from the next search on; nothing is indexed anew.

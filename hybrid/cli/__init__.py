@@ -1,7 +1,7 @@
 """The command line: ``hybrid index | delete | update | reindex | search | context | suggest |
-autocomplete | count | facets | evaluate | tune | learn | forget | train | train-encoder | rerank |
-calibrate | synonyms | user-words | profile | plugins | encoders | bench | clicks | mine | verify |
-stats | compact | backup | restore | export | demo``.
+autocomplete | count | facets | evaluate | tune | adapt | learn | forget | train | train-encoder |
+rerank | calibrate | synonyms | user-words | profile | plugins | encoders | bench | clicks | mine |
+verify | stats | compact | backup | restore | export | demo``.
 
 Results go to stdout, progress and messages to stderr. Exit status: 0 success; 1 failure, or a negative
 result (``verify`` found damage); 2 invalid arguments or input; 130 Ctrl-C; 143 SIGTERM.
@@ -19,6 +19,7 @@ from typing import Final, NoReturn, cast
 import typer
 
 from hybrid.cli import (
+    adapt,
     bench,
     calibrate,
     care,
@@ -71,6 +72,7 @@ app.command("count")(facets.count)
 app.command("facets")(facets.facets)
 app.command("evaluate")(evaluate.evaluate)
 app.command("tune")(tune.tune)
+app.command("adapt")(adapt.adapt)
 app.command("learn")(learn.learn)
 app.command("forget")(learn.forget)
 app.command("train")(train.train)

@@ -1,6 +1,7 @@
 """Text encoders: ONNX bundles, sentence-transformers models, functions; windows of long texts; a cache of
-query vectors."""
+query vectors, and adapters that move them."""
 
+from hybrid.encoders.adapter import Adapter
 from hybrid.encoders.bulk import encode_documents
 from hybrid.encoders.bundle import Bundle
 from hybrid.encoders.cache import QueryCache
@@ -11,6 +12,7 @@ from hybrid.encoders.transformer import Transformer
 from hybrid.encoders.windows import compose, cut
 
 __all__ = [
+    "Adapter",
     "Bundle",
     "EncoderSpec",
     "HashEncoder",
