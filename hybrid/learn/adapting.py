@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from hybrid.encoders.adapter import Adapter, check_dim
 from hybrid.errors import InputError, require
 from hybrid.learn.contest import (
     Contest,
+    Contested,
     Proposal,
     against_serving,
     hold,
@@ -84,8 +85,23 @@ class Adapting(Contest):
         return {"adapter": index.keep_adapter(self.adapter)} if self.verdict.installs == NAME else {}
 
 
+class Adaptable(Contested, Protocol):
+    """An index whose profiles may name adapters that it does not store: a Searcher."""
+
+    def run_profiles(
+        self,
+        queries: Mapping[str, str],
+        profiles: Sequence[Profile],
+        /,
+        *,
+        k: int,
+        lacking: Lacking,
+        adapters: Mapping[str, Adapter] = ...,
+    ) -> list[Run]: ...
+
+
 @dataclass(frozen=True)
-class _Trying(Through[Searcher]):
+class _Trying(Through[Adaptable]):
     """An index whose profiles may name ``adapters`` that it does not store."""
 
     adapters: Mapping[str, Adapter]
