@@ -59,6 +59,7 @@ FIRST = (
         "learn/test_reranking.py",
         "cli/test_rerank.py",
     ),
+    *("learn/test_train_encoder.py", "cli/test_train_encoder.py"),
     *("learn/test_mining.py", "encoders/test_encoders.py"),
     *("store/test_salvage.py", "store/test_faults.py", "store/test_crash.py", "cli/test_signals.py"),
     *("test_docs.py", "cli/test_cli.py", "store/test_moves.py", "store/test_concurrency.py"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,4 +84,41 @@ def letters_model(folder: Path) -> Path:
         prompts={"query": "ask: ", "document": "tell: "},
     )
     model.save(str(folder / "model"))
+    return folder / "model"
+
+
+def words_model(folder: Path, words: Sequence[str], layers: int = 2) -> Path:
+    """A sentence-transformers model, some random layers over ``words``, with prompts of its own."""
+    import torch
+    import transformers
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel
+
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "ask", "tell", ":", *words]
+    inner = Tokenizer(models.WordPiece({token: i for i, token in enumerate(tokens)}, unk_token="[UNK]"))
+    pre: Any = inner
+    pre.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    pre.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    specials = {"unk_token": "[UNK]", "pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    fast: Any = transformers.PreTrainedTokenizerFast  # its constructor carries no types
+    fast(tokenizer_object=inner, model_max_length=32, **specials).save_pretrained(folder / "network")
+    torch.manual_seed(1)
+    config = BertConfig(
+        vocab_size=len(tokens),
+        hidden_size=32,
+        num_hidden_layers=layers,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=32,
+    )
+    BertModel(config).save_pretrained(folder / "network")
+    network = Transformer(str(folder / "network"), max_seq_length=32)
+    prompts = {"query": "ask: ", "document": "tell: "}
+    SentenceTransformer(modules=[network, Pooling(32, "mean"), Normalize()], prompts=prompts).save(
+        str(folder / "model")
+    )
     return folder / "model"

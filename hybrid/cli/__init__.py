@@ -1,7 +1,7 @@
 """The command line: ``hybrid index | delete | update | reindex | search | context | suggest |
-autocomplete | count | facets | evaluate | tune | adapt | learn | forget | train | rerank | calibrate |
-synonyms | user-words | profile | plugins | encoders | bench | clicks | mine | verify | stats | compact |
-backup | restore | export | demo``.
+autocomplete | count | facets | evaluate | tune | adapt | learn | forget | train | train-encoder |
+rerank | calibrate | synonyms | user-words | profile | plugins | encoders | bench | clicks | mine |
+verify | stats | compact | backup | restore | export | demo``.
 
 Results go to stdout, progress and messages to stderr. Exit status: 0 success; 1 failure, or a negative
 result (``verify`` found damage); 2 invalid arguments or input; 130 Ctrl-C; 143 SIGTERM.
@@ -43,6 +43,7 @@ from hybrid.cli import (
     suggest,
     synonyms,
     train,
+    train_encoder,
     tune,
     userwords,
 )
@@ -75,6 +76,7 @@ app.command("adapt")(adapt.adapt)
 app.command("learn")(learn.learn)
 app.command("forget")(learn.forget)
 app.command("train")(train.train)
+app.command("train-encoder")(train_encoder.train_encoder)
 app.command("rerank")(rerank.rerank)
 app.command("calibrate")(calibrate.calibrate)
 app.command("synonyms")(synonyms.synonyms)

@@ -204,16 +204,17 @@ def _by_documents(found: Contest, control: Apart) -> Table:
         rows.add_column(heading, justify="right")
     gains = {name: challenge.apart for name, challenge in found.verdict.challengers.items()}
     for name, apart in (gains | {CONTROL: control}).items():
-        for documents, gain in (("unknown", apart.unknown), ("known", apart.known)):
-            if gain is not None:
-                rows.add_row(name, documents, f"{gain.queries:,}", *_gain(gain))
+        for documents, one in (("unknown", apart.unknown), ("known", apart.known)):
+            if one is not None:
+                rows.add_row(name, documents, f"{one.queries:,}", *gain(one))
     return rows
 
 
-def _gain(found: Paired) -> tuple[str, str]:
+def gain(found: Paired) -> tuple[str, str]:
+    """A difference and its interval, in cells."""
     return f"{found.difference:+.4f}", f"{found.low:+.4f} … {found.high:+.4f}"
 
 
 def _compared(challenge: Challenge) -> tuple[str, str, str]:
     p = challenge.corrected
-    return *_gain(challenge.against_incumbent), "< .0001" if p < 0.0001 else f"{p:.4f}"
+    return *gain(challenge.against_incumbent), "< .0001" if p < 0.0001 else f"{p:.4f}"

@@ -5,6 +5,7 @@ model.onnx       token ids to token vectors, float32 (1, tokens, dim); if ONNX s
 queries.onnx     optional: the same for queries, faster and almost equal
 tokenizer.json   of the tokenizers library; with unigram.json beside it, it lacks the vocabulary, which
                  is in the files that hybrid.encoders.unigram describes
+training.json    optional: how the encoder was trained, and on which queries: hybrid.encoders.trained
 encoder.json     the manifest: prompts, pooling, normalisation, and checksums of the other files
 """
 
@@ -33,6 +34,7 @@ from hybrid.types import Matrix
 MODEL = "model.onnx"
 QUERY_MODEL = "queries.onnx"
 MANIFEST = "encoder.json"
+TRAINING = "training.json"
 FORMAT: Literal[2] = 2
 """Format 1 had no separate network for queries and no tokenizer without vocabulary; it can still be
 read."""

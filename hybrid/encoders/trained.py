@@ -14,11 +14,11 @@ from typing import Final
 import orjson
 import regex
 
+from hybrid.encoders.bundle import TRAINING
 from hybrid.encoders.registry import EncoderSpec, spec_of
 from hybrid.errors import EncoderFailed
 from hybrid.limits import MAX_FILE, shown
 
-TRAINING: Final = "training.json"
 _SHA256: Final = regex.compile("[0-9a-f]{64}")
 
 

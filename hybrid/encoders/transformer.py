@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from hybrid import hub
 from hybrid.encoders import build
-from hybrid.encoders.bundle import MODEL, Bundle, Manifest, Prompts
+from hybrid.encoders.bundle import MODEL, TRAINING, Bundle, Manifest, Prompts
 from hybrid.encoders.tokens import TOKENIZER, free, token_offsets
 from hybrid.errors import EncoderFailed, ModelNotFound, require
 from hybrid.limits import brief, shown
@@ -41,13 +42,14 @@ class Transformer:
     ``models``.
 
     The model is found or downloaded on first use, so any method may raise ModelNotFound, MissingExtra or
-    EncoderFailed.
+    EncoderFailed. One that is loaded already is used as ``model``; then ``place`` is its id.
     """
 
-    def __init__(self, place: str | Path) -> None:
+    def __init__(self, place: str | Path, model: SentenceTransformer | None = None) -> None:
         self._place = place
         self._lock = threading.RLock()
-        self._loaded: SentenceTransformer | None = None
+        self._given = model is not None
+        self._loaded = model
 
     def __repr__(self) -> str:
         return f"Transformer({str(self._place)!r})"
@@ -55,6 +57,8 @@ class Transformer:
     @cached_property
     def id(self) -> str:
         """The name and the revision; for a folder, its name and the beginning of its weights' SHA-256."""
+        if self._given:
+            return str(self._place)
         if isinstance(self._place, Path):
             return f"{self._place.resolve().name}@{hub.fingerprint(self._place, *_PRINTED)}"
         return f"{self._reference.name}@{self._folder.name[:12]}"
@@ -70,7 +74,7 @@ class Transformer:
     def max_tokens(self) -> int:
         """The number of a document's tokens that fit beside the prompt and the special tokens."""
         limit = min(self.model.max_seq_length or _UNLIMITED, _UNLIMITED)
-        return limit - len(self._tokenizer.encode(self._prompts.document).ids)
+        return limit - len(self._tokenizer.encode(self.prompts.document).ids)
 
     def token_offsets(self, text: str) -> NDArray[np.int64]:
         """Return the characters ``text[start:end]`` of each token, in order, (n, 2); nothing is
@@ -91,22 +95,31 @@ class Transformer:
             return np.empty((0, self.dim), np.float32)
         return self._encode(self.model.encode_query, texts)
 
-    def export(self, folder: str | Path) -> Bundle:
-        """Write a bundle of this model, and open it.
+    def export(self, folder: str | Path, training: Mapping[str, Any] | None = None) -> Bundle:
+        """Write a bundle of this model, and open it. ``training``: how it was trained, for the bundle to
+        tell.
 
-        Raises EncoderFailed if ``folder`` exists, and for a model that does not consist of a network,
-        mean or CLS pooling, and optionally a normalisation.
+        Raises EncoderFailed if ``folder`` exists, and for a model that cannot be a bundle.
         """
         folder = Path(folder)
         if folder.exists():
             raise EncoderFailed(f"{folder} exists already; choose another folder for the bundle")
-        require("exporting a model", "onnx")
+        self.check_exportable()
         manifest = self._manifest()
         with build.building(folder) as work:
             build.export(self.model[0].auto_model, work / MODEL)
             self._tokenizer.save(str(work / TOKENIZER))
+            if training is not None:
+                text = json.dumps(training, ensure_ascii=False, indent=2)
+                (work / TRAINING).write_text(text + "\n", encoding="utf-8")
             manifest.write(work)
         return Bundle(folder)
+
+    def check_exportable(self) -> None:
+        """Raises EncoderFailed for a model that does not consist of a network, mean or CLS pooling, and
+        optionally a normalisation."""
+        require("exporting a model", "onnx")
+        self._pooling()
 
     @property
     def model(self) -> SentenceTransformer:
@@ -152,7 +165,8 @@ class Transformer:
         return free(backend)
 
     @property
-    def _prompts(self) -> Prompts:
+    def prompts(self) -> Prompts:
+        """The model's own prompts."""
         known = self.model.prompts
         default = known.get(self.model.default_prompt_name or "") or ""
         document = next(filter(None, map(known.get, ("document", "passage", "corpus"))), default)
@@ -172,7 +186,7 @@ class Transformer:
             max_length=self.model.max_seq_length or _UNLIMITED,
             pooling=self._pooling(),
             normalize=any(type(module).__name__ == "Normalize" for module in self.model),
-            prompts=self._prompts,
+            prompts=self.prompts,
             source=str(self.id),
         )
 

@@ -3,8 +3,8 @@
 `tune` chooses how an index ranks, `vote` how its past queries do, `learn` trains a model for it, `choose`
 sets another reranker, `adapt` moves the vectors of queries, `calibrate` makes scores mean something: each
 makes a `Trial`, and `Trial.install` lets an index serve what proved better. `replace` judges a whole index,
-built again with another encoder. `judgments` makes judgments of clicks, `Miner` finds hard negatives.
-Nothing here prints.
+built again with another encoder. `judgments` makes judgments of clicks, `Miner` finds hard negatives, and
+`hybrid.learn.encoder` trains encoders. Nothing here prints.
 
 Imports evaluate, rerank and fusion.
 """

@@ -11,11 +11,12 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hybrid.evaluate.comparison import Values
 from hybrid.evaluate.measures import UNBOUNDED_DEPTH, reach
 from hybrid.evaluate.scoring import evaluate
-from hybrid.learn.split import Split
+from hybrid.learn.split import Sample, Split
 from hybrid.settings import Profile, Profiles
 from hybrid.types import Lacking, Run, Stages
 
@@ -45,18 +46,30 @@ def control(index: Serving, queries: Split, measure: Measure, tell: Stages) -> V
     known = queries.known
     if not known.any():
         return None
-    documents, ids = queries.train.relevant, list(queries.held_out.texts)
+    ids = list(queries.held_out.texts)
     k = max(_DEPTH, reach(measure) or UNBOUNDED_DEPTH)
     values: dict[float, list[float]] = defaultdict(list)
     for start in range(0, len(ids), _BATCH):
         batch = queries.held_out.only(ids[start : start + _BATCH])
         [run] = index.run_profiles(batch.texts, [index.profiles.serving], k=k, lacking=batch.lacking)
-        runs = {f"{bonus:g}": raised(run, documents, bonus) for bonus in BONUSES}
-        found = evaluate(runs, batch.qrels, [measure]).per_query
-        for bonus in BONUSES:
-            values[bonus] += (found[f"{bonus:g}"][str(measure)][id] for id in batch.texts)
+        for bonus, own in with_bonuses(run, batch, queries.train.relevant, measure).items():
+            values[bonus] += own
         tell("control", start + len(batch), len(ids))
-    return max((np.array(values[bonus]) for bonus in BONUSES), key=lambda own: float(own[known].mean()))
+    return best(values, known)
+
+
+def with_bonuses(
+    run: Run, sample: Sample, documents: Collection[str], measure: Measure
+) -> dict[float, list[float]]:
+    """Bonus -> the value of each query of ``sample`` where ``documents`` have it in its ``run``."""
+    runs = {f"{bonus:g}": raised(run, documents, bonus) for bonus in BONUSES}
+    found = evaluate(runs, sample.qrels, [measure]).per_query
+    return {bonus: [found[f"{bonus:g}"][str(measure)][id] for id in sample.texts] for bonus in BONUSES}
+
+
+def best(values: Mapping[float, Sequence[float]], known: NDArray[np.bool_]) -> Values:
+    """The values, float64 (queries,), of the bonus that gains most on the queries that are ``known``."""
+    return max(map(np.array, values.values()), key=lambda own: float(own[known].mean()))
 
 
 def raised(run: Run, documents: Collection[str], bonus: float) -> Run:

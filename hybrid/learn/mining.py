@@ -11,11 +11,14 @@ mining", 2024.
 from __future__ import annotations
 
 import json
+import math
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol, TypeAlias
+
+import numpy as np
 
 from hybrid.encoders import compose
 from hybrid.evaluate.asking import answerable
@@ -44,11 +47,13 @@ class Minable(Protocol):
 
 @dataclass(frozen=True)
 class Tuple:
-    """One example of training."""
+    """One example of training. ``scores``: what the ranking that was mined gives the positive and then each
+    negative, in standard deviations from the mean of its list; NaN for one that it does not hold."""
 
     anchor: str
     positive: str
     negatives: tuple[str, ...]
+    scores: tuple[float, ...] = field(default=(), compare=False)
 
     def to_json(self) -> str:
         """One line, its columns called and ordered as ``mine_hard_negatives(output_format="n-tuple")`` of
@@ -131,9 +136,8 @@ class Miner:
         relevant = {id: [doc for doc, grade in qrels[id].items() if grade > 0] for id in batch}
         found = index.among(batch, {id: [*relevant[id], *ranked[id]] for id in batch})
         for id, text in batch.items():
-            yield _Query(
-                id, text, relevant[id], ranked[id], {hit.id: hit for hit in found[id] if _text(hit).strip()}
-            )
+            hits = {hit.id: hit for hit in found[id] if text_of(hit).strip()}
+            yield _Query(id, text, relevant[id], ranked[id], hits, standardised(run[id]))
 
     def _of(self, query: _Query, mined: Mined) -> Iterator[Tuple]:
         if not query.relevant:
@@ -149,40 +153,44 @@ class Miner:
             if len(far) < self.negatives:
                 mined.left_out[f"positives with fewer than {self.negatives} negatives"] += 1
                 continue
-            yield Tuple(query.text, _text(positive), self._chosen(far, f"{query.id}\t{id}"))
+            chosen = self._chosen(far, f"{query.id}\t{id}")
+            scores = tuple(query.scores.get(hit.id, math.nan) for hit in (positive, *chosen))
+            yield Tuple(query.text, text_of(positive), tuple(map(text_of, chosen)), scores)
 
     def _limit(self, positive: Hit) -> float:
         return positive.score - self.margin * abs(positive.score)
 
-    def _chosen(self, far: list[Hit], pair: str) -> tuple[str, ...]:
+    def _chosen(self, far: list[Hit], pair: str) -> list[Hit]:
         if self.sampling == "random":  # by the pair, so that other queries in the file change nothing
             drawn = random.Random(f"{self.seed}\t{pair}").sample(range(len(far)), self.negatives)
             far = [far[place] for place in sorted(drawn)]
-        return tuple(map(_text, far[: self.negatives]))
+        return far[: self.negatives]
 
 
 @dataclass(frozen=True)
 class _Query:
-    """``relevant`` and ``ranked``: ids; ``hits``: those of both that have a text and a vector."""
+    """``relevant`` and ``ranked``: ids; ``hits``: those of both that have a text and a vector; ``scores``:
+    of the whole ranking, `standardised`."""
 
     id: str
     text: str
     relevant: list[str]
     ranked: list[str]
     hits: dict[str, Hit]
+    scores: dict[str, float]
 
     def unlike_the_positives(self, counts: Counter[str]) -> list[Hit]:
         """The ranked hits that are not judged relevant and read like no relevant one, nor like one
         before."""
         relevant = set(self.relevant)
-        read = {same(_text(self.hits[id])) for id in relevant & self.hits.keys()} | {same(self.text)}
+        read = {same(text_of(self.hits[id])) for id in relevant & self.hits.keys()} | {same(self.text)}
         unlike = []
         for id in self.ranked:
             if id in relevant:
                 counts["judged relevant"] += 1
             elif (hit := self.hits.get(id)) is None:
                 counts["without text or vector"] += 1
-            elif (text := same(_text(hit))) in read:
+            elif (text := same(text_of(hit))) in read:
                 counts["of the same text"] += 1
             else:
                 read.add(text)
@@ -190,6 +198,15 @@ class _Query:
         return unlike
 
 
-def _text(hit: Hit) -> str:
+def standardised(ranking: Sequence[tuple[str, float]]) -> dict[str, float]:
+    """Document -> its score in standard deviations from the mean of ``ranking``; 0 where none differs."""
+    scores = np.array([score for _, score in ranking])
+    spread = float(scores.std()) if len(scores) else 0.0
+    even = (scores - scores.mean()) / spread if spread > 0 else np.zeros(len(scores))
+    return dict(zip((id for id, _ in ranking), even.tolist(), strict=True))
+
+
+def text_of(hit: Hit) -> str:
+    """The text that the encoder got for the passage of a hit: see `Miner.tuples`."""
     start, end = hit.passage or (0, None)
     return compose(hit.document.title, hit.document.text[start:end])

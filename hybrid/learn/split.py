@@ -94,7 +94,7 @@ def split(
     they were given. InputError where nothing remains to train on or to hold out, and for an
     invalid grade.
     """
-    train, left_out = _usable(queries, qrels, ignore_identical_ids)
+    train, left_out = usable(queries, qrels, ignore_identical_ids)
     if test_qrels is None:
         chosen = _drawn(train, min(max_train, ceil(len(_texts(train)) * _TRAIN)), seed)
         held_out, train = train.only(train.texts.keys() - chosen), train.only(chosen)
@@ -120,7 +120,7 @@ def hold_out(
     """Split the judged queries to judge what others have ``trained``, by the `fingerprint` of each query
     that had a part in it: those train, all others are held out. With ``test_qrels`` all that ``qrels``
     judges train, too, but for texts that are held out. InputError where too few families are."""
-    judged, left_out = _usable(queries, qrels, ignore_identical_ids)
+    judged, left_out = usable(queries, qrels, ignore_identical_ids)
     train, held_out = judged.only(()), judged
     if test_qrels is not None:
         train, held_out, left_out = _tested(queries, judged, left_out, test_qrels)
@@ -149,7 +149,7 @@ def _tested(
 ) -> tuple[Sample, Sample, dict[str, int]]:
     """Those of the ``judged`` queries that may train, those that ``test_qrels`` holds out, and reason ->
     how many are neither."""
-    held_out, without = _usable(queries, test_qrels, judged.ignore_identical_ids)
+    held_out, without = usable(queries, test_qrels, judged.ignore_identical_ids)
     held_out, asked = held_out.only(held_out.texts), _texts(held_out)
     train = judged.only(id for id, text in judged.texts.items() if same(text) not in asked)
     counts = {reason: left_out[reason] + without[reason] for reason in left_out}
@@ -157,9 +157,10 @@ def _tested(
     return train, held_out, counts
 
 
-def _usable(
+def usable(
     queries: Mapping[str, str], qrels: Qrels, ignore_identical_ids: bool
 ) -> tuple[Sample, dict[str, int]]:
+    """The judged queries that have a text and a relevant document, and reason -> how many have not."""
     qrels = plain(not_judged(qrels) if ignore_identical_ids else qrels)
     asked = answerable(queries, qrels)
     relevant = [id for id in asked if max(qrels[id].values(), default=0) > 0]

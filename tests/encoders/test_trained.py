@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hybrid.encoders import HashEncoder, trained_on
-from hybrid.encoders.trained import TRAINING
+from hybrid.encoders.bundle import TRAINING
 from hybrid.errors import EncoderFailed
 from hybrid.learn.split import fingerprint
 
