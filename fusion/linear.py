@@ -19,7 +19,7 @@ from hybrid.limits import shown
 from hybrid.numbers import check_share
 from hybrid.types import Candidates, Mask, Ordinals, Scores
 
-_CLEAR: Final = 6.0
+_CLEAR: Final = 9.0
 """Standard deviations by which the best score stands out of its list where it is certainly no chance."""
 _ROUNDING: Final = 5e-7  # a few units in the last place of a float32
 
@@ -40,7 +40,7 @@ class Linear:
     words can give (``QueryTerms.most``), the lexical weight falls in proportion: no document has what the
     query asks for in its words, and the first candidates may match by chance. So it is for a question in
     another language, of which a year alone matches, and for one that is asked in other words. It falls no
-    lower than z / 6, where the best score stands out of its list by z standard deviations. The plain call
+    lower than z / 9, where the best score stands out of its list by z standard deviations. The plain call
     has no evidence of it, and always uses ``weights``.
 
     Raises QueryError if a weight is negative or not finite, if all are 0, if ``coverage`` is not from 0 to

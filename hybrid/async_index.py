@@ -232,6 +232,7 @@ class AsyncIndex(_Asked[Index]):
     use = _writing(Index.use)
     keep_model = _writing(Index.keep_model)
     keep_calibration = _writing(Index.keep_calibration)
+    keep_adapter = _writing(Index.keep_adapter)
     set_synonyms = _writing(Index.set_synonyms)
     set_user_words = _writing(Index.set_user_words)
     feedback = _writing(Index.feedback)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from dataclasses import replace
 from types import MappingProxyType, TracebackType
-from typing import Any, Final, Self, Unpack
+from typing import Any, Final, Self, TypeAlias, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,7 +17,10 @@ from numpy.typing import ArrayLike
 from hybrid import analyzers, encoders
 from hybrid.context import Context
 from hybrid.encoders import EncoderSpec
+from hybrid.encoders import adapter as adapters
+from hybrid.encoders.adapter import Adapter
 from hybrid.encoders.bound import Model, reference_to
+from hybrid.errors import SettingsError
 from hybrid.intake.documents import check_batch
 from hybrid.intake.embedding import embed
 from hybrid.intake.loading import Prepared, load
@@ -50,8 +53,9 @@ from hybrid.store import backup
 from hybrid.store.directory import Directory
 from hybrid.store.editing import edit
 from hybrid.store.generation import Generation
+from hybrid.store.snapshot import Snapshot
 from hybrid.store.stats import stats
-from hybrid.store.store import Store
+from hybrid.store.store import Accept, Store
 from hybrid.store.verify import disagreements, overdue, unsearchable
 from hybrid.types import (
     Analyzer,
@@ -70,6 +74,9 @@ from hybrid.types import (
 from hybrid.vector.hnsw import check_precision
 
 DEFAULT_ENCODER: Final = "multilingual-e5-small"
+
+Judge: TypeAlias = Callable[[Searcher, Searcher], Mapping[str, Any] | None]
+"""Asks an index as it serves and as it is built anew; returns the evidence to switch over, else None."""
 
 
 class Index:
@@ -438,9 +445,10 @@ class Index:
         """The index as it is now, to be asked any number of times while it may change, also by judging and
         learning: ``with index.searcher() as searcher: …``."""
         with self._store.reading() as snapshot:
-            yield Searcher(
-                snapshot, self._model(snapshot.settings), self._models, self._lanes, self._cursors
-            )
+            yield self._searcher(snapshot, self._model(snapshot.settings))
+
+    def _searcher(self, snapshot: Snapshot, model: Model) -> Searcher:
+        return Searcher(snapshot, model, self._models, self._lanes, self._cursors)
 
     def _model(self, settings: Settings) -> Model:
         """The encoder that ``settings`` name. (A reader may find that the writer has re-indexed.)"""
@@ -483,6 +491,18 @@ class Index:
         with self._store.writing() as generation:
             serving = generation.ledger.profiles.serving
             return generation.tables.keep_model(relevance.dump(calibration, generation.settings, serving))
+
+    def keep_adapter(self, adapter: Adapter) -> str:
+        """Store an adapter of this index's query vectors, so that a profile can name it as its ``adapter``;
+        returns its id. With another encoder it will not count. Raises SettingsError for an index whose
+        queries it does not fit."""
+        with self._store.writing() as generation:
+            settings = generation.settings
+            if settings.encoder is None or settings.metric != "cosine":
+                raise SettingsError("adapters need an index with an encoder, and the metric cosine")
+            if (dim := generation.ledger.dim) not in (0, adapter.dim):
+                raise SettingsError(f"an adapter of {adapter.dim} numbers; vectors here have {dim}")
+            return generation.tables.keep_model(adapters.dump(adapter, settings.encoder.id))
 
     def set_synonyms(self, rules: Iterable[str]) -> int:
         """Have the keyword leg look for synonyms, too, from the next search on; nothing is indexed anew.
@@ -654,11 +674,17 @@ class Index:
         encoder: EncoderSpec | None = None,
         analyzer: str | Analyzer | None = None,
         graph_precision: Precision | None = None,
+        accept: Judge | None = None,
         progress: Progress | None = None,
-    ) -> None:
+    ) -> bool:
         """Build the index again from its own documents with another encoder, analyzer or graph, and with
         the user words given since, and switch over at once. A change of encoder drops ready-made vectors:
-        there is nothing to make them from."""
+        there is nothing to make them from.
+
+        ``accept`` is given the index as it serves and the new one, and decides: the evidence that it
+        returns is kept with the new one's profile, and None throws the new one away; so does an error.
+        Searches go on meanwhile, writes of other threads wait. `hybrid.learn.replace` decides by judged
+        queries. Returns whether the new one serves."""
         generation = self._store.generation
         settings, wanted = generation.settings, generation.analysis.wanted
         if analyzer is not None or wanted != settings.analyzer:
@@ -669,20 +695,39 @@ class Index:
         if graph_precision is not None:
             check_precision(graph_precision, settings.metric)
             settings = settings.model_copy(update={"graph_precision": graph_precision})
+        judge = None if accept is None else self._judge(accept)
         if encoder is None:
-            self._store.rebuild(settings, words, cut=cut, progress=progress)
-            return
+            return self._store.rebuild(settings, words, cut=cut, progress=progress, accept=judge)
         model = encoders.load(encoder)
         settings = settings.model_copy(update={"encoder": reference_to(encoder, model)})
-        self._encoders[settings.encoder] = Model(self._store.path, settings.encoder, model)
-        self._store.rebuild(
+        before = self._encoders
+        self._encoders = {**before, settings.encoder: Model(self._store.path, settings.encoder, model)}
+        switched = self._store.rebuild(
             settings,
             words,
             lambda batch, pieces: embed(batch, pieces, model, settings.metric, 0, progress),
             cut,
+            accept=judge,
         )
+        if not switched:
+            self._encoders = before
+            return False
         self._encoders = {settings.encoder: self._encoders[settings.encoder]}
         self._encode_past()
+        return True
+
+    def _judge(self, accept: Judge) -> Accept:
+        """Have ``accept`` ask what serves and a new generation. Raises IndexMismatch and EncoderError, now,
+        where the first cannot be asked."""
+        serving = self._model(self._store.generation.settings)
+        _ = self._store.generation.analysis.analyzer, serving.encoder()
+
+        def judge(new: Generation) -> Mapping[str, Any] | None:
+            with self._store.reading() as snapshot:
+                model = self._model(new.settings)
+                return accept(self._searcher(snapshot, serving), self._searcher(new.snapshot, model))
+
+        return judge
 
 
 def _fitting(batch: Prepared, generation: Generation) -> tuple[list[Document], Rows, Sequence[Pieces]]:
@@ -700,6 +745,7 @@ def reindex(
     encoder: EncoderSpec | None = None,
     analyzer: str | Analyzer | None = None,
     graph_precision: Precision | None = None,
+    accept: Judge | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """``Index.reindex`` of a closed index, also of one whose analyzer this version no longer has: with
@@ -707,9 +753,13 @@ def reindex(
     with Index(Store.open(path), None) as index:
         generation = index._store.generation
         words = analyzer or generation.analysis.wanted.make()
-        asked = (encoder, analyzer, graph_precision) != (None, None, None)
+        asked = (encoder, analyzer, graph_precision, accept) != (None, None, None, None)
         if asked or not generation.reanalysed:
             index.reindex(
-                encoder=encoder, analyzer=words, graph_precision=graph_precision, progress=progress
+                encoder=encoder,
+                analyzer=words,
+                graph_precision=graph_precision,
+                accept=accept,
+                progress=progress,
             )
         return index.stats()

@@ -43,6 +43,10 @@ MAX_PAST_QUERIES: Final = 100_000
 MAX_PAST_ANSWERS: Final = 10_000
 """Answers of a past query: each has one vote by the root of their number, so more say next to nothing."""
 
+MAX_ADAPTED: Final = 2_048
+"""Numbers in a vector that an adapter moves: the optimiser that learns one keeps 17 square matrices of as
+many rows, in float64."""
+
 # --- contexts
 
 MAX_CONTEXT: Final = 1_000_000

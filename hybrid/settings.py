@@ -112,6 +112,8 @@ class Profile(_Frozen):
     """The calibration from which hits get a relevance: its id in the same table."""
     voting: Voting | None = None
     """How the answers of past queries move up in a hybrid search; None: they do not."""
+    adapter: str | None = None
+    """The adapter that moves the vectors of queries: its id in the table ``models``."""
 
     def fuse(self) -> Fusion:
         return _fusion(_Stored(self.fusion))
@@ -123,8 +125,9 @@ class Profile(_Frozen):
         ef = f", ef {self.ef}" if self.ef else ""
         learned = f", reranked by model {self.reranker[:12]}" if self.reranker else ""
         voted = f", {self.voting!r}" if self.voting else ""
+        moved = f", queries moved by adapter {self.adapter[:12]}" if self.adapter else ""
         calibrated = f", calibrated by {self.calibration[:12]}" if self.calibration else ""
-        return f"{self.fuse()!r}, depth {depth}{boost}{ef}{voted}{learned}{calibrated}"
+        return f"{self.fuse()!r}, depth {depth}{boost}{ef}{moved}{voted}{learned}{calibrated}"
 
     @property
     def depths(self) -> tuple[int, int]:

@@ -28,6 +28,7 @@ from hybrid.rerank.boost import Popularity, Recency
 from hybrid.rerank.cross_encoder import CrossEncoder
 from hybrid.rerank.features import METADATA, Features, features, rerank
 from hybrid.rerank.lambdamart import LambdaMART
+from hybrid.rerank.late_interaction import LateInteraction
 from hybrid.rerank.mmr import MMR
 from hybrid.types import Reranker
 
@@ -37,6 +38,7 @@ __all__ = [
     "CrossEncoder",
     "Features",
     "LambdaMART",
+    "LateInteraction",
     "Popularity",
     "Recency",
     "Reranker",

@@ -13,11 +13,13 @@ from hybrid.rerank import lambdamart
 from hybrid.rerank.boost import Popularity, Recency
 from hybrid.rerank.cross_encoder import CrossEncoder
 from hybrid.rerank.lambdamart import LambdaMART
+from hybrid.rerank.late_interaction import LateInteraction
 from hybrid.rerank.mmr import MMR
 from hybrid.types import Reranker
 
-KINDS: Final[Mapping[str, type[CrossEncoder | MMR | Recency | Popularity]]] = {
+KINDS: Final[Mapping[str, type[CrossEncoder | LateInteraction | MMR | Recency | Popularity]]] = {
     "cross-encoder": CrossEncoder,
+    "late-interaction": LateInteraction,
     "mmr": MMR,
     "recency": Recency,
     "popularity": Popularity,

@@ -52,7 +52,13 @@ def pytest_configure(config: pytest.Config) -> None:
 # its import takes ten seconds, once a worker.
 FIRST = (
     "store/test_power.py",
-    *("rerank/test_cross_encoder.py", "learn/test_reranking.py", "cli/test_rerank.py"),
+    *(
+        "rerank/test_cross_encoder.py",
+        "rerank/test_late_interaction.py",
+        "hub/test_hub.py",
+        "learn/test_reranking.py",
+        "cli/test_rerank.py",
+    ),
     *("learn/test_mining.py", "encoders/test_encoders.py"),
     *("store/test_salvage.py", "store/test_faults.py", "store/test_crash.py", "cli/test_signals.py"),
     *("test_docs.py", "cli/test_cli.py", "store/test_moves.py", "store/test_concurrency.py"),

@@ -59,7 +59,9 @@ def test_they_are_listed_and_not_loaded(tmp_path: Path) -> None:
         ("readers", "cards", "hybrid-example"),
     ]
     assert "hybrid_example:Borda" in run("plugins").out
-    assert {"name": "letters", "package": "hybrid-example"} in run("encoders", "--json").json
+    assert {"name": "letters", "kind": "encoder", "package": "hybrid-example"} in run(
+        "encoders", "--json"
+    ).json
     assert "of the package hybrid-example 1.0" in run("encoders").out
     assert "hybrid_example" not in sys.modules
 

@@ -1,7 +1,7 @@
 """The command line: ``hybrid index | delete | update | reindex | search | context | suggest |
-autocomplete | count | facets | evaluate | tune | learn | forget | train | rerank | calibrate | synonyms |
-user-words | profile | plugins | encoders | bench | clicks | mine | verify | stats | compact | backup |
-restore | export | demo``.
+autocomplete | count | facets | evaluate | tune | adapt | learn | forget | train | rerank | calibrate |
+synonyms | user-words | profile | plugins | encoders | bench | clicks | mine | verify | stats | compact |
+backup | restore | export | demo``.
 
 Results go to stdout, progress and messages to stderr. Exit status: 0 success; 1 failure, or a negative
 result (``verify`` found damage); 2 invalid arguments or input; 130 Ctrl-C; 143 SIGTERM.
@@ -19,6 +19,7 @@ from typing import Final, NoReturn, cast
 import typer
 
 from hybrid.cli import (
+    adapt,
     bench,
     calibrate,
     care,
@@ -36,6 +37,7 @@ from hybrid.cli import (
     mine,
     plugins,
     profile,
+    reindex,
     rerank,
     search,
     suggest,
@@ -60,7 +62,7 @@ app = typer.Typer(
 app.command("index")(index.index)
 app.command("delete")(changing.delete)
 app.command("update")(changing.update)
-app.command("reindex")(index.reindex)
+app.command("reindex")(reindex.reindex)
 app.command("search")(search.search)
 app.command("context")(context.context)
 app.command("suggest")(suggest.suggest)
@@ -69,6 +71,7 @@ app.command("count")(facets.count)
 app.command("facets")(facets.facets)
 app.command("evaluate")(evaluate.evaluate)
 app.command("tune")(tune.tune)
+app.command("adapt")(adapt.adapt)
 app.command("learn")(learn.learn)
 app.command("forget")(learn.forget)
 app.command("train")(train.train)

@@ -1,26 +1,22 @@
-"""``hybrid index`` and ``hybrid reindex``: fill an index, build it again."""
+"""``hybrid index``: fill an index."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
 
-import hybrid.index
 from hybrid import analyzers, corpora
 from hybrid.cli.collections import Source, check, load, types_of
 from hybrid.cli.files import Done, Pruned, check_prune, crawl, follow
-from hybrid.cli.output import AsJson, bar, out, print_json
+from hybrid.cli.output import AsJson
 from hybrid.cli.reading import Encoding
 from hybrid.crawl import Crawler, check_readers
 from hybrid.errors import IndexMismatch, InputError
 from hybrid.index import DEFAULT_ENCODER, Index
-from hybrid.limits import counted
 from hybrid.settings import METRICS, PRECISIONS, Precision
-from hybrid.store.store import Store
 from hybrid.types import Analyzer, Metric
 
 Encoder = Annotated[
@@ -128,38 +124,6 @@ def _sorted(inputs: Sequence[Path], readers: Collection[str]) -> tuple[list[Path
     return records, files
 
 
-def reindex(
-    directory: Annotated[Path, typer.Argument(metavar="DIR")],
-    encoder: Encoder = None,
-    analyzer: Analysis = None,
-    user_dict: Dictionary = None,
-    stop_words: StopList = None,
-    graph_precision: GraphPrecision = None,
-    as_json: AsJson = False,
-) -> None:
-    """Build an index again from its own documents, with another encoder, analyzer or graph precision.
-
-    An analyzer of an earlier version is replaced by the current one of the same name.
-    """
-    words = _changed(directory, analyzer, user_dict, stop_words)
-    with bar("re-indexing", None) as progress:
-        stats = hybrid.index.reindex(
-            directory,
-            encoder=encoder,
-            analyzer=words,
-            graph_precision=cast(Precision | None, graph_precision),
-            progress=progress.advance,
-        )
-    report = {key: stats[key] for key in ("documents", "encoder", "analyzer", "generation")}
-    if as_json:
-        print_json(report)
-    else:
-        out.print(
-            f"{counted(report['documents'])} re-indexed with encoder {report['encoder'] or 'none'}, "
-            f"analyzer {report['analyzer']}"
-        )
-
-
 def _open(
     to: Path, encoder: str | None, analyzer: Analyzer | None, metric: str | None, precision: str | None
 ) -> Index:
@@ -192,24 +156,11 @@ def _difference(to: Path, built: dict[str, Any], metric: str | None, precision: 
 
 
 def _analyzer(name: str | None, user_dict: Path | None, stop_words: str | None) -> Analyzer | None:
-    given = _given(name, user_dict, stop_words)
+    given = given_options(name, user_dict, stop_words)
     return analyzers.by_name(**{"name": "mixed", **given}) if given else None
 
 
-def _changed(
-    directory: Path, name: str | None, user_dict: Path | None, stop_words: str | None
-) -> Analyzer | None:
-    """The index's analyzer with the given options replaced; an "english" one has no user words."""
-    given = _given(name, user_dict, stop_words)
-    if not given:
-        return None
-    with closing(Store.open(directory, read_only=True)) as store:
-        built = store.generation.analysis.wanted
-    dropped: dict[str, Any] = {"user_words": ()} if name == "english" else {}
-    return built.model_copy(update=dropped | given).make()
-
-
-def _given(name: str | None, user_dict: Path | None, stop_words: str | None) -> dict[str, Any]:
+def given_options(name: str | None, user_dict: Path | None, stop_words: str | None) -> dict[str, Any]:
     """The options of `analyzers.by_name` that were given."""
     given: dict[str, Any] = {} if name is None else {"name": name}
     if user_dict is not None:

@@ -192,7 +192,8 @@ def _figures(found: Contest, p: str) -> Table:
         challenge = found.verdict.challengers.get(name)
         compared = _compared(challenge) if challenge else ("", "", "")
         style = "" if challenge else "dim"
-        rows.add_row(name, f"{system.train:.4f}", f"{system.held_out:.4f}", *compared, style=style)
+        train = f"{system.train:.4f}" if system.train else ""
+        rows.add_row(name, train, f"{system.held_out:.4f}", *compared, style=style)
     return rows
 
 

@@ -28,6 +28,7 @@ from hybrid.learn.reranking import (
     choose,
     cross_encoders,
     diversities,
+    late_interactions,
     popularities,
     recencies,
 )
@@ -40,7 +41,15 @@ def rerank(
     qrels: QrelsFile,
     test_qrels: TestQrelsFile = None,
     cross_encoder: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="A cross-encoder: a folder, or a name on the hub.")
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="A cross-encoder: a folder, or a name (hybrid encoders, or the hub).",
+        ),
+    ] = None,
+    late_interaction: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="A late-interaction model (ColBERT), named likewise."),
     ] = None,
     mmr: Annotated[bool, typer.Option("--mmr", help="Maximal marginal relevance, for diversity.")] = False,
     recency: Annotated[
@@ -71,10 +80,10 @@ def rerank(
     if it is significantly better than what serves, also where documents are not known from training, and
     not below a leg alone.
 
-    Give one of --cross-encoder, --mmr, --recency, --popularity. It replaces the reranker that serves. The
-    exit status is 0 whether it was installed or refused.
+    Give one of --cross-encoder, --late-interaction, --mmr, --recency, --popularity. It replaces the
+    reranker that serves. The exit status is 0 whether it was installed or refused.
     """
-    settings = _settings(cross_encoder, mmr, recency, popularity, now)
+    settings = _settings(cross_encoder, late_interaction, mmr, recency, popularity, now)
     judge = partial(
         choose,
         settings=settings,
@@ -88,14 +97,25 @@ def rerank(
 
 
 def _settings(
-    cross_encoder: str | None, mmr: bool, recency: str | None, popularity: str | None, now: datetime | None
+    cross_encoder: str | None,
+    late_interaction: str | None,
+    mmr: bool,
+    recency: str | None,
+    popularity: str | None,
+    now: datetime | None,
 ) -> list[Settable]:
-    if sum((cross_encoder is not None, mmr, recency is not None, popularity is not None)) != 1:
-        raise InputError("give one of --cross-encoder MODEL, --mmr, --recency PATH, --popularity PATH")
+    named = (cross_encoder, late_interaction, recency, popularity)
+    if sum(name is not None for name in named) + mmr != 1:
+        raise InputError(
+            "give one of --cross-encoder MODEL, --late-interaction MODEL, --mmr, --recency PATH, "
+            "--popularity PATH"
+        )
     if now is not None and recency is None:
         raise InputError("--now says as of which day --recency is judged; give both")
     if cross_encoder is not None:
         return cross_encoders(cross_encoder)
+    if late_interaction is not None:
+        return late_interactions(late_interaction)
     if recency is not None:
         return recencies(recency, None if now is None else now.replace(tzinfo=UTC).timestamp())
     return diversities() if popularity is None else popularities(popularity)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from hybrid.disk.folder import Folder
+from hybrid.hub import quiet
 
 
 @contextmanager
@@ -29,32 +28,6 @@ def building(folder: Path) -> Iterator[Path]:
             parent.sync()
     finally:
         shutil.rmtree(work, ignore_errors=True)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence libraries that warn, draw progress bars or configure logging when they are imported."""
-    from huggingface_hub.utils.tqdm import (
-        are_progress_bars_disabled,
-        disable_progress_bars,
-        enable_progress_bars,
-    )
-
-    root = logging.getLogger()
-    handlers, level, disabled = root.handlers[:], root.level, logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    bars = not are_progress_bars_disabled()
-    disable_progress_bars()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        if bars:
-            enable_progress_bars()
-        logging.disable(disabled)
-        root.handlers[:] = handlers
-        root.setLevel(level)
 
 
 def export(network: Any, path: Path) -> None:

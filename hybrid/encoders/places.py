@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Protocol
 
-from hybrid.encoders.build import quiet
+from hybrid.hub import quiet
 from hybrid.limits import brief
 
 

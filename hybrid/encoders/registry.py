@@ -6,10 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias, TypeGuard
 
-import regex
 from numpy.typing import ArrayLike
 
-from hybrid import plugins
+from hybrid import hub, plugins
 from hybrid.encoders.bundle import MANIFEST, Bundle
 from hybrid.encoders.function import FunctionEncoder
 from hybrid.encoders.named import MODELS
@@ -21,17 +20,15 @@ from hybrid.types import Encoder
 
 EncoderSpec: TypeAlias = str | Path | Encoder | Callable[[list[str]], ArrayLike]
 
-_HUB_NAME = regex.compile(r"[\w.-]+(/[\w.-]+)?")
-
 
 def load(spec: EncoderSpec) -> Encoder:
     """Return the encoder that ``spec`` names or is.
 
     ``spec`` is a named model (``"multilingual-e5-small"``, ``"all-MiniLM-L6-v2"``), an encoder of another
-    package (`hybrid.plugins`), a folder (a bundle, or a sentence-transformers model), the name of a
-    sentence-transformers model on the hub, a function from a list of texts to vectors, or an encoder. A
-    string means, in this order, a named model, an encoder of a package, a folder that exists, a name on the
-    hub.
+    package (`hybrid.plugins`), a short name of the catalogue (`hybrid.hub.PUBLISHED`), a folder (a bundle,
+    or a sentence-transformers model), a sentence-transformers model on the hub (``owner/model``, or
+    ``owner/model@revision`` with a commit, branch or tag), a function from a list of texts to vectors, or
+    an encoder. A string means the first of these, in this order.
 
     Models load with the first text they encode; only a named model that is not in the cache is fetched and
     built here. Raises ModelNotFound, MissingExtra, or EncoderFailed for a damaged bundle.
@@ -40,6 +37,8 @@ def load(spec: EncoderSpec) -> Encoder:
         return MODELS[spec].open()
     if isinstance(spec, str) and (plugin := plugins.find("encoders", spec)) is not None:
         return _of(plugin)
+    if isinstance(spec, str) and spec in hub.PUBLISHED:
+        return _on_hub(spec)
     if isinstance(spec, str | Path):
         return _at(spec)
     if _is_encoder(spec):
@@ -53,10 +52,18 @@ def spec_of(spec: EncoderSpec) -> str | None:
     """Return ``spec`` as text that ``load`` accepts in any working directory; None for an object."""
     if isinstance(spec, str) and (spec in MODELS or plugins.find("encoders", spec) is not None):
         return spec
-    if isinstance(spec, str | Path):
-        folder = Path(spec).expanduser()
-        return str(folder.absolute()) if folder.is_dir() or isinstance(spec, Path) else spec
+    if isinstance(spec, str) and spec in hub.PUBLISHED:
+        return spec
+    if isinstance(spec, Path):
+        return str(spec.expanduser().absolute())
+    if isinstance(spec, str):
+        return str(hub.folder(spec) or _short(spec))
     return None
+
+
+def _short(name: str) -> str:
+    """The short name of a repository of the catalogue; other names as they are."""
+    return next((one.name for one in hub.PUBLISHED.values() if one.repository == name), name)
 
 
 def _of(plugin: Plugin) -> Encoder:
@@ -67,15 +74,16 @@ def _of(plugin: Plugin) -> Encoder:
 
 
 def _at(place: str | Path) -> Encoder:
-    folder = Path(place).expanduser()
-    if (folder / MANIFEST).is_file():
-        return Bundle(folder)
-    if folder.is_dir():
-        return Transformer(folder)
-    if isinstance(place, str) and _HUB_NAME.fullmatch(place):
-        return Transformer(place)
+    if (folder := hub.folder(str(place))) is None:
+        return _on_hub(place)
+    return Bundle(folder) if (folder / MANIFEST).is_file() else Transformer(folder)
+
+
+def _on_hub(name: str | Path) -> Encoder:
+    if isinstance(name, str) and hub.reference(name, "encoder") is not None:
+        return Transformer(name)
     raise ModelNotFound(
-        f"{shown(place)} is not an encoder: not a named model ({', '.join(MODELS)}), "
+        f"{shown(name)} is not an encoder: not a named model ({', '.join(MODELS)}), "
         "not one of an installed package (hybrid plugins), not a folder and not a name on the hub"
     )
 

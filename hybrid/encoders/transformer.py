@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid import hub
 from hybrid.encoders import build
 from hybrid.encoders.bundle import MODEL, Bundle, Manifest, Prompts
 from hybrid.encoders.tokens import TOKENIZER, free, token_offsets
 from hybrid.errors import EncoderFailed, ModelNotFound, require
-from hybrid.limits import brief
+from hybrid.limits import brief, shown
 from hybrid.threads import inside
 from hybrid.types import Matrix
 
@@ -28,13 +28,17 @@ if TYPE_CHECKING:
 _UNLIMITED = 1_000_000
 """The window of models that do not state one."""
 
+_PRINTED = ("*.safetensors", "*.bin", "*config*.json")
+"""The files of a folder that its id stands for."""
+
 
 class Transformer:
-    """The encoder of a sentence-transformers model, in a folder or named on the hub: an ``Encoder`` and
-    ``Windowed``.
+    """The encoder of a sentence-transformers model, in a folder or named on the hub (``owner/model``,
+    ``owner/model@revision``): an ``Encoder`` and ``Windowed``.
 
-    Uses the model's own prompts. Loading takes seconds and some 400 MB; to serve queries, ``export`` it
-    to a bundle. Needs the extra ``models``.
+    Uses the model's own prompts. Weights are read from safetensors only, and no code of the model's runs.
+    Loading takes seconds and some 400 MB; to serve queries, ``export`` it to a bundle. Needs the extra
+    ``models``.
 
     The model is found or downloaded on first use, so any method may raise ModelNotFound, MissingExtra or
     EncoderFailed.
@@ -52,8 +56,8 @@ class Transformer:
     def id(self) -> str:
         """The name and the revision; for a folder, its name and the beginning of its weights' SHA-256."""
         if isinstance(self._place, Path):
-            return f"{self._place.resolve().name}@{_fingerprint(self._place)}"
-        return f"{self._place}@{self._folder.name[:12]}"
+            return f"{self._place.resolve().name}@{hub.fingerprint(self._place, *_PRINTED)}"
+        return f"{self._reference.name}@{self._folder.name[:12]}"
 
     @property
     def dim(self) -> int:
@@ -114,12 +118,12 @@ class Transformer:
 
     def _load(self) -> SentenceTransformer:
         require(f"loading {self._place}", "sentence_transformers")
-        folder = self._folder
-        with build.quiet(), _bars_off():
+        arguments = hub.as_data(self._folder, str(self._place))
+        with hub.quiet(), hub.bars_off():
             from sentence_transformers import SentenceTransformer
 
             try:
-                return SentenceTransformer(str(folder), local_files_only=True)
+                return SentenceTransformer(**arguments)
             except Exception as error:  # its many libraries raise anything for a folder they cannot read
                 raise EncoderFailed(
                     f"{self._place} is not a sentence-transformers model: {brief(error)}"
@@ -127,7 +131,16 @@ class Transformer:
 
     @cached_property
     def _folder(self) -> Path:
-        return self._place if isinstance(self._place, Path) else _snapshot(self._place)
+        if isinstance(self._place, Path):
+            return self._place
+        return hub.snapshot(self._reference, self._place)
+
+    @property
+    def _reference(self) -> hub.Reference:
+        found = hub.reference(str(self._place), "encoder")
+        if found is None:
+            raise ModelNotFound(f"{shown(self._place)} is not the name of a model on the hub")
+        return found
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
@@ -177,56 +190,6 @@ class Transformer:
             )
         found: Literal["mean", "cls"] = pooling
         return found
-
-
-def _snapshot(name: str) -> Path:
-    """Return the folder of ``name`` in the hub's cache; download it if it is missing."""
-    require(f"the model {name} from the hub", "sentence_transformers", "huggingface_hub")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.constants import HF_HUB_CACHE, HF_HUB_OFFLINE
-
-    repository = name if "/" in name else f"sentence-transformers/{name}"
-    try:
-        return Path(snapshot_download(repository, local_files_only=True))
-    except OSError:
-        pass
-    why = "HF_HUB_OFFLINE is set"
-    if not HF_HUB_OFFLINE:
-        try:
-            with build.quiet():
-                skipped = ["onnx/*", "openvino/*", "*.onnx", "*.h5", "*.ot", "*.msgpack"]
-                return Path(snapshot_download(repository, etag_timeout=5, ignore_patterns=skipped))
-        except Exception as error:  # the hub's client passes on errors of its HTTP library
-            why = brief(error)
-    raise ModelNotFound(
-        f"{name} is nowhere to be found: no folder of that name, not in the hub's cache ({HF_HUB_CACHE}), "
-        f"not on the model hub as {repository} ({why})"
-    )
-
-
-def _fingerprint(folder: Path) -> str:
-    digest = hashlib.sha256()
-    for path in sorted(
-        [*folder.rglob("*.safetensors"), *folder.rglob("*.bin"), *folder.rglob("*config*.json")]
-    ):
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:12]
-
-
-@contextmanager
-def _bars_off() -> Iterator[None]:
-    """Turn off the progress bars of transformers, which has its own switch."""
-    from transformers.utils import logging
-
-    bars: Any = logging  # its functions carry no types
-    shown = bars.is_progress_bar_enabled()
-    bars.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            bars.enable_progress_bar()
 
 
 @contextmanager

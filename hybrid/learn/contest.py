@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hybrid.errors import InputError
 from hybrid.evaluate.comparison import Values
@@ -63,7 +64,8 @@ class Contested(Protocol):
 class Proposal:
     """A method's choice on the train queries, and everything that it is compared with.
 
-    ``systems``: name -> profile, "serving" first; ``train``: their means on the train queries.
+    ``systems``: name -> profile, "serving" first; ``train``: their means on the train queries, of those
+    that were asked them.
     ``challengers``: the names of those that may serve from now on, preferred ones first. ``rerankers``:
     name -> a reranker in the place of the serving profile's own; ``keeps``: that reranker, as it is to
     serve.
@@ -79,8 +81,8 @@ class Proposal:
 @dataclass(frozen=True)
 class Figures:
     """A system's ``profile``, its mean on the train queries (of a trained model: by models that did not see
-    the query) and on the held-out ones, and the share of its first ten places there that it leaves
-    ``tied``."""
+    the query; 0 where it was asked none of them) and on the held-out ones, and the share of its first ten
+    places there that it leaves ``tied``."""
 
     profile: Profile
     train: float
@@ -139,7 +141,9 @@ class Contest(Trial):
             "seed": self.seed,
             "queries judged": {"train": self.train, "held out": self.held_out},
             "held out, related to training": self.related,
-            "train": {name: round(figures.train, 4) for name, figures in self.systems.items()},
+            "train": {
+                name: round(figures.train, 4) for name, figures in self.systems.items() if figures.train
+            },
             "held out": {name: round(figures.held_out, 4) for name, figures in self.systems.items()},
             "tied": {name: round(figures.tied, 4) for name, figures in self.systems.items()},
             "winner": self.verdict.installs,
@@ -249,6 +253,23 @@ def hold(
     """Ask the held-out ``queries`` of every system of ``proposal``; the gate judges the answers."""
     systems, rerankers = proposal.systems, proposal.rerankers
     found = measured(index, queries.held_out, systems, measure, "held-out queries", tell, rerankers)
+    bonus = control(index, queries, measure, tell)
+    return decide(proposal, found, queries, queries.known, bonus, measure, seed, accept)
+
+
+def decide(
+    proposal: Proposal,
+    found: Mapping[str, Measured],
+    queries: Split,
+    known: NDArray[np.bool_],
+    bonus: Values | None,
+    measure: Measure,
+    seed: int,
+    accept: Accept | None = None,
+) -> Contest:
+    """Have the gate judge what was ``found`` of every system of ``proposal`` on the held-out ``queries``,
+    of which some are ``known``, bool (held out,), and what the `control` reaches on each, the ``bonus``."""
+    systems = proposal.systems
     values = {name: found[name].values for name in systems}
     tied = {name: found[name].tied for name in systems}
     families = queries.families
@@ -258,7 +279,7 @@ def hold(
         values["serving"],
         {name: values[name] for name in proposal.challengers},
         {name: values[name] for name in systems if name.startswith((_LEXICAL, _VECTOR))},
-        queries=HeldOut(held, queries.known, control(index, queries, measure, tell)),
+        queries=HeldOut(held, known, bonus),
         accept=accept,
         tied=tied,
         incumbent_tied=tied["serving"],
@@ -272,12 +293,12 @@ def hold(
         related=sum(name in trained for name in held),
         left_out=queries.left_out,
         systems={
-            name: Figures(profile, proposal.train[name], found[name].mean, tied[name])
+            name: Figures(profile, proposal.train.get(name, 0.0), found[name].mean, tied[name])
             for name, profile in systems.items()
         },
         values=values,
         families=held,
-        keeps=proposal.keeps if verdict.installs in rerankers else None,
+        keeps=proposal.keeps if verdict.installs in proposal.rerankers else None,
         verdict=verdict,
     )
 

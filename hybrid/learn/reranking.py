@@ -33,12 +33,23 @@ from hybrid.learn.contest import (
 from hybrid.learn.gate import Accept, check_accept
 from hybrid.learn.lambdamart import CUTOFF
 from hybrid.learn.split import MAX_TRAIN, Sample, split
-from hybrid.rerank import METADATA, MMR, CrossEncoder, Features, Popularity, Recency, rerank, stored
+from hybrid.rerank import (
+    METADATA,
+    MMR,
+    CrossEncoder,
+    Features,
+    LateInteraction,
+    Popularity,
+    Recency,
+    rerank,
+    stored,
+)
+from hybrid.rerank.neural import Neural
 from hybrid.search.legs import Legs
 from hybrid.settings import Profile
 from hybrid.types import Candidates, Qrels, Run, Stages
 
-Settable: TypeAlias = CrossEncoder | MMR | Recency | Popularity
+Settable: TypeAlias = CrossEncoder | LateInteraction | MMR | Recency | Popularity
 
 _BALANCES: Final = (0.95, 0.9, 0.8, 0.7, 0.5, 0.3)
 _SHARES: Final = (0.25, 0.5, 0.75, 1.0)
@@ -52,6 +63,12 @@ _POPULARITY: Final = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 def cross_encoders(model: str) -> list[Settable]:
     """A cross-encoder, which is loaded, with its weight beside the fused score to choose."""
     pinned = CrossEncoder(model).pinned()
+    return [replace(pinned, weight=weight) for weight in _SHARES]
+
+
+def late_interactions(model: str) -> list[Settable]:
+    """A late-interaction model, which is loaded, with its weight beside the fused score to choose."""
+    pinned = LateInteraction(model).pinned()
     return [replace(pinned, weight=weight) for weight in _SHARES]
 
 
@@ -172,10 +189,10 @@ def _ranked(settings: Sequence[Settable], query: str, columns: Features) -> list
     fused = Candidates.ranked(np.arange(len(columns["fused_score"])), columns["fused_score"])
     columns = {name: column[fused.ordinals] for name, column in columns.items()}
     first = settings[0]
-    if not isinstance(first, CrossEncoder) or not len(fused):
+    if not isinstance(first, Neural) or not len(fused):
         return [rerank(one, query, fused, columns) for one in settings]
     said = first.scores(query, columns["text"][: first.top].tolist())  # once for all weights
-    return [one.placed(fused, said) for one in settings if isinstance(one, CrossEncoder)]
+    return [one.placed(fused, said) for one in settings if isinstance(one, Neural)]
 
 
 def _known(column: NDArray[Any]) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import Final, NamedTuple
@@ -18,6 +19,7 @@ from hybrid.evaluate.native import plain
 from hybrid.learn.clicks.exposures import same
 from hybrid.learn.families import FOLDS, families
 from hybrid.learn.gate import fewest
+from hybrid.texts import clean
 from hybrid.types import Lacking, Qrels
 
 MAX_TRAIN: Final = 1000
@@ -97,11 +99,7 @@ def split(
         chosen = _drawn(train, min(max_train, ceil(len(_texts(train)) * _TRAIN)), seed)
         held_out, train = train.only(train.texts.keys() - chosen), train.only(chosen)
     else:
-        held_out, without = _usable(queries, test_qrels, ignore_identical_ids)
-        left_out = {reason: left_out[reason] + without[reason] for reason in left_out}
-        held_out, known = held_out.only(held_out.texts), _texts(held_out)
-        clean = train.only(id for id, text in train.texts.items() if same(text) not in known)
-        left_out["held out, so not to train on"] = len(train) - len(clean)
+        clean, held_out, left_out = _tested(queries, train, left_out, test_qrels)
         train = clean.only(_drawn(clean, max_train, seed))
         left_out[f"more than {max_train:,} to train on"] = len(clean) - len(train)
     if len(_texts(train)) < FOLDS or not len(held_out):
@@ -110,6 +108,53 @@ def split(
             f"relevant document; tuning takes {fewest(1)} or more held out, and twice as many to train on"
         )
     return Split(train, held_out, {reason: number for reason, number in left_out.items() if number})
+
+
+def hold_out(
+    queries: Mapping[str, str],
+    qrels: Qrels,
+    test_qrels: Qrels | None,
+    trained: Collection[str],
+    ignore_identical_ids: bool = False,
+) -> Split:
+    """Split the judged queries to judge what others have ``trained``, by the `fingerprint` of each query
+    that had a part in it: those train, all others are held out. With ``test_qrels`` all that ``qrels``
+    judges train, too, but for texts that are held out. InputError where too few families are."""
+    judged, left_out = _usable(queries, qrels, ignore_identical_ids)
+    train, held_out = judged.only(()), judged
+    if test_qrels is not None:
+        train, held_out, left_out = _tested(queries, judged, left_out, test_qrels)
+    seen = held_out.only(id for id, text in held_out.texts.items() if fingerprint(text) in trained)
+    left_out["trained on, so not to judge"] = len(seen)
+    train = replace(train, texts=train.texts | seen.texts, qrels={**train.qrels, **seen.qrels})
+    held_out = held_out.only(held_out.texts.keys() - seen.texts.keys())
+    found = Split(train, held_out, {reason: number for reason, number in left_out.items() if number})
+    names = found.families
+    if (many := len({names[id] for id in held_out.texts})) < fewest(1):
+        raise InputError(
+            f"{len(held_out)} judged queries, of {many} families, that have a text and a relevant document "
+            f"and were not trained on; a verdict takes {fewest(1)}: judge at least {fewest(1) - many} more"
+        )
+    return found
+
+
+def fingerprint(query: str) -> str:
+    """The SHA-256, in hexadecimal digits, of the form that all spellings of a query share: white space
+    collapsed and case folded, in UTF-8."""
+    return hashlib.sha256(clean(same(query)).encode()).hexdigest()
+
+
+def _tested(
+    queries: Mapping[str, str], judged: Sample, left_out: Mapping[str, int], test_qrels: Qrels
+) -> tuple[Sample, Sample, dict[str, int]]:
+    """Those of the ``judged`` queries that may train, those that ``test_qrels`` holds out, and reason ->
+    how many are neither."""
+    held_out, without = _usable(queries, test_qrels, judged.ignore_identical_ids)
+    held_out, asked = held_out.only(held_out.texts), _texts(held_out)
+    train = judged.only(id for id, text in judged.texts.items() if same(text) not in asked)
+    counts = {reason: left_out[reason] + without[reason] for reason in left_out}
+    counts["held out, so not to train on"] = len(judged) - len(train)
+    return train, held_out, counts
 
 
 def _usable(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from hybrid.encoders.adapter import Adapter
 from hybrid.rerank.calibration import Calibration
 from hybrid.settings import Profile
 from hybrid.types import Reranker
@@ -19,6 +20,8 @@ class Installing(Protocol):
     def keep_model(self, model: Reranker, /) -> str: ...
 
     def keep_calibration(self, calibration: Calibration, /) -> str: ...
+
+    def keep_adapter(self, adapter: Adapter, /) -> str: ...
 
     def install(self, profile: Profile, evidence: Mapping[str, Any], /) -> int: ...
 

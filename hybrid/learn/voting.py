@@ -21,11 +21,10 @@ from hybrid.fusion import Voting
 from hybrid.learn.contest import Contest, Contested, Proposal, hold, measured, ndcg, references, silent
 from hybrid.learn.gate import Accept, check_accept
 from hybrid.learn.split import Sample, Split, split
+from hybrid.learn.through import Through
 from hybrid.ledger.past import Kept
-from hybrid.rerank import Features
-from hybrid.search.legs import Legs
-from hybrid.settings import Profile, Profiles
-from hybrid.types import Lacking, Reranker, Run, Stages
+from hybrid.settings import Profile
+from hybrid.types import Lacking, Run, Stages
 
 NAME: Final = "past queries"
 MAX_CHOICE: Final = 500
@@ -55,32 +54,15 @@ class Electorate(Contested, Protocol):
 
 
 @dataclass(frozen=True)
-class _Silencing:
+class _Silencing(Through[Electorate]):
     """An index where some past queries, by number, do not vote on a query: ``unheard``, by its id."""
 
-    index: Electorate
     unheard: Mapping[str, Collection[int]]
-
-    @property
-    def profiles(self) -> Profiles:
-        return self.index.profiles
-
-    @property
-    def legs(self) -> Legs:
-        return self.index.legs
-
-    def candidates(
-        self, queries: Mapping[str, str], wanted: Sequence[str], /, *, lacking: Lacking
-    ) -> Iterator[tuple[str, list[str], Features]]:
-        return self.index.candidates(queries, wanted, lacking=lacking)
 
     def run_profiles(
         self, queries: Mapping[str, str], profiles: Sequence[Profile], /, *, k: int, lacking: Lacking
     ) -> list[Run]:
         return self.index.run_profiles(queries, profiles, k=k, lacking=lacking, silent=self.unheard)
-
-    def run(self, queries: Mapping[str, str], /, *, k: int, reranker: Reranker, lacking: Lacking) -> Run:
-        return self.index.run(queries, k=k, reranker=reranker, lacking=lacking)
 
 
 def vote(

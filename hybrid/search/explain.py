@@ -63,7 +63,8 @@ class Explanation:
     weight), and what else the fusion counts, adds to the fused score; None for a fusion that does not say.
     ``notes``: what the fusion makes of the query, in words. ``contributions``: with a learned model what
     each feature, and the "bias" of the model, adds to the final score, largest first; they sum to it.
-    ``ranking``: the fusion and the reranker.
+    ``ranking``: the fusion and the reranker. ``moved``: where an adapter moved the query's vector, its
+    cosine with the encoder's own.
 
     Why not: ``absent`` says why it is not in the final list. ``deeper``: where it stands in a leg whose
     first candidates it is not among, up to 10,000. ``behind``: by how much its final score is below that of
@@ -88,6 +89,7 @@ class Explanation:
     deeper: Mapping[Leg, Standing] = field(default_factory=dict)
     behind: float | None = None
     ranking: tuple[str, ...] = ()
+    moved: float | None = None
 
     def __str__(self) -> str:
         """For a terminal: some lines."""
@@ -119,6 +121,7 @@ def explain(source: Source, request: Request, lanes: Lanes, id: str) -> Explanat
         fusion=adds,
         notes=notes,
         past=_past(search, ordinal),
+        moved=_moved(request),
         deeper=_deeper(search, told, ordinal),
         behind=_behind(request, ranked[enough], final),
         ranking=_ranking(request),
@@ -152,6 +155,12 @@ def _window(search: Search, ordinal: int) -> Passage | None:
     if search.near is None or search.request.vector is None:
         return None
     return search.source.vectors.passages(search.request.vector, np.array([ordinal]))[0]
+
+
+def _moved(request: Request) -> float | None:
+    if request.adapter is None or request.vector is None or request.encoded is None:
+        return None
+    return float(request.vector @ request.encoded)
 
 
 def _fusion(search: Search, ordinal: int) -> tuple[dict[str, float] | None, tuple[str, ...]]:
@@ -289,6 +298,8 @@ def lines(told: Explanation) -> list[str]:
     found += [f"    {word}: not in it" for word in told.missing]
     if told.vector or told.window or "vector" in told.deeper:
         found.append(_line("vector", told.vector, told.deeper.get("vector"), told.window))
+        if told.moved is not None:
+            found.append(f"    the query's vector was moved by an adapter, to cosine {told.moved:.2f}")
     if told.fused is not None and told.ranking[0] != _ALONE:
         found.append(_line(f"fused by {told.ranking[0]}", told.fused))
         found += [f"    {adds:+.4f}  {name}" for name, adds in (told.fusion or {}).items()]

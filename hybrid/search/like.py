@@ -40,9 +40,13 @@ def likened(source: Source, request: Request, passing: Mask | None) -> Request:
     that does not, as for one that there is not."""
     like, unlike = (_places(source, ids, passing) for ids in (request.like, request.unlike))
     terms = () if request.mode == "vector" else tuple(_telling(source, like, unlike))
-    vector = None if request.mode == "lexical" else _moved(source, request.vector, like, unlike)
     lacking = (*request.lacking, *request.like, *request.unlike)
-    return replace(request, terms=terms, vector=vector, lacking=lacking)
+    found = replace(request, terms=terms, lacking=lacking)
+    if request.mode == "lexical":
+        return replace(found, vector=None)
+    vector = _moved(source, request.vector, like, unlike)
+    encoded = None if request.encoded is None else _moved(source, request.encoded, like, unlike)
+    return replace(found, vector=vector, encoded=encoded)
 
 
 def _places(source: Source, ids: Sequence[str], passing: Mask | None) -> list[int]:

@@ -1,9 +1,9 @@
 """How relevant the hits that are shown are: what a calibration knows of them, and when it counts.
 
 A stored calibration says what it rests on: what its signals mean, the analyzer, the encoder and metric,
-and the title boost. Where one of these is another by now it counts for nothing, and must be fitted again.
-It does not rest on fusion, depth and reranker, which only decide what is shown, nor on the documents: a
-few more do not change what a similarity means.
+the title boost, and the adapter of queries. Where one of these is another by now it counts for nothing, and
+must be fitted again. It does not rest on fusion, depth and reranker, which only decide what is shown, nor
+on the documents: a few more do not change what a similarity means.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ def _ground(settings: Settings, profile: Profile) -> dict[str, Any]:
         "encoder": settings.encoder and settings.encoder.id,
         "metric": settings.metric,
         "title boost": profile.title_boost,
+        **({} if profile.adapter is None else {"adapter": profile.adapter}),
     }
 
 

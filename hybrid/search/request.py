@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias, TypedDict, get_args
 
+from hybrid.encoders.adapter import Adapter
 from hybrid.errors import QueryError
 from hybrid.fusion import Evidence, Votes, Voting
 from hybrid.intake.documents import check_alike, check_encoded, check_vector
@@ -86,7 +87,8 @@ class Options(TypedDict, total=False):
 @dataclass(frozen=True)
 class Request:
     """One query, checked. ``text``: its words, without operators and what is excluded; None where there
-    are none. ``vector`` is ready-made, or filled in by whoever encodes ``text``."""
+    are none. ``vector``, which documents are compared with, is ready-made, or filled in by whoever encodes
+    ``text``."""
 
     text: str | None
     vector: Scores | None
@@ -127,6 +129,11 @@ class Request:
     """The numbers of past queries that do not vote all the same."""
     terms: tuple[str, ...] = ()
     """Terms that the lexical leg is asked for beside those of the text."""
+    encoded: Scores | None = None
+    """The encoder's own vector of the text, which past queries are compared with; None where ``vector`` is
+    ready-made, or there is none."""
+    adapter: Adapter | None = None
+    """What moved it."""
 
     @property
     def end(self) -> int:
@@ -164,10 +171,17 @@ class Request:
         """The documents that enter by ``votes`` where some are ``known``."""
         return votes.ordinals[:0] if self.voting is None else votes.newcomers(known, self.voting.least)
 
-    def under(self, profile: Profile, reranker: Reranker | None) -> Request:
-        """The same, ranked as ``profile`` says, whose model is ``reranker``."""
+    def adapted(self, adapter: Adapter | None) -> Request:
+        """The same with the vector that ``adapter`` makes of the encoder's; a ready-made one stays."""
+        if self.encoded is None:
+            return self
+        vector = self.encoded if adapter is None else adapter(self.encoded)
+        return replace(self, vector=vector, adapter=adapter)
+
+    def under(self, profile: Profile, reranker: Reranker | None, adapter: Adapter | None) -> Request:
+        """The same, ranked as ``profile`` says, whose models are ``reranker`` and ``adapter``."""
         return replace(
-            self,
+            self if adapter is self.adapter else self.adapted(adapter),
             fusion=profile.fuse(),
             depths=profile.depths,
             title_boost=profile.title_boost,
@@ -218,10 +232,12 @@ class Asker:
         profile: Profile,
         reranker: Reranker | None = None,
         calibration: Calibration | None = None,
+        adapter: Adapter | None = None,
     ) -> None:
-        """``reranker`` and ``calibration``: the models that ``profile`` names, where it names any."""
+        """``reranker``, ``calibration`` and ``adapter``: the models that ``profile`` names, where it names
+        any."""
         self._metric, self._dim, self._profile, self._reranker = metric, dim or None, profile, reranker
-        self._calibration = calibration
+        self._calibration, self._adapter = calibration, adapter
 
     @property
     def calibrated(self) -> bool:
@@ -282,7 +298,9 @@ class Asker:
             return list(requests)
         vectors = iter(made)
         return [
-            replace(r, vector=self.unit(next(vectors))) if r.asks_meaning and r.vector is None else r
+            replace(r, encoded=self.unit(next(vectors))).adapted(self._adapter)
+            if r.asks_meaning and r.vector is None
+            else r
             for r in requests
         ]
 
@@ -300,6 +318,11 @@ class Asker:
         """What is corrected or completed, for which documents, and how many completions are wanted."""
         where = None if filter is None else filters.parse(filter)
         return _text(text), where, check_whole("limit", limit, 1, MAX_HITS)
+
+    def adapted(self, encoded: Scores) -> Scores:
+        """A query's vector from the encoder as documents are compared with it. Raises EncoderFailed."""
+        made = self.unit(encoded)
+        return made if self._adapter is None else self._adapter(made)
 
     def unit(self, encoded: Scores) -> Scores:
         """A vector from the encoder, brought to the index's metric. Raises EncoderFailed."""

@@ -15,6 +15,7 @@ from typing import NamedTuple, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid.encoders.adapter import Adapter
 from hybrid.fusion import Votes
 from hybrid.order import Pool, beyond
 from hybrid.rerank import Features, rerank
@@ -73,6 +74,14 @@ class Page(NamedTuple):
         )
 
 
+class Served(NamedTuple):
+    """A profile, and the models that it names."""
+
+    profile: Profile
+    reranker: Reranker | None
+    adapter: Adapter | None
+
+
 class Search:
     """One query on one source. Each step is taken when it is first asked for, and kept."""
 
@@ -105,6 +114,13 @@ class Search:
         if request.voting == self.request.voting:  # or others enter
             shared += ["past", "votes", "pool", "evidence"]
         vars(search).update({name: getattr(self, name) for name in shared})
+        return search
+
+    def moved(self, adapter: Adapter | None) -> Search:
+        """The same question with its vector moved by another ``adapter``; the lexical leg's answer is
+        shared."""
+        search = self.asking(self.request.adapted(adapter))
+        vars(search)["legs"] = self.lexical, search.vector
         return search
 
     def asking(self, request: Request) -> Search:
@@ -407,20 +423,24 @@ def ranking(source: Source, request: Request, lanes: Lanes) -> list[tuple[str, f
 def rankings(
     source: Source,
     request: Request,
-    profiles: Sequence[tuple[Profile, Reranker | None]],
+    profiles: Sequence[Served],
     lanes: Lanes,
 ) -> list[list[tuple[str, float]]]:
-    """What ``ranking`` would answer under each of ``profiles``, with the model that it names, up to what
-    the graph finds more when asked for more. The legs are asked once for all of one title boost."""
-    requests = [request.under(profile, reranker) for profile, reranker in profiles]
+    """What ``ranking`` would answer under each of ``profiles``, with the models that it names, up to what
+    the graph finds more when asked for more. The legs are asked once for all of one title boost, the vector
+    leg for each adapter."""
+    requests = [request.under(*served) for served in profiles]
     question, ranked = Search.of(source, request, lanes), dict[int, Candidates]()
     for boost in {one.title_boost for one in requests}:
         asked = {place: one for place, one in enumerate(requests) if one.title_boost == boost}
         depths = max(one.depths[0] for one in asked.values()), max(one.depths[1] for one in asked.values())
         widest = max((one.ef for one in asked.values() if one.ef is not None), default=None)
-        search = question.asking(replace(request, depths=depths, title_boost=boost, ef=widest))
+        first = question.asking(replace(request, depths=depths, title_boost=boost, ef=widest))
+        by_adapter = {request.adapter: first}
         for place, one in asked.items():
-            ranked[place] = search.under(one).ranked[one.offset : one.end]
+            if one.adapter not in by_adapter:
+                by_adapter[one.adapter] = first.moved(one.adapter)
+            ranked[place] = by_adapter[one.adapter].under(one).ranked[one.offset : one.end]
     everyone = list({ordinal for one in ranked.values() for ordinal in one.ordinals.tolist()})
     ids = dict(zip(everyone, source.ids(np.array(everyone, np.int64)), strict=True))
     return [_named(ranked[place], ids) for place in range(len(profiles))]

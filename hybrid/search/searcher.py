@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hybrid.context import Context
+from hybrid.encoders.adapter import Adapter
 from hybrid.encoders.bound import Model
 from hybrid.encoders.bulk import checked
 from hybrid.encoders.cache import QueryCache
+from hybrid.errors import QueryError
 from hybrid.ledger.past import Kept
 from hybrid.metadata import sorting
 from hybrid.metadata.facets import VALUES, Extent, Facet, Wanted
@@ -33,7 +35,7 @@ from hybrid.search.legs import Legs, legs
 from hybrid.search.models import Models
 from hybrid.search.passages import best_passages
 from hybrid.search.request import Asker, Options, Request, check_queries
-from hybrid.search.search import Search, answer, ranking, rankings
+from hybrid.search.search import Search, Served, answer, ranking, rankings
 from hybrid.search.steps import step
 from hybrid.search.suggesting import autocomplete, suggest
 from hybrid.settings import Profile, Profiles
@@ -213,18 +215,24 @@ class Searcher:
         k: int,
         lacking: Lacking = MappingProxyType({}),
         silent: Mapping[str, Collection[int]] = MappingProxyType({}),
+        adapters: Mapping[str, Adapter] = MappingProxyType({}),
     ) -> list[Run]:
         """What ``run`` would answer under each of ``profiles``; the legs are asked once for all that share
-        a title boost. The past queries with the numbers that ``silent`` names for a query do not vote on
-        it, nor do those of its own text, which would be its judgments."""
+        a title boost and an adapter. The past queries with the numbers that ``silent`` names for a query do
+        not vote on it, nor do those of its own text, which would be its judgments. ``adapters``: by the id
+        that profiles call them, those that the index does not store."""
         runs: list[Run] = [{} for _ in profiles]
-        served = [(profile, self._models.reranker(self.snapshot, profile)) for profile in profiles]
+        served = [self._served(profile, adapters) for profile in profiles]
         for id, request in self._requests(queries, {"k": k}, lacking):
             asked = replace(request, silent=self._unheard(queries[id], silent.get(id, ())))
             found = rankings(self.snapshot, asked, served, self._lanes)
             for run, one in zip(runs, found, strict=True):
                 run[id] = one
         return runs
+
+    def _served(self, profile: Profile, adapters: Mapping[str, Adapter]) -> Served:
+        adapter = adapters.get(profile.adapter or "") or self._models.adapter(self.snapshot, profile)
+        return Served(profile, self._models.reranker(self.snapshot, profile), adapter)
 
     def _unheard(self, query: str, silent: Iterable[int] = ()) -> frozenset[int]:
         return frozenset(silent).union(self.snapshot.tables.past.asking(query))
@@ -294,12 +302,23 @@ class Searcher:
         snapshot, profile = self.snapshot, self.profiles.serving
         reranker = self._models.reranker(self.snapshot, profile)
         calibration = self._models.calibration(self.snapshot, profile)
-        return Asker(snapshot.settings.metric, snapshot.ledger.dim, profile, reranker, calibration)
+        adapter = self._models.adapter(self.snapshot, profile)
+        of_index = snapshot.settings.metric, snapshot.ledger.dim
+        return Asker(*of_index, profile, reranker, calibration, adapter)
 
     @property
     def query_vectors(self) -> QueryCache | None:
         """Encodes queries; None for an index without encoder."""
         return self._model.queries()
+
+    def encoder_vectors(self, texts: Sequence[str]) -> Matrix:
+        """The encoder's own vectors of some queries, brought to the index's metric, which no adapter has
+        moved: float32 (n, dim). Raises QueryError for an index that has no encoder or no vectors,
+        EncoderError."""
+        made = None if self.snapshot.settings.encoder is None else self._encode(texts)
+        if made is None:
+            raise QueryError("the index has no encoder, or no vectors that it could compare a query with")
+        return np.array([self.asker.unit(vector) for vector in made], np.float32).reshape(len(texts), -1)
 
     def encoded(self, requests: Sequence[Request]) -> list[Request]:
         """The requests with their query vectors filled in."""

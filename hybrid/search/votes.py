@@ -32,7 +32,8 @@ class Asked:
         """Find them; None where none may vote."""
         if request.voting is None or not len(voters := source.voters):
             return None
-        vector = None if request.vector is None else unit(request.vector[None, :])[0]
+        asked = request.vector if request.encoded is None else request.encoded
+        vector = None if asked is None else unit(asked[None, :])[0]
         judged = voters.nearest(vector, words, NEAREST, silent=request.silent)
         clicked = voters.nearest(vector, words, CLICKED, clicked=True, silent=request.silent)
         return cls(voters, judged, clicked)

@@ -5,9 +5,9 @@ Compaction keeps analyzer and encoder and copies the vectors; a re-index changes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 
@@ -47,9 +47,10 @@ class Rebuild:
         self._same_words = settings.analyzer == old.analyzer
         self._same = self._same_words and settings.encoder == old.encoder
         self.uuid = Generation.create(folder, settings, self._profiles(), source.ledger.seq)
-        self._target = Generation(folder.folder("."), analyzer)
-        self._target.rebuilds = source
-        source.tables.copy(self._target.tables)
+        self.target = Generation(folder.folder("."), analyzer)
+        """The new generation; to be read, too, once it follows."""
+        self.target.rebuilds = source
+        source.tables.copy(self.target.tables)
         self._copied: Ordinals = np.empty(0, np.int64)
         self._seen = 0
         self._open = True
@@ -58,21 +59,27 @@ class Rebuild:
         """Bring the new generation up to a snapshot of the old one: the first, or a later one."""
         gone = self._copied[~snapshot.live[self._copied]]
         if len(gone):
-            self._target.commit([], deleted=self._source.ledger.ids(gone.tolist()), after=snapshot.seq)
+            self.target.commit([], deleted=self._source.ledger.ids(gone.tolist()), after=snapshot.seq)
         live = np.flatnonzero(snapshot.live)
         fresh = live[live >= self._seen]
         for start in range(0, len(fresh), _BATCH):
             self._copy(snapshot, fresh[start : start + _BATCH], progress)
         self._copied, self._seen = live, snapshot.count
-        self._source.tables.copy(self._target.tables)  # what was logged meanwhile
-        if self._target.ledger.seq < snapshot.seq:  # after commits of no document that is here
-            self._target.commit([], after=snapshot.seq - 1)
-        self._target.settle()
+        self._source.tables.copy(self.target.tables)  # what was logged meanwhile
+        if self.target.ledger.seq < snapshot.seq:  # after commits of no document that is here
+            self.target.commit([], after=snapshot.seq - 1)
+        self.target.settle()
         for name in LISTS if self._same_words else LISTS[:1]:
-            if (id := self._source.ledger.listed(name)) != self._target.ledger.listed(name):
-                self._target.ledger.use_list(name, id)
-        if self._same and self._target.ledger.profiles != self._source.ledger.profiles:
-            self._target.ledger.install(self._source.ledger.profiles)
+            if (id := self._source.ledger.listed(name)) != self.target.ledger.listed(name):
+                self.target.ledger.use_list(name, id)
+        if self._same and self.target.ledger.profiles != self._source.ledger.profiles:
+            self.target.ledger.install(self._source.ledger.profiles)
+
+    def serve(self, evidence: Mapping[str, Any]) -> None:
+        """Keep ``evidence`` with the profile that the new generation is to serve with. After this it does
+        not follow any more."""
+        serving = self.target.ledger.profiles.serving
+        self.target.ledger.install(self._source.ledger.profiles.with_new(serving, evidence))
 
     def _profiles(self) -> Profiles:
         known = self._source.ledger.profiles
@@ -82,8 +89,8 @@ class Rebuild:
         documents = snapshot.documents(ordinals.tolist())
         pieces = self._pieces(snapshot, ordinals, documents)
         rows = self._embed(documents, pieces) if self._embed else copied(snapshot.vectors.rows, ordinals)
-        self._target.commit(documents, rows, pieces, after=snapshot.seq, wait="durable")
-        self._target.projection.stage()
+        self.target.commit(documents, rows, pieces, after=snapshot.seq, wait="durable")
+        self.target.projection.stage()
         if not self._embed and progress is not None:
             progress(len(documents))
         reach("rebuild.batch")
@@ -101,13 +108,13 @@ class Rebuild:
 
     def settle(self, stop: Callable[[], bool] = lambda: False) -> None:
         """Let the graph grow until it has taken in what was copied, and keep the columns."""
-        self._target.vector.settle(stop)
-        self._target.kept_columns.keep()
+        self.target.vector.settle(stop)
+        self.target.kept_columns.keep()
 
     def close(self) -> None:
         """The new generation is whole."""
         self._open = False
-        self._target.close()
+        self.target.close()
 
     def __enter__(self) -> Self:
         return self
@@ -116,7 +123,7 @@ class Rebuild:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._open:
-            self._target.close(finish=False)
+            self.target.close(finish=False)
 
 
 def copied(rows: Rows, ordinals: Ordinals) -> Rows:

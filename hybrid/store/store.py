@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 from hybrid import threads
 from hybrid.disk.failpoints import reach
@@ -25,6 +25,9 @@ DEAD_SHARE: Final = 1 / 3
 LEAST_DEAD: Final = 1000
 """Compaction begins by itself when more than this share of all ordinals is dead, and so many."""
 
+Accept: TypeAlias = Callable[[Generation], Mapping[str, Any] | None]
+"""Reads a new generation, and returns the evidence to keep with its profile if it may serve, else None."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -34,6 +37,7 @@ class Store:
     def __init__(self, directory: Directory, analyzer: Analyzer | None, *, read_only: bool) -> None:
         self._directory = directory
         self._analyzer = analyzer
+        self._filled: tuple[str, Analyzer | None] = "", None  # the last generation to switch to, by UUID
         self._read_only = read_only
         self._writing = threading.RLock()  # add, delete, compact: one at a time
         self._switching = threading.Lock()  # which generation counts
@@ -83,6 +87,8 @@ class Store:
                 place = self._directory.current()
                 if not self._read_only and place.format != FORMAT:
                     self._directory.point(place)  # before anything that an earlier version does not know
+                if place.uuid == self._filled[0]:  # also after a switch that failed half-way
+                    self._analyzer = self._filled[1]
                 folder = self._directory.folder.folder(place.name)
                 return Generation(folder, self._analyzer, uuid=place.uuid, read_only=self._read_only)
             except (StorageError, OSError):
@@ -185,8 +191,11 @@ class Store:
         embed: Embed | None = None,
         cut: Cut | None = None,
         progress: Progress | None = None,
-    ) -> None:
-        """Write the living documents into a new generation and switch to it; writers wait meanwhile."""
+        accept: Accept | None = None,
+    ) -> bool:
+        """Write the living documents into a new generation and switch to it, if ``accept`` lets it serve;
+        otherwise nothing of it is left. Returns whether it serves. Writers wait meanwhile; what ``accept``
+        itself writes is in the new generation, too."""
         self.check_writable()
         with threads.inside, self._writing, self._typed():
             self.check_writable()
@@ -196,7 +205,25 @@ class Store:
             with self._rebuilding(self.generation, settings, analyzer, embed, cut) as new:
                 new.follow(self.generation.snapshot, progress)
                 new.settle()
+                if accept is not None and not self._accepted(new, accept):
+                    return False
                 self._switch(new, analyzer)
+                return True
+
+    def _accepted(self, new: Rebuild, accept: Accept) -> bool:
+        """Whether ``new`` may serve. Then it has what was written while that was decided."""
+        source = self.generation
+        if (evidence := accept(new.target)) is None:
+            return False
+        self.check_writable()
+        self._end_compaction()
+        if self.generation is not source:
+            raise StorageError(f"{self.path}: rebuilt while a re-index was judged; re-index once more")
+        source.settle()
+        new.follow(source.snapshot)
+        new.settle()
+        new.serve(evidence)
+        return True
 
     @contextmanager
     def _rebuilding(
@@ -218,11 +245,10 @@ class Store:
     def _switch(self, new: Rebuild, analyzer: Analyzer) -> None:
         new.close()
         reach("rebuild.filled")
-        self._switched = True
+        self._switched, self._filled = True, (new.uuid, analyzer)
         self._directory.switch(new.folder, new.uuid)
         reach("rebuild.switched")
         self._compact_at = LEAST_DEAD
-        self._analyzer = analyzer
         self._recover()
         self._directory.sweep()
 

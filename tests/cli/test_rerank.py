@@ -87,13 +87,16 @@ def test_diversity_that_does_not_help_is_refused(files: Files) -> None:
 
 def test_what_cannot_be_is_refused_in_one_line(files: Files, tmp_path: Path) -> None:
     for options, status, complaint in (
-        ([], 2, "give one of --cross-encoder MODEL, --mmr, "),
+        ([], 2, "give one of --cross-encoder MODEL, --late-"),
         (["--mmr", "--popularity", "made"], 2, "give one of"),
+        (["--mmr", "--late-interaction", "a/b"], 2, "give one of"),
         (["--mmr", "--now", "2020-01-01"], 2, "--now says as of which day"),
         (["--recency", "made", "--now", "soon"], 2, "soon"),
         (["--popularity", "none"], 2, "no candidate has a number under the metadata path 'none'"),
         (["--cross-encoder", "nobody/nothing"], 1, "nowhere to be found"),
-        (["--cross-encoder", str(tmp_path)], 1, "is not a cross-encoder"),
+        (["--cross-encoder", str(tmp_path)], 1, "is not a cross-encoder model"),
+        (["--late-interaction", str(tmp_path)], 1, "is not a late-interaction model"),
+        (["--late-interaction", "ms-marco-MiniLM-L6-v2"], 1, "model of the kind cross-encoder"),
         (["--mmr", "--seed", "-1"], 2, "seed"),
         (["--mmr", "--max-queries", "1"], 2, "max-queries"),
     ):

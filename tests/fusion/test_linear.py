@@ -204,7 +204,7 @@ def test_repr_reads_as_it_is_written() -> None:
 # --- coverage ------------------------------------------------------------------------------------------
 
 
-CLEAR = (9 - fmean(LEXICAL.scores.tolist())) / pstdev(LEXICAL.scores.tolist()) / 6
+CLEAR = (9 - fmean(LEXICAL.scores.tolist())) / pstdev(LEXICAL.scores.tolist()) / 9
 """How far the best lexical score, 9, stands out of its list; no coverage takes away more."""
 
 
@@ -233,9 +233,9 @@ def test_the_lexical_weight_falls_with_the_coverage(most: float, share: float, c
 
 
 def test_a_best_match_that_stands_out_keeps_its_weight() -> None:
-    found = Candidates(np.arange(40), np.array([40.0] + [1.0] * 39, np.float32))
+    found = Candidates(np.arange(100), np.array([40.0] + [1.0] * 99, np.float32))
     fusion, legs = Linear(coverage=0.5), [found, VECTOR]
-    assert CLEAR < 0.3 < 1 < (40 - fmean(found.scores.tolist())) / pstdev(found.scores.tolist()) / 6
+    assert CLEAR < 0.3 < 1 < (40 - fmean(found.scores.tolist())) / pstdev(found.scores.tolist()) / 9
     assert scores(fusion.informed(legs, 9, asked(9_000))) == scores(Linear()(legs, 9))
     equals = Candidates(np.arange(40), np.ones(40, np.float32))
     assert fusion.parts([equals, VECTOR], asked(9_000)).notes  # none of them stands out

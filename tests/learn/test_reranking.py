@@ -23,15 +23,17 @@ from hybrid.learn.reranking import (
     choose,
     cross_encoders,
     diversities,
+    late_interactions,
     popularities,
     recencies,
 )
 from hybrid.learn.searchspace import leg
-from hybrid.rerank import MMR, CrossEncoder, Popularity, Recency
+from hybrid.rerank import MMR, CrossEncoder, LateInteraction, Popularity, Recency
 from hybrid.settings import Profile
 from hybrid.types import Qrels
 from tests.asking import of_now
 from tests.cross_encoder_models import QRELS, QUERIES, cross_encoder, documents
+from tests.hub_models import token_model
 
 WORDS = Profile(fusion=dump(Linear((1, 0))), depth=20)
 NOW = datetime(2026, 7, 1, tzinfo=UTC).timestamp()
@@ -106,6 +108,15 @@ def test_a_cross_encoder_that_knows_nothing_is_refused(made: Path, tmp_path: Pat
     assert found.installs is None
     assert found.keeps is None
     assert found.verdict.outcome in ("not better", "below a guard")
+
+
+def test_late_interaction_is_judged_at_every_weight(made: Path, tmp_path: Path) -> None:
+    found = chosen(made, late_interactions(str(token_model(tmp_path))))
+    assert isinstance(found.reranker, LateInteraction)
+    assert found.reranker.version is not None
+    assert list(found.systems)[:2] == ["serving", "LateInteraction"]
+    assert len(found.tried) == 4
+    assert len(set(found.tried.values())) > 1
 
 
 def test_what_is_new_stands_first_where_that_is_right(copied: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from hybrid import Index
 from hybrid.errors import EncoderFailed, MissingExtra, ModelNotFound, QueryError
-from hybrid.rerank import CrossEncoder, cross_encoder, rerank
+from hybrid.rerank import CrossEncoder, neural, rerank
 from hybrid.rerank.ordering import standard
 from hybrid.types import Candidates
 from tests.cross_encoder_models import COLOURS, KINDS, QUERIES, TINTS, documents
@@ -82,14 +82,14 @@ def test_in_a_search_from_several_threads(trained: str, tmp_path: Path) -> None:
 def test_it_loads_with_its_first_query_and_once_for_all_weights(
     trained: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    cross_encoder._load.cache_clear()
+    neural._load.cache_clear()
     CrossEncoder(trained)
-    assert cross_encoder._load.cache_info().misses == 0
+    assert neural._load.cache_info().misses == 0
     monkeypatch.chdir(Path(trained).parent)
     for model in (trained, Path(trained).name):
         for weight in (0.1, 0.9):
             asked(CrossEncoder(model, weight=weight), "zbb yellow", TEXTS)
-    assert cross_encoder._load.cache_info().misses == 1
+    assert neural._load.cache_info().misses == 1
     assert capfd.readouterr() == ("", "")
 
 
@@ -105,7 +105,7 @@ def test_a_pinned_one_is_found_from_everywhere_and_takes_no_other_weights(
     assert asked(pinned, "zbb yellow", TEXTS).ordinals[0] == 3
     shutil.rmtree(tmp_path / "model")
     model_of(tmp_path / "model", steps=1)
-    cross_encoder._load.cache_clear()
+    neural._load.cache_clear()
     with pytest.raises(
         EncoderFailed, match=rf"is now version .*, not {pinned.version}, which was evaluated"
     ):
@@ -122,8 +122,8 @@ def test_a_model_that_cannot_be_had_is_an_error_of_one_line(
     for model, error, complaint in (
         ("nobody/nothing", ModelNotFound, "'nobody/nothing' is nowhere to be found: no folder"),
         ("a b\nc", ModelNotFound, "is nowhere to be found"),
-        (str(tmp_path / "empty"), EncoderFailed, "is not a cross-encoder: "),
-        (str(tmp_path / "odd"), EncoderFailed, "is not a cross-encoder: "),
+        (str(tmp_path / "empty"), EncoderFailed, "is not a cross-encoder model: "),
+        (str(tmp_path / "odd"), EncoderFailed, "is not a cross-encoder model: "),
     ):
         with pytest.raises(error, match=complaint) as raised:
             asked(CrossEncoder(model), "zbb blue", TEXTS)

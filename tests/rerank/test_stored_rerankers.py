@@ -10,7 +10,7 @@ import pytest
 
 from hybrid import Document, Index
 from hybrid.errors import SettingsError
-from hybrid.rerank import MMR, CrossEncoder, LambdaMART, Popularity, Recency
+from hybrid.rerank import MMR, CrossEncoder, LambdaMART, LateInteraction, Popularity, Recency
 from hybrid.rerank.lambdamart import dump as dump_learned
 from hybrid.rerank.stored import dump, load
 from hybrid.settings import Profile
@@ -20,6 +20,7 @@ from tests.ties import by_ties
 KEPT: list[Reranker] = [
     CrossEncoder("somebody/model", 20, 0.5),
     CrossEncoder("somebody/model", version="0123456789ab"),
+    LateInteraction("somebody/model@main", 20, 0.5, "0123456789ab"),
     MMR(0.4, 10),
     Recency("made.date", 30, 0.5, 1e9),
     Recency("made.date", 30),

@@ -105,8 +105,10 @@ def _users(
             "queries are made from the documents"
         )
     probes, seconds = encoded(cache, _told(texts, "encoding", tell))
-    unit = searcher.asker.unit
-    return [Probe(probe.text, unit(probe.vector)) for probe in probes if probe.vector is not None], seconds
+    adapted = searcher.asker.adapted
+    return [
+        Probe(probe.text, adapted(probe.vector)) for probe in probes if probe.vector is not None
+    ], seconds
 
 
 def _told(texts: Sequence[str], stage: str, tell: Stages) -> Iterator[str]:
@@ -204,7 +206,7 @@ class _Bench:
 
     def _top(self, profile: Profile, request: Request) -> set[str]:
         """The ids of the first hits under ``profile``."""
-        asked = request.under(profile, request.reranker)
+        asked = request.under(profile, request.reranker, request.adapter)
         return {id for id, _ in ranking(self._snapshot, asked, self._lanes)}
 
 
