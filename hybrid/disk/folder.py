@@ -24,6 +24,7 @@ READERS: Final = 4
 _BY_DESCRIPTOR: Final = {os.open, os.stat, os.unlink, os.rename, os.mkdir, os.link} <= os.supports_dir_fd
 _OPENED: Final = "/proc/self/fd"
 _NO_FOLDER: Final = -1
+_BLOCK: Final = 1 << 30  # bytes written at once, which systems limit
 _NO_LINKS: Final = {errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 """Errors of file systems that have no hard links, or allow them only to a file's owner."""
 
@@ -131,6 +132,16 @@ class Folder:
     def read(self, name: str, most: int = -1) -> bytes:
         with self.reading(name) as file:
             return file.read(most)
+
+    def write(self, name: str, data: bytes | memoryview, offset: int = 0) -> None:
+        """Overwrite the bytes of a file from ``offset`` on; create it if there is none."""
+        descriptor, left = self.descriptor(name, os.O_WRONLY | os.O_CREAT), memoryview(data)
+        try:
+            while left:
+                written = os.pwrite(descriptor, left[:_BLOCK], offset)
+                left, offset = left[written:], offset + written
+        finally:
+            os.close(descriptor)
 
     @contextmanager
     def replacing(self, name: str, draft: str = "") -> Iterator[BinaryIO]:

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from hybrid.disk.folder import READERS
 from hybrid.errors import IndexCorrupt
@@ -18,6 +18,8 @@ from hybrid.types import Document
 
 BODY: Final = ", ".join(f"CAST({name} AS BLOB)" for name in ("id", "title", "text", "metadata")) + ", crc"
 """The columns to pass to ``body``, as bytes, over which the checksum is computed."""
+Row: TypeAlias = tuple[str, str, str, str, int]
+"""A document as id, title, text, metadata and the checksum of all four."""
 _PART: Final = 64  # blocks that a thread checks at once
 _MANY: Final = 1 << 26  # bytes of rows from which several threads are faster
 _parse: Final = json.JSONDecoder().raw_decode  # half of the time of ``json.loads``
@@ -58,10 +60,10 @@ def fields(id: bytes, title: bytes, text: bytes, metadata: bytes, crc: int) -> d
     return found
 
 
-def row(ordinal: int, document: Document) -> tuple[int, str, str, str, int]:
+def row(document: Document) -> Row:
     metadata = json.dumps(document.metadata, ensure_ascii=False, separators=(",", ":"))
     texts = document.id, document.title, document.text, metadata
-    return ordinal, *texts[1:], checksum(*(text.encode() for text in texts))
+    return *texts, checksum(*(text.encode() for text in texts))
 
 
 def checksum(*parts: bytes) -> int:

@@ -8,7 +8,6 @@ may be old, and then proves nothing.
 from __future__ import annotations
 
 import logging
-import os
 import zlib
 from typing import Final
 
@@ -39,11 +38,7 @@ class Head:
     def write(self, seq: int) -> None:
         """Overwrite the file in place. A failure is only logged: it costs no more than this safeguard."""
         try:
-            descriptor = self._folder.descriptor(FILE, os.O_WRONLY | os.O_CREAT)
-            try:
-                os.pwrite(descriptor, self._record(seq), 0)
-            finally:
-                os.close(descriptor)
+            self._folder.write(FILE, self._record(seq))
         except OSError as error:
             _log.warning("%s: cannot be written: %s", self._folder / FILE, error)
 

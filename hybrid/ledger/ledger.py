@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 from uuid import uuid4
 
@@ -28,6 +29,7 @@ from hybrid.disk.failpoints import reach
 from hybrid.disk.folder import Folder
 from hybrid.errors import CommitsLost, HybridError, IndexCorrupt, StorageError
 from hybrid.ledger import checksums, database, lifetimes
+from hybrid.ledger.bodies import Bodies
 from hybrid.ledger.database import Action
 from hybrid.ledger.head import Head
 from hybrid.ledger.lifetimes import NEVER, Lifetimes
@@ -39,6 +41,8 @@ from hybrid.texts import check_lookup
 from hybrid.types import Document, Ordinals
 
 _T = TypeVar("_T")
+_PART: Final = 500  # ordinals a statement
+_SHOWN: Final = 100  # documents that are read to be shown; more are read to be copied
 _BODIES: Final = f"SELECT ordinal, {checksums.BODY} FROM documents JOIN bodies USING (ordinal)"
 
 
@@ -85,6 +89,8 @@ class Ledger:
             self.uuid = self._meta["uuid"]
             self._roster = Roster(folder, self.uuid)
             self.settings = Settings.model_validate_json(self._meta["settings"])
+            self._mapped = Bodies(folder, self.uuid)
+            opened.callback(self._mapped.close)
             self._head = Head(folder, self.uuid)
             known = self._head.read()
             self._version, self.seq, self.lifetimes, self.rows = -1, -1, Lifetimes(), Rows.none()
@@ -170,14 +176,23 @@ class Ledger:
     def documents(self, ordinals: Sequence[int] | Ordinals) -> list[Document]:
         """The bodies of some ordinals, in their order."""
         wanted = [int(ordinal) for ordinal in ordinals]
-        found: dict[int, Document] = {}
-        for part in _slices(wanted, 500):
-            found.update(self._bodies(part))
+        found = self._mapped.documents(wanted)
+        if rest := [ordinal for ordinal in wanted if ordinal not in found]:
+            for part in _slices(rest, _PART):
+                found.update(self._bodies(part))
+            self._mend(rest, found)
         if missing := [ordinal for ordinal in wanted if ordinal not in found]:
             raise IndexCorrupt(
                 f"{self._folder / database.FILE}: no body for ordinal {missing[0]}; run: hybrid verify"
             )
         return [found[ordinal] for ordinal in wanted]
+
+    def _mend(self, ordinals: Sequence[int], documents: Mapping[int, Document]) -> None:
+        """A writer maps what was shown and not mapped: of an older version, or lost in a power cut."""
+        if self._writer is not None and len(ordinals) <= _SHOWN:
+            for ordinal in ordinals:
+                if ordinal in documents:
+                    self._mapped.append(ordinal, [checksums.row(documents[ordinal])])
 
     def _bodies(self, ordinals: Sequence[int]) -> Iterator[tuple[int, Document]]:
         for ordinal, *rest in self.query(f"{_BODIES} WHERE ordinal IN ({_marks(ordinals)})", ordinals):
@@ -200,14 +215,26 @@ class Ledger:
 
     def ids(self, ordinals: Sequence[int]) -> list[str]:
         """The documents' ids of some ordinals, in their order."""
+        marks, mapped = self.lifetimes.marks[list(ordinals)], self._mapped.ids(ordinals)
+        if len(mapped) == len(ordinals):
+            ids = [mapped[ordinal] for ordinal in ordinals]
+            if np.array_equal(lifetimes.marks(ids), marks):
+                return ids
         found: dict[int, str] = {}
-        for part in _slices(ordinals, 500):
+        for part in _slices(ordinals, _PART):
             sql = f"SELECT ordinal, id FROM documents WHERE ordinal IN ({_marks(part)})"
             found.update(self.query(sql, part))
         ids = [found[ordinal] for ordinal in ordinals]
-        if not np.array_equal(lifetimes.marks(ids), self.lifetimes.marks[list(ordinals)]):
+        if not np.array_equal(lifetimes.marks(ids), marks):
             raise database.damaged(self._folder, "ids are not those that were written")
         return ids
+
+    def rewrite_bodies(self) -> None:
+        """Write the mapped bodies anew from the tables. Raises IndexCorrupt."""
+        self._mapped.wipe()
+        for part in _slices(range(self.lifetimes.count), _PART):
+            bodies = [document for _, document in sorted(self._bodies(part), key=itemgetter(0))]
+            self._mapped.append(part[0], map(checksums.row, bodies))
 
     def damaged(self, what: object) -> IndexCorrupt:
         return database.damaged(self._folder, what)
@@ -231,7 +258,7 @@ class Ledger:
     def living(self, ids: Iterable[str]) -> dict[str, int]:
         """The ordinals of those of ``ids`` that live now."""
         found: dict[str, int] = {}
-        for part in _slices(list(ids), 500):
+        for part in _slices(list(ids), _PART):
             sql = f"SELECT id, ordinal FROM documents WHERE dead IS NULL AND id IN ({_marks(part)})"
             found.update(self.query(sql, part))
         return found
@@ -245,11 +272,17 @@ class Ledger:
                 self._read(lambda db: self._roster.follow(db, int(self._checked_meta()["digest"])))
         except IndexCorrupt as error:
             yield str(error)
-        for part in _slices(range(self.lifetimes.count), 500):
+        for part in _slices(range(self.lifetimes.count), _PART):
             try:
-                self.documents(part)
+                true = dict(self._bodies(part))
             except IndexCorrupt as error:
                 yield str(error)
+                continue
+            if missing := [ordinal for ordinal in part if ordinal not in true]:
+                yield str(self.damaged(f"no body for ordinal {missing[0]}"))
+            mapped = self._mapped.documents(part)
+            if other := [ordinal for ordinal in mapped if mapped[ordinal] != true.get(ordinal)]:
+                yield str(self.damaged(f"the mapped body of ordinal {other[0]} is another one"))
         if np.any(np.diff(self.rows.ordinals) < 0):
             yield "vectors: rows are not in the order of their documents"
 
@@ -285,6 +318,7 @@ class Ledger:
         deaths = np.array(
             sorted(self.living([*(document.id for document in documents), *deleted]).values()), np.int64
         )
+        bodies = [checksums.row(document) for document in documents]
         births, dim, added = lifetimes.marks(document.id for document in documents), self.dim, 0
         if rows is not None and len(rows):
             rows = Rows(rows.vectors, rows.ordinals + first, rows.spans)
@@ -298,7 +332,7 @@ class Ledger:
         version, self._version = self._version, -1  # whatever interrupts this, the next look is whole
 
         def record(connection: sqlite3.Connection) -> None:
-            self._record(connection, first, seq, documents, deaths)
+            self._record(connection, first, seq, bodies, deaths)
             also(connection)
             if rows is not None and added:
                 self._arrays.record(connection, before, rows, durable)
@@ -317,6 +351,7 @@ class Ledger:
         self.dim, self.rows, self._meta = dim, mapped, meta
         self.seq, self._version = seq, version
         self._head.write(seq)
+        self._mapped.append(first, bodies)
         return Commit(seq, first, deaths)
 
     @property
@@ -368,16 +403,15 @@ class Ledger:
         connection: sqlite3.Connection,
         first: int,
         seq: int,
-        documents: Sequence[Document],
+        bodies: Sequence[checksums.Row],
         deaths: Ordinals,
     ) -> None:
         connection.executemany(
             "UPDATE documents SET dead = ? WHERE ordinal = ?", ((seq, int(ordinal)) for ordinal in deaths)
         )
-        born = ((first + i, document.id, seq) for i, document in enumerate(documents))
+        born = ((first + i, id, seq) for i, (id, *_) in enumerate(bodies))
         database.insert(connection, "documents (ordinal, id, born)", born)
-        bodies = (checksums.row(first + i, document) for i, document in enumerate(documents))
-        database.insert(connection, "bodies", bodies)
+        database.insert(connection, "bodies", ((first + i, *rest) for i, (_, *rest) in enumerate(bodies)))
 
     @property
     def certain(self) -> bool:
@@ -405,6 +439,7 @@ class Ledger:
         if self._closed:
             return
         self._closed = True
+        self._mapped.close()
         with suppress(OSError, StorageError, sqlite3.Error):  # what is pending is as durable
             if self._writer is not None and self._arrays.settle(self._writer):
                 self.change(self._arrays.forget)

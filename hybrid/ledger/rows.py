@@ -107,11 +107,7 @@ class RowFiles:
         """Write ``rows`` from row number ``first`` on; ``sync`` makes them durable."""
         for name, array in zip(self._names, rows.arrays, strict=True):
             data = np.ascontiguousarray(array).data.cast("B")
-            descriptor = self._folder.descriptor(name, os.O_WRONLY | os.O_CREAT)
-            try:
-                _write_all(descriptor, data, first * (len(data) // len(rows)))
-            finally:
-                os.close(descriptor)
+            self._folder.write(name, data, first * (len(data) // len(rows)))
 
     def sync(self) -> None:
         for name in self._names:
@@ -166,9 +162,3 @@ class RowFiles:
             with suppress(FileNotFoundError), self._folder.reading(name) as file:
                 file.readinto(array.data.cast("B"))  # type: ignore[attr-defined]
         return rows
-
-
-def _write_all(descriptor: int, data: memoryview, offset: int) -> None:
-    while data:
-        written = os.pwrite(descriptor, data[: 1 << 30], offset)
-        data, offset = data[written:], offset + written

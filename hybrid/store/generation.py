@@ -249,6 +249,7 @@ class Generation:
         """Build every projection again from the ledger."""
         self.kept_columns.wipe()
         self.kept_voters.wipe()
+        self.ledger.rewrite_bodies()
         self.projection.rebuild()
 
     # -- leaving

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from hybrid.disk.folder import Folder
-from hybrid.ledger import database, roster
+from hybrid.ledger import bodies, database, roster
 from hybrid.metadata import kept
 from hybrid.store.generation import Generation
 from hybrid.store.voters import FOLDER
@@ -14,6 +14,7 @@ from hybrid.vector.graph import Graph
 
 _PARTS: Final = {
     "ledger": (database.FILE,),
+    "bodies": (bodies.FILE,),
     "vectors": ("text.",),
     "lexical": ("lexical-",),
     "graph": ("graph",),

@@ -184,6 +184,11 @@ def test_a_changed_body_is_refused(folder: Path) -> None:
         connection.execute("UPDATE bodies SET text = 'y'")
     connection.close()
     ledger = Ledger(Folder.open(folder))
+    assert ledger.documents([0])[0].text == "x"  # mapped, and true
+    assert "document 'a' is damaged" in next(ledger.check())
+    ledger.close()
+    (folder / "bodies").unlink()
+    ledger = Ledger(Folder.open(folder))
     with pytest.raises(IndexCorrupt, match="document 'a'"):
         ledger.documents([0])
     assert any("document 'a'" in line for line in ledger.check())
