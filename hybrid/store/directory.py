@@ -4,7 +4,8 @@
     writer.lock held by the one writer
     g1/         a generation: ledger.db, head, text.f32, text.ord, text.span,
                 lexical.json, lexical-N/, terms-*/ (tantivy's, while a writer is at work),
-                graph.LIBRARY.json, graph-LIBRARY-N.hnsw, columns.npz, lives.npz
+                graph.LIBRARY.json, graph-LIBRARY-N.hnsw, columns.npz, lives.npz, bodies,
+                bodies.at
     g2-*.tmp/   the next one, while it is filled
 
 A generation is complete and synced before it is renamed to ``g2``, and that before ``current`` names it.
