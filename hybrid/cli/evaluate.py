@@ -57,7 +57,8 @@ MEASURES: Final = "nDCG@10 R@100 RR@10 AP Judged@10"
 class Task:
     """The systems to evaluate: ``systems`` of an index, with the legs it has and the coverage of judged
     documents; the ``encoders`` in whose place each of these systems is asked again; and ``foreign`` runs.
-    Without an index, ``index``, ``searcher``, ``legs`` and ``coverage`` are None."""
+    ``remembered``: how many judged queries are past queries that vote for themselves. Without an index,
+    ``index``, ``searcher``, ``legs`` and ``coverage`` are None."""
 
     systems: Mapping[str, System]
     foreign: Mapping[str, Run]
@@ -69,6 +70,7 @@ class Task:
     searcher: Searcher | None = None
     legs: Legs | None = None
     coverage: Coverage | None = None
+    remembered: int = 0
 
     @property
     def names(self) -> list[str]:
@@ -83,8 +85,17 @@ class Task:
 
     @property
     def lacking(self) -> list[str]:
-        """A line for each kind of thing that the index lacks: legs, judged documents."""
-        return [str(found) for found in (self.legs, self.coverage) if found is not None and str(found)]
+        """A line for each kind of thing that the index lacks: legs, judged documents, and one where it has
+        too much: queries that know their answers."""
+        found = [str(found) for found in (self.legs, self.coverage) if found is not None and str(found)]
+        return [*found, *([self._repeated()] if self.remembered else [])]
+
+    def _repeated(self) -> str:
+        asked = counted(len(self.qrels), "judged query", "judged queries")
+        return (
+            f"{self.remembered:,} of {asked} are past queries of this index and vote for their own "
+            "answers: what serves looks too good; judge it by others, or forget these (hybrid forget)"
+        )
 
 
 @dataclass(frozen=True)
@@ -221,6 +232,7 @@ def _task(
             searcher,
             searcher.legs,
             held,
+            len(searcher.remembered(texts[id] for id in judgments if id in texts)),
         )
         yield replace(task, foreign=foreign(task.names))
 

@@ -237,6 +237,13 @@ class Searcher:
     def _unheard(self, query: str, silent: Iterable[int] = ()) -> frozenset[int]:
         return frozenset(silent).union(self.snapshot.tables.past.asking(query))
 
+    def remembered(self, queries: Iterable[str]) -> list[str]:
+        """Those of some texts that are past queries, word for word, where the serving profile lets these
+        vote: so they vote for their own answers."""
+        if self.profiles.serving.voting is None:
+            return []
+        return [query for query in queries if self.snapshot.tables.past.asking(query)]
+
     def past(self) -> Iterator[Kept]:
         """The past queries, oldest first."""
         return self.snapshot.past()

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from hybrid import Index
+from hybrid import Index, Profile
+from hybrid.fusion import Voting
 from tests.commands import Files, refusal, run
 
 
@@ -32,6 +33,19 @@ def test_past_queries_are_kept_judged_and_forgotten(files: Files) -> None:
         "forgotten": kept - 1
     }
     assert past(files) == 0
+
+
+def test_evaluation_tells_where_judged_queries_vote_for_themselves(files: Files) -> None:
+    def told() -> str:
+        return run("evaluate", *files.arguments, "--no-latency", "--measures", "RR").err
+
+    run("learn", *files.arguments, "--dry-run")
+    assert "past queries" not in told()  # they do not vote
+    with Index.open(files.folder) as index:
+        index.install(Profile(voting=Voting(4, 0.5)))
+    assert "judged queries are past queries of this index and vote for their own answers" in told()
+    run("forget", files.folder, "--before", "2999-01-01")
+    assert "past queries" not in told()
 
 
 @pytest.mark.parametrize(
