@@ -24,6 +24,7 @@ _DEPTHS: Final[tuple[int | tuple[int, int], ...]] = (50, 100, 200, (50, 200), (2
 _BOOSTS: Final = (0.0, 0.1, 0.25, 0.5, 1.0)
 _WEIGHTS: Final = tuple(tenth / 10 for tenth in range(1, 10))
 _STEP: Final = 0.05
+_COVERAGE: Final = 0.5
 _LARGEST_K: Final = 1000  # beyond, only a profile that serves may have it
 _STEEPEST: Final = 10.0
 
@@ -50,7 +51,10 @@ def _finer_rrf(leading: RRF) -> Iterable[Fusion]:
 def _finer_linear(leading: Linear) -> Iterable[Fusion]:
     near = [leading.weights, *_near(_share(leading.weights))]
     variants = product(near, (leading.complete, not leading.complete))
-    return [Linear(weights, leading.normalize, complete) for weights, complete in variants]
+    return [
+        *(replace(leading, weights=weights, complete=complete) for weights, complete in variants),
+        _otherwise_covered(leading),
+    ]
 
 
 def _finer_rocchio(leading: Rocchio) -> Iterable[Fusion]:
@@ -62,9 +66,14 @@ def _finer_rocchio(leading: Rocchio) -> Iterable[Fusion]:
     )
     return [
         *(replace(leading, first=near) for near in firsts),
+        *([replace(leading, first=_otherwise_covered(first))] if isinstance(first, Linear) else []),
         *(replace(leading, share=round(leading.share * factor, 4)) for factor in (0.7, 1.4)),
         *(replace(leading, top=top) for top in (5, 20)),
     ]
+
+
+def _otherwise_covered(linear: Linear) -> Linear:
+    return replace(linear, coverage=0.0 if linear.coverage else _COVERAGE)
 
 
 def _finer_adaptive(leading: Adaptive) -> Iterable[Fusion]:
@@ -132,11 +141,17 @@ def leg(name: Leg, title_boost: float = 0) -> Profile:
     return Profile(fusion=fusion.dump(Linear(weights)), title_boost=title_boost)
 
 
-def first_look(legs: Legs) -> list[Profile]:
-    """The profiles to try first: the default, RRF(60), each leg alone, and every method's first values.
-    Empty where there is only one leg: it ranks the same under every fusion."""
+def first_look(legs: Legs, serving: Profile) -> list[Profile]:
+    """The profiles to try first: the default, RRF(60), each leg alone, and every method's first values; all
+    with the votes and the adapter that serve. Empty where there is only one leg: it ranks the same under
+    every fusion."""
     if not legs.both:
         return []
+    kept = {"voting": serving.voting, "adapter": serving.adapter}
+    return [profile.model_copy(update=kept) for profile in _first_look()]
+
+
+def _first_look() -> list[Profile]:
     known = [Profile(), RRF_60, leg("lexical"), leg("vector")]
     return known + [_with(Profile(), value) for method in METHODS for value in method.coarse]
 

@@ -181,7 +181,7 @@ class _Scores:
 
 def _search(scores: _Scores, serving: Profile, legs: Legs, views: Sequence[Rows]) -> list[list[Profile]]:
     """Search once for each of ``views``, seeing its queries alone; returns the profiles that were tried."""
-    start = _distinct([serving, *first_look(legs)])
+    start = _distinct([serving, *first_look(legs, serving)])
     scores.add("first look", start)
     tried = [start for _ in views]
     for name, stage in stages(legs):

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from hybrid import RRF, Document, Index, Linear
-from hybrid.fusion import Adaptive, Rocchio, dump
+from hybrid.fusion import Adaptive, Rocchio, Voting, dump
 from hybrid.learn.searchspace import METHODS, RRF_60, STAGES, Method, first_look, leg, method_of
 from hybrid.search.legs import Legs
 from hybrid.search.searcher import Searcher
@@ -21,12 +21,25 @@ from tests.asking import of_now
 
 
 def test_the_first_look_has_the_default_rrf_60_both_legs_and_every_method() -> None:
-    profiles = first_look(Legs())
+    profiles = first_look(Legs(), Profile())
     assert profiles[0] == Profile()
     assert profiles[1].fuse() == RRF(60)
     for known in (RRF_60, leg("lexical"), leg("vector")):
         assert known in profiles
     assert {method.name for method in METHODS} <= set(map(method_of, profiles))
+
+
+def test_what_is_tried_keeps_the_votes_and_the_adapter_that_serve() -> None:
+    serving = Profile(depth=30, voting=Voting(4, 0.5), adapter="a" * 64)
+    tried = first_look(Legs(), serving)
+    tried += [made for _, stage in STAGES for made in stage(tried[0])]
+    assert {(one.voting, one.adapter) for one in tried} == {(serving.voting, serving.adapter)}
+
+
+def test_the_neighbours_of_the_default_do_without_coverage() -> None:
+    around = [one.fuse() for one in dict(STAGES)["neighbours"](Profile())]
+    assert Rocchio(Linear((0.5, 0.5), "softplus", complete=True)) in around
+    assert all(one.first.coverage in (0, 0.5) for one in around if isinstance(one, Rocchio))  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
