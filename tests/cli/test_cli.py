@@ -300,8 +300,8 @@ def test_what_is_left_of_a_damaged_index_is_saved(tmp_path: Path) -> None:
     idx, saved = tmp_path / "idx", tmp_path / "saved.jsonl"
     with Index.create(idx, encoder=None) as index:
         index.add([Document("1", "a kettle", vector=[1.0]), Document("2", "a lamp"), Document("3", "tea")])
-    ledger = idx / "g1" / "ledger.db"
-    ledger.write_bytes(ledger.read_bytes().replace(b"a lamp", b"a lump"))
+    for file in (idx / "g1" / "ledger.db", idx / "g1" / "bodies"):
+        file.write_bytes(file.read_bytes().replace(b"a lamp", b"a lump"))
     assert "damaged" in refusal("export", idx, saved, status=1)
     assert not saved.exists()
     done = run("export", idx, saved, "--salvage", status=1)
