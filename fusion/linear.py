@@ -13,7 +13,7 @@ from hybrid.fusion._merge import Terms, best, merge
 from hybrid.fusion._weights import Weights, check_count, checked, counting
 from hybrid.fusion.complete import complete
 from hybrid.fusion.evidence import Evidence
-from hybrid.fusion.normalize import Normalizer, TheoreticalMinMax, normalizer, standardized
+from hybrid.fusion.normalize import ROUNDING, Normalizer, TheoreticalMinMax, normalizer, standardized
 from hybrid.fusion.parts import Parts, by_leg
 from hybrid.limits import shown
 from hybrid.numbers import check_share
@@ -21,7 +21,6 @@ from hybrid.types import Candidates, Mask, Ordinals, Scores
 
 _CLEAR: Final = 9.0
 """Standard deviations by which the best score stands out of its list where it is certainly no chance."""
-_ROUNDING: Final = 5e-7  # a few units in the last place of a float32
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -128,4 +127,4 @@ class Linear:
 def _outstanding(scores: Scores) -> float:
     """The z-score of the first of ``scores``, descending; 0 where all are equal."""
     wide = scores.astype(np.float64)
-    return float(standardized(wide, noise=_ROUNDING * float(wide[0]))[0])
+    return float(standardized(wide, noise=ROUNDING * float(wide[0]))[0])

@@ -20,7 +20,7 @@ from hybrid.errors import QueryError
 from hybrid.limits import shown
 from hybrid.types import Scores
 
-_ROUNDING: Final = 5e-7  # a few units in the last place of a float32
+ROUNDING: Final = 5e-7  # a few units in the last place of a float32
 Normalized: TypeAlias = NDArray[np.float64]
 
 
@@ -142,7 +142,7 @@ def _range(scores: Scores) -> tuple[float, float]:
 def _flat(worst: float, best: float) -> bool:
     """Whether all scores are equal, up to rounding in float32. Without this tolerance, equal documents
     whose scores were summed in a different order would be spread over the whole scale."""
-    return best - worst <= _ROUNDING * max(abs(best), abs(worst))
+    return best - worst <= ROUNDING * max(abs(best), abs(worst))
 
 
 def standardized(scores: Normalized, noise: float) -> Normalized:

@@ -14,12 +14,11 @@ from hybrid.errors import QueryError
 from hybrid.fusion._merge import best
 from hybrid.fusion.evidence import Evidence
 from hybrid.fusion.linear import Linear
-from hybrid.fusion.normalize import Softplus, standardized
+from hybrid.fusion.normalize import ROUNDING, Softplus, standardized
 from hybrid.fusion.parts import Parts
 from hybrid.limits import MAX_HITS, shown
 from hybrid.types import Candidates, Fusion, Ordinals
 
-_ROUNDING: Final = 5e-7  # a few units in the last place of a float32
 _STEEPNESS: Final = 2.0
 """How fast a candidate's weight falls with its fused score, per standard deviation."""
 
@@ -106,11 +105,11 @@ class Rocchio:
         if not known.any():
             return None
         vectors = evidence.vectors(ordinals)
-        scores = standardized(ranked.scores.astype(np.float64), noise=_ROUNDING * float(ranked.scores[0]))
+        scores = standardized(ranked.scores.astype(np.float64), noise=ROUNDING * float(ranked.scores[0]))
         scores = scores[order]
         added = np.zeros(len(ordinals))
         feedback = self._feedback(vectors, scores, known)[known]
-        added[known] = self.share * standardized(feedback, noise=_ROUNDING)
+        added[known] = self.share * standardized(feedback, noise=ROUNDING)
         return ordinals, scores, added
 
     def _feedback(

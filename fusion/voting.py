@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hybrid.errors import QueryError
 from hybrid.fusion._merge import Terms, best
-from hybrid.fusion.normalize import standardized
+from hybrid.fusion.normalize import ROUNDING, standardized
 from hybrid.fusion.parts import Parts
 from hybrid.limits import shown
 from hybrid.order import among, distinct
@@ -27,7 +27,6 @@ _DOUBT: Final = 5  # users more, who would have clicked none
 _CLICKED_CAP: Final = 0.75
 NEWCOMERS: Final = 20
 """The number of documents that may enter by votes."""
-_ROUNDING: Final = 5e-7  # a few units in the last place of a float32
 
 
 class Votes(NamedTuple):
@@ -141,7 +140,7 @@ class Voting:
         each of them, float64 (n,), see ``Votes.of``."""
         if not strengths.any():
             return fused.top(limit)
-        noise = _ROUNDING * float(np.abs(fused.scores).max())
+        noise = ROUNDING * float(np.abs(fused.scores).max())
         scores = standardized(fused.scores.astype(np.float64), noise) + self.weight * strengths
         order = fused.ordinals.argsort()
         return best(fused.ordinals[order], (scores - scores.min())[order], limit)
@@ -152,7 +151,7 @@ class Voting:
         if not strengths.any():
             return fused
         sums = np.sum(list(fused.adds.values()), axis=0)
-        flat = not standardized(sums, _ROUNDING * float(np.abs(sums).max())).any()
+        flat = not standardized(sums, ROUNDING * float(np.abs(sums).max())).any()
         scale, added = 0.0 if flat else 1 / float(sums.std()), self.weight * strengths
         scaled = {name: scale * part for name, part in fused.adds.items()}
         shift = scaled.pop("shift", np.zeros(len(sums))) - (scale * sums + added).min()

@@ -34,6 +34,10 @@ QrelsFile = Annotated[Path, typer.Option(help="BEIR or TREC judgments: two third
 TestQrelsFile = Annotated[
     Path | None, typer.Option(help="Judgments to test on; all of --qrels may then train.")
 ]
+MaxQueries = Annotated[
+    int,
+    typer.Option(metavar="N", min=10, help="Train on at most this many queries; the others test, too."),
+]
 IgnoreIdenticalIds = Annotated[
     bool,
     typer.Option(

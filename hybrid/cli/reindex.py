@@ -29,12 +29,12 @@ from hybrid.cli.reading import Encoding
 from hybrid.encoders import load, trained_on
 from hybrid.errors import InputError
 from hybrid.index import Index, Judge
-from hybrid.learn.contest import Contest
+from hybrid.learn.contest import Contest, counting
 from hybrid.learn.replacing import NAME, replace
 from hybrid.limits import counted
 from hybrid.settings import Precision
 from hybrid.store.store import Store
-from hybrid.types import Analyzer, Progress, Stages
+from hybrid.types import Analyzer
 
 
 def reindex(
@@ -128,7 +128,7 @@ def _try(
             if not as_json:
                 room = f"about as much room again: {size(directory) / 1e6:,.1f} MB"
                 out.print(f"building beside the index, which takes {room}", style="dim")
-            stats.update(build(accept=accept, progress=_counting(tell, many)))
+            stats.update(build(accept=accept, progress=counting(tell, "re-indexing", many)))
 
         found = judge(reindexed, queries, qrels, test_qrels=test_qrels, known=known, progress=tell)
     tell_left_out(found.left_out)
@@ -144,18 +144,6 @@ def _try(
         out.print(f"switched to {_named(report)}: {found.reason}", style="bold")
     else:
         out.print(f"kept {_named(report)}: {found.reason}")
-
-
-def _counting(tell: Stages, total: int) -> Progress:
-    """A callback that is told how many more documents are built, out of ``total``."""
-    done = 0.0
-
-    def advance(more: float) -> None:
-        nonlocal done
-        done += more
-        tell("re-indexing", int(done), total)
-
-    return advance
 
 
 def _report(stats: dict[str, Any]) -> dict[str, Any]:

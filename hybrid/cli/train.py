@@ -12,6 +12,7 @@ from hybrid.cli.judging import (
     Accepting,
     Files,
     IgnoreIdenticalIds,
+    MaxQueries,
     QrelsFile,
     QueriesFile,
     TestQrelsFile,
@@ -32,10 +33,7 @@ def train(
     queries: QueriesFile,
     qrels: QrelsFile,
     test_qrels: TestQrelsFile = None,
-    max_queries: Annotated[
-        int,
-        typer.Option(metavar="N", min=10, help="Train on at most this many queries; the others test, too."),
-    ] = MAX_TRAIN,
+    max_queries: MaxQueries = MAX_TRAIN,
     metadata: Annotated[
         list[str] | None, typer.Option(metavar="PATH", help="A numeric metadata field to learn from.")
     ] = None,

@@ -26,7 +26,7 @@ from hybrid.limits import shown
 from hybrid.rerank import METADATA, Features
 from hybrid.search.legs import Legs
 from hybrid.settings import Profile, Profiles
-from hybrid.types import Lacking, Reranker, Run, Stages
+from hybrid.types import Lacking, Progress, Reranker, Run, Stages
 
 if TYPE_CHECKING:
     from ir_measures import Measure
@@ -194,6 +194,18 @@ def ndcg() -> Measure:
 
 def silent(_stage: str, _done: int, _total: int) -> None:
     """Report no progress."""
+
+
+def counting(tell: Stages, stage: str, total: int) -> Progress:
+    """Return a callback that is told how many more of ``total`` are done, and tells them as a stage."""
+    done = 0.0
+
+    def advance(more: float) -> None:
+        nonlocal done
+        done += more
+        tell(stage, round(done), total)
+
+    return advance
 
 
 def nothing_found() -> InputError:

@@ -25,6 +25,7 @@ from hybrid.evaluate.asking import answerable
 from hybrid.evaluate.identical import not_judged, own
 from hybrid.evaluate.native import plain
 from hybrid.learn.clicks.exposures import same
+from hybrid.rerank.ordering import standard
 from hybrid.types import Hit, Lacking, Mode, Qrels, Run
 
 Sampling: TypeAlias = Literal["top", "random"]
@@ -200,9 +201,7 @@ class _Query:
 
 def standardised(ranking: Sequence[tuple[str, float]]) -> dict[str, float]:
     """Document -> its score in standard deviations from the mean of ``ranking``; 0 where none differs."""
-    scores = np.array([score for _, score in ranking])
-    spread = float(scores.std()) if len(scores) else 0.0
-    even = (scores - scores.mean()) / spread if spread > 0 else np.zeros(len(scores))
+    even = standard(np.array([score for _, score in ranking]))
     return dict(zip((id for id, _ in ranking), even.tolist(), strict=True))
 
 

@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from hybrid.errors import InputError
+from hybrid.learn.contest import counting
 from hybrid.learn.encoder.plan import Plan
 from hybrid.learn.families import families, into_folds
 from hybrid.learn.mining import MARGIN, Minable, Mined, Miner, standardised, text_of
@@ -137,13 +138,7 @@ def _material(
 def _mined(
     searcher: Searcher, sample: Sample, plan: Plan, left_out: Counter[str], tell: Stages
 ) -> list[Example]:
-    counts, done = Mined(), 0
-
-    def advance(more: int) -> None:
-        nonlocal done
-        done += more
-        tell("mining", done, len(sample))
-
+    counts, advance = Mined(), counting(tell, "mining", len(sample))
     drawn = plan.negatives == "random"
     index = _Anywhere(searcher, plan.seed) if drawn else searcher
     miner = Miner(

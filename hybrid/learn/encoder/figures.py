@@ -14,7 +14,7 @@ from hybrid.encoders.bulk import checked
 from hybrid.evaluate.comparison import Paired, Values
 from hybrid.evaluate.scoring import evaluate
 from hybrid.intake.embedding import embed
-from hybrid.learn.contest import MEASURE, ndcg
+from hybrid.learn.contest import MEASURE, counting, ndcg
 from hybrid.learn.control import best, with_bonuses
 from hybrid.learn.gate import Apart, HeldOut
 from hybrid.learn.split import Split
@@ -95,13 +95,7 @@ def _view(searcher: Searcher, pool: Ordinals, encoder: Transformer, tell: Stages
     documents = snapshot.documents(pool.tolist())
     known = snapshot.pieces(pool.tolist())
     pieces = [known.get(o) or whole(one.text) for o, one in zip(pool.tolist(), documents, strict=True)]
-    done = 0.0
-
-    def advance(more: float) -> None:
-        nonlocal done
-        done += more
-        tell("encoding documents", round(done), len(documents))
-
+    advance = counting(tell, "encoding documents", len(documents))
     return VectorView(embed(documents, pieces, encoder, metric, 0, advance), metric, None)
 
 
