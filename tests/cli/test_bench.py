@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hybrid import Document, Index
-from hybrid.evaluate.bench.report import LADDER
+from hybrid.ann import HNSW
 from hybrid.settings import Profile
 from hybrid.vector import leg
 from tests.commands import Files, answer, contents, refusal, run
@@ -41,7 +41,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """It, to write to, where a graph pays from the first row on."""
     monkeypatch.setattr(leg, "SEAL_AT", 64)
-    monkeypatch.setattr(leg, "EXACT_ROWS", 1)
+    monkeypatch.setattr("hybrid.vector.view.EXACT_ROWS", 1)
     shutil.copytree(built, tmp_path / "graphed")
     return tmp_path / "graphed"
 
@@ -49,11 +49,11 @@ def folder(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 def test_what_is_suggested_is_installed_with_its_evidence_and_can_be_undone(folder: Path) -> None:
     told = answer("bench", folder, "--sample", 20, "--recall", 0.8, "--apply")
     assert (told["installed"], told["before"], told["wanted"]) == (2, 1, 0.8)
-    assert told["suggested"]["ef"] in LADDER
+    assert told["suggested"]["effort"] in HNSW.ladder
     shown = answer("profile", folder)
     assert shown["number"] == 2
     assert shown["profile"] == told["installs"]
-    assert shown["profile"]["ef"] == told["suggested"]["ef"]
+    assert shown["profile"]["effort"] == told["suggested"]["effort"]
     evidence = shown["evidence"]
     assert evidence["chosen by"].startswith("hybrid bench 0.")
     assert (evidence["documents"], evidence["queries"], evidence["made from the documents"]) == (
@@ -61,7 +61,7 @@ def test_what_is_suggested_is_installed_with_its_evidence_and_can_be_undone(fold
         20,
         True,
     )
-    assert evidence[f"recall@10 with ef {told['suggested']['ef']}"]["lower bound"] >= 0.8
+    assert evidence[f"recall@10 with effort {told['suggested']['effort']}"]["lower bound"] >= 0.8
     run("profile", folder, "use", 1)
     with Index.open(folder) as index:
         assert index.profiles.serving == Profile()
@@ -124,7 +124,7 @@ def test_a_small_index_says_that_it_is_exact(files: Files) -> None:
 
 def test_users_queries_are_told_in_the_evidence(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leg, "SEAL_AT", 8)
-    monkeypatch.setattr(leg, "EXACT_ROWS", 1)
+    monkeypatch.setattr("hybrid.vector.view.EXACT_ROWS", 1)
     asked = ("--queries", files.queries, "--recall", 0.5, "--sample", 30)
     told = answer("bench", files.folder, *asked, "--apply")
     evidence = answer("profile", files.folder)["evidence"]

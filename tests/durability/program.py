@@ -20,7 +20,7 @@ from hybrid import Document, Index, MemoryIndex
 from hybrid.disk import cache
 from hybrid.ledger import pending
 from hybrid.types import Wait
-from hybrid.vector import leg
+from hybrid.vector import leg, view
 
 Kind: TypeAlias = Literal["create", "add", "delete", "update", "compact", "reopen"]
 
@@ -47,7 +47,7 @@ def shrink() -> None:
     """Make this process seal rows into the graph, and search it, from some dozens of rows on; and sync the
     arrays after some commits, not some hundred."""
     pending.MOST = 700  # type: ignore[misc]
-    leg.SEAL_AT, leg.EXACT_ROWS = 16, 24  # type: ignore[misc]
+    leg.SEAL_AT, view.EXACT_ROWS = 16, 24  # type: ignore[misc]
     cache.KEEP_AT = 16  # type: ignore[misc]
 
 
