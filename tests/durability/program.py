@@ -26,6 +26,7 @@ Kind: TypeAlias = Literal["create", "add", "delete", "update", "compact", "reope
 
 IDS: Final = tuple(f"d{i}" for i in range(48))
 DIM: Final = 6
+FAMILIES: Final = ("hnsw", "ivf_pq", "ivf_flat", "ivf_sq8", "binary")
 _ENGLISH: Final = (
     "kettle",
     "steel",
@@ -183,7 +184,8 @@ class Life:
         return actions[operation.kind]
 
     def _create(self) -> None:
-        self.index = Index.create(self.path, encoder=None)
+        family = FAMILIES[self.program.seed % len(FAMILIES)]
+        self.index = Index.create(self.path, encoder=None, ann=family)
 
     def _reopen(self) -> None:
         assert self.index is not None
