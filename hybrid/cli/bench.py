@@ -13,9 +13,11 @@ from rich.table import Table
 
 import hybrid
 from hybrid.cli import reading
+from hybrid.cli.families import bench_families
 from hybrid.cli.judging import identities, tell_way_back, unless_overtaken
 from hybrid.cli.output import AsJson, Directory, complain, out, print_json, stages, table
 from hybrid.cli.reading import Encoding
+from hybrid.errors import InputError
 from hybrid.evaluate.bench.measuring import bench as measure
 from hybrid.evaluate.bench.report import BY, DEPTHS, TOP, Benchmark, Mean
 from hybrid.evaluate.latency import Latency
@@ -32,10 +34,19 @@ def bench(
         typer.Option(help="Users' queries, .jsonl or id, tab, text. [generated from the documents]"),
     ] = None,
     sample: Annotated[int, typer.Option(metavar="N", min=2, help="Use at most N queries.")] = 200,
-    recall: Annotated[
-        float, typer.Option(metavar="R", help="The recall that effort and depth must reach, 0 to 1.")
-    ] = 0.99,
-    apply: Annotated[bool, typer.Option("--apply", help="Install the suggested effort and depth.")] = False,
+    recall: Annotated[float, typer.Option(metavar="R", help="The recall to be reached, 0 to 1.")] = 0.99,
+    apply: Annotated[bool, typer.Option("--apply", help="Install what is suggested.")] = False,
+    families: Annotated[
+        bool, typer.Option("--families", help="Compare the families of vector indexes instead.")
+    ] = False,
+    memory: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="With --families: the most it may need beside the vectors: 2GB."),
+    ] = None,
+    latency: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="With --families: the most a vector search may take: 5ms."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of generated queries and filters.")] = 0,
     encoding: Encoding = None,
     as_json: AsJson = False,
@@ -43,10 +54,29 @@ def bench(
     """Measure an index: the time of each stage of a search, the recall of the vector leg against an exact
     scan, with and without filters, and the least effort and depth that reach a given recall.
 
+    With --families: builds each family of vector index over the index's vectors, in memory, and suggests
+    the fastest of those that have --recall and fit --memory and --latency; --apply re-indexes with it.
+
     Queries generated from the documents are easier than users' queries. The exit status is 0 whether or not
     something was installed.
     """
     texts = None if queries is None else reading.queries(queries, encoding)
+    if families:
+        budget = {"memory": memory, "latency": latency}
+        bench_families(
+            directory,
+            texts,
+            sample=sample,
+            recall=recall,
+            seed=seed,
+            apply=apply,
+            as_json=as_json,
+            **budget,
+        )
+        _tell_of_load()
+        return
+    if (memory, latency) != (None, None):
+        raise InputError("--memory and --latency choose among families; add --families")
     with Index.open(directory, read_only=True) as index, stages() as progress:
         before, serving = index.profiles.serves, index.profiles.serving
         found = measure(index, texts, size=sample, wanted=recall, seed=seed, progress=progress)

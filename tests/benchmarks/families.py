@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -66,9 +67,9 @@ class Contest:
         return cells + [least(ladder, wanted) for wanted in WANTED]
 
     def hnswlib(self) -> list[str]:
-        import hnswlib
-
-        index = hnswlib.Index("l2" if self.metric == "l2" else "ip", self.vectors.shape[1])
+        index: Any = import_module("hnswlib").Index(
+            "l2" if self.metric == "l2" else "ip", self.vectors.shape[1]
+        )
         index.init_index(len(self.vectors), M=HNSW.m, ef_construction=HNSW.ef_construction)
         used = cpu(lambda: index.add_items(self.vectors, num_threads=1))
 
@@ -83,7 +84,7 @@ class Contest:
         return ["bare hnswlib", f"{used:.1f}", *[""] * 8, *(least(ladder, wanted) for wanted in WANTED)]
 
     def faiss(self) -> list[str]:
-        import faiss
+        faiss: Any = import_module("faiss")
 
         faiss.omp_set_num_threads(1)
         dim = self.vectors.shape[1]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hybrid import Document, Index
-from hybrid.ann import HNSW
+from hybrid.ann import FAMILIES, HNSW
 from hybrid.settings import Profile
 from hybrid.vector import leg
 from tests.commands import Files, answer, contents, refusal, run
@@ -163,3 +163,32 @@ def test_another_writer_is_told_of_in_one_line(folder: Path) -> None:
     with Index.open(folder):
         told = refusal("bench", folder, "--sample", 20, "--recall", 0.8, "--apply", "--json", status=1)
     assert "writer" in told
+
+
+class TestFamilies:
+    def test_each_is_measured_and_the_one_that_fits_is_applied(self, folder: Path) -> None:
+        told = answer("bench", folder, "--families", "--sample", 20, "--memory", "25kB")
+        measured = {one["family"]: one for one in told["families"]}
+        assert set(measured) == set(FAMILIES)
+        assert told["serving"] == "hnsw"
+        assert measured["flat"]["memory"] == 0
+        assert measured["flat"]["recall"]["value"] == 1
+        assert measured["hnsw"]["memory"] > 25_000 > measured["binary"]["memory"] > 0
+        assert told["suggested"] not in (None, "hnsw", "ivf_flat")
+        assert not told["applied"]
+        assert answer("stats", folder)["ann"] == "hnsw"
+        applied = answer("bench", folder, "--families", "--sample", 20, "--memory", "0B", "--apply")
+        assert (applied["suggested"], applied["applied"]) == ("flat", True)
+        assert answer("stats", folder)["ann"] == "flat"
+        assert "flat stays" in run("bench", folder, "--families", "--memory", "0B").out
+
+    def test_no_family_may_fit(self, folder: Path) -> None:
+        assert "no family fits" in run("bench", folder, "--families", "--sample", 5, "--latency", "0us").out
+
+    @pytest.mark.parametrize("text", ["2", "GB", "2gb", "-1GB", "1e9B", "2GBs", "", "9" * 99 + "GB", "١GB"])
+    def test_a_budget_has_a_unit(self, folder: Path, text: str) -> None:
+        said = refusal("bench", folder, "--families", "--memory", text)
+        assert "give a number and a unit, one of B, kB, MB, GB, TB" in said
+
+    def test_a_budget_needs_families(self, folder: Path) -> None:
+        assert "add --families" in refusal("bench", folder, "--latency", "5ms")

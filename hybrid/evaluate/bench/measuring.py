@@ -68,17 +68,26 @@ def bench(
         if not snapshot.size:
             raise StorageError(f"{path}: no documents, so there is nothing to measure")
         _finish_graph(index, snapshot, tell)
-        encoding: list[float] = []
-        if queries is None:
-            probes = made(snapshot, size, seed)
-        else:
-            probes, encoding = _users(searcher, path, sample(queries.values(), size), tell)
-        # Encoders make zeros of some texts; under "cosine" those are near to nothing.
-        probes = [probe for probe in probes if probe.vector is None or probe.vector.any()]
-        if not probes:
-            raise QueryError(f"{path}: no query that has a vector other than zero")
+        probes, encoding = questions(searcher, path, queries, size, seed, tell)
         requests = [searcher.asker.one(probe.text, probe.vector, {}) for probe in probes]
         return _Bench(index, snapshot, requests, lanes, tell).all(encoding, queries is None, wanted, seed)
+
+
+def questions(
+    searcher: Searcher, path: str, queries: Mapping[str, str] | None, size: int, seed: int, tell: Stages
+) -> tuple[list[Probe], list[float]]:
+    """At most ``size`` of ``queries``, or as many made from the documents, and the seconds that encoding
+    each took. Raises QueryError if there are none."""
+    encoding: list[float] = []
+    if queries is None:
+        probes = made(searcher.snapshot, size, seed)
+    else:
+        probes, encoding = _users(searcher, path, sample(queries.values(), size), tell)
+    # Encoders make zeros of some texts; under "cosine" those are near to nothing.
+    probes = [probe for probe in probes if probe.vector is None or probe.vector.any()]
+    if not probes:
+        raise QueryError(f"{path}: no query that has a vector other than zero")
+    return probes, encoding
 
 
 def _finish_graph(index: Index, snapshot: Snapshot, tell: Stages) -> None:
