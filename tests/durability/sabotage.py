@@ -29,7 +29,7 @@ def sabotage(part: Part | None) -> None:
     elif part == "commit":
         _acknowledge_first()
     elif part == "count":
-        Counter.changing = _uncounted  # type: ignore[method-assign]
+        Counter.changing = _uncounted  # type: ignore[method-assign, assignment]
 
 
 @contextmanager
