@@ -44,8 +44,8 @@ def negated(judged: Judged) -> tuple[Judged, Judged]:
     said = {one.id: _words(f"{one.title} {one.text}") for one in judged.documents}
     having: dict[str, list[str]] = defaultdict(list)
     for id, own in said.items():
-        for word in own:
-            having[word].append(id)
+        for one in own:
+            having[one].append(id)
     queries, qrels = dict[str, str](), dict[str, dict[str, int]]()
     for number, (query, of) in enumerate(sorted(judged.qrels.items())):
         text = judged.queries[query]
