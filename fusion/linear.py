@@ -36,11 +36,11 @@ class Linear:
     (``hybrid.fusion.complete``), so no document is judged by one leg alone.
 
     ``coverage``, from 0 to 1: if the best lexical score is below this share of what the query's rarest
-    words can give (``QueryTerms.most``), the lexical weight falls in proportion: no document has what the
-    query asks for in its words, and the first candidates may match by chance. So it is for a question in
-    another language, of which a year alone matches, and for one that is asked in other words. It falls no
-    lower than z / 9, where the best score stands out of its list by z standard deviations. The plain call
-    has no evidence of it, and always uses ``weights``.
+    words can give (``QueryTerms.most``), the lexical weight falls to (share / ``coverage``)^2 of itself: no
+    document has what the query asks for in its words, and the first candidates may match by chance. So it
+    is for a question in another language, of which a year alone matches, and for one that is asked in other
+    words. It falls no lower than z / 9, where the best score stands out of its list by z standard
+    deviations. The plain call has no evidence of it, and always uses ``weights``.
 
     Raises QueryError if a weight is negative or not finite, if all are 0, if ``coverage`` is not from 0 to
     1, and if called with another number of lists. Bruch, Gai and Ingber, "An Analysis of Fusion Functions
@@ -97,7 +97,7 @@ class Linear:
         covered = max(0.0, float(lexical[0])) / most if most else 1.0
         if covered >= self.coverage or (clear := _outstanding(lexical) / _CLEAR) >= 1.0:
             return self, ()
-        share = max(covered / self.coverage, clear)
+        share = max((covered / self.coverage) ** 2, clear)
         note = f"the best keyword match covers {covered:.0%} of the query: lexical weight x {share:.2f}"
         words, *others = self.weights
         return replace(self, weights=(share * words, *others)), (note,)
