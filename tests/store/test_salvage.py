@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import shutil
 import sqlite3
 import struct
 from collections.abc import Iterator
@@ -17,7 +19,7 @@ from hybrid.disk import manifest
 from hybrid.disk.folder import Folder
 from hybrid.errors import CommitsLost, IndexCorrupt
 from hybrid.store import salvage
-from tests.durability.damage import DAMAGES, Range, kind
+from tests.durability.damage import DAMAGES, Damage, Range, flipped, kind, truncated, zeroed
 
 
 @pytest.fixture(scope="module")
@@ -206,6 +208,27 @@ def test_past_queries_are_read_without_their_index(large: Path) -> None:
     sound = list(hybrid.salvage_past_queries(large))
     without_leaves(large, "past_keys")
     assert list(hybrid.salvage_past_queries(large)) == sound
+
+
+@pytest.mark.parametrize("name", ["ledger.db", "bodies", "bodies.at"])
+@pytest.mark.parametrize("damage", [truncated, flipped, zeroed])
+def test_whatever_is_damaged_nothing_is_saved_that_was_not_written(
+    large: Path, tmp_path: Path, name: str, damage: Damage
+) -> None:
+    texts = {f"d{i}": f"word{i} " * 9 for i in range(900)}
+    answers = {f"query {i}" * 9: {f"d{i}": 1} for i in range(300)}
+    draw, lost = random.Random(7), 0
+    for turn in range(8):
+        copy = shutil.copytree(large, tmp_path / str(turn))
+        damage(copy / "g1" / name, copy, draw)
+        try:
+            documents, queries = list(hybrid.salvage(copy)), list(hybrid.salvage_past_queries(copy))
+        except IndexCorrupt:
+            continue
+        assert {one.id: one.text for one in documents if one}.items() <= texts.items()
+        assert {one.query: one.answers for one in queries if one}.items() <= answers.items()
+        lost += documents.count(None) + queries.count(None)
+    assert lost == 0 or name == "ledger.db"
 
 
 def test_no_past_query_is_saved_of_an_index_that_has_none(path: Path) -> None:
