@@ -90,10 +90,10 @@ def measured(
     report = Report("negations", part="develop")
     tables = {name: report.table(name, note=_NOTE) for name in MEASURES}
     for pair in pairs:
-        judged = pair.judged(data, "develop")
+        judged = default.some(pair.judged(data, "develop"), most)
         with default.indexed(indexes, pair, judged, load) as index:
             for kind, asked in zip(("negated", "plain"), negated(judged), strict=True):
-                for name, row in _rows(index, default.some(asked, most)):
+                for name, row in _rows(index, asked):
                     tables[name].add(collection=pair.name, encoder=pair.encoder, queries_are=kind, **row)
     return report
 
