@@ -211,7 +211,7 @@ def test_past_queries_are_exported_and_learned_again(tmp_path: Path) -> None:
         "time": 7.0,
     }
     run("index", file, "--to", tmp_path / "new", "--encoder", "none")
-    assert "too few" in run("learn", tmp_path / "new", "--past-queries", past, status=2).err
+    assert "15 or more held out" in run("learn", tmp_path / "new", "--past-queries", past, status=2).err
     with Index.open(tmp_path / "new") as index:
         assert list(index.past_queries()) == known
 
