@@ -181,11 +181,20 @@ class Search:
     @step
     def pool(self) -> Pool:
         """The heads of the legs' answers, by number, and those that enter by votes, in neither list."""
-        heads, ties = self.request.heads(self.legs), self.source.ties
-        known = np.concatenate([head.ordinals for head in heads])
-        entering = self.request.newcomers(self.votes, known)
-        pool = Pool.of([*heads, Candidates(entering, np.zeros(len(entering), np.float32))], ties)
+        heads, entering = self.request.heads(self.legs), self.newcomers
+        if not len(entering):
+            return Pool.of(heads, self.source.ties)
+        more = Candidates(entering, np.zeros(len(entering), np.float32))
+        pool = Pool.of([*heads, more], self.source.ties)
         return Pool(pool.ordinals, pool.legs[: len(heads)])
+
+    @step
+    def newcomers(self) -> Ordinals:
+        """The documents that enter by votes, in neither head of the legs' answers."""
+        if not len(self.votes.ordinals):
+            return self.votes.ordinals
+        known = np.concatenate([head.ordinals for head in self.request.heads(self.legs)])
+        return self.request.newcomers(self.votes, known)
 
     @step
     def past(self) -> Asked | None:
@@ -216,7 +225,8 @@ class Search:
     def completed(self) -> list[Candidates]:
         """The heads of the legs' answers, by number, and in each of them what enters by votes."""
         heads = self.request.heads(self.pool.legs)
-        return entered(self.source, self.request, self.words, self.pool, heads, self.evidence, self.votes)
+        asked = self.source, self.request, self.words
+        return entered(*asked, self.pool, heads, self.evidence, self.newcomers)
 
     @step
     def head(self) -> Candidates:

@@ -50,7 +50,8 @@ class Asked:
     def for_one(self, near: Near, ordinal: int, threshold: float) -> Near:
         """Those of ``near`` that vote for a document."""
         answers = self.voters.answers_of(near.places)
-        votes = np.array([ordinal in own.tolist() for own in answers], np.bool_)
+        owners = np.repeat(np.arange(len(near.places)), answers.sizes)
+        votes = np.isin(np.arange(len(near.places)), owners[answers.ordinals == ordinal])
         votes &= near.similarities > threshold
         return Near(near.places[votes], near.similarities[votes])
 
@@ -62,18 +63,19 @@ def entered(
     pool: Pool,
     heads: list[Candidates],
     evidence: Evidence,
-    votes: Votes,
+    newcomers: Ordinals,
 ) -> list[Candidates]:
-    """The ``heads`` of the legs' answers, by number in the ``pool``, and in each what enters by votes."""
-    if not len(votes.ordinals):
+    """The ``heads`` of the legs' answers, by number in the ``pool``, and in each the ``newcomers``, which
+    enter by votes."""
+    if not len(newcomers):
         return heads
-    listed = np.concatenate([head.ordinals for head in heads])
-    newcomers = request.newcomers(votes, pool.ordinals[listed])
     entering = np.flatnonzero(among(pool.ordinals, newcomers))
     lexical, vector = heads
     if words:
-        ordinals = pool.ordinals[entering].tolist()
-        scores = source.lexical.scores(words, ordinals, request.title_boost)
+        scores = np.zeros(len(entering), np.float32)
+        if len(lexical) >= request.depths[0]:  # or every document that contains a term is listed
+            ordinals = pool.ordinals[entering].tolist()
+            scores = source.lexical.scores(words, ordinals, request.title_boost)
         lexical = _joined(lexical, entering, scores)
     if request.vector is not None:
         scores = evidence.scores(entering)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.disk.folder import Folder
+from hybrid.fusion import Answers
 from hybrid.ledger import lifetimes
 from hybrid.ledger.ledger import Ledger
 from hybrid.ledger.lifetimes import NEVER
@@ -101,10 +102,13 @@ class Voters:
     def _judged(self) -> Mask:
         return self.living & ~self.clicked
 
-    def answers_of(self, places: Places) -> list[Ordinals]:
+    def answers_of(self, places: Places) -> Answers:
         """Return the answers of each past query."""
-        bounds = zip(self.starts[places].tolist(), self.starts[places + 1].tolist(), strict=True)
-        return [self.ordinals[self.answers[start:end]] for start, end in bounds]
+        starts = self.starts[places]
+        sizes = self.starts[places + 1] - starts
+        ends = sizes.cumsum()
+        each = np.arange(ends[-1] if len(ends) else 0) + (starts - ends + sizes).repeat(sizes)
+        return Answers(self.ordinals[self.answers[each]], sizes)
 
 
 class KeptVoters:
