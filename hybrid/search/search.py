@@ -36,7 +36,7 @@ from hybrid.search.request import Request
 from hybrid.search.source import Nearest, Source
 from hybrid.search.steps import step
 from hybrid.search.suggesting import suggest
-from hybrid.search.votes import Asked, entered
+from hybrid.search.votes import VOTED, Asked, entered
 from hybrid.settings import Profile
 from hybrid.types import (
     Candidates,
@@ -241,8 +241,23 @@ class Search:
     def known(self, candidates: Candidates, wanted: Sequence[str]) -> Features:
         """The features of ``candidates``, by number: at least those ``wanted``."""
         pool = Pool(self.pool.ordinals, tuple(self.request.heads(self.pool.legs)))
-        asked = self.request.text, self.words
-        return columns(self.source, *asked, candidates, pool, self.evidence, wanted, self.passages)
+        return columns(
+            self.source,
+            self.request.text,
+            self.words,
+            candidates,
+            pool,
+            self.evidence,
+            wanted,
+            self.passages,
+            self._voted,
+        )
+
+    def _voted(self, ordinals: Ordinals) -> Features:
+        past, voting = self.past, self.request.voting
+        if past is None or voting is None:
+            return {name: np.full(len(ordinals), np.nan, np.float32) for name in VOTED}
+        return past.features(voting, ordinals)
 
     @step
     def reranked(self) -> Candidates:
