@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test test-whole check check-gate check-wheels check-install docs clean crash power damage moves fuzz load soak bench bench-scale bench-peers
+.PHONY: help demo test test-whole check check-gate check-wheels check-install docs clean crash power damage moves fuzz load soak bench bench-threads bench-scale bench-peers
 MINUTES ?= 3
 ROUNDS ?= 500
 DOCUMENTS ?= 1000000
@@ -65,6 +65,9 @@ fuzz load soak:
 # Time and memory: tests/benchmarks/README.md. Results go to build/benchmarks.
 bench: $(READY) ## compare the engine with its parts
 	HF_HUB_OFFLINE=1 $(BIN)/python -m tests.benchmarks --documents 20000
+
+bench-threads: $(READY) ## count queries a second by threads
+	HF_HUB_OFFLINE=1 $(BIN)/python -m tests.benchmarks threads --documents 20000
 
 bench-scale: $(READY) ## measure growth (DOCUMENTS=n)
 	$(BIN)/python -m tests.benchmarks scale --documents $(DOCUMENTS)

@@ -6,9 +6,11 @@ import json
 import os
 import re
 import subprocess
+import threading
 import time
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ import pytest
 
 from hybrid import Document, analyzers
 from hybrid.corpora import read_documents, read_qrels, read_queries
-from tests.benchmarks import abstention, answers, books, corpus, measure, negations, report, shelf
+from tests.benchmarks import abstention, answers, books, corpus, measure, negations, report, shelf, threads
 from tests.benchmarks.contest import Coded, chosen, heats
 from tests.benchmarks.corpus import BLOCK, CATEGORIES, Block, Corpus, Recipe
 from tests.benchmarks.filters import FILTERS, passes
@@ -141,6 +143,20 @@ def test_queries_fit_the_collection_at_any_size(made: Corpus, block: Block) -> N
     ]
     agreeing = [found == f"c{query.category}" for found, query in zip(nearest, queries, strict=True)]
     assert np.mean(agreeing) > 0.7
+
+
+def test_each_mode_is_asked_by_each_number_of_threads() -> None:
+    asked = {mode: set[tuple[int, int]]() for mode in ("lexical", "hybrid")}
+
+    def ask(mode: str, place: int) -> None:
+        asked[mode].add((threading.get_ident(), place))
+        time.sleep(0.001)
+
+    rates = threads.measured({mode: partial(ask, mode) for mode in asked}, 40, rounds=2, seconds=0.02)
+    assert list(rates) == [(mode, count) for mode in asked for count in threads.THREADS]
+    assert all(len(found) == 2 and min(found) > 0 for found in rates.values())
+    for seen in asked.values():
+        assert {place for _, place in seen} >= {0, 5, 10, 15, 20, 25, 30, 35}
 
 
 def test_filters_pass_what_they_say(block: Block) -> None:
