@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test test-whole check check-gate check-wheels check-install docs clean crash power damage moves fuzz load soak bench bench-scale bench-peers
+.PHONY: help demo test test-whole check check-gate check-wheels check-install docs clean crash power damage moves fuzz load soak workers bench bench-scale bench-peers
 MINUTES ?= 3
 ROUNDS ?= 500
 DOCUMENTS ?= 1000000
@@ -59,7 +59,8 @@ damage moves:
 fuzz: $(READY) ## try hostile inputs (MINUTES=n)
 load: $(READY) ## read in threads and processes beside a writer (MINUTES=n)
 soak: $(READY) ## replace the corpus again and again during searches (MINUTES=n)
-fuzz load soak:
+workers: $(READY) ## kill the processes of a pool beside a writer (MINUTES=n)
+fuzz load soak workers:
 	$(BIN)/python -m tests.durability.$@ --minutes $(MINUTES)
 
 # Time and memory: tests/benchmarks/README.md. Results go to build/benchmarks.

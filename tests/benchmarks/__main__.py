@@ -26,6 +26,7 @@ BENCHES: Final = (
     "libraries",
     "books",
     "suggestions",
+    "throughput",
 )
 _WHERE: Final = {"peers": "contest.run", "words": "contest.run_words"}
 
