@@ -30,6 +30,7 @@ from hybrid.disk.folder import Folder
 from hybrid.errors import CommitsLost, HybridError, IndexCorrupt, StorageError
 from hybrid.ledger import checksums, database, lifetimes
 from hybrid.ledger.bodies import Bodies
+from hybrid.ledger.changes import Counter
 from hybrid.ledger.database import Action
 from hybrid.ledger.head import Head
 from hybrid.ledger.lifetimes import NEVER, Lifetimes
@@ -82,6 +83,7 @@ class Ledger:
                 self._writer = database.writer(self._folder)
                 opened.callback(self._writer.close)
                 database.settle(self._folder)
+                self._changes = Counter(self._folder)
             database.check_schema(self._folder, self._reader)
             if self._writer is not None:
                 self._arrays.settle(self._writer)
@@ -395,8 +397,13 @@ class Ledger:
 
     def change(self, action: Action) -> None:
         """Do something to the tables, durably."""
-        with self._translated():
-            database.transact(self._writing, action, "BEGIN IMMEDIATE")
+        writer = self._writing
+        with self._translated(), self.changing():
+            database.transact(writer, action, "BEGIN IMMEDIATE")
+
+    def changing(self) -> AbstractContextManager[None]:
+        """Have readers look again once the block has ended."""
+        return self._changes.changing()
 
     def _record(
         self,

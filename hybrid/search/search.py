@@ -182,6 +182,8 @@ class Search:
     def pool(self) -> Pool:
         """The heads of the legs' answers, by number, and those that enter by votes, in neither list."""
         heads, ties = self.request.heads(self.legs), self.source.ties
+        if not len(self.votes.ordinals):
+            return Pool.of(heads, ties)
         known = np.concatenate([head.ordinals for head in heads])
         entering = self.request.newcomers(self.votes, known)
         pool = Pool.of([*heads, Candidates(entering, np.zeros(len(entering), np.float32))], ties)

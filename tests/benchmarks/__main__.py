@@ -26,7 +26,7 @@ BENCHES: Final = (
     "libraries",
     "books",
     "suggestions",
-    "throughput",
+    "threads",
 )
 _WHERE: Final = {"peers": "contest.run", "words": "contest.run_words"}
 

@@ -24,7 +24,7 @@ WIDE: Final = 512
 DEPTH: Final = 100
 
 EMBEDDED: Final = ("zvec.Zvec", "qdrant.Edge")
-"""Those that threads may share, which `throughput` asks, too."""
+"""Those that threads may share, which `threads` asks, too."""
 
 HYBRID: Final = (*EMBEDDED, "lance.Lance", "milvus.Milvus", "sqlite.SQLite", "txt.TxtAI")
 LEXICAL: Final = ("bm25.Numba", "bm25.Numpy", "sqlite.FTS5", "bm25.RankBM25")
