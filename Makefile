@@ -75,7 +75,7 @@ bench-scale: $(READY) ## measure growth (DOCUMENTS=n)
 
 bench-peers: .venv-peers/.ready ## compare with other tools
 	HF_HUB_OFFLINE=1 .venv-peers/bin/python -m tests.benchmarks peers --documents 60000
-	HF_HUB_OFFLINE=1 .venv-peers/bin/python -m tests.benchmarks threads --documents 20000
+	HF_HUB_OFFLINE=1 .venv-peers/bin/python -m tests.benchmarks threads probes --documents 20000
 	.venv-peers/bin/python -m tests.benchmarks words --documents 500000 --queries 100 --rounds 3
 
 # Uses the project's environment, but does not change it.
