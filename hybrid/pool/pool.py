@@ -8,9 +8,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import wraps
+from functools import update_wrapper, wraps
 from types import TracebackType
-from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, Unpack
+from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, Unpack, cast
 
 from numpy.typing import ArrayLike
 
@@ -35,6 +35,7 @@ _LOOK: Final = 0.05  # seconds between two looks at what is overdue
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def _asking(method: Callable[Concatenate[Index, _P], _R]) -> Callable[Concatenate[Pool, _P], _R]:
@@ -45,6 +46,15 @@ def _asking(method: Callable[Concatenate[Index, _P], _R]) -> Callable[Concatenat
         return self.call(method, *args, **kwargs)
 
     return asked
+
+
+def _as(method: Callable[..., Any]) -> Callable[[_F], _F]:
+    """Has a method the name, signature and text of ``method``; its type stays its own."""
+
+    def named(own: _F) -> _F:
+        return cast(_F, update_wrapper(own, method))
+
+    return named
 
 
 class Pool:
@@ -149,7 +159,7 @@ class Pool:
 
     # -- searching
 
-    @wraps(Index.search)
+    @_as(Index.search)
     def search(
         self,
         query: str | Query | None = None,
@@ -160,7 +170,7 @@ class Pool:
         results, worker = self._call(Index.search, (query,), {"vector": vector, **options}, None)
         return self._completed(results, Asked(query, vector, options), worker)
 
-    @wraps(Index.search_many)
+    @_as(Index.search_many)
     def search_many(
         self,
         queries: Sequence[str | Query] | None = None,
@@ -176,7 +186,7 @@ class Pool:
             for one, text, vector in zip(every, texts, ready, strict=True)
         ]
 
-    @wraps(Index.next_page)
+    @_as(Index.next_page)
     def next_page(self, cursor: str) -> Results:
         with self._freed:
             name = cursor.rpartition(".")[0] if isinstance(cursor, str) else ""

@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -92,12 +91,15 @@ def _ours(
     for pool in pools:
         n = pool.processes
         made[f"Pool, {n}"] = Contestant(_asking(pool.search, queries, options), n)
-        answer = partial(pool.call, as_json)
-        made[f"Pool, {n}, JSON made there"] = Contestant(_asking(answer, queries, options), n)
+        made[f"Pool, {n}, JSON made there"] = Contestant(_asking(_answering(pool), queries, options), n)
     return made
 
 
-def as_json(index: Index, text: str, **options: Any) -> bytes:
+def _answering(pool: Pool) -> Callable[..., bytes]:
+    return lambda text, **options: pool.call(as_json, text, options)
+
+
+def as_json(index: Index, text: str, options: Mapping[str, Any]) -> bytes:
     """What a server sends, made where the index is."""
     hits = [
         (hit.id, hit.score, hit.document.title, hit.document.text, hit.document.metadata)
@@ -108,6 +110,10 @@ def as_json(index: Index, text: str, **options: Any) -> bytes:
 
 def _asking(search: Callable[..., object], queries: Sequence[Query], options: Options) -> Ask:
     return lambda place: search(queries[place].text, vector=queries[place].vector, **options)
+
+
+def _asking_peer(peer: Any, texts: Sequence[str], queries: Sequence[Query]) -> Ask:
+    return lambda place: peer.query(texts[place], queries[place].vector, 10)
 
 
 def _tell(table: Table, contestants: Mapping[str, Contestant], queries: int, rounds: int) -> None:
@@ -180,7 +186,7 @@ def _peers(house: House, index: Index, pool: Pool, report: Report) -> None:
     ours = _asking(index.search, queries, options)
     asks = {"ours": ours, "ours, default": _asking(index.search, queries, {"depth": DEPTH})}
     for peer in peers:
-        asks[peer.name] = lambda i, peer=peer: peer.query(texts[i], queries[i].vector, 10)
+        asks[peer.name] = _asking_peer(peer, texts, queries)
     contestants = {f"{name}, {n}": Contestant(ask, n) for name, ask in asks.items() for n in (1, 2)}
     contestants["ours, Pool, 2"] = Contestant(_asking(pool.search, queries, options), 2)
     note = "Threads after the name. Ten documents with their texts, RRF."

@@ -92,4 +92,5 @@ def rendered(index: Index, query: str) -> tuple[str, int, str | None]:
     found = index.search(query)
     lights = found.hits[0].highlights
     assert lights is not None
-    return lights.snippet.html(), found.total, found.suggestion and found.suggestion.query
+    suggestion = found.suggestion
+    return lights.snippet.html(), found.total, None if suggestion is None else suggestion.query

@@ -34,6 +34,7 @@ from hybrid.errors import (
     WorkerTimeout,
 )
 from hybrid.pool import process
+from hybrid.search.request import Options
 from tests.contracts.index import PRODUCTS
 from tests.pool import passed
 from tests.test_async_index import public
@@ -100,15 +101,18 @@ def test_signatures_are_those_of_an_index(name: str) -> None:
         assert getattr(kind, name).__doc__ == getattr(Index, name).__doc__
 
 
+OPTIONS: list[Options] = [
+    {},
+    {"mode": "lexical"},
+    {"filter": {"brand": "Aria"}},
+    {"fusion": hybrid.RRF(k=9)},
+]
+
+
 def test_answers_are_those_of_an_index(pool: Pool, index: Index) -> None:
     for query in ("kettle", "降噪耳机", '"kettle of steel" -vase', "teapot"):
-        for options in (
-            {},
-            {"mode": "lexical"},
-            {"filter": {"brand": "Aria"}},
-            {"fusion": hybrid.RRF(k=9)},
-        ):
-            mine, its = (one.search(query, **options) for one in (pool, index))  # type: ignore[attr-defined]
+        for options in OPTIONS:
+            mine, its = pool.search(query, **options), index.search(query, **options)
             assert (mine.hits, mine.total, mine.query) == (its.hits, its.total, its.query)
             assert mine.suggestion == its.suggestion
             assert [hit.highlights for hit in mine] == [hit.highlights for hit in its]
@@ -130,8 +134,9 @@ def test_answers_are_those_of_an_index(pool: Pool, index: Index) -> None:
 
 def test_many_queries_in_one_call(pool: Pool, index: Index) -> None:
     vectors = np.eye(2, 32, dtype=np.float32)
-    for asked in ({"queries": ["kettle", "耳机"]}, {"queries": ["kettle", "耳机"], "vectors": vectors}):
-        mine, its = (one.search_many(**asked) for one in (pool, index))  # type: ignore[attr-defined]
+    for ready in (None, vectors):
+        mine = pool.search_many(["kettle", "耳机"], vectors=ready)
+        its = index.search_many(["kettle", "耳机"], vectors=ready)
         assert [one.hits for one in mine] == [one.hits for one in its]
         assert [h.highlights for one in mine for h in one] == [h.highlights for one in its for h in one]
     assert [one.hits for one in pool.search_many(vectors=vectors)] == [
@@ -177,11 +182,9 @@ def test_threads_share_it(pool: Pool, index: Index) -> None:
 
 
 def test_functions_run_beside_the_index(pool: Pool) -> None:
-    assert pool.call(passed.rendered, "ketle") == (
-        pool.search("ketle").hits[0].highlights.snippet.html(),
-        34,
-        "kettle",
-    )  # type: ignore[union-attr]
+    lights = pool.search("ketle").hits[0].highlights
+    assert lights is not None
+    assert pool.call(passed.rendered, "ketle") == (lights.snippet.html(), 34, "kettle")
     assert pool.call(passed.pid) in pids(pool)
     with pytest.raises(EOFError):  # nothing to read, and what it prints is no answer
         pool.call(passed.printed)
