@@ -147,7 +147,10 @@ class Pool:
         finally:
             with self._freed:
                 self._free.append(worker)
-                self._freed.notify(len(self._workers) if self._particular else 1)
+                if self._particular:
+                    self._freed.notify_all()
+                else:
+                    self._freed.notify()
 
     def _check_open(self) -> None:
         if self._closed.is_set():
@@ -248,9 +251,10 @@ class Pool:
         """End the processes; calls under way have five seconds, then they raise IndexClosed, as all later
         ones do. Again is harmless."""
         self._closed.set()
-        with self._freed:
-            self._freed.wait_for(lambda: len(self._free) == len(self._workers), PATIENCE)
-        self.leave()
+        if os.getpid() == self._pid:
+            with self._freed:
+                self._freed.wait_for(lambda: len(self._free) == len(self._workers), PATIENCE)
+            self.leave()
 
     def leave(self) -> None:
         """End the processes now."""
@@ -261,6 +265,7 @@ class Pool:
             worker.shut()
         with self._freed:
             free = list(self._free)
+            self._freed.notify_all()  # whoever waits for a worker learns that it is closed
         for worker in free:
             worker.end()
 
