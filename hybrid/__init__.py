@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hybrid.async_index import AsyncIndex
+    from hybrid.async_pool import AsyncPool
     from hybrid.backends.memory import MemoryIndex
     from hybrid.context import Context, check_citations
     from hybrid.errors import HybridError
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from hybrid.index import DEFAULT_ENCODER, Index
     from hybrid.ledger.impressions import Impression
     from hybrid.ledger.past import PastQuery
+    from hybrid.pool import Pool
     from hybrid.search.explain import Explanation
     from hybrid.search.searcher import Searcher
     from hybrid.settings import Profile
@@ -59,6 +61,7 @@ __all__ = [
     "RRF",
     "Adaptive",
     "AsyncIndex",
+    "AsyncPool",
     "Candidates",
     "CombSUM",
     "Context",
@@ -75,6 +78,7 @@ __all__ = [
     "MinMax",
     "Passage",
     "PastQuery",
+    "Pool",
     "Profile",
     "Qrels",
     "Results",
@@ -97,11 +101,13 @@ __all__ = [
 _HOMES = {
     "hybrid.store.salvage": "salvage salvage_past_queries",
     "hybrid.async_index": "AsyncIndex",
+    "hybrid.async_pool": "AsyncPool",
     "hybrid.context": "Context check_citations",
     "hybrid.index": "DEFAULT_ENCODER Index",
     "hybrid.settings": "Profile",
     "hybrid.store.backup": "restore",
     "hybrid.errors": "HybridError",
+    "hybrid.pool": "Pool",
     "hybrid.search.explain": "Explanation",
     "hybrid.search.searcher": "Searcher",
     "hybrid.fusion": "RRF Adaptive CombSUM Distribution Linear MinMax Rocchio Softplus "

@@ -19,12 +19,12 @@ import pytest
 from hybrid import Document, analyzers
 from hybrid.corpora import read_documents, read_qrels, read_queries
 from tests.benchmarks import abstention, answers, books, corpus, measure, negations, report, shelf, threads
-from tests.benchmarks.contest import Coded, chosen, heats
+from tests.benchmarks.contest import chosen, heats
 from tests.benchmarks.corpus import BLOCK, CATEGORIES, Block, Corpus, Recipe
 from tests.benchmarks.filters import FILTERS, passes
 from tests.benchmarks.house import House, Plan, batches, kept
 from tests.benchmarks.pairs import Judged
-from tests.benchmarks.peers import load
+from tests.benchmarks.peers import Coded, load
 from tests.benchmarks.vocabulary import vocabulary, zipf
 
 
@@ -146,17 +146,19 @@ def test_queries_fit_the_collection_at_any_size(made: Corpus, block: Block) -> N
 
 
 def test_each_mode_is_asked_by_each_number_of_threads() -> None:
-    asked = {mode: set[tuple[int, int]]() for mode in ("lexical", "hybrid")}
+    asked = {(mode, count): set[tuple[int, int]]() for mode in ("lexical", "hybrid") for count in (1, 8)}
 
-    def ask(mode: str, place: int) -> None:
-        asked[mode].add((threading.get_ident(), place))
+    def ask(one: tuple[str, int], place: int) -> None:
+        asked[one].add((threading.get_ident(), place))
         time.sleep(0.001)
 
-    rates = threads.measured({mode: partial(ask, mode) for mode in asked}, 40, rounds=2, seconds=0.02)
-    assert list(rates) == [(mode, count) for mode in asked for count in threads.THREADS]
-    assert all(len(found) == 2 and min(found) > 0 for found in rates.values())
-    for seen in asked.values():
-        assert {place for _, place in seen} >= {0, 5, 10, 15, 20, 25, 30, 35}
+    contestants = {str(one): threads.Contestant(partial(ask, one), one[1]) for one in asked}
+    rates = threads.measured(contestants, 40, rounds=2, seconds=0.02)
+    assert list(rates) == list(contestants)
+    assert all(len(own.wall) == len(own.cpu) == 2 and min(own.wall) > 0 for own in rates.values())
+    assert rates["('lexical', 8)"].row(rates["('lexical', 8)"])["by one"] == 1
+    for (_, count), seen in asked.items():
+        assert {place for _, place in seen} >= set(range(0, 40, 40 // count))
 
 
 def test_filters_pass_what_they_say(block: Block) -> None:

@@ -384,9 +384,10 @@ class Search:
         fields = self.request.fields
         if fields is not None and "text" not in fields.parts:
             return tuple(hits)
-        return lit(hits, self._highlighter())
+        return lit(hits, self.highlighter())
 
-    def _highlighter(self) -> Highlighter:
+    def highlighter(self) -> Highlighter:
+        """What makes the highlights of hits."""
         source, request, words = self.source, self.request, self.words
         nearest = None
         if request.sentences and request.encode is not None and request.vector is not None:

@@ -30,6 +30,7 @@ from hybrid.search.counted import Counted
 from hybrid.search.cursors import Cursors
 from hybrid.search.explain import Explanation, explain
 from hybrid.search.fields import Fields, fetch
+from hybrid.search.highlights import Highlighter
 from hybrid.search.lanes import Lanes
 from hybrid.search.legs import Legs, legs
 from hybrid.search.models import Models
@@ -160,6 +161,16 @@ class Searcher:
         request = self._request(query, vector, options)
         ask = self._cursors.first if request.cursor else answer
         return ask(self.snapshot, request, self._lanes)
+
+    def highlighter(
+        self,
+        query: str | Query | None = None,
+        *,
+        vector: ArrayLike | None = None,
+        **options: Unpack[Options],
+    ) -> Highlighter:
+        """What makes the highlights of the hits of ``search`` with the same arguments."""
+        return Search.of(self.snapshot, self._request(query, vector, options), self._lanes).highlighter()
 
     def next_page(self, cursor: str) -> Results:
         """As ``Index.next_page``."""

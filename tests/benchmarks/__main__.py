@@ -28,6 +28,7 @@ BENCHES: Final = (
     "suggestions",
     "votes",
     "threads",
+    "probes",
 )
 _WHERE: Final = {"peers": "contest.run", "words": "contest.run_words"}
 
