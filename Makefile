@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test test-whole check check-gate check-wheels check-install docs clean crash power damage moves fuzz load soak bench bench-scale bench-peers
+.PHONY: help demo test test-whole check check-gate check-wheels check-install docs clean crash power damage moves fuzz load soak workers bench bench-threads bench-scale bench-peers
 MINUTES ?= 3
 ROUNDS ?= 500
 DOCUMENTS ?= 1000000
@@ -59,18 +59,23 @@ damage moves:
 fuzz: $(READY) ## try hostile inputs (MINUTES=n)
 load: $(READY) ## read in threads and processes beside a writer (MINUTES=n)
 soak: $(READY) ## replace the corpus again and again during searches (MINUTES=n)
-fuzz load soak:
+workers: $(READY) ## kill the processes of a pool beside a writer (MINUTES=n)
+fuzz load soak workers:
 	$(BIN)/python -m tests.durability.$@ --minutes $(MINUTES)
 
 # Time and memory: tests/benchmarks/README.md. Results go to build/benchmarks.
 bench: $(READY) ## compare the engine with its parts
 	HF_HUB_OFFLINE=1 $(BIN)/python -m tests.benchmarks --documents 20000
 
+bench-threads: $(READY) ## count queries a second by threads and processes
+	HF_HUB_OFFLINE=1 $(BIN)/python -m tests.benchmarks threads --documents 20000
+
 bench-scale: $(READY) ## measure growth (DOCUMENTS=n)
 	$(BIN)/python -m tests.benchmarks scale --documents $(DOCUMENTS)
 
 bench-peers: .venv-peers/.ready ## compare with other tools
 	HF_HUB_OFFLINE=1 .venv-peers/bin/python -m tests.benchmarks peers --documents 60000
+	HF_HUB_OFFLINE=1 .venv-peers/bin/python -m tests.benchmarks threads probes --documents 20000
 	.venv-peers/bin/python -m tests.benchmarks words --documents 500000 --queries 100 --rounds 3
 
 # Uses the project's environment, but does not change it.

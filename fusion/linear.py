@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Final, Self
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -36,11 +36,11 @@ class Linear:
     (``hybrid.fusion.complete``), so no document is judged by one leg alone.
 
     ``coverage``, from 0 to 1: if the best lexical score is below this share of what the query's rarest
-    words can give (``QueryTerms.most``), the lexical weight falls in proportion: no document has what the
-    query asks for in its words, and the first candidates may match by chance. So it is for a question in
-    another language, of which a year alone matches, and for one that is asked in other words. It falls no
-    lower than z / 9, where the best score stands out of its list by z standard deviations. The plain call
-    has no evidence of it, and always uses ``weights``.
+    words can give (``QueryTerms.most``), the lexical weight falls to (share / ``coverage``)^2 of itself: no
+    document has what the query asks for in its words, and the first candidates may match by chance. So it
+    is for a question in another language, of which a year alone matches, and for one that is asked in other
+    words. It falls no lower than z / 9, where the best score stands out of its list by z standard
+    deviations. The plain call has no evidence of it, and always uses ``weights``.
 
     Raises QueryError if a weight is negative or not finite, if all are 0, if ``coverage`` is not from 0 to
     1, and if called with another number of lists. Bruch, Gai and Ingber, "An Analysis of Fusion Functions
@@ -67,43 +67,43 @@ class Linear:
         object.__setattr__(self, "coverage", check_share("Linear: coverage", coverage))
 
     def informed(self, legs: Sequence[Candidates], limit: int, evidence: Evidence) -> Candidates:
-        weighed, _ = self._damped(legs, evidence)
+        weights, _ = self._damped(legs, evidence)
         if not self.complete or not all(map(len, legs)):
-            return weighed(legs, limit)
-        ordinals, words, near, known = weighed._completed(legs, evidence)
+            return merge(legs, self._listed(legs, weights), limit)
+        ordinals, words, near, known = self._completed(legs, evidence, weights)
         words[known] += near
         return best(ordinals, words, limit)
 
     def __call__(self, legs: Sequence[Candidates], limit: int) -> Candidates:
-        check_count(self, self.weights, legs)
-        return merge(legs, self._weighed([leg.scores for leg in legs], legs), limit)
+        return merge(legs, self._listed(legs, self.weights), limit)
 
     def parts(self, legs: Sequence[Candidates], evidence: Evidence) -> Parts:
-        weighed, notes = self._damped(legs, evidence)
+        weights, notes = self._damped(legs, evidence)
         if not self.complete or not all(map(len, legs)):
-            check_count(self, self.weights, legs)
-            return by_leg(legs, weighed._weighed([leg.scores for leg in legs], legs))._replace(notes=notes)
-        ordinals, words, near, known = weighed._completed(legs, evidence)
+            return by_leg(legs, self._listed(legs, weights))._replace(notes=notes)
+        ordinals, words, near, known = self._completed(legs, evidence, weights)
         vector = np.zeros(len(ordinals))
         vector[known] = near
         return Parts(ordinals, {"lexical": words, "vector": vector}, notes)
 
-    def _damped(self, legs: Sequence[Candidates], evidence: Evidence) -> tuple[Self, tuple[str, ...]]:
-        """The combination with the lexical weight that fits the coverage of this query, and a note of that
-        if it is another."""
+    def _damped(
+        self, legs: Sequence[Candidates], evidence: Evidence
+    ) -> tuple[tuple[float, ...], tuple[str, ...]]:
+        """The weights, the lexical one as it fits the coverage of this query, and a note of that if it is
+        another."""
         if not self.coverage or not all(map(len, legs)) or not any(self.weights[1:]):
-            return self, ()
+            return self.weights, ()
         lexical, most = legs[0].scores, evidence.terms().most
         covered = max(0.0, float(lexical[0])) / most if most else 1.0
         if covered >= self.coverage or (clear := _outstanding(lexical) / _CLEAR) >= 1.0:
-            return self, ()
-        share = max(covered / self.coverage, clear)
+            return self.weights, ()
+        share = max((covered / self.coverage) ** 2, clear)
         note = f"the best keyword match covers {covered:.0%} of the query: lexical weight x {share:.2f}"
         words, *others = self.weights
-        return replace(self, weights=(share * words, *others)), (note,)
+        return (share * words, *others), (note,)
 
     def _completed(
-        self, legs: Sequence[Candidates], evidence: Evidence
+        self, legs: Sequence[Candidates], evidence: Evidence, weights: Sequence[float]
     ) -> tuple[Ordinals, Terms, Terms, Mask]:
         """All candidates, what the lexical leg adds to each, what the vector leg adds to those that have a
         vector, and which these are."""
@@ -111,12 +111,19 @@ class Linear:
         lexical, vector = legs
         both = complete(lexical, vector, evidence)
         known = ~np.isnan(both.vector)
-        words, near = self._weighed([both.lexical, both.vector[known]], legs)
+        words, near = self._weighed([both.lexical, both.vector[known]], legs, weights)
         return both.ordinals, words, near, known
 
-    def _weighed(self, scores: Sequence[Scores], legs: Sequence[Candidates]) -> list[Terms]:
+    def _listed(self, legs: Sequence[Candidates], weights: Sequence[float]) -> list[Terms]:
+        """What each list adds to its documents."""
+        check_count(self, self.weights, legs)
+        return self._weighed([leg.scores for leg in legs], legs, weights)
+
+    def _weighed(
+        self, scores: Sequence[Scores], legs: Sequence[Candidates], weights: Sequence[float]
+    ) -> list[Terms]:
         """Weigh the normalised ``scores`` of each list's documents, in any order."""
-        weights = counting(self.weights, legs)
+        weights = counting(weights, legs)
         total = sum(weights)
         return [
             weight / total * self.normalize(some, leg.floor)

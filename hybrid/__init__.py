@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hybrid.async_index import AsyncIndex
+    from hybrid.async_pool import AsyncPool
     from hybrid.backends.memory import MemoryIndex
     from hybrid.context import Context, check_citations
     from hybrid.errors import HybridError
@@ -33,11 +34,12 @@ if TYPE_CHECKING:
     from hybrid.index import DEFAULT_ENCODER, Index
     from hybrid.ledger.impressions import Impression
     from hybrid.ledger.past import PastQuery
+    from hybrid.pool import Pool
     from hybrid.search.explain import Explanation
     from hybrid.search.searcher import Searcher
     from hybrid.settings import Profile
     from hybrid.store.backup import restore
-    from hybrid.store.salvage import salvage
+    from hybrid.store.salvage import salvage, salvage_past_queries
     from hybrid.types import (
         Candidates,
         Correction,
@@ -59,6 +61,7 @@ __all__ = [
     "RRF",
     "Adaptive",
     "AsyncIndex",
+    "AsyncPool",
     "Candidates",
     "CombSUM",
     "Context",
@@ -75,6 +78,7 @@ __all__ = [
     "MinMax",
     "Passage",
     "PastQuery",
+    "Pool",
     "Profile",
     "Qrels",
     "Results",
@@ -89,18 +93,21 @@ __all__ = [
     "check_citations",
     "restore",
     "salvage",
+    "salvage_past_queries",
 ]
 
 # The module of each name. Modules load when a name is first used, so importing this package takes a
 # hundredth of a second, not half of one.
 _HOMES = {
-    "hybrid.store.salvage": "salvage",
+    "hybrid.store.salvage": "salvage salvage_past_queries",
     "hybrid.async_index": "AsyncIndex",
+    "hybrid.async_pool": "AsyncPool",
     "hybrid.context": "Context check_citations",
     "hybrid.index": "DEFAULT_ENCODER Index",
     "hybrid.settings": "Profile",
     "hybrid.store.backup": "restore",
     "hybrid.errors": "HybridError",
+    "hybrid.pool": "Pool",
     "hybrid.search.explain": "Explanation",
     "hybrid.search.searcher": "Searcher",
     "hybrid.fusion": "RRF Adaptive CombSUM Distribution Linear MinMax Rocchio Softplus "

@@ -10,22 +10,29 @@ from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, c
 from functools import partial, wraps
 from itertools import islice
 from types import TracebackType
-from typing import Any, Concatenate, Final, Generic, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, Final, Generic, ParamSpec, Protocol, Self, TypeVar
 
 from hybrid.errors import IndexClosed
 from hybrid.index import Index
 from hybrid.search.searcher import Searcher
 from hybrid.settings import Profiles
 
-_Inner = TypeVar("_Inner", Index, Searcher)
+_Inner = TypeVar("_Inner")
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+
+
+class _Closing(Protocol):
+    def close(self) -> None: ...
+
+
+_Closed = TypeVar("_Closed", bound=_Closing)
 
 _AT_ONCE: Final = 100
 """Items of an iterator that are fetched together."""
 
 
-class _Asked(Generic[_Inner]):
+class Asked(Generic[_Inner]):
     """Does what is asked of ``inner`` in the threads of ``reads``."""
 
     def __init__(self, inner: _Inner, reads: ThreadPoolExecutor) -> None:
@@ -42,13 +49,13 @@ class _Asked(Generic[_Inner]):
         return await asyncio.wrap_future(done)
 
 
-def _reading(
+def reading(
     method: Callable[Concatenate[_Inner, _P], _R],
-) -> Callable[Concatenate[_Asked[_Inner], _P], Coroutine[Any, Any, _R]]:
+) -> Callable[Concatenate[Asked[_Inner], _P], Coroutine[Any, Any, _R]]:
     """``method``, awaited, beside others."""
 
     @wraps(method)
-    async def awaited(self: _Asked[_Inner], /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+    async def awaited(self: Asked[_Inner], /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
         return await self._in(self._reads, partial(method, self._inner, *args, **kwargs))
 
     return awaited
@@ -68,12 +75,12 @@ def _writing(
 
 def _iterating(
     method: Callable[Concatenate[_Inner, _P], Iterator[_R]],
-) -> Callable[Concatenate[_Asked[_Inner], _P], AsyncGenerator[_R, None]]:
+) -> Callable[Concatenate[Asked[_Inner], _P], AsyncGenerator[_R, None]]:
     """``method``, whose items are fetched a hundred at a time."""
 
     @wraps(method)
     async def iterated(
-        self: _Asked[_Inner], /, *args: _P.args, **kwargs: _P.kwargs
+        self: Asked[_Inner], /, *args: _P.args, **kwargs: _P.kwargs
     ) -> AsyncGenerator[_R, None]:
         async with _apart(lambda: _ended(method(self._inner, *args, **kwargs))) as (pool, items):
             while part := await self._in(pool, lambda: list(islice(items, _AT_ONCE))):
@@ -110,28 +117,33 @@ async def _apart(
 def _opening(
     make: Callable[_P, Index],
 ) -> Callable[Concatenate[type[AsyncIndex], _P], Coroutine[Any, Any, AsyncIndex]]:
-    """``make``, a class method of ``Index``, awaited. An index that nobody waits for any more is closed."""
+    """``make``, a class method of ``Index``, awaited."""
 
     @wraps(getattr(make, "__func__", make))
-    async def opened(cls: type[AsyncIndex], /, *args: _P.args, **kwargs: _P.kwargs) -> AsyncIndex:
-        pool = ThreadPoolExecutor(1, "hybrid-open")
-        opening = pool.submit(make, *args, **kwargs)
-        pool.shutdown(wait=False)
-        try:
-            return cls(await asyncio.wrap_future(opening))
-        except asyncio.CancelledError:
-            opening.add_done_callback(_close)
-            raise
+    async def made(cls: type[AsyncIndex], /, *args: _P.args, **kwargs: _P.kwargs) -> AsyncIndex:
+        return cls(await opened(partial(make, *args, **kwargs)))
 
-    return opened
+    return made
 
 
-def _close(opening: Future[Index]) -> None:
+async def opened(make: Callable[[], _Closed]) -> _Closed:
+    """What ``make`` makes, in a thread of its own. If nobody waits for it any more, it is closed."""
+    pool = ThreadPoolExecutor(1, "hybrid-open")
+    opening = pool.submit(make)
+    pool.shutdown(wait=False)
+    try:
+        return await asyncio.wrap_future(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_close)
+        raise
+
+
+def _close(opening: Future[_Closed]) -> None:
     if not opening.cancelled() and opening.exception() is None:
         opening.result().close()
 
 
-class AsyncIndex(_Asked[Index]):
+class AsyncIndex(Asked[Index]):
     """An `Index` for asyncio: ``async with await hybrid.AsyncIndex.open("shop") as index: …``. Its methods
     have the names, arguments, results and errors of those of ``Index``, and are awaited.
 
@@ -185,24 +197,24 @@ class AsyncIndex(_Asked[Index]):
     load = _writing(Index.load)
     delete = _writing(Index.delete)
     update_metadata = _writing(Index.update_metadata)
-    get = _reading(Index.get)
-    absent = _reading(Index.absent)
+    get = reading(Index.get)
+    absent = reading(Index.absent)
     documents = _iterating(Index.documents)
 
     # -- counting and searching
 
-    count = _reading(Index.count)
-    facets = _reading(Index.facets)
-    values = _reading(Index.values)
-    range = _reading(Index.range)
-    search = _reading(Index.search)
-    next_page = _reading(Index.next_page)
-    context = _reading(Index.context)
-    explain = _reading(Index.explain)
-    search_many = _reading(Index.search_many)
-    run = _reading(Index.run)
-    suggest = _reading(Index.suggest)
-    autocomplete = _reading(Index.autocomplete)
+    count = reading(Index.count)
+    facets = reading(Index.facets)
+    values = reading(Index.values)
+    range = reading(Index.range)
+    search = reading(Index.search)
+    next_page = reading(Index.next_page)
+    context = reading(Index.context)
+    explain = reading(Index.explain)
+    search_many = reading(Index.search_many)
+    run = reading(Index.run)
+    suggest = reading(Index.suggest)
+    autocomplete = reading(Index.autocomplete)
 
     @asynccontextmanager
     async def searcher(self) -> AsyncIterator[AsyncSearcher]:
@@ -246,34 +258,34 @@ class AsyncIndex(_Asked[Index]):
     # -- care
 
     flush = _writing(Index.flush)
-    finish_graph = _reading(Index.finish_graph)
+    finish_graph = reading(Index.finish_graph)
     compact = _writing(Index.compact)
-    backup = _reading(Index.backup)
-    verify = _reading(Index.verify)
+    backup = reading(Index.backup)
+    verify = reading(Index.verify)
     repair = _writing(Index.repair)
-    stats = _reading(Index.stats)
+    stats = reading(Index.stats)
     reindex = _writing(Index.reindex)
 
 
-class AsyncSearcher(_Asked[Searcher]):
+class AsyncSearcher(Asked[Searcher]):
     """One state of an index, made by ``AsyncIndex.searcher``. Its methods are those of `Searcher` that an
     index has, too."""
 
-    get = _reading(Searcher.get)
-    absent = _reading(Searcher.absent)
+    get = reading(Searcher.get)
+    absent = reading(Searcher.absent)
     documents = _iterating(Searcher.documents)
-    count = _reading(Searcher.count)
-    facets = _reading(Searcher.facets)
-    values = _reading(Searcher.values)
-    range = _reading(Searcher.range)
-    search = _reading(Searcher.search)
-    next_page = _reading(Searcher.next_page)
-    context = _reading(Searcher.context)
-    explain = _reading(Searcher.explain)
-    search_many = _reading(Searcher.search_many)
-    run = _reading(Searcher.run)
-    suggest = _reading(Searcher.suggest)
-    autocomplete = _reading(Searcher.autocomplete)
+    count = reading(Searcher.count)
+    facets = reading(Searcher.facets)
+    values = reading(Searcher.values)
+    range = reading(Searcher.range)
+    search = reading(Searcher.search)
+    next_page = reading(Searcher.next_page)
+    context = reading(Searcher.context)
+    explain = reading(Searcher.explain)
+    search_many = reading(Searcher.search_many)
+    run = reading(Searcher.run)
+    suggest = reading(Searcher.suggest)
+    autocomplete = reading(Searcher.autocomplete)
 
     @property
     def profiles(self) -> Coroutine[Any, Any, Profiles]:

@@ -8,6 +8,7 @@
     │   ├── FilterError                 a filter that does not parse
     │   ├── CorpusError                 a file of documents, queries or judgments; names file and line
     │   ├── MeasureError                an unknown measure
+    │   ├── NotPicklable                what cannot be passed to another process
     │   └── SettingsError               settings of an index: metric, analyzer, dictionary
     ├── StorageError                    the index on disk, or its state
     │   ├── IndexNotFound               there is no index at this path
@@ -19,6 +20,9 @@
     │   ├── FormatTooNew                written by a newer version
     │   └── IndexCorrupt                data on disk is damaged or missing
     │       └── CommitsLost             acknowledged commits are missing from the ledger
+    ├── WorkerError                     a process of a pool
+    │   ├── WorkerDied                  it ended in the middle of a call, and so did the next one
+    │   └── WorkerTimeout (TimeoutError)   it took longer than the pool's timeout, and was ended
     ├── PluginError                     a module of another package cannot be used
     └── EncoderError                    vectors cannot be made
         ├── ModelNotFound               in none of the places tried, which it names
@@ -65,6 +69,10 @@ class MeasureError(InputError):
     """A measure is not known."""
 
 
+class NotPicklable(InputError):
+    """An argument or an answer cannot be passed to another process."""
+
+
 class SettingsError(InputError):
     """A setting of an index is invalid: metric, analyzer, user dictionary."""
 
@@ -107,6 +115,18 @@ class IndexCorrupt(StorageError):
 
 class CommitsLost(IndexCorrupt):
     """The ledger is sound but lacks acknowledged commits."""
+
+
+class WorkerError(HybridError):
+    """A process of a pool did not answer, or raised what this process cannot read."""
+
+
+class WorkerDied(WorkerError):
+    """Two worker processes ended in one call, or none can be started."""
+
+
+class WorkerTimeout(WorkerError, TimeoutError):
+    """A worker process took longer than the pool's timeout, and was ended."""
 
 
 class PluginError(HybridError):

@@ -69,6 +69,11 @@ MAX_CURSOR_BYTES: Final = 1 << 26
 CURSOR_SECONDS: Final = 600
 """How long after its last use a cursor is kept."""
 
+# --- pools
+
+MAX_PROCESSES: Final = 1_024
+"""Processes of a pool: more than a machine has cores, and each takes three descriptors and its memory."""
+
 # --- filters
 
 MAX_FILTER_DEPTH: Final = 32
@@ -210,7 +215,7 @@ def shown(value: object) -> str:
     return " ".join(text.split())[: 2 * _SHOWN]
 
 
-def brief(error: Exception) -> str:
+def brief(error: BaseException) -> str:
     """Return the first line of an error's message, or its class."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 

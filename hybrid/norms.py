@@ -27,5 +27,5 @@ def unit(rows: Matrix) -> Matrix:
     done = np.abs(norms - 1) <= _EPS
     if done.all():
         return rows.astype(np.float32, copy=False)
-    norms = np.where(done | (norms == 0), 1, norms)
-    return np.where(done[:, None], rows, wide / norms[:, None]).astype(np.float32)
+    wide /= np.where(done | (norms == 0), 1, norms)[:, None]
+    return wide.astype(np.float32)

@@ -245,6 +245,30 @@ class Results:
     def __len__(self) -> int:
         return len(self.hits)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled, it has its ``total``; what is worked out later stays behind: no suggestion, and no
+        highlights."""
+        rows = [_row(hit) for hit in self.hits]
+        return _of_rows, (rows, self.sequence, self.took, self.total, self.cursor, self.query)
+
+
+def _row(hit: Hit) -> tuple[Any, ...]:
+    """Plain tuples are pickled many times as fast as data classes."""
+    one = hit.document
+    document = one.id, one.text, one.title, one.metadata, one.vector, one.passages, one.text_passages
+    passages = [(part.start, part.end, part.heading, part.page) for part in hit.passages]
+    return hit.id, hit.score, hit.rank, document, passages, hit.relevance, hit.folded
+
+
+def _of_rows(
+    rows: Sequence[Any], sequence: int, took: float, total: int, cursor: str | None, query: Parsed | None
+) -> Results:
+    hits = [
+        Hit(id, score, rank, Document(*document), tuple([Passage(*part) for part in passages]), *more)
+        for id, score, rank, document, passages, *more in rows
+    ]
+    return Results(tuple(hits), sequence, took, lambda: total, cursor, query)
+
 
 @dataclass(frozen=True, slots=True)
 class Candidates:

@@ -6,9 +6,11 @@ import json
 import os
 import re
 import subprocess
+import threading
 import time
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +18,13 @@ import pytest
 
 from hybrid import Document, analyzers
 from hybrid.corpora import read_documents, read_qrels, read_queries
-from tests.benchmarks import abstention, answers, books, corpus, measure, report, shelf
-from tests.benchmarks.contest import Coded, chosen, heats
+from tests.benchmarks import abstention, answers, books, corpus, measure, negations, report, shelf, threads
+from tests.benchmarks.contest import chosen, heats
 from tests.benchmarks.corpus import BLOCK, CATEGORIES, Block, Corpus, Recipe
 from tests.benchmarks.filters import FILTERS, passes
 from tests.benchmarks.house import House, Plan, batches, kept
-from tests.benchmarks.peers import load
+from tests.benchmarks.pairs import Judged
+from tests.benchmarks.peers import Coded, load
 from tests.benchmarks.vocabulary import vocabulary, zipf
 
 
@@ -140,6 +143,22 @@ def test_queries_fit_the_collection_at_any_size(made: Corpus, block: Block) -> N
     ]
     agreeing = [found == f"c{query.category}" for found, query in zip(nearest, queries, strict=True)]
     assert np.mean(agreeing) > 0.7
+
+
+def test_each_mode_is_asked_by_each_number_of_threads() -> None:
+    asked = {(mode, count): set[tuple[int, int]]() for mode in ("lexical", "hybrid") for count in (1, 8)}
+
+    def ask(one: tuple[str, int], place: int) -> None:
+        asked[one].add((threading.get_ident(), place))
+        time.sleep(0.001)
+
+    contestants = {str(one): threads.Contestant(partial(ask, one), one[1]) for one in asked}
+    rates = threads.measured(contestants, 40, rounds=2, seconds=0.02)
+    assert list(rates) == list(contestants)
+    assert all(len(own.wall) == len(own.cpu) == 2 and min(own.wall) > 0 for own in rates.values())
+    assert rates["('lexical', 8)"].row(rates["('lexical', 8)"])["by one"] == 1
+    for (_, count), seen in asked.items():
+        assert {place for _, place in seen} >= set(range(0, 40, 40 // count))
 
 
 def test_filters_pass_what_they_say(block: Block) -> None:
@@ -389,3 +408,20 @@ def test_queries_of_one_paragraph_stay_together() -> None:
     owners = [{answers[id] for id in third} for third in thirds]
     assert [len(owner) for owner in owners] == [4, 3, 3]
     assert not owners[0] & owners[1]
+
+
+def test_queries_exclude_what_many_documents_about_them_have() -> None:
+    texts = {"a": "kettle steel handle", "b": "kettle steel", "c": "kettle glass", "水": "水壶 玻璃 制造"}
+    rest = [Document(f"x{i}", f"lamp {i}") for i in range(60)]
+    documents = [Document(id, text) for id, text in texts.items()]
+    judged = Judged(
+        [*documents, *rest],
+        {"1": "The kettle?", "2": "水壶", "3": "nothing shared", "4": "lamp"},
+        {"1": {"a": 2, "c": 1}, "2": {"c": 1}, "3": {"a": 1}, "4": {"x1": 0}},
+    )
+    negated, plain = negations.negated(judged)
+    assert negated.queries["1"] == "The kettle without steel"
+    assert negated.qrels["1"] == {"c": 1}
+    assert re.fullmatch("除了(玻璃|制造)，水壶", negated.queries["2"])
+    assert negated.qrels.keys() == negated.queries.keys() == {"1", "2"}
+    assert plain == judged._replace(qrels=negated.qrels)

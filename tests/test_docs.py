@@ -28,6 +28,7 @@ DOCS = (
     "guide/filters",
     "guide/languages",
     "guide/chatbots",
+    "guide/serving",
     "guide/encoders",
     "guide/plugins",
     "judging-and-learning",

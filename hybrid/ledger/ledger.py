@@ -30,6 +30,7 @@ from hybrid.disk.folder import Folder
 from hybrid.errors import CommitsLost, HybridError, IndexCorrupt, StorageError
 from hybrid.ledger import checksums, database, lifetimes
 from hybrid.ledger.bodies import Bodies
+from hybrid.ledger.changes import Counter
 from hybrid.ledger.database import Action
 from hybrid.ledger.head import Head
 from hybrid.ledger.lifetimes import NEVER, Lifetimes
@@ -82,6 +83,7 @@ class Ledger:
                 self._writer = database.writer(self._folder)
                 opened.callback(self._writer.close)
                 database.settle(self._folder)
+                self._changes = Counter(self._folder)
             database.check_schema(self._folder, self._reader)
             if self._writer is not None:
                 self._arrays.settle(self._writer)
@@ -190,9 +192,8 @@ class Ledger:
     def _mend(self, ordinals: Sequence[int], documents: Mapping[int, Document]) -> None:
         """A writer maps what was shown and not mapped: of an older version, or lost in a power cut."""
         if self._writer is not None and len(ordinals) <= _SHOWN:
-            for ordinal in ordinals:
-                if ordinal in documents:
-                    self._mapped.append(ordinal, [checksums.row(documents[ordinal])])
+            there = sorted(ordinal for ordinal in ordinals if ordinal in documents)
+            self._mapped.write((ordinal, checksums.row(documents[ordinal])) for ordinal in there)
 
     def _bodies(self, ordinals: Sequence[int]) -> Iterator[tuple[int, Document]]:
         for ordinal, *rest in self.query(f"{_BODIES} WHERE ordinal IN ({_marks(ordinals)})", ordinals):
@@ -395,8 +396,13 @@ class Ledger:
 
     def change(self, action: Action) -> None:
         """Do something to the tables, durably."""
-        with self._translated():
-            database.transact(self._writing, action, "BEGIN IMMEDIATE")
+        writer = self._writing
+        with self._translated(), self.changing():
+            database.transact(writer, action, "BEGIN IMMEDIATE")
+
+    def changing(self) -> AbstractContextManager[None]:
+        """Have readers look again once the block has ended."""
+        return self._changes.changing()
 
     def _record(
         self,

@@ -48,7 +48,12 @@ class Evidence:
 
     def _part(self, numbers: Ordinals) -> slice | Ordinals:
         """Mostly these are all, and nothing is copied."""
-        return slice(None) if np.array_equal(numbers, np.arange(len(self._pool))) else numbers
+        everyone = self._everyone
+        return slice(None) if len(numbers) == len(everyone) and (numbers == everyone).all() else numbers
+
+    @step
+    def _everyone(self) -> Ordinals:
+        return np.arange(len(self._pool))
 
 
 def _most(words: Sequence[str], frequencies: Sequence[int], documents: int) -> float:

@@ -12,12 +12,13 @@ from typing import Final
 from hybrid.threads import submit
 from hybrid.types import Candidates
 
-_WORTH_A_THREAD: Final = 0.0005  # seconds; a hand-over costs some 30 microseconds, a contended core more
+_WORTH_A_THREAD: Final = 0.0005
+"""Seconds of CPU time. A hand-over costs some 30 microseconds, and more where a core is contended."""
 
 
 class Lanes:
-    """Runs the two legs side by side where that pays: both cost enough, and no other search is on its way
-    (a thread without a free core makes a query slower)."""
+    """Runs the two legs side by side where that pays: both cost enough, and there are two cores for each
+    search on its way (a thread without a free core makes a query slower)."""
 
     def __init__(self) -> None:
         self._pool: ThreadPoolExecutor | None = None
@@ -32,7 +33,7 @@ class Lanes:
         """The answers of the two ``legs``."""
         with self._lock:
             self._busy += 1
-            apart = self._busy < self._cores and min(self._costs) > _WORTH_A_THREAD
+            apart = 2 * self._busy <= self._cores and min(self._costs) > _WORTH_A_THREAD
         try:
             if not apart:
                 return self._timed(0, legs[0]), self._timed(1, legs[1])
@@ -45,9 +46,9 @@ class Lanes:
                 self._busy -= 1
 
     def _timed(self, lane: int, leg: Callable[[], Candidates]) -> Candidates:
-        start = time.perf_counter()
+        start = time.thread_time()  # waiting for the interpreter or a core makes no leg dearer
         answer = leg()
-        self._costs[lane] += 0.2 * (time.perf_counter() - start - self._costs[lane])
+        self._costs[lane] += 0.2 * (time.thread_time() - start - self._costs[lane])
         return answer
 
     def close(self) -> None:

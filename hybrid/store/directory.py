@@ -2,7 +2,7 @@
 
     current     JSON: format version, the generation that counts: its folder's name and its UUID
     writer.lock held by the one writer
-    g1/         a generation: ledger.db, head, text.f32, text.ord, text.span,
+    g1/         a generation: ledger.db, head, changes, text.f32, text.ord, text.span,
                 lexical.json, lexical-N/, terms-*/ (tantivy's, while a writer is at work),
                 graph.LIBRARY.json, graph-LIBRARY-N.hnsw, columns.npz, lives.npz, bodies,
                 bodies.at

@@ -16,6 +16,7 @@ import numpy.ma  # else the first np.unique imports it, which fails where no fil
 from hybrid.disk.failpoints import reach
 from hybrid.disk.folder import Folder
 from hybrid.errors import IndexCorrupt
+from hybrid.ledger.changes import Watch
 from hybrid.ledger.database import FILE, Action
 from hybrid.ledger.ledger import Commit, Ledger
 from hybrid.ledger.passages import Pieces, windows
@@ -69,6 +70,7 @@ class Generation:
             opened.callback(folder.close)
             self.ledger = Ledger(folder, read_only=read_only)
             opened.callback(self.ledger.close)
+            self.watch = Watch(folder)
             if uuid not in (None, self.ledger.uuid):
                 raise IndexCorrupt(f"{folder / FILE}: belongs to another index; restore a backup")
             self.settings = self.ledger.settings
@@ -175,15 +177,13 @@ class Generation:
     def _publish(self, seq: int, count: int, rows: Rows) -> None:
         self.snapshot = self._at(seq, count, self._lexical.view(), rows)
 
-    def refresh(self) -> Snapshot:
-        """The newest snapshot; a reader looks whether other processes have committed."""
-        if self.read_only:
-            with self._look_lock:
-                if self.ledger.refresh() or self._lagging():
-                    new = self._look()
-                    if new.seq != self.snapshot.seq:  # one number, one answer: to the last digit of BM25
-                        self.snapshot = new
-        return self.snapshot
+    def refresh(self) -> bool:
+        """A reader takes the newest snapshot. Returns whether that shows all that is committed."""
+        if self.ledger.refresh() or self._lagging():
+            new = self._look()
+            if new.seq != self.snapshot.seq:  # one number, one answer: to the last digit of BM25
+                self.snapshot = new
+        return self.snapshot.seq == self.ledger.seq
 
     def _lagging(self) -> bool:
         """Whether the keyword index has moved on, having been behind the ledger at the last look."""

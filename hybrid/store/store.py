@@ -114,16 +114,21 @@ class Store:
     def _holding(self) -> Iterator[Generation]:
         self.check_open()
         with self._typed(), self._switching:
-            if self._read_only and self._directory.stamp() != self._stamp:
-                self._replace(self._open())
+            if self._read_only:
+                self.generation.watch.look(self._look)
             generation = self.generation
             generation.hold()
         try:
             with self._typed():
-                generation.refresh()
                 yield generation
         finally:
             generation.release()
+
+    def _look(self) -> bool:
+        """A reader goes where the disk is. Returns whether it shows all that is committed."""
+        if self._directory.stamp() != self._stamp:
+            self._replace(self._open())
+        return self.generation.refresh()
 
     def stamp(self) -> tuple[int, int]:
         """Changes whenever another generation counts."""
@@ -246,7 +251,8 @@ class Store:
         new.close()
         reach("rebuild.filled")
         self._switched, self._filled = True, (new.uuid, analyzer)
-        self._directory.switch(new.folder, new.uuid)
+        with self.generation.ledger.changing():
+            self._directory.switch(new.folder, new.uuid)
         reach("rebuild.switched")
         self._compact_at = LEAST_DEAD
         self._recover()

@@ -26,6 +26,9 @@ BENCHES: Final = (
     "libraries",
     "books",
     "suggestions",
+    "votes",
+    "threads",
+    "probes",
 )
 _WHERE: Final = {"peers": "contest.run", "words": "contest.run_words"}
 

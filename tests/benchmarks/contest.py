@@ -6,7 +6,7 @@ Building the others over many documents takes long, so the lexical legs can also
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from hybrid.vector.hnsw import EF_SEARCH
 from tests.benchmarks.corpus import Query
 from tests.benchmarks.house import House, bare_search, numbers, stack
 from tests.benchmarks.measure import Ask, Timing, interleave, recall
-from tests.benchmarks.peers import DEPTH, HYBRID, LEXICAL, VECTOR, load
+from tests.benchmarks.peers import DEPTH, HYBRID, LEXICAL, VECTOR, Coded, installed
 from tests.benchmarks.report import Report, Table
 
 TARGETS: Final = (0.95, 0.99)
@@ -51,34 +51,6 @@ def run_words(house: House) -> Report:
     with Index.open(house.words_path, read_only=True) as index:
         _lexical(house, index, Coded(house.terms), folder, report, built)
     return report
-
-
-class Coded:
-    """Texts as codes of letters and digits, one a term, which every tokenizer leaves whole."""
-
-    def __init__(self, terms: Sequence[Sequence[str]]) -> None:
-        distinct = dict.fromkeys(term for some in terms for term in some)
-        self._codes = {term: f"w{number}x" for number, term in enumerate(distinct)}
-        self.texts = [self.of(some) for some in terms]
-
-    def of(self, terms: Sequence[str]) -> str:
-        return " ".join(self._codes.get(term, "unknown") for term in terms)
-
-
-def _built(paths: Sequence[str], table: Table, *arguments: Any) -> list[Any]:
-    """The peers that are installed, over the documents."""
-    found = []
-    for path in paths:
-        try:
-            peer = load(path)
-        except ImportError as error:
-            table.add(what=path, missing=str(error))
-            continue
-        start = time.perf_counter()
-        peer.build(*arguments)
-        table.add(what=peer.name, seconds=time.perf_counter() - start)
-        found.append(peer)
-    return found
 
 
 def heats(
@@ -119,7 +91,7 @@ def _hybrid(house: House, index: Index, coded: Coded, folder: Path, report: Repo
             "`by ours`: CPU time by that of ours with the same fusion, RRF, in the same run."
         ),
     )
-    peers = _built(HYBRID, built, folder, coded.texts, house.vectors)
+    peers = installed(HYBRID, built, folder, coded.texts, house.vectors)
     near: dict[str, Callable[[Any], list[int]]] = {
         f"{OURS}, RRF": lambda v: numbers([h.id for h in index.search(vector=v, mode="vector")])
     }
@@ -170,7 +142,7 @@ def _lexical(house: House, index: Index, coded: Coded, folder: Path, report: Rep
             "CPU time by the leg's."
         ),
     )
-    peers = _built(LEXICAL, built, folder, coded.texts)
+    peers = installed(LEXICAL, built, folder, coded.texts)
     for kind in ("short", "long"):
         queries = house.queries(kind)
         contestants = _lexical_answers(house, index, coded, queries, peers)
@@ -213,7 +185,7 @@ def _vector(house: House, index: Index, folder: Path, report: Report, built: Tab
             "hnswlib's ef, and at its own default. `by bare`: p50 by bare hnswlib's at that recall."
         ),
     )
-    peers = _built(VECTOR, built, folder, house.vectors)
+    peers = installed(VECTOR, built, folder, house.vectors)
     queries = stack(house.queries("long"))
     exact = house.exact(queries, 10)
     trial = stack(house.queries("long", salt=3))

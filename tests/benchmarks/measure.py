@@ -29,7 +29,7 @@ ROUNDS: Final = 7
 LIBRARIES: Final = (
     *("hybrid-retrieval", "numpy", "tantivy", "hnswlib", "onnxruntime", "tokenizers", "lightgbm"),
     *("lancedb", "pymilvus", "milvus-lite", "sqlite-vec", "apsw", "txtai", "bm25s", "numba", "rank-bm25"),
-    *("faiss-cpu", "usearch"),
+    *("faiss-cpu", "usearch", "zvec", "qdrant-edge-py"),
 )
 
 

@@ -26,7 +26,7 @@ import typer
 
 from hybrid import Index, MemoryIndex
 from hybrid.disk.failpoints import POINTS, arm
-from tests.durability.compare import Judge
+from tests.durability.compare import Judge, Lost
 from tests.durability.forks import Child, RebuildReports, Report, die
 from tests.durability.program import Life, Program, queries, shrink, warm_up
 from tests.durability.sabotage import Part, part, sabotage
@@ -71,9 +71,12 @@ class Plan:
         report("opening", None)
         step = self._find(life) if self.steps or self.path.exists() else 0
         report("found", step)
+        reader = Index.open(self.path, read_only=True) if life.index else None
         self._arm()
         for n in range(step, step + (self.way != NOT) * _STEPS_A_LIFE):
             life.run(n)
+            reader = reader or Index.open(self.path, read_only=True)
+            self._follow(life, reader, n)
 
     def _find(self, life: Life) -> int:
         """Open what the last life left and compare; how many operations are in it."""
@@ -92,6 +95,13 @@ class Plan:
             life.index.compact()
             judge.judge(life.index, "writer, after compaction", exact=True)
         return max(judge.steps, 1)  # it is there, so it was made
+
+    def _follow(self, life: Life, reader: Index, step: int) -> None:
+        """A reader that was there before sees what was acknowledged, with its next search."""
+        if self.program[step].wait == "searchable" and life.index is not None:
+            written, seen = (index.search("kettle").sequence for index in (life.index, reader))
+            if seen < written:
+                raise Lost(f"a reader has missed commits {seen + 1} to {written}")
 
     def _arm(self) -> None:
         if self.way == MERGING:
@@ -262,7 +272,8 @@ def main(
     without: Annotated[
         str,
         typer.Option(
-            help="Break the engine on purpose: replay (legs are not caught up), commit (too late)."
+            help="Break the engine on purpose: replay (legs are not caught up), commit (too late), "
+            "count (readers are not told)."
         ),
     ] = "",
 ) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from hybrid import Document, Index, MemoryIndex
 from hybrid.disk import cache
-from hybrid.ledger import pending
+from hybrid.ledger import changes, pending
 from hybrid.types import Wait
 from hybrid.vector import leg, view
 
@@ -45,11 +45,12 @@ _WEIGHTS: Final[dict[Kind, int]] = {"add": 55, "delete": 20, "update": 8, "reope
 
 
 def shrink() -> None:
-    """Make this process seal rows into the graph, and search it, from some dozens of rows on; and sync the
-    arrays after some commits, not some hundred."""
+    """Make this process seal rows into the graph, and search it, from some dozens of rows on; sync the
+    arrays after some commits, not some hundred; and have its readers trust the counter of changes."""
     pending.MOST = 700  # type: ignore[misc]
     leg.SEAL_AT, view.EXACT_ROWS = 16, 24  # type: ignore[misc]
     cache.KEEP_AT = 16  # type: ignore[misc]
+    changes.PERIOD = 3600.0  # type: ignore[misc]
 
 
 def warm_up() -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
-from hybrid import Document, Index, Results
+from hybrid import Document, Index, Pool, Results
 from hybrid.types import Mode
 from tests.durability.footprint import Growth
 from tests.durability.history import EVERYWHERE, WORDS, History, Version, stamp_word
@@ -123,7 +123,7 @@ class Tally:
 class Reader:
     """Somebody who searches in all modes and believes nothing."""
 
-    def __init__(self, index: Index, history: History, clock: Clock, name: str, seed: int) -> None:
+    def __init__(self, index: Index | Pool, history: History, clock: Clock, name: str, seed: int) -> None:
         self.index, self.history, self.clock = index, history, clock
         self.witness = Witness(history)
         self.tally = Tally(name)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Final, Literal, TypeAlias, get_args
 
 from hybrid import Index
+from hybrid.ledger.changes import Counter
 from hybrid.store.projection import Projection
 
-Part: TypeAlias = Literal["replay", "commit"]
+Part: TypeAlias = Literal["replay", "commit", "count"]
 _PARTS: Final[tuple[Part, ...]] = get_args(Part)
 
 
@@ -19,11 +22,19 @@ def part(name: str) -> Part | None:
 
 def sabotage(part: Part | None) -> None:
     """Break ``part`` in this process: "replay", so that a leg keeps what a crash left in it; "commit", so
-    that batches are acknowledged before they are written."""
+    that batches are acknowledged before they are written; "count", so that readers are not told of
+    changes."""
     if part == "replay":
         Projection.catch_up = lambda self: None  # type: ignore[method-assign]
     elif part == "commit":
         _acknowledge_first()
+    elif part == "count":
+        Counter.changing = _uncounted  # type: ignore[method-assign, assignment]
+
+
+@contextmanager
+def _uncounted(_: Counter) -> Iterator[None]:
+    yield
 
 
 def _acknowledge_first() -> None:

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Final
 import numpy as np
 import typer
 
-from hybrid import Index
+from hybrid import Index, Pool
 from tests.durability.footprint import disk_use, footprint, machine, one_arena, show
 from tests.durability.history import TOKEN, History, Version
 from tests.durability.load import Load, fill, measure, percentiles
@@ -58,7 +58,7 @@ class State:
         )
 
 
-def recall(index: Index, history: History, n: int) -> float:
+def recall(index: Index | Pool, history: History, n: int) -> float:
     """Of the vector leg: the share of the ten nearest in state ``n`` that it finds."""
     living = [Version(id, stamp) for id, stamp in history.state(n).items()]
     vectors = np.stack([history.vector(version) for version in living])

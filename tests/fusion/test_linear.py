@@ -214,9 +214,13 @@ def asked(most: float) -> Known:
 
 @pytest.mark.parametrize("complete", [False, True])
 @pytest.mark.parametrize(
-    ("most", "share"), [(9, 1), (18, 1), (36, 0.5), (60, 0.3), (9_000, CLEAR)], ids=lambda given: str(given)
+    ("most", "share"),
+    [(9, 1), (18, 1), (24, 0.5625), (36, 0.25), (9_000, CLEAR)],
+    ids=lambda given: str(given),
 )
-def test_the_lexical_weight_falls_with_the_coverage(most: float, share: float, complete: bool) -> None:
+def test_the_lexical_weight_falls_with_the_coverage_squared(
+    most: float, share: float, complete: bool
+) -> None:
     """The best lexical score is 9."""
     fusion = Linear((0.6, 0.4), "min-max", complete, coverage=0.5)
     expected = Linear((0.6 * share, 0.4), "min-max", complete)

@@ -42,3 +42,9 @@ def test_an_acknowledgement_before_the_commit_is_noticed() -> None:
     done = crash("--kills", "15", "--without", "commit")
     assert done.returncode == 1, done.stdout + done.stderr
     assert counts(done.stdout, "all")[1] > 0
+
+
+def test_a_change_that_readers_are_not_told_of_is_noticed() -> None:
+    done = crash("--kills", "15", "--without", "count")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert counts(done.stdout, "all")[1] > 0

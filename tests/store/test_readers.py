@@ -57,10 +57,11 @@ def test_beside_a_crashed_writer(tmp_path: Path, point: FailPoint) -> None:
             state_of(reader, history(), range(state + 1, state + 2))
 
 
-def write_and_die(path: str, point: FailPoint) -> None:
-    """Prints each acknowledged step."""
+def write_and_die(path: str, point: FailPoint, ready: Callable[[], object] = lambda: None) -> None:
+    """Prints each acknowledged step. Calls ``ready`` when there is an index."""
     early_graph()
     trial = Trial(Path(path), history())
+    ready()
     died = {"ledger": 4, "lexical": 4}.get(point.partition(".")[0], 1)
     visits = iter(range(1, died + 1))
 

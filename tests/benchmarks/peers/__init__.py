@@ -7,6 +7,8 @@ tokenizers cut the texts alike and none pays for analysis; and the same unit vec
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -14,11 +16,17 @@ from typing import Any, Final, Protocol
 from numpy.typing import NDArray
 
 from hybrid.types import Matrix
+from tests.benchmarks.report import Table
 
 EF: Final = 200
+WIDE: Final = 512
+"""The ef of what is compared at a recall of .99 of the first hundred."""
 DEPTH: Final = 100
 
-HYBRID: Final = ("lance.Lance", "milvus.Milvus", "sqlite.SQLite", "txt.TxtAI")
+EMBEDDED: Final = ("zvec.Zvec", "qdrant.Edge")
+"""Those that threads may share, which `threads` asks, too."""
+
+HYBRID: Final = (*EMBEDDED, "lance.Lance", "milvus.Milvus", "sqlite.SQLite", "txt.TxtAI")
 LEXICAL: Final = ("bm25.Numba", "bm25.Numpy", "sqlite.FTS5", "bm25.RankBM25")
 VECTOR: Final = ("ann.HNSWlib", "ann.Faiss", "ann.USearch")
 
@@ -53,6 +61,34 @@ class Nearest(Protocol):
     def set_ef(self, ef: int) -> None: ...
 
     def query(self, vector: NDArray[Any], k: int) -> list[int]: ...
+
+
+class Coded:
+    """Texts as codes of letters and digits, one a term, which every tokenizer leaves whole."""
+
+    def __init__(self, terms: Sequence[Sequence[str]]) -> None:
+        distinct = dict.fromkeys(term for some in terms for term in some)
+        self._codes = {term: f"w{number}x" for number, term in enumerate(distinct)}
+        self.texts = [self.of(some) for some in terms]
+
+    def of(self, terms: Sequence[str]) -> str:
+        return " ".join(self._codes.get(term, "unknown") for term in terms)
+
+
+def installed(paths: Sequence[str], table: Table, *arguments: Any) -> list[Any]:
+    """The peers that are installed, over the documents."""
+    found = []
+    for path in paths:
+        try:
+            peer = load(path)
+        except ImportError as error:
+            table.add(what=path, missing=str(error))
+            continue
+        start = time.perf_counter()
+        peer.build(*arguments)
+        table.add(what=peer.name, seconds=time.perf_counter() - start)
+        found.append(peer)
+    return found
 
 
 def load(path: str) -> Any:
