@@ -120,6 +120,7 @@ _HOMES = {
 # Submodules that can be used without importing them, and their paths.
 _PARTS = {
     "analyzers": "analyzers",
+    "ann": "ann",
     "corpora": "corpora",
     "crawl": "crawl",
     "encoders": "encoders",

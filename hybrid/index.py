@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hybrid import analyzers, encoders
+from hybrid import ann as families
+from hybrid.ann import Family
 from hybrid.context import Context
 from hybrid.encoders import EncoderSpec
 from hybrid.encoders import adapter as adapters
@@ -48,7 +50,7 @@ from hybrid.search.lanes import Lanes
 from hybrid.search.models import Models
 from hybrid.search.request import Options
 from hybrid.search.searcher import Searcher
-from hybrid.settings import AnalyzerRef, Precision, Profile, Profiles, Settings, check_metric, check_wait
+from hybrid.settings import AnalyzerRef, Profile, Profiles, Settings, check_metric, check_wait
 from hybrid.store import backup
 from hybrid.store.directory import Directory
 from hybrid.store.editing import edit
@@ -71,7 +73,7 @@ from hybrid.types import (
     Suggestion,
     Wait,
 )
-from hybrid.vector.hnsw import check_precision
+from hybrid.vector.families import check
 
 DEFAULT_ENCODER: Final = "multilingual-e5-small"
 
@@ -103,24 +105,23 @@ class Index:
         encoder: EncoderSpec | None = DEFAULT_ENCODER,
         analyzer: str | Analyzer = "mixed",
         metric: Metric = "cosine",
-        graph_precision: Precision = "float32",
+        ann: Family | str = "hnsw",
     ) -> Self:
         """Make an index at ``path`` and open it for writing; whole or not at all.
 
         ``encoder`` is a named model, a path, a name on the model hub, a callable ``list[str] -> array``, an
         ``Encoder``, or None for documents that bring their own vectors (the first one fixes the dimension).
-        ``graph_precision``: "float16" and "int8" halve or quarter the graph's vectors in memory; scores are
-        those of float32. Raises IndexExists, SettingsError, ModelNotFound, MissingExtra.
+        ``ann``: the family of the vector index (`hybrid.ann`), as a value or a string such as "ivf_pq";
+        scores are the same with each. Raises IndexExists, SettingsError, ModelNotFound, MissingExtra.
         """
         check_metric(metric)
-        check_precision(graph_precision, metric)
+        family = families.load(ann)
+        check(family, metric)
         model = None if encoder is None else encoders.load(encoder)
         words = analyzers.load(analyzer)
         reference = None if encoder is None or model is None else reference_to(encoder, model)
         used = AnalyzerRef.of(words)
-        settings = Settings(
-            metric=metric, analyzer=used, encoder=reference, graph_precision=graph_precision
-        )
+        settings = Settings(metric=metric, analyzer=used, encoder=reference, ann=family)
         profiles = Profiles.first(Profile())
         made = Directory.create(path, lambda folder: Generation.create(folder, settings, profiles))
         return cls(Store(made, words, read_only=False), model)
@@ -673,13 +674,13 @@ class Index:
         *,
         encoder: EncoderSpec | None = None,
         analyzer: str | Analyzer | None = None,
-        graph_precision: Precision | None = None,
+        ann: Family | str | None = None,
         accept: Judge | None = None,
         progress: Progress | None = None,
     ) -> bool:
-        """Build the index again from its own documents with another encoder, analyzer or graph, and with
-        the user words given since, and switch over at once. A change of encoder drops ready-made vectors:
-        there is nothing to make them from.
+        """Build the index again from its own documents with another encoder, analyzer or vector index
+        (``ann``), and with the user words given since, and switch over at once. A change of encoder drops
+        ready-made vectors: there is nothing to make them from.
 
         ``accept`` is given the index as it serves and the new one, and decides: the evidence that it
         returns is kept with the new one's profile, and None throws the new one away; so does an error.
@@ -692,9 +693,10 @@ class Index:
             settings = settings.model_copy(update={"analyzer": AnalyzerRef.of(words)})
         else:
             words = generation.analysis.analyzer
-        if graph_precision is not None:
-            check_precision(graph_precision, settings.metric)
-            settings = settings.model_copy(update={"graph_precision": graph_precision})
+        if ann is not None:
+            family = families.load(ann)
+            check(family, settings.metric)
+            settings = settings.model_copy(update={"ann": family})
         judge = None if accept is None else self._judge(accept)
         if encoder is None:
             return self._store.rebuild(settings, words, cut=cut, progress=progress, accept=judge)
@@ -744,7 +746,7 @@ def reindex(
     *,
     encoder: EncoderSpec | None = None,
     analyzer: str | Analyzer | None = None,
-    graph_precision: Precision | None = None,
+    ann: Family | str | None = None,
     accept: Judge | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -753,12 +755,12 @@ def reindex(
     with Index(Store.open(path), None) as index:
         generation = index._store.generation
         words = analyzer or generation.analysis.wanted.make()
-        asked = (encoder, analyzer, graph_precision, accept) != (None, None, None, None)
+        asked = (encoder, analyzer, ann, accept) != (None, None, None, None)
         if asked or not generation.reanalysed:
             index.reindex(
                 encoder=encoder,
                 analyzer=words,
-                graph_precision=graph_precision,
+                ann=ann,
                 accept=accept,
                 progress=progress,
             )

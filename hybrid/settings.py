@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from hybrid import analyzers, fusion
+from hybrid import ann as families
 from hybrid.errors import InputError, SettingsError
 from hybrid.fusion import Voting
 from hybrid.limits import MAX_HITS, shown
@@ -26,9 +27,6 @@ FORMAT: Final = 2
 MAX_BOOST: Final = 100.0
 
 METRICS: Final[tuple[Metric, ...]] = ("cosine", "ip", "l2")
-
-Precision: TypeAlias = Literal["float32", "float16", "int8"]
-PRECISIONS: Final[tuple[Precision, ...]] = ("float32", "float16", "int8")
 
 
 def check_wait(wait: Wait) -> None:
@@ -82,14 +80,27 @@ class AnalyzerRef(_Frozen):
         return analyzers.by_name(self.name, self.user_words, self.stop_words)
 
 
+Family: TypeAlias = Annotated[families.Family, BeforeValidator(families.load), PlainSerializer(str)]
+
+
 class Settings(_Frozen):
     """The settings that all documents of an index share."""
 
     metric: Metric = "cosine"
     analyzer: AnalyzerRef
     encoder: EncoderRef | None = None
-    graph_precision: Precision = "float32"
-    """The precision of the vectors in the graph, which only find candidates; scores always use float32."""
+    ann: Family = families.HNSW()
+    """The family of the vector index, which only finds candidates; scores always use float32."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _earlier(cls, given: Any) -> Any:
+        """Earlier versions had graphs only, and stored their precision."""
+        if not isinstance(given, dict) or "graph_precision" not in given:
+            return given
+        precision = given["graph_precision"]
+        rest = {name: value for name, value in given.items() if name != "graph_precision"}
+        return {"ann": families.HNSW(precision=precision), **rest}
 
 
 class Profile(_Frozen):
@@ -103,9 +114,10 @@ class Profile(_Frozen):
     fusion: dict[str, Any] = Field(default_factory=lambda: fusion.dump(fusion.Rocchio()))
     depth: Depth | tuple[Depth, Depth] = 100
     title_boost: float = Field(default=0.0, ge=0, le=MAX_BOOST)
-    ef: Depth | None = None
-    """The size of the graph's candidate list: a larger one costs more and finds more. None: the default of
-    `hybrid.vector.leg` for this depth. ``hybrid bench`` measures the effect on an index."""
+    effort: Depth | None = None
+    """How thoroughly the vector index is searched, in the unit of its family (`hybrid.ann`): the size of
+    the candidate list of HNSW, the number of lists of an inverted file. More costs more and finds more.
+    None: the family's default for this depth. ``hybrid bench`` measures the effect on an index."""
     reranker: str | None = None
     """The reranker of the fused candidates: its id in the ledger's table ``models``."""
     calibration: str | None = None
@@ -115,6 +127,15 @@ class Profile(_Frozen):
     adapter: str | None = None
     """The adapter that moves the vectors of queries: its id in the table ``models``."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _earlier(cls, given: Any) -> Any:
+        """Earlier versions had graphs only, whose effort they called ef."""
+        if not isinstance(given, dict) or "ef" not in given:
+            return given
+        rest = {name: value for name, value in given.items() if name != "ef"}
+        return {"effort": given["ef"], **rest}
+
     def fuse(self) -> Fusion:
         return _fusion(_Stored(self.fusion))
 
@@ -122,12 +143,12 @@ class Profile(_Frozen):
         lexical, vector = self.depths
         depth = str(lexical) if lexical == vector else f"{lexical} and {vector}"
         boost = f", title boost {self.title_boost:g}" if self.title_boost else ""
-        ef = f", ef {self.ef}" if self.ef else ""
+        effort = f", effort {self.effort}" if self.effort else ""
         learned = f", reranked by model {self.reranker[:12]}" if self.reranker else ""
         voted = f", {self.voting!r}" if self.voting else ""
         moved = f", queries moved by adapter {self.adapter[:12]}" if self.adapter else ""
         calibrated = f", calibrated by {self.calibration[:12]}" if self.calibration else ""
-        return f"{self.fuse()!r}, depth {depth}{boost}{ef}{moved}{voted}{learned}{calibrated}"
+        return f"{self.fuse()!r}, depth {depth}{boost}{effort}{moved}{voted}{learned}{calibrated}"
 
     @property
     def depths(self) -> tuple[int, int]:
@@ -197,6 +218,12 @@ class Profiles(_Frozen):
         if self.serving == Profile():
             return self
         return self.with_new(Profile(), {"reason": reason})
+
+    def with_default_effort(self, reason: str) -> Profiles:
+        """Return these profiles, with the default effort serving: families count it in other units."""
+        if self.serving.effort is None:
+            return self
+        return self.with_new(self.serving.model_copy(update={"effort": None}), {"reason": reason})
 
     def using(self, number: int) -> Profiles:
         return Profiles(serves=self[number].number, history=self.history)

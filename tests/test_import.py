@@ -87,7 +87,7 @@ NAMES = {
     "salvage_past_queries": "store.salvage",
 }
 PARTS = {
-    **{name: name for name in ("analyzers", "corpora", "crawl", "encoders", "errors", "evaluate")},
+    **{name: name for name in ("analyzers", "ann", "corpora", "crawl", "encoders", "errors", "evaluate")},
     **{name: name for name in ("fusion", "learn", "limits", "rerank", "settings", "types")},
     "facets": "metadata.facets",
     "filters": "metadata.filters",

@@ -42,7 +42,7 @@ ENDINGS = {
     "exits with a status": ("index = Index.create(path, encoder=None); index.add(some()); sys.exit(3)", 3),
     "an exception": ("index = Index.create(path, encoder=None); index.add(some()); raise LookupError", 1),
     "a graph of rounded vectors": (
-        "index = Index.create(path, encoder=None, graph_precision='int8'); index.add(some())",
+        "index = Index.create(path, encoder=None, ann='hnsw(precision=int8)'); index.add(some())",
         0,
     ),
     "a compaction": (

@@ -314,11 +314,11 @@ class TextbookVectors:
         query: Scores,
         depth: int,
         allowed: Mask | None = None,
-        ef: int | None = None,
+        effort: int | None = None,
         ties: Ties | None = None,
     ) -> TextbookNearest:
         """All documents with a vector; the list is whole and in the order of ties anyway."""
-        del depth, ef, ties
+        del depth, effort, ties
         has = np.array([len(rows) > 0 for rows in self._rows], np.bool_)
         ordinals = np.flatnonzero(has if allowed is None else has & allowed)
         scores = np.array([self._best(query, ordinal)[0] for ordinal in ordinals.tolist()], np.float32)

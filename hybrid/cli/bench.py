@@ -1,4 +1,4 @@
-"""``hybrid bench``: how fast an index is, what its graph misses, and which ef and depth are enough."""
+"""``hybrid bench``: how fast an index is, what its graph misses, and which effort and depth are enough."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from rich.table import Table
 
 import hybrid
 from hybrid.cli import reading
+from hybrid.cli.families import bench_families
 from hybrid.cli.judging import identities, tell_way_back, unless_overtaken
 from hybrid.cli.output import AsJson, Directory, complain, out, print_json, stages, table
 from hybrid.cli.reading import Encoding
+from hybrid.errors import InputError
 from hybrid.evaluate.bench.measuring import bench as measure
-from hybrid.evaluate.bench.report import BY, DEPTHS, LADDER, TOP, Benchmark, Mean
+from hybrid.evaluate.bench.report import BY, DEPTHS, TOP, Benchmark, Mean
 from hybrid.evaluate.latency import Latency
 from hybrid.index import Index
 from hybrid.settings import Profile
@@ -32,21 +34,49 @@ def bench(
         typer.Option(help="Users' queries, .jsonl or id, tab, text. [generated from the documents]"),
     ] = None,
     sample: Annotated[int, typer.Option(metavar="N", min=2, help="Use at most N queries.")] = 200,
-    recall: Annotated[
-        float, typer.Option(metavar="R", help="The recall that ef and depth must reach, 0 to 1.")
-    ] = 0.99,
-    apply: Annotated[bool, typer.Option("--apply", help="Install the suggested ef and depth.")] = False,
+    recall: Annotated[float, typer.Option(metavar="R", help="The recall to be reached, 0 to 1.")] = 0.99,
+    apply: Annotated[bool, typer.Option("--apply", help="Install what is suggested.")] = False,
+    families: Annotated[
+        bool, typer.Option("--families", help="Compare the families of vector indexes instead.")
+    ] = False,
+    memory: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="With --families: the most it may need beside the vectors: 2GB."),
+    ] = None,
+    latency: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="With --families: the most a vector search may take: 5ms."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of generated queries and filters.")] = 0,
     encoding: Encoding = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure an index: the time of each stage of a search, the recall of the vector leg against an exact
-    scan, with and without filters, and the least ef and depth that reach a given recall.
+    scan, with and without filters, and the least effort and depth that reach a given recall.
+
+    With --families: builds each family of vector index over the index's vectors, in memory, and suggests
+    the fastest of those that have --recall and fit --memory and --latency; --apply re-indexes with it.
 
     Queries generated from the documents are easier than users' queries. The exit status is 0 whether or not
     something was installed.
     """
     texts = None if queries is None else reading.queries(queries, encoding)
+    if families:
+        budget = {"memory": memory, "latency": latency}
+        bench_families(
+            directory,
+            texts,
+            sample=sample,
+            recall=recall,
+            seed=seed,
+            apply=apply,
+            as_json=as_json,
+            **budget,
+        )
+        _tell_of_load()
+        return
+    if (memory, latency) != (None, None):
+        raise InputError("--memory and --latency choose among families; add --families")
     with Index.open(directory, read_only=True) as index, stages() as progress:
         before, serving = index.profiles.serves, index.profiles.serving
         found = measure(index, texts, size=sample, wanted=recall, seed=seed, progress=progress)
@@ -111,11 +141,11 @@ def _tables(found: Benchmark) -> Iterator[Table]:
     """Yield the tables that have rows."""
     if found.rungs:
         depth = found.serving.depths[1]
-        rows = _right("ef", f"recall@{TOP}", "at least", "p50 ms", f"recall@{depth}", "p50 ms", "")
+        rows = _right("effort", f"recall@{TOP}", "at least", "p50 ms", f"recall@{depth}", "p50 ms", "")
         for rung in found.rungs:
-            serves = "serves" if rung.ef == found.serving.ef else ""
+            serves = "serves" if rung.effort == found.serving.effort else ""
             deep = f"{rung.recall_at_depth.value:.4f}", _ms(rung.p50_at_depth)
-            rows.add_row(str(rung.ef or "default"), *_mean(rung.recall), _ms(rung.p50), *deep, serves)
+            rows.add_row(str(rung.effort or "default"), *_mean(rung.recall), _ms(rung.p50), *deep, serves)
         yield rows
     if found.cuts:
         rows = _right("depth", f"as at {DEPTHS[-1]}", "at least", "p50 ms", "")
@@ -146,7 +176,7 @@ def _ms(seconds: float) -> str:
 
 
 def _suggestions(found: Benchmark) -> Iterator[str]:
-    """Yield a line each for ef and depth: the suggestion, or why there is none."""
+    """Yield a line each for effort and depth: the suggestion, or why there is none."""
     if not found.rungs:
         yield _nothing_to_lose(found)
         return
@@ -156,10 +186,10 @@ def _suggestions(found: Benchmark) -> Iterator[str]:
             f"use {found.needed:,} or more (--sample)"
         )
         return
-    if found.ef is None:
-        yield f"ef: none up to {LADDER[-1]} has a recall@{TOP} of {found.wanted:g} or more"
+    if found.effort is None:
+        yield f"effort: none up to {found.ladder[-1]} has a recall@{TOP} of {found.wanted:g} or more"
     else:
-        yield f"ef {found.ef} is the least with a recall@{TOP} of {found.wanted:g} or more"
+        yield f"effort {found.effort} is the least with a recall@{TOP} of {found.wanted:g} or more"
     if found.cuts:
         yield _of_depth(found)
     yield "at least: the lower bound of a 95 % interval over the queries; suggestions are based on it"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -9,6 +10,8 @@ from typing import Annotated, Any, cast
 import typer
 
 from hybrid import analyzers, corpora
+from hybrid import ann as families
+from hybrid.ann import FAMILIES
 from hybrid.cli.collections import Source, check, load, types_of
 from hybrid.cli.files import Done, Pruned, check_prune, crawl, follow
 from hybrid.cli.output import AsJson
@@ -16,7 +19,7 @@ from hybrid.cli.reading import Encoding
 from hybrid.crawl import Crawler, check_readers
 from hybrid.errors import IndexMismatch, InputError
 from hybrid.index import DEFAULT_ENCODER, Index
-from hybrid.settings import METRICS, PRECISIONS, Precision
+from hybrid.settings import METRICS
 from hybrid.types import Analyzer, Metric
 
 Encoder = Annotated[
@@ -47,11 +50,12 @@ Distance = Annotated[
     str | None, typer.Option("--metric", help=f"{', '.join(METRICS)}. [new index: {METRICS[0]}]")
 ]
 
-GraphPrecision = Annotated[
+Ann = Annotated[
     str | None,
     typer.Option(
-        "--graph-precision",
-        help=f"Precision of the graph in memory: {', '.join(PRECISIONS)}. [new index: {PRECISIONS[0]}]",
+        "--ann",
+        metavar="FAMILY",
+        help=f"The vector index: {', '.join(FAMILIES)}, or as in 'hnsw(m=32)'. [new index: hnsw]",
     ),
 ]
 
@@ -66,7 +70,7 @@ def index(
     user_dict: Dictionary = None,
     stop_words: StopList = None,
     metric: Distance = None,
-    graph_precision: GraphPrecision = None,
+    ann: Ann = None,
     encoding: Encoding = None,
     types: Annotated[
         list[str] | None,
@@ -100,7 +104,7 @@ def index(
         raise InputError("--watch follows files and folders; a collection of records is read once")
     source = Source(records, encoding, types_of(types or [], inputs))
     found = check(source, skip_bad)
-    with _open(to, encoder, _analyzer(analyzer, user_dict, stop_words), metric, graph_precision) as target:
+    with _open(to, encoder, _analyzer(analyzer, user_dict, stop_words), metric, ann) as target:
         if records:
             load(source, found, target, skip_bad)
         done = Done(to, found, as_json)
@@ -125,7 +129,7 @@ def _sorted(inputs: Sequence[Path], readers: Collection[str]) -> tuple[list[Path
 
 
 def _open(
-    to: Path, encoder: str | None, analyzer: Analyzer | None, metric: str | None, precision: str | None
+    to: Path, encoder: str | None, analyzer: Analyzer | None, metric: str | None, ann: str | None
 ) -> Index:
     if not to.exists() or (to.is_dir() and not any(to.iterdir())):
         spec = None if encoder == "none" else encoder or DEFAULT_ENCODER
@@ -134,23 +138,23 @@ def _open(
             encoder=spec,
             analyzer=analyzer or "mixed",
             metric=cast(Metric, metric or METRICS[0]),  # checked by Index.create
-            graph_precision=cast(Precision, precision or PRECISIONS[0]),
+            ann=ann or "hnsw",
         )
     target = Index.open(to, encoder=encoder, analyzer=analyzer)
-    if difference := _difference(to, target.stats(), metric, precision):
+    if difference := _difference(to, target.stats(), metric, ann):
         target.close()
         raise IndexMismatch(difference)
     return target
 
 
-def _difference(to: Path, built: dict[str, Any], metric: str | None, precision: str | None) -> str | None:
+def _difference(to: Path, built: dict[str, Any], metric: str | None, ann: str | None) -> str | None:
     """Name the first difference between the options and the settings of the index."""
     if metric not in (None, is_ := built["metric"]):
         return f"{to}: built with metric {is_!r}, not {metric!r}; make a new index"
-    if precision not in (None, is_ := built["graph_precision"]):
+    if ann is not None and (wanted := str(families.load(ann))) != built["ann"]:
         return (
-            f"{to}: built with graph precision {is_!r}, not {precision!r}; "
-            f"run: hybrid reindex {to} --graph-precision {precision}"
+            f"{to}: built with ann {built['ann']!r}, not {wanted!r}; "
+            f"run: hybrid reindex {to} --ann {shlex.quote(wanted)}"
         )
     return None
 

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 
 import hybrid
 from hybrid import index
-from hybrid.cli.index import Analysis, Dictionary, Encoder, GraphPrecision, StopList, given_options
+from hybrid.cli.index import Analysis, Ann, Dictionary, Encoder, StopList, given_options
 from hybrid.cli.judging import (
     Accepting,
     IgnoreIdenticalIds,
@@ -31,7 +31,6 @@ from hybrid.index import Index, Judge
 from hybrid.learn.contest import Contest, counting
 from hybrid.learn.replacing import NAME, replace
 from hybrid.limits import counted
-from hybrid.settings import Precision
 from hybrid.store.store import Store
 from hybrid.types import Analyzer
 
@@ -42,7 +41,7 @@ def reindex(
     analyzer: Analysis = None,
     user_dict: Dictionary = None,
     stop_words: StopList = None,
-    graph_precision: GraphPrecision = None,
+    ann: Ann = None,
     trial: Annotated[
         bool,
         typer.Option("--trial", help="Switch over only if judged queries show that it is better."),
@@ -62,15 +61,14 @@ def reindex(
     encoding: Encoding = None,
     as_json: AsJson = False,
 ) -> None:
-    """Build an index again from its own documents, with another encoder, analyzer or graph precision.
+    """Build an index again from its own documents, with another encoder, analyzer or vector index.
 
     An analyzer of an earlier version is replaced by the current one of the same name. With --trial the new
     index is built beside the one that serves and thrown away unless it ranks significantly better; the exit
     status is 0 either way.
     """
     words = _changed(directory, analyzer, user_dict, stop_words)
-    precision = cast(Precision | None, graph_precision)
-    build = partial(index.reindex, directory, encoder=encoder, analyzer=words, graph_precision=precision)
+    build = partial(index.reindex, directory, encoder=encoder, analyzer=words, ann=ann)
     if not trial:
         if (queries, qrels, test_qrels, accept) != (None, None, None, None):
             raise InputError("judged queries decide about a re-index only with --trial; add it")
@@ -144,7 +142,7 @@ def _try(
 
 
 def _report(stats: dict[str, Any]) -> dict[str, Any]:
-    return {key: stats[key] for key in ("documents", "encoder", "analyzer", "generation")}
+    return {key: stats[key] for key in ("documents", "encoder", "analyzer", "ann", "generation")}
 
 
 def _named(report: dict[str, Any]) -> str:

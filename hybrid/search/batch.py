@@ -19,7 +19,8 @@ from hybrid.search.request import Request
 from hybrid.search.search import answers
 from hybrid.store.snapshot import Snapshot
 from hybrid.threads import submit
-from hybrid.types import Results, Scores
+from hybrid.types import Mask, Results, Scores
+from hybrid.vector.finder import Finder
 from hybrid.vector.graph import Found, Graph
 
 CHUNK: Final = 32  # some 20 ms of the graph's time, for which nothing can be inserted
@@ -61,7 +62,7 @@ class Ahead:
         self._chunks = [queries[start : start + CHUNK] for start in range(0, len(queries), CHUNK)]
         self._places = {id(query): place for place, chunk in enumerate(self._chunks) for query in chunk}
         self._asked: dict[int, Future[_Known]] = {}
-        self._how: tuple[int, int] | None = None  # k and ef of first looks
+        self._how: tuple[int, int] | None = None  # k and effort of first looks
         self._thread = ThreadPoolExecutor(1, "hybrid-ahead")
 
     @property
@@ -69,15 +70,17 @@ class Ahead:
         return self._graph.rows
 
     @property
-    def rounds(self) -> bool:
-        return self._graph.rounds
+    def finder(self) -> Finder:
+        return self._graph.finder
 
-    def search(self, query: Scores, k: int, ef: int) -> Found | None:
+    def search(self, query: Scores, k: int, effort: int, passing: Mask | None = None) -> Found | None:
         """As the graph's."""
-        self._how = self._how or (k, ef)
-        place = self._places.pop(id(query), None) if self._how == (k, ef) else None
+        if passing is not None:
+            return self._graph.search(query, k, effort, passing)
+        self._how = self._how or (k, effort)
+        place = self._places.pop(id(query), None) if self._how == (k, effort) else None
         if place is None:  # a further look
-            return self._graph.search(query, k, ef)
+            return self._graph.search(query, k, effort)
         return self._looked(place)[id(query)]
 
     def _looked(self, place: int) -> _Known:

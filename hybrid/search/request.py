@@ -98,7 +98,7 @@ class Request:
     fusion: Fusion
     depths: tuple[int, int]
     title_boost: float
-    ef: int | None
+    effort: int | None
     reranker: Reranker | None
     calibration: Calibration | None = None
     min_score: float | None = None
@@ -185,7 +185,7 @@ class Request:
             fusion=profile.fuse(),
             depths=profile.depths,
             title_boost=profile.title_boost,
-            ef=profile.ef,
+            effort=profile.effort,
             reranker=reranker,
             voting=profile.voting if self.mode == "hybrid" else None,
         )
@@ -389,7 +389,7 @@ class Asker:
             if depth is None
             else (check_whole("depth", depth, 1, MAX_HITS),) * 2,
             "title_boost": self._profile.title_boost,
-            "ef": self._profile.ef,
+            "effort": self._profile.effort,
             "reranker": self._reranker if reranker is None and fusion is None and served else reranker,
             "calibration": self._calibration,
             "voting": self._profile.voting if fusion is None and served and group_by else None,

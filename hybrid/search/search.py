@@ -161,7 +161,9 @@ class Search:
         request, ties = self.request, self.source.ties
         if not request.asks_meaning or request.vector is None:
             return None
-        return self.source.vectors.near(request.vector, request.depths[1], self.allowed, request.ef, ties)
+        return self.source.vectors.near(
+            request.vector, request.depths[1], self.allowed, request.effort, ties
+        )
 
     @step
     def vector(self) -> Candidates:
@@ -460,8 +462,8 @@ def rankings(
     for boost in {one.title_boost for one in requests}:
         asked = {place: one for place, one in enumerate(requests) if one.title_boost == boost}
         depths = max(one.depths[0] for one in asked.values()), max(one.depths[1] for one in asked.values())
-        widest = max((one.ef for one in asked.values() if one.ef is not None), default=None)
-        first = question.asking(replace(request, depths=depths, title_boost=boost, ef=widest))
+        widest = max((one.effort for one in asked.values() if one.effort is not None), default=None)
+        first = question.asking(replace(request, depths=depths, title_boost=boost, effort=widest))
         by_adapter = {request.adapter: first}
         for place, one in asked.items():
             if one.adapter not in by_adapter:

@@ -139,11 +139,11 @@ class Vectors(Protocol):
         query: Scores,
         depth: int,
         allowed: Mask | None = None,
-        ef: int | None = None,
+        effort: int | None = None,
         ties: Ties | None = None,
     ) -> Nearest:
         """The documents among ``allowed`` nearest to ``query`` (dim,), sure as far as ``depth``; see
-        `hybrid.vector.leg.VectorView.near`."""
+        `hybrid.vector.view.VectorView.near`."""
         ...
 
     def nearest(self, query: Scores, ordinals: Ordinals) -> tuple[Scores, Matrix]:

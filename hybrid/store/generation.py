@@ -84,7 +84,7 @@ class Generation:
             opened.callback(self.kept_voters.close, finish=False)
             self._lexical = (LexicalReader if read_only else LexicalLeg)(folder, self.ledger.uuid)
             opened.callback(self._lexical.close)
-            kind = self.settings.metric, self.settings.graph_precision
+            kind = self.settings.metric, self.settings.ann
             self.vector = VectorLeg(folder, self.ledger.uuid, *kind, read_only=read_only)
             opened.callback(self.vector.close, finish=False)
             if isinstance(self._lexical, LexicalLeg):

@@ -46,6 +46,7 @@ class Rebuild:
         old = source.settings
         self._same_words = settings.analyzer == old.analyzer
         self._same = self._same_words and settings.encoder == old.encoder
+        self._same_unit = settings.ann.name == old.ann.name
         self.uuid = Generation.create(folder, settings, self._profiles(), source.ledger.seq)
         self.target = Generation(folder.folder("."), analyzer)
         """The new generation; to be read, too, once it follows."""
@@ -72,8 +73,8 @@ class Rebuild:
         for name in LISTS if self._same_words else LISTS[:1]:
             if (id := self._source.ledger.listed(name)) != self.target.ledger.listed(name):
                 self.target.ledger.use_list(name, id)
-        if self._same and self.target.ledger.profiles != self._source.ledger.profiles:
-            self.target.ledger.install(self._source.ledger.profiles)
+        if self._same and self._source.ledger.profiles != self._known:
+            self.target.ledger.install(self._profiles())
 
     def serve(self, evidence: Mapping[str, Any]) -> None:
         """Keep ``evidence`` with the profile that the new generation is to serve with. After this it does
@@ -82,8 +83,13 @@ class Rebuild:
         self.target.ledger.install(self._source.ledger.profiles.with_new(serving, evidence))
 
     def _profiles(self) -> Profiles:
-        known = self._source.ledger.profiles
-        return known if self._same else known.with_default("re-indexed with another encoder or analyzer")
+        """The profiles of the new generation, from what the old one has now."""
+        self._known = self._source.ledger.profiles
+        if not self._same:
+            return self._known.with_default("re-indexed with another encoder or analyzer")
+        if not self._same_unit:
+            return self._known.with_default_effort("re-indexed with another family of vector index")
+        return self._known
 
     def _copy(self, snapshot: Snapshot, ordinals: Ordinals, progress: Progress | None) -> None:
         documents = snapshot.documents(ordinals.tolist())

@@ -25,7 +25,7 @@ from hybrid.store.voters import KeptVoters, Voters
 from hybrid.suggest.kept import KeptLookups
 from hybrid.suggest.lookups import Lookups
 from hybrid.types import Analyzer, Document, Mask, Ordinals, Ties
-from hybrid.vector.leg import VectorView
+from hybrid.vector.view import VectorView
 
 _STEP: Final = 1000  # documents a step
 

@@ -41,7 +41,7 @@ def stats(generation: Generation) -> dict[str, Any]:
         "vectors": len(snapshot.vectors.rows),
         "vectors_in_graph": graph.rows if graph else 0,
         "graph_library": graph.library if isinstance(graph, Graph) else None,
-        "graph_precision": settings.graph_precision,
+        "ann": str(settings.ann),
         "past_queries": snapshot.tables.past.count(snapshot.seq),
         "segments": snapshot.lexical.searcher.num_segments,
         "profile": snapshot.profiles.serving.model_dump(),

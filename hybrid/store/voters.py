@@ -26,8 +26,9 @@ from hybrid.ledger.rows import Rows
 from hybrid.store.growing import Growing
 from hybrid.store.overlap import Overlap
 from hybrid.types import Mask, Ordinals, Scores
-from hybrid.vector.leg import SEAL_AT, VectorLeg, VectorView
+from hybrid.vector.leg import SEAL_AT, VectorLeg
 from hybrid.vector.scan import similarities
+from hybrid.vector.view import VectorView
 
 FOLDER: Final = "past"
 _EF: Final = 64  # the size of the graph's candidate list

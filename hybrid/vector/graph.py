@@ -1,9 +1,9 @@
-"""The sealed part of the vector leg: an HNSW graph whose labels are row numbers.
+"""The sealed part of the vector leg: a graph, or what another family has instead, of the older rows.
 
-`hybrid.vector.hnsw` has the libraries. They must not insert during a search of the same graph, so rows
-are inserted in slices so short that no search waits long. A saved graph is only a cache of the ledger's
-vectors: it is loaded if its manifest (the index's UUID, rows, length, CRCs) matches, and built again
-otherwise. Every file is checked before a library reads it, since a damaged one crashes the process.
+`hybrid.vector.families` has the finders. They must not insert during a search, so rows are inserted in
+slices so short that no search waits long. A saved graph is only a cache of the ledger's vectors: it is
+loaded if its manifest (the index's UUID, family, rows, length, CRCs) matches, and built again otherwise.
+Every file is checked before a library reads it, since a damaged one crashes the process.
 
 A library reads only its own files, whose names contain its name: ``graph.hnswlib.json`` describes
 ``graph-hnswlib-N.hnsw``. Graphs of two libraries may exist side by side; saving one does not touch the
@@ -25,23 +25,24 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid.ann import HNSW, PRECISIONS, Family
 from hybrid.disk import manifest
 from hybrid.disk.failpoints import reach
 from hybrid.disk.folder import READERS, Folder
 from hybrid.errors import IndexCorrupt, lacking
-from hybrid.settings import Precision
 from hybrid.threads import each
-from hybrid.types import Matrix, Metric, Scores
-from hybrid.vector import hnsw
-from hybrid.vector.hnsw import EF_CONSTRUCTION as EF_CONSTRUCTION
-from hybrid.vector.hnsw import M as M
+from hybrid.types import Mask, Matrix, Metric, Scores
+from hybrid.vector import families
+from hybrid.vector.finder import Finder
 
-EF_SEARCH: Final = 512
+_USUAL: Final = HNSW()
 _PIECE: Final = 1 << 26
 """Each piece of this many bytes of a file has its own CRC."""
 _BLOCK: Final = 1 << 18  # bytes read at once: they fit into the core's cache
 _EARLIER: Final = "graph.json"
-_GRAPH: Final = re.compile(r"graph-(?:(\w+)-)?\w+\.hnsw")  # earlier versions did not name the library
+_GRAPH: Final = re.compile(
+    r"graph-(?:(\w+)-)?\w+\.(?:hnsw|ann)"
+)  # earlier versions did not name the library
 _DRAFT: Final = re.compile(r"graph-\w+\.tmp")
 
 Found: TypeAlias = tuple[NDArray[np.int64], Scores, int]
@@ -57,53 +58,61 @@ class Neighbours(Protocol):
         ...
 
     @property
-    def rounds(self) -> bool:
-        """Whether vectors are quantised, so that distances are approximate and rows should be rescored."""
+    def finder(self) -> Finder:
+        """How it is best searched."""
         ...
 
-    def search(self, query: Scores, k: int, ef: int, /) -> Found | None:
-        """Find up to ``k`` rows near ``query`` (dim,), nearest first, with a candidate list of ``ef``."""
+    def search(self, query: Scores, k: int, effort: int, passing: Mask | None = None, /) -> Found | None:
+        """Find up to ``k`` rows near ``query`` (dim,), nearest first, with an ``effort`` in the unit of
+        the family."""
         ...
 
 
 class Graph:
-    """Finds nearest rows approximately, with vectors of a given ``precision``."""
+    """Finds nearest rows approximately, as one of the families does."""
 
     def __init__(
-        self, metric: Metric, dim: int, precision: Precision = "float32", library: str | None = None
+        self, metric: Metric, dim: int, family: Family = _USUAL, library: str | None = None
     ) -> None:
         """Use ``library``, or the first choice among those installed. Raises MissingExtra if it, or any for
-        the precision, is not installed."""
+        the family, is not installed."""
         self.metric: Metric = metric
         self.dim = dim
-        self.precision: Precision = precision
+        self.family = family
         self._library = library
         self._gate = _Gate()
         self._empty()
 
     @property
-    def rounds(self) -> bool:
-        """Whether vectors are quantised, so that distances are approximate and rows should be rescored."""
-        return self._hnsw.rounds
+    def finder(self) -> Finder:
+        """How it is best searched."""
+        return self._finder
 
     @property
     def library(self) -> str:
         """The name of the library in use."""
-        return self._hnsw.library
+        return self._finder.library
+
+    def anew(self) -> Graph:
+        """Return an empty graph of the same kind."""
+        return Graph(self.metric, self.dim, self.family, self._library)
 
     def insert(self, vectors: Matrix, stop: Callable[[], bool]) -> None:
-        """Add ``vectors`` (n, dim) as the next rows, until all are in or ``stop()`` is true. If it fails,
-        for example for lack of memory, the graph is emptied: a row may have been half inserted."""
+        """Add ``vectors`` (n, dim) as the next rows, until all are in or ``stop()`` is true. The first are
+        learned from. If it fails, for example for lack of memory, the graph is emptied: a row may have been
+        half inserted."""
         if not len(vectors) or stop():
             return
+        if not self.rows and not self._finder.train(vectors, stop):
+            return
         with self._alone():
-            self._hnsw.prepare(self.rows, vectors)
-        for start in range(0, len(vectors), self._hnsw.slice):
+            self._finder.prepare(self.rows, vectors)
+        for start in range(0, len(vectors), self._finder.slice):
             if stop():
                 return
-            part = vectors[start : start + self._hnsw.slice]
+            part = vectors[start : start + self._finder.slice]
             with self._alone():
-                self._hnsw.add(part)
+                self._finder.add(part)
                 self.rows += len(part)
 
     @contextmanager
@@ -116,41 +125,44 @@ class Graph:
                 raise
 
     def _empty(self) -> None:
-        self._hnsw, self.rows = hnsw.make(self.metric, self.dim, self.precision, self._library), 0
+        self._finder, self.rows = families.make(self.family, self.metric, self.dim, self._library), 0
 
-    def search(self, query: Scores, k: int, ef: int) -> Found | None:
+    def search(self, query: Scores, k: int, effort: int, passing: Mask | None = None) -> Found | None:
         """Find up to ``k`` rows near ``query``, nearest first, with their distances (1 - the inner product,
-        or the squared Euclidean distance) and the number of rows in the graph at that time. Returns None if
-        the library reaches fewer than min(k, rows) and does not tell which."""
+        or the squared Euclidean distance) and the number of rows in the graph at that time. ``passing``:
+        the rows, bool (n,), among which to search, for a finder that sifts. Returns None if the library
+        reaches fewer than min(k, rows) and does not tell which."""
         with self._gate:
             rows = self.rows
             if not rows:
                 return np.empty(0, np.int64), np.empty(0, np.float32), 0
-            found = self._hnsw.search(query, min(k, rows), ef)
+            found = self._finder.search(query, min(k, rows), effort, passing)
         return None if found is None else (*found, rows)
 
-    def search_many(self, queries: Matrix, k: int, ef: int) -> list[Found | None]:
+    def search_many(self, queries: Matrix, k: int, effort: int) -> list[Found | None]:
         """``search`` for each of ``queries`` (n, dim), without insertions in between."""
         with self._gate:
             if rows := self.rows:
-                found = self._hnsw.search_many(queries, min(k, rows), ef)
+                found = self._finder.search_many(queries, min(k, rows), effort)
                 return [None if one is None else (*one, rows) for one in found]
-        return [self.search(query, k, ef) for query in queries]
+        return [self.search(query, k, effort) for query in queries]
 
     def save(self, folder: Folder, uuid: str) -> None:
         """Write the graph and then its manifest, each durable before it is used."""
-        name = f"graph-{self.library}-{self.rows}.hnsw"
+        kind = "hnsw" if isinstance(self.family, HNSW) else "ann"
+        name = f"graph-{self.library}-{self.rows}.{kind}"
         draft = f"graph-{uuid4().hex}.tmp"  # a unique name, see Folder.native
         with self._gate:
-            self._hnsw.save(Path(folder.native(draft)))
+            self._finder.save(Path(folder.native(draft)))
+            state = dict(self._finder.state())
         size, crcs = _checksums(folder, draft, _PIECE)
         folder.sync(draft)
         reach("graph.written")
         folder.rename(draft, name)
         reach("graph.renamed")
         folder.sync()
-        value = {"file": name, "rows": self.rows, "bytes": size, "crc32": crcs}
-        same = identity(uuid, self.metric, self.dim, self.precision)
+        value = {"file": name, "rows": self.rows, "bytes": size, "crc32": crcs, "state": state}
+        same = identity(uuid, self.metric, self.dim, self.family)
         manifest.write(folder, manifest_of(self.library), value | same)
         folder.sync()
         reach("graph.listed")
@@ -177,14 +189,18 @@ class Graph:
         """Load the saved graph, which must cover at most ``rows`` rows, into this empty one. Returns the
         reason if it cannot be used; None if it was loaded or there is none."""
         try:
-            same = identity(uuid, self.metric, self.dim, self.precision)
+            same = identity(uuid, self.metric, self.dim, self.family)
             value = checked(folder, rows, self.library, same)
         except IndexCorrupt as complaint:
             return str(complaint)
         if value is not None:
             try:
-                self._hnsw.load(Path(folder.native(value["file"])), value["rows"])
-            except RuntimeError as error:  # for example, another version of the library wrote it
+                file = Path(folder.native(value["file"]))
+                self._finder.load(file, value["rows"], value.get("state", {}))
+            except (
+                RuntimeError,
+                KeyError,
+            ) as error:  # for example, another version of the library wrote it
                 self._empty()
                 return f"{folder / value['file']}: {error}"
             self.rows = value["rows"]
@@ -196,23 +212,23 @@ def manifest_of(library: str) -> str:
     return f"graph.{library}.json"
 
 
-MANIFESTS: Final = (*map(manifest_of, hnsw.LIBRARIES["float32"]), _EARLIER)
+MANIFESTS: Final = (*map(manifest_of, families.ALL), _EARLIER)
 """All possible names of manifests."""
 
 
-def choose(folder: Folder, precision: Precision, *, read_only: bool) -> str:
+def choose(folder: Folder, family: Family, *, read_only: bool) -> str:
     """Choose the library for the graph of ``folder``: the first installed one that has saved a graph, or
     else the first installed one. Raises MissingExtra if none is installed; also for a reader if only
     libraries that are not installed have saved one, since each reader would build its own graph and
     discard it."""
-    known = hnsw.LIBRARIES[precision]
+    known = families.libraries(family)
     installed = [library for library in known if not lacking(library)]
     saved = [library for library in known if _is_saved(folder, library)]
     if both := [library for library in installed if library in saved]:
         return both[0]
     if installed and not (read_only and saved):
         return installed[0]
-    raise hnsw.missing("the saved graph" if saved else "a graph", (saved or known)[0])
+    raise families.missing("the saved graph" if saved else "a graph", (saved or known)[0])
 
 
 def _is_saved(folder: Folder, library: str) -> bool:
@@ -226,24 +242,31 @@ def _described(folder: Folder, library: str) -> tuple[str, dict[str, Any]] | Non
     """Read the manifest of the graph saved by ``library``: its name and content. Raises IndexCorrupt."""
     name = manifest_of(library)
     with suppress(FileNotFoundError):
-        return name, manifest.read(folder, name)
+        return name, _named(manifest.read(folder, name))
     with suppress(FileNotFoundError):
-        value = {"precision": "float32", **manifest.read(folder, _EARLIER)}  # the earliest knew no other
+        value = manifest.read(folder, _EARLIER)
         if _library_then(value) == library:
-            return _EARLIER, value
+            return _EARLIER, _named(value)
     return None
+
+
+def _named(value: dict[str, Any]) -> dict[str, Any]:
+    """A manifest with the family: earlier versions wrote the precision, and the earliest knew only one."""
+    precision = value.get("precision", "float32")
+    known = str(HNSW(precision=precision)) if precision in PRECISIONS else None
+    return {"ann": known, **value}
 
 
 def _earlier_library(folder: Folder) -> str | None:
     """Return the library of a graph saved by an earlier version; None if there is none or it is
     unreadable."""
     with suppress(FileNotFoundError, IndexCorrupt):
-        return _library_then({"precision": "float32", **manifest.read(folder, _EARLIER)})
+        return _library_then(manifest.read(folder, _EARLIER))
     return None
 
 
 def _library_then(value: dict[str, Any]) -> str:
-    return "hnswlib" if value["precision"] == "float32" else "faiss"
+    return "hnswlib" if value.get("precision", "float32") == "float32" else "faiss"
 
 
 def copy(folder: Folder, to: Folder) -> None:
@@ -257,9 +280,9 @@ def copy(folder: Folder, to: Folder) -> None:
                 folder.copy(name, to)
 
 
-def identity(uuid: str, metric: Metric, dim: int, precision: Precision) -> dict[str, Any]:
+def identity(uuid: str, metric: Metric, dim: int, family: Family) -> dict[str, Any]:
     """Return the part of a manifest that identifies the index and the kind of graph."""
-    return {"uuid": uuid, "metric": metric, "dim": dim, "precision": precision}
+    return {"uuid": uuid, "metric": metric, "dim": dim, "ann": str(family)}
 
 
 def checked(folder: Folder, rows: int, library: str, same: dict[str, Any]) -> dict[str, Any] | None:

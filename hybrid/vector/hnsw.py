@@ -1,84 +1,79 @@
-"""The libraries that build the graph: hnswlib, the first choice for float32 vectors but distributed only as
+"""HNSW graphs by two libraries: hnswlib, the first choice for float32 vectors but distributed only as
 source; faiss, which installs without a compiler and also supports quantised vectors.
 
-Both have the same interface, and neither may insert during a search; `hybrid.vector.graph` takes care of
-that, and of the files. Quantised vectors only have to find good candidates: `hybrid.vector.leg` scores
-those again with the ledger's vectors.
+They do not know the filter. hnswlib's own would not help: when it finds the right rows, a longer list costs
+no more; when the filter contradicts the query, it misses the same rows and costs more than a scan.
 """
 
 from __future__ import annotations
 
 import errno
+import math
 import os
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hybrid.errors import MissingExtra, SettingsError, lacking
-from hybrid.limits import shown
-from hybrid.settings import PRECISIONS, Precision
-from hybrid.types import Matrix, Metric, Scores
+from hybrid.ann import HNSW
+from hybrid.types import Mask, Matrix, Metric, Scores
+from hybrid.vector.finder import Nearest
 
-M: Final = 16
-EF_CONSTRUCTION: Final = 200
 _LEAST: Final = 1024  # rows of the smallest capacity
 
-LIBRARIES: Final[dict[Precision, tuple[str, ...]]] = {
-    "float32": ("hnswlib", "faiss"),
-    "float16": ("faiss",),
-    "int8": ("faiss",),
-}
-"""The libraries for each precision, by module name, the first choice first."""
-
-_PACKAGES: Final = {"hnswlib": "'hybrid-retrieval[hnsw]'", "faiss": "faiss-cpu"}
-
-Nearest = tuple[NDArray[np.int64], Scores]
-"""Row numbers, nearest first, and their distances: 1 - the inner product, or the squared Euclidean
-distance."""
+EF_SEARCH: Final = 512
+_ASKED: Final = 0.25
+"""The share of a search's cost that does not depend on ef; tests/benchmarks/crossover.py measures it."""
+_MARGIN: Final = 2.0
+"""With a filter, only the first 1 / _MARGIN of the candidate list is used: that part is reliable."""
+_ROUNDED: Final = 1.25  # tests/benchmarks/memory.py measures its effect
 
 
-class Hnsw(Protocol):
-    """A graph whose labels are row numbers. Malkov and Yashunin, TPAMI 2020."""
-
-    library: str
-    """Its name in `LIBRARIES`."""
-    rounds: bool
-    """Whether vectors are quantised."""
-    slice: int
-    """Rows to insert at once, so that it takes some 3 ms."""
-
-    def prepare(self, rows: int, vectors: Matrix) -> None:
-        """Get ready to insert ``vectors`` (n, dim) after the ``rows`` in the graph."""
-
-    def add(self, vectors: Matrix) -> None:
-        """Insert ``vectors`` as the next rows."""
-
-    def search(self, query: Scores, k: int, ef: int) -> Nearest | None:
-        """Find up to ``k`` rows; ``k`` must not exceed the rows in the graph. Returns None if fewer are
-        reached and the library does not tell which."""
-
-    def search_many(self, queries: Matrix, k: int, ef: int) -> list[Nearest | None]:
-        """``search`` for each of ``queries`` (n, dim)."""
-
-    def save(self, path: Path) -> None:
-        """Write the graph to a file. Raises OSError."""
-
-    def load(self, path: Path, rows: int) -> None:
-        """Load the ``rows`` rows that ``save`` wrote. Any other file, or a damaged one, may crash the
-        process."""
+def default_ef(k: int) -> int:
+    """Return the default ef for the best ``k`` rows. tests/benchmarks/crossover.py measures the recall."""
+    return max(EF_SEARCH, 2 * k)
 
 
-class Hnswlib:
+class _Hnsw:
+    """What graphs of both libraries share: no training, filters outside, and the meaning of ef."""
+
+    oversampling = 1.0
+    sifts = False
+    least = 1
+
+    def train(self, vectors: Matrix, stop: Callable[[], bool]) -> bool:
+        return True
+
+    def outgrown(self, rows: int) -> bool:
+        return False
+
+    def effort(self, wanted: float) -> int:
+        return default_ef(math.ceil(wanted))
+
+    def listed(self, effort: int, filtered: bool) -> float:
+        return effort / _MARGIN if filtered else effort
+
+    def reach(self, effort: int, wanted: float, look: float, filtered: bool) -> float:
+        return max(effort, _MARGIN * look if filtered else look)
+
+    def cost(self, effort: float, k: float) -> float:
+        return _ASKED + (1 - _ASKED) * effort / EF_SEARCH
+
+    def state(self) -> Mapping[str, float]:
+        return {}
+
+
+class Hnswlib(_Hnsw):
     """A graph of float32 vectors, by hnswlib."""
 
     library = "hnswlib"
     rounds = False
     slice = 4
 
-    def __init__(self, metric: Metric, dim: int) -> None:
+    def __init__(self, family: HNSW, metric: Metric, dim: int) -> None:
+        self._family = family
         # Under "cosine" vectors have unit length, so the inner product is the cosine.
         self._index: Any = import_module("hnswlib").Index("l2" if metric == "l2" else "ip", dim)
         self._capacity = 0
@@ -91,28 +86,31 @@ class Hnswlib:
         if self._capacity:
             self._index.resize_index(capacity)
         else:
-            self._index.init_index(capacity, M=M, ef_construction=EF_CONSTRUCTION)
+            family = self._family
+            self._index.init_index(capacity, M=family.m, ef_construction=family.ef_construction)
         self._capacity = capacity
 
     def add(self, vectors: Matrix) -> None:
         first = self._index.get_current_count()
         self._index.add_items(vectors, np.arange(first, first + len(vectors)), num_threads=1)
 
-    def search(self, query: Scores, k: int, ef: int) -> Nearest | None:
-        found = self.search_many(query[None], k, ef)
+    def search(self, query: Scores, k: int, effort: int, passing: Mask | None = None) -> Nearest | None:
+        """Returns None if fewer rows are reached: the library does not tell which."""
+        assert passing is None
+        found = self.search_many(query[None], k, effort)
         return found[0]
 
-    def search_many(self, queries: Matrix, k: int, ef: int) -> list[Nearest | None]:
-        """Pass ``ef`` as the number of rows: hnswlib stores its own ef in the index, where concurrent
+    def search_many(self, queries: Matrix, k: int, effort: int) -> list[Nearest | None]:
+        """Pass ``effort`` as the number of rows: hnswlib stores its own ef in the index, where concurrent
         searches would overwrite each other's, but it always searches at least as wide as the number of rows
         requested."""
-        reach = min(max(k, ef), self._index.get_current_count())
+        reach = min(max(k, effort), self._index.get_current_count())
         try:
             labels, distances = self._index.knn_query(queries, reach, num_threads=1)
         except RuntimeError:  # for some query it reaches fewer rows, and cannot return those
             if len(queries) == 1:
                 return [None]
-            return [self.search(query, k, ef) for query in queries]
+            return [self.search(query, k, effort) for query in queries]
         return list(zip(labels[:, :k].view(np.int64), distances[:, :k], strict=True))
 
     def save(self, path: Path) -> None:
@@ -120,12 +118,12 @@ class Hnswlib:
         if path.stat().st_size != self._index.index_file_size():  # it does not check its writes
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
-    def load(self, path: Path, rows: int) -> None:
+    def load(self, path: Path, rows: int, state: Mapping[str, float]) -> None:
         self._capacity = rows + _LEAST
         self._index.load_index(str(path), max_elements=self._capacity)
 
 
-class Faiss:
+class Faiss(_Hnsw):
     """A graph of float32 vectors, or of quantised ones with half or a quarter of the size, by faiss.
 
     "float16" rounds each number to 11 bits. "int8" divides the range of each dimension among the first
@@ -140,19 +138,19 @@ class Faiss:
     """The share of the range added on each side. With the first rows in English and the others in Chinese,
     recall@100 was .933 without it and .989 with it; if all rows are alike it costs nothing."""
 
-    def __init__(self, metric: Metric, dim: int, precision: Precision) -> None:
+    def __init__(self, family: HNSW, metric: Metric, dim: int) -> None:
         self._faiss: Any = import_module("faiss")  # slow to import, so only when there is a graph
         faiss = self._faiss
         measure = faiss.METRIC_L2 if metric == "l2" else faiss.METRIC_INNER_PRODUCT
-        self.rounds = precision != "float32"
+        self.rounds = family.precision != "float32"
         if self.rounds:
-            kind = (
-                faiss.ScalarQuantizer.QT_fp16 if precision == "float16" else faiss.ScalarQuantizer.QT_8bit
-            )
-            self._index: Any = faiss.IndexHNSWSQ(dim, kind, M, measure)
+            kinds = faiss.ScalarQuantizer
+            kind = kinds.QT_fp16 if family.precision == "float16" else kinds.QT_8bit
+            self._index: Any = faiss.IndexHNSWSQ(dim, kind, family.m, measure)
+            self.oversampling = _ROUNDED
         else:
-            self._index = faiss.IndexHNSWFlat(dim, M, measure)
-        self._index.hnsw.efConstruction = EF_CONSTRUCTION
+            self._index = faiss.IndexHNSWFlat(dim, family.m, measure)
+        self._index.hnsw.efConstruction = family.ef_construction
         self._products = metric != "l2"
 
     def prepare(self, rows: int, vectors: Matrix) -> None:
@@ -170,15 +168,16 @@ class Faiss:
     def add(self, vectors: Matrix) -> None:
         self._index.add(np.ascontiguousarray(vectors))
 
-    def search(self, query: Scores, k: int, ef: int) -> Nearest | None:
-        how = self._faiss.SearchParametersHNSW(efSearch=ef)
+    def search(self, query: Scores, k: int, effort: int, passing: Mask | None = None) -> Nearest | None:
+        assert passing is None
+        how = self._faiss.SearchParametersHNSW(efSearch=effort)
         found, labels = self._index.search(query[None], k, params=how)
         reached = labels[0] >= 0
         distances = 1 - found[0] if self._products else found[0]
         return labels[0][reached], distances[reached]
 
-    def search_many(self, queries: Matrix, k: int, ef: int) -> list[Nearest | None]:
-        return [self.search(query, k, ef) for query in queries]
+    def search_many(self, queries: Matrix, k: int, effort: int) -> list[Nearest | None]:
+        return [self.search(query, k, effort) for query in queries]
 
     def save(self, path: Path) -> None:
         try:
@@ -186,35 +185,5 @@ class Faiss:
         except RuntimeError as cause:
             raise OSError(errno.EIO, str(cause), str(path)) from cause
 
-    def load(self, path: Path, rows: int) -> None:  # noqa: ARG002
+    def load(self, path: Path, rows: int, state: Mapping[str, float]) -> None:
         self._index = self._faiss.read_index(str(path))
-
-
-def check_precision(precision: object, metric: Metric) -> None:
-    """Raises SettingsError for a precision that is unknown or does not fit the metric, MissingExtra if its
-    library is not installed."""
-    if not isinstance(precision, str) or precision not in PRECISIONS:
-        known = ", ".join(map(repr, PRECISIONS))
-        raise SettingsError(f"graph_precision {shown(precision)} is not known; it is one of {known}")
-    if precision == "float16" and metric != "cosine":
-        raise SettingsError(
-            f"graph_precision 'float16' holds numbers up to 65,504 only, and metric {metric!r} knows no "
-            "limit; 'int8' measures the vectors first"
-        )
-    if precision != "float32" and lacking("faiss"):
-        raise missing(f"graph_precision {precision!r}", "faiss")
-
-
-def missing(purpose: str, library: str) -> MissingExtra:
-    """Make the error that says how to install a ``library``."""
-    return MissingExtra(f"{purpose} needs {library}; run: pip install {_PACKAGES[library]}", name=library)
-
-
-def make(metric: Metric, dim: int, precision: Precision, library: str | None = None) -> Hnsw:
-    """Make an empty graph by ``library``, or by the first choice among those installed. Raises what
-    ``check_precision`` does; MissingExtra if none is installed."""
-    check_precision(precision, metric)
-    for name in (library,) if library else LIBRARIES[precision]:
-        if not lacking(name):
-            return Hnswlib(metric, dim) if name == "hnswlib" else Faiss(metric, dim, precision)
-    raise missing("a graph of vectors", library or LIBRARIES[precision][-1])

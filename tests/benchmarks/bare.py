@@ -8,7 +8,7 @@ import tantivy
 
 from hybrid import Index
 from hybrid.store.snapshot import Snapshot
-from hybrid.vector.graph import EF_SEARCH
+from hybrid.vector.hnsw import EF_SEARCH
 from tests.benchmarks.house import House, bare_query, bare_search, stack
 from tests.benchmarks.measure import Ask, interleave
 from tests.benchmarks.report import Report

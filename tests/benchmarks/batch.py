@@ -11,7 +11,7 @@ from typing import Any, Final
 import tantivy
 
 from hybrid import RRF, Index
-from hybrid.vector.graph import EF_SEARCH
+from hybrid.vector.hnsw import EF_SEARCH
 from tests.benchmarks.corpus import Query
 from tests.benchmarks.house import LONG, SHORT, House, bare_search, stack
 from tests.benchmarks.report import Report

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hybrid import RRF, Index
-from hybrid.vector.graph import EF_SEARCH
+from hybrid.vector.hnsw import EF_SEARCH
 from tests.benchmarks.corpus import Query
 from tests.benchmarks.house import House, bare_search, numbers, stack
 from tests.benchmarks.measure import Ask, Timing, interleave, recall

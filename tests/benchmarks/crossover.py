@@ -1,5 +1,5 @@
-"""Where one way becomes cheaper, or surer, than another: what the constants in hybrid/vector/leg.py and
-``_LOOK_UP`` in hybrid/lexical/bm25.py come from."""
+"""Where one way becomes cheaper, or surer, than another: what the constants in hybrid/vector/view.py and
+hnsw.py and ``_LOOK_UP`` in hybrid/lexical/bm25.py come from."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from hybrid import Index
 from hybrid.lexical.bm25 import LexicalView
 from hybrid.types import Mask, Matrix
 from hybrid.vector import scan
-from hybrid.vector.graph import EF_SEARCH, Graph
-from hybrid.vector.leg import VectorView
+from hybrid.vector.graph import Graph
+from hybrid.vector.hnsw import EF_SEARCH
+from hybrid.vector.view import VectorView
 from tests.benchmarks.corpus import CATEGORIES, SHARDS
 from tests.benchmarks.house import House, stack
 from tests.benchmarks.measure import interleave, recall
@@ -197,7 +198,7 @@ def _listed(
 
 
 def _called_back(graph: Graph, queries: Matrix, k: int, i: int, *, masks: list[Mask]) -> NDArray[np.int64]:
-    bare = cast(Any, graph)._hnsw._index
+    bare = cast(Any, graph)._finder._index
     bare.set_ef(EF_SEARCH)
     test = masks[i].tobytes().__getitem__  # bytes answer hnswlib's one-by-one questions fastest
     try:

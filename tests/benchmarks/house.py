@@ -16,10 +16,10 @@ import tantivy
 from numpy.typing import NDArray
 
 from hybrid import Index, analyzers
+from hybrid.ann import HNSW
 from hybrid.lexical.bm25 import document, open_index
 from hybrid.lexical.terms import Terms
 from hybrid.types import Document, Mask, Matrix
-from hybrid.vector.graph import EF_CONSTRUCTION, M
 from tests.benchmarks.corpus import Corpus, Query, Recipe
 
 _One = TypeVar("_One")
@@ -149,7 +149,7 @@ def write_lexical(folder: Path, terms: Sequence[list[str]]) -> None:
 def build_graph(vectors: Matrix, threads: int = 1) -> Any:
     """A bare hnswlib graph with the engine's parameters."""
     graph = hnswlib.Index("ip", vectors.shape[1])
-    graph.init_index(len(vectors), M=M, ef_construction=EF_CONSTRUCTION)
+    graph.init_index(len(vectors), M=HNSW.m, ef_construction=HNSW.ef_construction)
     graph.add_items(vectors, num_threads=threads)
     graph.set_num_threads(1)
     return graph

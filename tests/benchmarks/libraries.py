@@ -7,11 +7,13 @@ from typing import Final
 
 import numpy as np
 
+from hybrid.ann import HNSW
 from hybrid.ledger.rows import Rows
 from hybrid.types import Matrix
-from hybrid.vector.graph import EF_SEARCH, Graph
-from hybrid.vector.hnsw import LIBRARIES
-from hybrid.vector.leg import VectorView
+from hybrid.vector.families import libraries
+from hybrid.vector.graph import Graph
+from hybrid.vector.hnsw import EF_SEARCH
+from hybrid.vector.view import VectorView
 from tests.benchmarks.house import House, stack
 from tests.benchmarks.measure import Ask, interleave, recall
 from tests.benchmarks.report import Report, Row
@@ -37,8 +39,8 @@ def run(house: House) -> Report:
 
 def _built(vectors: Matrix) -> tuple[dict[str, Graph], dict[str, float]]:
     """By turns: a piece by one, the same piece by the other."""
-    names = list(LIBRARIES["float32"])
-    graphs = {name: Graph("cosine", vectors.shape[1], "float32", name) for name in names}
+    names = list(libraries(HNSW()))
+    graphs = {name: Graph("cosine", vectors.shape[1], HNSW(), name) for name in names}
     seconds = dict.fromkeys(names, 0.0)
     for start in range(0, len(vectors), _PIECE):
         names.reverse()
@@ -57,7 +59,7 @@ def _asked(
     first = timings["hnswlib"]
     rows: list[Row] = []
     for name, view in views.items():
-        answers = [view.search(query, k, ef=ef).ordinals.tolist() for query in queries]
+        answers = [view.search(query, k, effort=ef).ordinals.tolist() for query in queries]
         ratio = float(np.median(timings[name].wall / first.wall))
         share = recall(answers, [one[:k] for one in truth])
         rows.append(
@@ -67,4 +69,4 @@ def _asked(
 
 
 def _asking(view: VectorView, queries: Matrix, k: int, ef: int) -> Ask:
-    return lambda i: view.search(queries[i], k, ef=ef)
+    return lambda i: view.search(queries[i], k, effort=ef)

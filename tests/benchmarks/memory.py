@@ -9,12 +9,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from hybrid.ann import HNSW, PRECISIONS, Precision
 from hybrid.disk.folder import Folder
 from hybrid.ledger.rows import Rows
-from hybrid.settings import PRECISIONS, Precision
 from hybrid.types import Matrix
-from hybrid.vector.graph import EF_SEARCH, Graph, Neighbours
-from hybrid.vector.leg import VectorView
+from hybrid.vector.graph import Graph, Neighbours
+from hybrid.vector.hnsw import EF_SEARCH
+from hybrid.vector.view import VectorView
 from tests.benchmarks.house import House, kept, stack
 from tests.benchmarks.measure import Ask, interleave, recall, resident
 from tests.benchmarks.report import Report, Row
@@ -53,7 +54,7 @@ def _build(path: Path, folder: Path, precision: Precision) -> dict[str, float]:
 
     def make(draft: Path) -> None:
         draft.mkdir()
-        graph, used = Graph("cosine", vectors.shape[1], precision), time.process_time()
+        graph, used = Graph("cosine", vectors.shape[1], HNSW(precision=precision)), time.process_time()
         graph.insert(vectors, lambda: False)
         figures["build CPU s"] = time.process_time() - used
         graph.save(Folder.open(draft), precision)
@@ -64,7 +65,7 @@ def _build(path: Path, folder: Path, precision: Precision) -> dict[str, float]:
 
 def _open(path: Path, folder: Path, precision: Precision) -> dict[str, float]:
     vectors = np.load(path, mmap_mode="r")
-    Graph("cosine", vectors.shape[1], precision)  # whatever it imports is no graph's
+    Graph("cosine", vectors.shape[1], HNSW(precision=precision))  # whatever it imports is no graph's
     before, start, used = resident()["anonymous"], time.perf_counter(), time.process_time()
     opened = _saved(vectors, folder, precision)
     took, used = time.perf_counter() - start, time.process_time() - used
@@ -75,7 +76,7 @@ def _open(path: Path, folder: Path, precision: Precision) -> dict[str, float]:
 
 
 def _saved(vectors: Matrix, folder: Path, precision: Precision) -> Graph:
-    graph = Graph("cosine", vectors.shape[1], precision)
+    graph = Graph("cosine", vectors.shape[1], HNSW(precision=precision))
     made = Folder.open(folder / f"graph-{precision}")
     if complaint := graph.load(made, precision, len(vectors)):
         raise ValueError(complaint)
@@ -104,7 +105,7 @@ def _asked(
     best = [one[:k] for one in truth]
     rows: list[Row] = []
     for precision, view in views.items():
-        answers = [view.search(query, k, ef=ef).ordinals.tolist() for query in queries]
+        answers = [view.search(query, k, effort=ef).ordinals.tolist() for query in queries]
         by_graph = [_first(view.graph, query, k, ef) for query in queries]
         shares: dict[str, Any] = {"found": recall(by_graph, best), "recall": recall(answers, best)}
         rows.append({"k": k, "ef": ef, "precision": precision, **timings[precision].row(), **shares})
@@ -112,7 +113,7 @@ def _asked(
 
 
 def _asking(view: VectorView, queries: Matrix, k: int, ef: int) -> Ask:
-    return lambda i: view.search(queries[i], k, ef=ef)
+    return lambda i: view.search(queries[i], k, effort=ef)
 
 
 def _first(graph: Neighbours | None, query: Matrix, k: int, ef: int) -> list[int]:

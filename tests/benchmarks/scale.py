@@ -22,7 +22,7 @@ from hybrid.disk.folder import Folder
 from hybrid.lexical.bm25 import open_index
 from hybrid.lexical.published import FILE
 from hybrid.lexical.segments import META
-from hybrid.vector.graph import EF_SEARCH
+from hybrid.vector.hnsw import EF_SEARCH
 from tests.benchmarks.corpus import BLOCK, Query
 from tests.benchmarks.house import House, Plan, bare_search, kept, numbers, stack
 from tests.benchmarks.measure import Ask, Timing, cpu_seconds, growth, interleave, recall, resident

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hybrid import Document, Index
-from hybrid.evaluate.bench.report import LADDER
+from hybrid.ann import FAMILIES, HNSW
 from hybrid.settings import Profile
 from hybrid.vector import leg
 from tests.commands import Files, answer, contents, refusal, run
@@ -41,7 +41,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """It, to write to, where a graph pays from the first row on."""
     monkeypatch.setattr(leg, "SEAL_AT", 64)
-    monkeypatch.setattr(leg, "EXACT_ROWS", 1)
+    monkeypatch.setattr("hybrid.vector.view.EXACT_ROWS", 1)
     shutil.copytree(built, tmp_path / "graphed")
     return tmp_path / "graphed"
 
@@ -49,11 +49,11 @@ def folder(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 def test_what_is_suggested_is_installed_with_its_evidence_and_can_be_undone(folder: Path) -> None:
     told = answer("bench", folder, "--sample", 20, "--recall", 0.8, "--apply")
     assert (told["installed"], told["before"], told["wanted"]) == (2, 1, 0.8)
-    assert told["suggested"]["ef"] in LADDER
+    assert told["suggested"]["effort"] in HNSW.ladder
     shown = answer("profile", folder)
     assert shown["number"] == 2
     assert shown["profile"] == told["installs"]
-    assert shown["profile"]["ef"] == told["suggested"]["ef"]
+    assert shown["profile"]["effort"] == told["suggested"]["effort"]
     evidence = shown["evidence"]
     assert evidence["chosen by"].startswith("hybrid bench 0.")
     assert (evidence["documents"], evidence["queries"], evidence["made from the documents"]) == (
@@ -61,7 +61,7 @@ def test_what_is_suggested_is_installed_with_its_evidence_and_can_be_undone(fold
         20,
         True,
     )
-    assert evidence[f"recall@10 with ef {told['suggested']['ef']}"]["lower bound"] >= 0.8
+    assert evidence[f"recall@10 with effort {told['suggested']['effort']}"]["lower bound"] >= 0.8
     run("profile", folder, "use", 1)
     with Index.open(folder) as index:
         assert index.profiles.serving == Profile()
@@ -124,7 +124,7 @@ def test_a_small_index_says_that_it_is_exact(files: Files) -> None:
 
 def test_users_queries_are_told_in_the_evidence(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leg, "SEAL_AT", 8)
-    monkeypatch.setattr(leg, "EXACT_ROWS", 1)
+    monkeypatch.setattr("hybrid.vector.view.EXACT_ROWS", 1)
     asked = ("--queries", files.queries, "--recall", 0.5, "--sample", 30)
     told = answer("bench", files.folder, *asked, "--apply")
     evidence = answer("profile", files.folder)["evidence"]
@@ -163,3 +163,32 @@ def test_another_writer_is_told_of_in_one_line(folder: Path) -> None:
     with Index.open(folder):
         told = refusal("bench", folder, "--sample", 20, "--recall", 0.8, "--apply", "--json", status=1)
     assert "writer" in told
+
+
+class TestFamilies:
+    def test_each_is_measured_and_the_one_that_fits_is_applied(self, folder: Path) -> None:
+        told = answer("bench", folder, "--families", "--sample", 20, "--memory", "25kB")
+        measured = {one["family"]: one for one in told["families"]}
+        assert set(measured) == set(FAMILIES)
+        assert told["serving"] == "hnsw"
+        assert measured["flat"]["memory"] == 0
+        assert measured["flat"]["recall"]["value"] == 1
+        assert measured["hnsw"]["memory"] > 25_000 > measured["binary"]["memory"] > 0
+        assert told["suggested"] not in (None, "hnsw", "ivf_flat")
+        assert not told["applied"]
+        assert answer("stats", folder)["ann"] == "hnsw"
+        applied = answer("bench", folder, "--families", "--sample", 20, "--memory", "0B", "--apply")
+        assert (applied["suggested"], applied["applied"]) == ("flat", True)
+        assert answer("stats", folder)["ann"] == "flat"
+        assert "flat stays" in run("bench", folder, "--families", "--memory", "0B").out
+
+    def test_no_family_may_fit(self, folder: Path) -> None:
+        assert "no family fits" in run("bench", folder, "--families", "--sample", 5, "--latency", "0us").out
+
+    @pytest.mark.parametrize("text", ["2", "GB", "2gb", "-1GB", "1e9B", "2GBs", "", "9" * 99 + "GB", "١GB"])
+    def test_a_budget_has_a_unit(self, folder: Path, text: str) -> None:
+        said = refusal("bench", folder, "--families", "--memory", text)
+        assert "give a number and a unit, one of B, kB, MB, GB, TB" in said
+
+    def test_a_budget_needs_families(self, folder: Path) -> None:
+        assert "add --families" in refusal("bench", folder, "--latency", "5ms")

@@ -324,19 +324,19 @@ def test_the_metric_is_chosen_once(tmp_path: Path) -> None:
     run(*again)
 
 
-def test_the_precision_of_the_graph_is_chosen_and_changed(tmp_path: Path) -> None:
+def test_the_family_of_the_vector_index_is_chosen_and_changed(tmp_path: Path) -> None:
     file = write(tmp_path / "a.jsonl", {"_id": "1", "vector": [3, 4]})
-    idx, precision = tmp_path / "idx", "--graph-precision"
+    idx, ann = tmp_path / "idx", "--ann"
     new = ("index", file, "--to", idx, "--encoder", "none")
-    assert "graph_precision 'int4' is not known" in refusal(*new, precision, "int4")
-    run(*new, precision, "int8")
+    assert "ann 'lsh' is not known; it is one of hnsw, flat" in refusal(*new, ann, "lsh")
+    run(*new, ann, "hnsw(precision=int8)")
     again = ("index", file, "--to", idx)
     run(*again)
-    run(*again, precision, "int8")
-    said = refusal(*again, precision, "float16", status=1)
-    assert f"built with graph precision 'int8', not 'float16'; run: hybrid reindex {idx} " in said
-    run("reindex", idx, precision, "float16")
-    run(*again, precision, "float16")
+    run(*again, ann, "hnsw( precision = int8 )")
+    said = refusal(*again, ann, "ivf_pq", status=1)
+    assert f"'hnsw(precision=int8)', not 'ivf_pq'; run: hybrid reindex {idx} --ann ivf_pq" in said
+    run("reindex", idx, ann, "ivf_pq(lists=512)")
+    run(*again, ann, "ivf_pq(lists=512)")
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,8 @@ from hybrid import Document, HybridError, Index, analyzers
 from tests.durability.forks import Report, Work, side_by_side
 
 SEAL_AT: Final = 64
+STATES: Final = {"closed": "hnsw", "crashed": "hnsw", "coded": "ivf_pq", "in bits": "binary"}
+"""How an index was left, and its vector index."""
 _EACH: Final = 30  # documents of a batch
 _LONG: Final = 0.1  # of the documents are several passages
 _SECONDS: Final = 300.0  # until a child counts as hung
@@ -45,11 +47,11 @@ Answers = dict[Any, Any]
 Damage = Callable[[Path, Path, random.Random], None]
 
 
-def build(folder: Path, seed: int, *, crash: bool) -> None:
+def build(folder: Path, seed: int, ann: str, *, crash: bool) -> None:
     """An index with several segments, deaths, a graph, and (``crash``) a log that was not folded in."""
     vars(hybrid.vector.leg)["SEAL_AT"] = vars(hybrid.disk.cache)["KEEP_AT"] = SEAL_AT
     draw = np.random.default_rng(seed)
-    index = Index.create(folder, encoder=None)
+    index = Index.create(folder, encoder=None, ann=ann)
     for batch in range(6):
         index.add(_document(f"s{seed}-{batch}-{i}", draw) for i in range(_EACH))
     index.close()
@@ -137,7 +139,7 @@ def kind(file: Path) -> str:
     """What a file is, without the names that differ from index to index."""
     if file.parent.name.startswith("lexical-"):
         return "lexical/" + (file.name if file.name.endswith("json") else f"*{file.suffix}")
-    return "graph-N.hnsw" if file.suffix == ".hnsw" else file.name
+    return f"graph-N{file.suffix}" if file.suffix in (".hnsw", ".ann") else file.name
 
 
 @dataclass(frozen=True)
@@ -161,17 +163,17 @@ class Range:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         analyzers.by_name("mixed").terms("词典")  # its dictionary, once, for all the children
-        shelf = [(state, name) for state in ("closed", "crashed") for name in ("mine", "other")]
+        shelf = [(state, name) for state in STATES for name in ("mine", "other")]
         for _ in side_by_side((self._built(state, name) for state, name in shelf), _SECONDS):
             pass
         self.expected: dict[tuple[str, bool], Answers] = {}
-        for state in ("closed", "crashed"):
+        for state in STATES:
             for reader in (False, True):
                 self.expected[state, reader] = self._recorded(state, reader)
 
     def _built(self, state: str, name: str) -> Work:
         seed = 1 if name == "mine" else 2
-        return lambda _: build(self._folder / state / name, seed, crash=state == "crashed")
+        return lambda _: build(self._folder / state / name, seed, STATES[state], crash=state == "crashed")
 
     def _recorded(self, state: str, reader: bool) -> Answers:
         """The answers of the sound index. In a child: this process must stay without threads."""
@@ -191,7 +193,7 @@ class Range:
         draw = random.Random(seed)
         every = [
             (state, str(file.relative_to(self._folder / state / "mine")), damage, reader)
-            for state in ("closed", "crashed")
+            for state in STATES
             for file in files(self._folder / state / "mine")
             for damage in DAMAGES
             for reader in (False, True)

@@ -20,12 +20,13 @@ from hybrid import Document, Index, MemoryIndex
 from hybrid.disk import cache
 from hybrid.ledger import changes, pending
 from hybrid.types import Wait
-from hybrid.vector import leg
+from hybrid.vector import leg, view
 
 Kind: TypeAlias = Literal["create", "add", "delete", "update", "compact", "reopen"]
 
 IDS: Final = tuple(f"d{i}" for i in range(48))
 DIM: Final = 6
+FAMILIES: Final = ("hnsw", "ivf_pq", "ivf_flat", "ivf_sq8", "binary")
 _ENGLISH: Final = (
     "kettle",
     "steel",
@@ -47,7 +48,7 @@ def shrink() -> None:
     """Make this process seal rows into the graph, and search it, from some dozens of rows on; sync the
     arrays after some commits, not some hundred; and have its readers trust the counter of changes."""
     pending.MOST = 700  # type: ignore[misc]
-    leg.SEAL_AT, leg.EXACT_ROWS = 16, 24  # type: ignore[misc]
+    leg.SEAL_AT, view.EXACT_ROWS = 16, 24  # type: ignore[misc]
     cache.KEEP_AT = 16  # type: ignore[misc]
     changes.PERIOD = 3600.0  # type: ignore[misc]
 
@@ -184,7 +185,8 @@ class Life:
         return actions[operation.kind]
 
     def _create(self) -> None:
-        self.index = Index.create(self.path, encoder=None)
+        family = FAMILIES[self.program.seed % len(FAMILIES)]
+        self.index = Index.create(self.path, encoder=None, ann=family)
 
     def _reopen(self) -> None:
         assert self.index is not None

@@ -10,7 +10,7 @@ from pathlib import Path
 from hybrid import Index
 from hybrid.disk import cache
 from hybrid.errors import StorageError
-from hybrid.vector import leg
+from hybrid.vector import leg, view
 from tests.durability.history import History
 from tests.durability.reader import state_of
 
@@ -19,7 +19,7 @@ def early_graph(set: Callable[[object, str, int], None] = setattr) -> None:
     """A graph over some dozens of rows instead of some thousand; as few documents are worth keeping."""
     set(leg, "SEAL_AT", 40)
     set(cache, "KEEP_AT", 40)
-    set(leg, "EXACT_ROWS", 50)
+    set(view, "EXACT_ROWS", 50)
 
 
 class Trial:

@@ -26,7 +26,7 @@ from hybrid.rerank import Popularity
 from hybrid.settings import Profile
 from hybrid.types import Candidates, Mask, Scores
 from hybrid.vector import leg
-from hybrid.vector.leg import Near, VectorView
+from hybrid.vector.view import Near, VectorView
 
 ROWS = 1000
 WORDS = [f"w{i}" for i in range(60)]
@@ -60,7 +60,7 @@ def graphed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def index(graphed: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """It, where a graph pays from the first row on."""
     monkeypatch.setattr(leg, "SEAL_AT", 64)
-    monkeypatch.setattr(leg, "EXACT_ROWS", 1)
+    monkeypatch.setattr("hybrid.vector.view.EXACT_ROWS", 1)
     with Index.open(graphed, read_only=True) as opened:
         yield opened
 
@@ -83,11 +83,11 @@ def test_recall_is_that_of_brute_force(index: Index) -> None:
                 shares = []
                 for probe in made(snapshot, 30, 3):
                     assert probe.vector is not None
-                    ours = view.search(probe.vector, k, ef=rung.ef).ordinals
+                    ours = view.search(probe.vector, k, effort=rung.effort).ordinals
                     true = exact.search(probe.vector, k).ordinals
                     shares.append(len(set(ours.tolist()) & set(true.tolist())) / k)
                 assert recall.value == pytest.approx(np.mean(shares), abs=0.002)
-    assert [rung.ef for rung in found.rungs] == [16, 32, 64, 100, 200, 400, 800, None]
+    assert [rung.effort for rung in found.rungs] == [16, 32, 64, 100, 200, 400, 800, None]
 
 
 def test_each_ef_is_asked_with_and_what_it_misses_is_told(
@@ -96,10 +96,10 @@ def test_each_ef_is_asked_with_and_what_it_misses_is_told(
     search = VectorView.search
 
     def missing(
-        self: VectorView, query: Scores, k: int, allowed: Mask | None = None, ef: int | None = None
+        self: VectorView, query: Scores, k: int, allowed: Mask | None = None, effort: int | None = None
     ) -> Candidates:
-        """Without the best ones: three of them with an ef of 16, two with 32, one with 64."""
-        missed = {16: 3, 32: 2, 64: 1}.get(ef or 0, 0)
+        """Without the best ones: three of them with an effort of 16, two with 32, one with 64."""
+        missed = {16: 3, 32: 2, 64: 1}.get(effort or 0, 0)
         best = search(replace(self, graph=None), query, k + missed, allowed)
         return Candidates(best.ordinals[missed:], best.scores[missed:])
 
@@ -109,7 +109,7 @@ def test_each_ef_is_asked_with_and_what_it_misses_is_told(
     assert [rung.recall_at_depth.value for rung in found.rungs[:4]] == pytest.approx(
         [0.97, 0.98, 0.99, 1], abs=0.001
     )
-    assert found.ef == 100
+    assert found.effort == 100
     assert found.rungs[3].recall.lower == pytest.approx(400 / (400 + 1.96**2))
     assert [one.recall.value for one in found.filters] == [1, 1, 1]  # with what is suggested
 
@@ -127,15 +127,15 @@ def test_filters_and_depths_are_measured(index: Index) -> None:
 
 def test_it_suggests_the_least_ef_and_what_serves_differs_by_it(index: Index) -> None:
     found = bench(index, size=30, wanted=0.9)
-    assert found.ef is not None
-    reaching = [rung.ef for rung in found.rungs if rung.recall.lower >= 0.9 and rung.ef is not None]
-    assert found.ef == min(reaching)
+    assert found.effort is not None
+    reaching = [rung.effort for rung in found.rungs if rung.recall.lower >= 0.9 and rung.effort is not None]
+    assert found.effort == min(reaching)
     installs = found.installs
     assert installs is not None
-    assert installs.ef == found.ef
+    assert installs.effort == found.effort
     assert installs.fusion == found.serving.fusion
-    assert found.evidence()[f"recall@10 with ef {found.ef}"]["lower bound"] >= 0.9
-    assert found.to_json()["suggested"] == {"ef": found.ef, "depth": found.depth}
+    assert found.evidence()[f"recall@10 with effort {found.effort}"]["lower bound"] >= 0.9
+    assert found.to_json()["suggested"] == {"effort": found.effort, "depth": found.depth}
 
 
 def test_a_profiles_ef_reaches_the_leg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +151,7 @@ def test_a_profiles_ef_reaches_the_leg(tmp_path: Path, monkeypatch: pytest.Monke
         index.add(documents(n=5))
         monkeypatch.setattr(VectorView, "near", noted)
         index.search(vector=np.ones(64))
-        index.install(Profile(ef=77))
+        index.install(Profile(effort=77))
         index.search(vector=np.ones(64))
     assert asked == [None, 77]
 
@@ -188,7 +188,7 @@ def test_a_small_index_is_exact_and_nothing_is_suggested(tmp_path: Path) -> None
         found = bench(index)
     assert found.exact
     assert (found.rungs, found.cuts, found.filters) == ([], [], [])
-    assert (found.ef, found.depth, found.installs) == (None, None, None)
+    assert (found.effort, found.depth, found.installs) == (None, None, None)
 
 
 def test_users_queries_are_encoded_and_reranked_as_they_are_served(tmp_path: Path) -> None:
@@ -236,7 +236,7 @@ def test_progress_is_told_stage_by_stage(index: Index) -> None:
     told: list[tuple[str, int, int]] = []
     bench(index, size=5, progress=lambda *step: told.append(step))
     stages = list(dict.fromkeys(stage for stage, _, _ in told))
-    assert stages == ["timing", "reading metadata", "exact scan", "ef", "depths", "filters"]
+    assert stages == ["timing", "reading metadata", "exact scan", "effort", "depths", "filters"]
     for stage in stages:
         steps = [(done, total) for own, done, total in told if own == stage]
         assert all(0 <= done <= total for done, total in steps)
@@ -256,7 +256,7 @@ def test_a_depth_that_judged_queries_chose_stays(graphed: Path, tmp_path: Path) 
         assert not bench(index).judged
         assert not judged(chosen, "hybrid bench 0.1.0")
         assert judged(chosen, "hybrid tune 0.1.0")
-        assert judged(chosen.model_copy(update={"ef": 64}), "hybrid bench 0.1.0")  # it ranks alike
+        assert judged(chosen.model_copy(update={"effort": 64}), "hybrid bench 0.1.0")  # it ranks alike
         assert not judged(chosen.model_copy(update={"depth": 100}), "hybrid bench 0.1.0")
 
 
@@ -275,6 +275,7 @@ FOUND = Benchmark(
     seed=0,
     wanted=0.95,
     serving=Profile(),
+    ann="hnsw",
     stages={"search": Latency(1, 1, 1, 100)},
     exact=False,
     judged=False,
@@ -296,19 +297,19 @@ FOUND = Benchmark(
 
 
 def test_lower_bounds_decide() -> None:
-    assert (FOUND.ef, FOUND.depth) == (64, 100)
-    assert FOUND.installs == Profile(ef=64)  # the depth serves already
-    assert replace(FOUND, serving=Profile(ef=64, depth=(100, 100))).installs is None
-    assert replace(FOUND, wanted=0.99).ef is None
+    assert (FOUND.effort, FOUND.depth) == (64, 100)
+    assert FOUND.installs == Profile(effort=64)  # the depth serves already
+    assert replace(FOUND, serving=Profile(effort=64, depth=(100, 100))).installs is None
+    assert replace(FOUND, wanted=0.99).effort is None
     assert replace(FOUND, wanted=0.99).depth is None  # the largest equals itself, which says nothing
     assert replace(FOUND, wanted=0.99).installs is None
-    assert replace(FOUND, serving=Profile(depth=50), judged=True).installs == Profile(ef=64, depth=50)
-    assert replace(FOUND, serving=Profile(depth=(20, 50))).installs == Profile(ef=64, depth=100)
+    assert replace(FOUND, serving=Profile(depth=50), judged=True).installs == Profile(effort=64, depth=50)
+    assert replace(FOUND, serving=Profile(depth=(20, 50))).installs == Profile(effort=64, depth=100)
 
 
 def test_evidence_is_of_what_is_suggested() -> None:
     evidence = FOUND.evidence()
-    assert evidence["recall@10 with ef 64"] == {"mean": 0.97, "lower bound": 0.951}
+    assert evidence["recall@10 with effort 64"] == {"mean": 0.97, "lower bound": 0.951}
     assert evidence["agreement of depth 100 with 400"] == {"mean": 0.98, "lower bound": 0.96}
     assert not any("recall@10" in name for name in replace(FOUND, wanted=0.99).evidence())
 

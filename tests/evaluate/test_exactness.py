@@ -11,7 +11,7 @@ from hybrid.evaluate.bench import exactness
 from hybrid.evaluate.bench.exactness import best_scores, recall
 from hybrid.ledger.rows import Rows
 from hybrid.types import Candidates, Metric
-from hybrid.vector.leg import VectorView
+from hybrid.vector.view import VectorView
 
 METRICS: list[Metric] = ["cosine", "ip", "l2"]
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import strategies as st
 
 import hybrid.vector.leg
+import hybrid.vector.view
 from hybrid import Index
 from hybrid.disk import manifest
 from hybrid.disk.folder import Folder
@@ -32,7 +33,7 @@ def _template(world: World) -> Path:
     if not folder.exists():
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(hybrid.vector.leg, "SEAL_AT", 4)
-            patch.setattr(hybrid.vector.leg, "EXACT_ROWS", 4)
+            patch.setattr(hybrid.vector.view, "EXACT_ROWS", 4)
             with Index.create(folder, encoder=letters) as index:
                 index.add(DOCUMENTS)
         assert all(list(folder.glob(name)) for name in FILES), sorted(folder.rglob("*"))
@@ -60,7 +61,7 @@ def _replaced(world: World, input: tuple[int, Any, bool]) -> None:
             path.write_bytes(json_bytes(value))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hybrid.vector.leg, "SEAL_AT", 4)
-        patch.setattr(hybrid.vector.leg, "EXACT_ROWS", 4)
+        patch.setattr(hybrid.vector.view, "EXACT_ROWS", 4)
         _right_or_refused(folder, read_only=True)
         if _right_or_refused(folder, read_only=False):
             assert _right_or_refused(folder, read_only=True, verify=True)

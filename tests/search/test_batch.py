@@ -29,7 +29,7 @@ def patched() -> Iterator[None]:
     """Graphs from some dozens of rows on, and small chunks."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(leg, "SEAL_AT", 32)
-        patch.setattr(leg, "EXACT_ROWS", 40)
+        patch.setattr("hybrid.vector.view.EXACT_ROWS", 40)
         patch.setattr(batch, "CHUNK", 4)
         yield
 
@@ -102,10 +102,10 @@ def test_the_graph_is_asked_a_chunk_at_a_time(index: Index, monkeypatch: pytest.
     chunks: list[int] = []
     ask = graph.Graph.search_many
 
-    def counted(self: graph.Graph, queries: Any, k: int, ef: int) -> Any:
+    def counted(self: graph.Graph, queries: Any, k: int, effort: int) -> Any:
         chunks.append(len(queries))
         assert threading.current_thread() is not threading.main_thread()
-        return ask(self, queries, k, ef)
+        return ask(self, queries, k, effort)
 
     monkeypatch.setattr(graph.Graph, "search_many", counted)
     monkeypatch.setattr(graph.Graph, "search", None)  # no further look is needed
@@ -119,11 +119,11 @@ class Sighted:
 
     rows = 9
 
-    def search(self, query: Any, k: int, ef: int) -> Any:
-        return "one", float(query[0]), k, ef
+    def search(self, query: Any, k: int, effort: int) -> Any:
+        return "one", float(query[0]), k, effort
 
-    def search_many(self, queries: Any, k: int, ef: int) -> Any:
-        return [("many", float(query[0]), k, ef) for query in queries]
+    def search_many(self, queries: Any, k: int, effort: int) -> Any:
+        return [("many", float(query[0]), k, effort) for query in queries]
 
 
 def test_only_the_first_look_of_each_is_taken_ahead(patched: None) -> None:

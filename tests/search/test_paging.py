@@ -21,6 +21,7 @@ from hybrid.rerank.calibration import SIGNALS, Calibration, Logistic
 from hybrid.settings import Profile
 from hybrid.types import Candidates
 from hybrid.vector import leg
+from hybrid.vector.view import VectorView
 from tests.commands import answer, run
 
 DIM = 8
@@ -73,8 +74,8 @@ def index(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[In
     with pytest.MonkeyPatch.context() as patch:
         if kind == "graph":
             patch.setattr(leg, "SEAL_AT", 32)
-            patch.setattr(leg, "EXACT_ROWS", 20)
-            patch.setattr(leg, "EF_SEARCH", 24)
+            patch.setattr("hybrid.vector.view.EXACT_ROWS", 20)
+            patch.setattr("hybrid.vector.hnsw.EF_SEARCH", 24)
         patch.setattr("hybrid.lexical.pruning.LEAST_POSTINGS", 0)
         patch.setattr("hybrid.lexical.pruning._WORTH", np.inf)
         with Index.create(folder, encoder=None, metric=metric or "cosine") as index:
@@ -148,7 +149,7 @@ def test_the_graph_and_the_plan_had_their_part(
     """Or the tests above would prove little."""
     kind = request.node.callspec.params["index"]
     scans, firsts = list[int](), list[int | None]()
-    exact, first = leg.VectorView._exact, Plan.first
+    exact, first = VectorView._exact, Plan.first
 
     def counted(*asked: Any) -> Candidates:
         scans.append(asked[2])
@@ -158,7 +159,7 @@ def test_the_graph_and_the_plan_had_their_part(
         firsts.append(first(plan, wanted))
         return firsts[-1]
 
-    monkeypatch.setattr(leg.VectorView, "_exact", counted)
+    monkeypatch.setattr(VectorView, "_exact", counted)
     monkeypatch.setattr(Plan, "first", noted)
     for k in (5, 40, 300):
         index.search(**QUERY, k=k, depth=7)

@@ -24,9 +24,8 @@ from hybrid.lexical.writer import LexicalLeg
 from hybrid.order import Pool, among, beyond, places
 from hybrid.rerank import MMR, Popularity, Recency
 from hybrid.types import Candidates, Metric
-from hybrid.vector import leg
 from hybrid.vector.graph import Graph
-from hybrid.vector.leg import VectorView
+from hybrid.vector.view import VectorView
 from tests.contracts.fusion import candidates
 from tests.ties import by_ties, key
 
@@ -187,7 +186,7 @@ def test_all_equal_documents_are_seen_before_the_lexical_list_is_cut(
 def test_all_equal_rows_are_seen_before_the_vector_list_is_cut(
     windows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leg, "EXACT_ROWS", 50)  # so that the graph is asked
+    monkeypatch.setattr("hybrid.vector.view.EXACT_ROWS", 50)  # so that the graph is asked
     n = 4000
     vectors = np.tile(np.array([[0.6, 0.8, 0, 0]], np.float32), (n, 1))
     vectors[:9] = [0, 0.8, 0.6, 0]

@@ -48,7 +48,7 @@ def index(tmp_path: Path, history: History) -> Iterator[Index]:
 def early_graph(monkeypatch: pytest.MonkeyPatch) -> None:
     """A graph over some hundred rows instead of some thousand."""
     monkeypatch.setattr(leg, "SEAL_AT", 150)
-    monkeypatch.setattr(leg, "EXACT_ROWS", 200)
+    monkeypatch.setattr("hybrid.vector.view.EXACT_ROWS", 200)
 
 
 def test_every_answer_is_of_one_state(tmp_path: Path, index: Index, history: History) -> None:

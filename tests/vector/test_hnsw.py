@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import threading
@@ -15,23 +16,25 @@ import numpy as np
 import pytest
 
 from hybrid import Document, Index, errors
+from hybrid.ann import HNSW, PRECISIONS, Family, Precision, load
 from hybrid.disk import manifest
 from hybrid.disk.folder import Folder
 from hybrid.errors import MissingExtra, SettingsError, lacking
 from hybrid.ledger.rows import Rows
-from hybrid.settings import PRECISIONS, AnalyzerRef, Precision, Settings
+from hybrid.settings import AnalyzerRef, Profile, Settings
 from hybrid.types import Matrix, Metric
 from hybrid.vector import graph, hnsw
+from hybrid.vector.families import check, libraries
 from hybrid.vector.graph import Graph
-from hybrid.vector.hnsw import LIBRARIES, check_precision
-from hybrid.vector.leg import VectorLeg, VectorView
+from hybrid.vector.leg import VectorLeg
+from hybrid.vector.view import VectorView
 
 DIM = 48
 METRICS: list[Metric] = ["cosine", "ip", "l2"]
 GRAPHS: list[tuple[Precision, str]] = [
     (precision, library)
     for precision in PRECISIONS
-    for library in LIBRARIES[precision]
+    for library in libraries(HNSW(precision=precision))
     if not lacking(library)
 ]
 
@@ -52,7 +55,13 @@ def sealed(
     vectors: Matrix, metric: Metric, precision: Precision, *parts: int, library: str | None = None
 ) -> VectorView:
     """All of ``vectors`` in the graph, but those before each of ``parts`` first."""
-    made = Graph(metric, vectors.shape[1], precision, library)
+    return sealed_by(vectors, metric, HNSW(precision=precision), *parts, library=library)
+
+
+def sealed_by(
+    vectors: Matrix, metric: Metric, family: Family, *parts: int, library: str | None = None
+) -> VectorView:
+    made = Graph(metric, vectors.shape[1], family, library)
     for start, stop in zip((0, *parts), (*parts, len(vectors)), strict=True):
         made.insert(vectors[start:stop], lambda: False)
     assert made.rows == len(vectors)
@@ -76,8 +85,11 @@ def recall(view: VectorView, queries: Matrix, k: int) -> float:
 def as_before(folder: Folder, library: str) -> dict[str, Any]:
     """Have the saved graph look as earlier versions saved it; returns what its manifest says."""
     value = manifest.read(folder, f"graph.{library}.json")
-    if library == "hnswlib":
-        del value["precision"]  # the earliest knew no other
+    del value["state"]
+    kind = load(value.pop("ann"))
+    assert isinstance(kind, HNSW)
+    if kind != HNSW():  # the earliest knew no other
+        value["precision"] = kind.precision
     (value["crc32"],) = value["crc32"]  # one piece was enough for this file; it used to be for all
     folder.rename(value["file"], f"graph-{value['rows']}.hnsw")
     folder.remove(f"graph.{library}.json")
@@ -92,7 +104,7 @@ def names(folder: Path) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def _ask_the_graph(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hybrid.vector.leg.EXACT_ROWS", 100)
+    monkeypatch.setattr("hybrid.vector.view.EXACT_ROWS", 100)
 
 
 class TestRecall:
@@ -150,10 +162,10 @@ class TestGraph:
         self, tmp_path: Path, precision: Precision, library: str
     ) -> None:
         vectors = clustered(1200)
-        first = Graph("cosine", DIM, precision, library)
+        first = Graph("cosine", DIM, HNSW(precision=precision), library)
         first.insert(vectors[:900], lambda: False)
         first.save(Folder.open(tmp_path), "u")
-        again = Graph("cosine", DIM, precision, library)
+        again = Graph("cosine", DIM, HNSW(precision=precision), library)
         assert again.load(Folder.open(tmp_path), "u", 900) is None
         assert again.rows == 900
         for query in clustered(5, seed=1):
@@ -167,9 +179,9 @@ class TestGraph:
     def test_distances_mean_the_same(self) -> None:
         vectors, query = clustered(500), clustered(1, seed=1)[0]
         for metric in ("cosine", "l2"):
-            exact = Graph(metric, DIM, "float32")
-            same = Graph(metric, DIM, "float32", "faiss")
-            rounded = Graph(metric, DIM, "int8")
+            exact = Graph(metric, DIM)
+            same = Graph(metric, DIM, HNSW(), "faiss")
+            rounded = Graph(metric, DIM, HNSW(precision="int8"))
             answers = []
             for one in (exact, same, rounded):
                 one.insert(vectors, lambda: False)
@@ -184,7 +196,7 @@ class TestGraph:
     def test_files_shrink(self, tmp_path: Path) -> None:
         sizes = []
         for precision in PRECISIONS:
-            made = Graph("cosine", 384, precision)
+            made = Graph("cosine", 384, HNSW(precision=precision))
             made.insert(np.random.default_rng(0).normal(size=(1100, 384)).astype(np.float32), lambda: False)
             folder = tmp_path / precision
             folder.mkdir()
@@ -201,11 +213,12 @@ class TestGraph:
         saved.save(Folder.open(tmp_path), "u")
         other: Precision = "int8" if precision == "float32" else "float32"
         assert "belongs to another index" in str(
-            Graph("cosine", DIM, other, "faiss").load(Folder.open(tmp_path), "u", 300)
+            Graph("cosine", DIM, HNSW(precision=other), "faiss").load(Folder.open(tmp_path), "u", 300)
         )
 
     @pytest.mark.parametrize(
-        ("precision", "library"), [graph for graph in GRAPHS if graph[1] == LIBRARIES[graph[0]][0]]
+        ("precision", "library"),
+        [graph for graph in GRAPHS if graph[1] == libraries(HNSW(precision=graph[0]))[0]],
     )
     def test_a_graph_of_before_is_understood(
         self, tmp_path: Path, precision: Precision, library: str
@@ -215,11 +228,13 @@ class TestGraph:
         folder = Folder.open(tmp_path)
         saved.save(folder, "u")
         value = as_before(folder, library)
-        again = Graph("cosine", DIM, precision, library)
+        again = Graph("cosine", DIM, HNSW(precision=precision), library)
         assert again.load(folder, "u", 300) is None
         assert again.rows == 300
         manifest.write(folder, "graph.json", value | {"crc32": value["crc32"] ^ 1})
-        assert "damaged" in str(Graph("cosine", DIM, precision, library).load(folder, "u", 300))
+        assert "damaged" in str(
+            Graph("cosine", DIM, HNSW(precision=precision), library).load(folder, "u", 300)
+        )
         again.save(folder, "u")  # takes its place
         assert names(tmp_path) == [f"graph-{library}-300.hnsw", f"graph.{library}.json"]
 
@@ -233,12 +248,14 @@ class TestGraph:
         assert isinstance(saved, Graph)
         saved.save(Folder.open(tmp_path), "u")
         assert len(manifest.read(Folder.open(tmp_path), "graph.faiss.json")["crc32"]) > 10
-        assert Graph("cosine", DIM, "int8").load(Folder.open(tmp_path), "u", 300) is None
+        assert Graph("cosine", DIM, HNSW(precision="int8")).load(Folder.open(tmp_path), "u", 300) is None
         file = tmp_path / "graph-faiss-300.hnsw"
         data = bytearray(file.read_bytes())
         data[place] ^= 1
         file.write_bytes(data)
-        assert "damaged" in str(Graph("cosine", DIM, "int8").load(Folder.open(tmp_path), "u", 300))
+        assert "damaged" in str(
+            Graph("cosine", DIM, HNSW(precision="int8")).load(Folder.open(tmp_path), "u", 300)
+        )
 
     def test_one_that_the_library_cannot_read_is_built_again(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -248,11 +265,11 @@ class TestGraph:
         assert isinstance(saved, Graph)
         saved.save(Folder.open(tmp_path), "u")
 
-        def unknown(self: Any, path: Path, rows: int) -> None:
+        def unknown(self: Any, path: Path, rows: int, state: Any) -> None:
             raise RuntimeError("Index type 0x12345678 not recognized")
 
         monkeypatch.setattr(hnsw.Faiss, "load", unknown)
-        again = Graph("cosine", DIM, "int8")
+        again = Graph("cosine", DIM, HNSW(precision="int8"))
         assert "graph-faiss-300.hnsw: Index type 0x12345678 not recognized" in str(
             again.load(Folder.open(tmp_path), "u", 300)
         )
@@ -261,7 +278,7 @@ class TestGraph:
 
     def test_insertion_and_search_take_turns(self) -> None:
         vectors = clustered(2000)
-        made = Graph("cosine", DIM, "int8")
+        made = Graph("cosine", DIM, HNSW(precision="int8"))
         made.insert(vectors[:100], lambda: False)
         done, wrong = threading.Event(), []
 
@@ -285,9 +302,9 @@ class TestGraph:
         self, precision: Precision, library: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         vectors = clustered(900)
-        made = Graph("cosine", DIM, precision, library)
+        made = Graph("cosine", DIM, HNSW(precision=precision), library)
         made.insert(vectors[:500], lambda: False)
-        kind = type(made._hnsw)
+        kind = type(made._finder)
         add = kind.add
 
         def failing(self: Any, part: Matrix) -> None:
@@ -326,37 +343,39 @@ class TestGraph:
 
 class TestSettings:
     def test_what_is_refused(self) -> None:
-        with pytest.raises(
-            SettingsError, match="graph_precision 'int4' is not known; it is one of 'float32'"
-        ):
-            check_precision("int4", "cosine")
         for metric in ("ip", "l2"):
             with pytest.raises(SettingsError, match="'float16' holds numbers up to 65,504 only"):
-                check_precision("float16", metric)
-        check_precision("float16", "cosine")
+                check(HNSW(precision="float16"), metric)
+        check(HNSW(precision="float16"), "cosine")
 
     def test_of_an_index_from_before(self) -> None:
         stored = Settings(analyzer=AnalyzerRef(id="mixed-1", name="mixed")).model_dump()
-        assert stored.pop("graph_precision") == "float32"
-        assert Settings.model_validate(stored).graph_precision == "float32"
+        assert stored.pop("ann") == "hnsw"
+        assert Settings.model_validate(stored).ann == HNSW()
+        earlier = Settings.model_validate_json(json.dumps(stored | {"graph_precision": "int8"}))
+        assert earlier.ann == HNSW(precision="int8")
+        assert Settings.model_validate_json(earlier.model_dump_json()) == earlier
+
+    def test_of_a_profile_from_before(self) -> None:
+        assert Profile.model_validate_json('{"ef": 64}') == Profile(effort=64)
 
     def test_an_index_keeps_it(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("hybrid.vector.leg.SEAL_AT", 200)
         vectors = clustered(400)
-        with Index.create(tmp_path / "i", encoder=None, graph_precision="int8") as index:
+        with Index.create(tmp_path / "i", encoder=None, ann="hnsw(precision=int8)") as index:
             index.add([Document(str(i), f"word{i}", vector=vectors[i]) for i in range(400)])
         with Index.open(tmp_path / "i") as index:
-            assert index.stats()["graph_precision"] == "int8"
+            assert index.stats()["ann"] == "hnsw(precision=int8)"
             assert index.stats()["vectors_in_graph"] == 400
             assert index.search(vector=vectors[5]).hits[0].id == "5"
             assert index.verify() == []
-            index.reindex(graph_precision="float16")
-            assert index.stats()["graph_precision"] == "float16"
+            index.reindex(ann=HNSW(precision="float16"))
+            assert index.stats()["ann"] == "hnsw(precision=float16)"
             assert index.search(vector=vectors[5], mode="vector").hits[0].score == pytest.approx(1)
             index.compact()
-            assert index.stats()["graph_precision"] == "float16"
+            assert index.stats()["ann"] == "hnsw(precision=float16)"
             with pytest.raises(SettingsError):
-                index.reindex(graph_precision="int4")  # type: ignore[arg-type]
+                index.reindex(ann="hnsw(precision=int4)")
 
 
 class TestWithoutTheExtra:
@@ -372,12 +391,12 @@ class TestWithoutTheExtra:
 
     def test_none_is_made(self, tmp_path: Path, without: Callable[[], None]) -> None:
         without()
-        said = r"graph_precision 'int8' needs faiss; run: pip install faiss-cpu"
+        said = r"ann 'hnsw\(precision=int8\)' needs faiss; run: pip install faiss-cpu"
         with pytest.raises(MissingExtra, match=said):
-            Index.create(tmp_path / "i", encoder=None, graph_precision="int8")
+            Index.create(tmp_path / "i", encoder=None, ann="hnsw(precision=int8)")
         assert not (tmp_path / "i").exists()
         with Index.create(tmp_path / "i", encoder=None) as index, pytest.raises(MissingExtra):
-            index.reindex(graph_precision="int8")
+            index.reindex(ann="hnsw(precision=int8)")
 
     def test_one_that_is_there_answers_exactly_and_says_so(
         self,
@@ -388,13 +407,13 @@ class TestWithoutTheExtra:
     ) -> None:
         monkeypatch.setattr("hybrid.vector.leg.SEAL_AT", 200)
         some = of(clustered(900))
-        leg = VectorLeg(Folder.open(tmp_path), "u", "cosine", "int8")
+        leg = VectorLeg(Folder.open(tmp_path), "u", "cosine", HNSW(precision="int8"))
         leg.view(some[:600])
         leg.close()
         file = tmp_path / "graph-faiss-600.hnsw"
         before = file.read_bytes()
         without()
-        leg = VectorLeg(Folder.open(tmp_path), "u", "cosine", "int8")
+        leg = VectorLeg(Folder.open(tmp_path), "u", "cosine", HNSW(precision="int8"))
         with caplog.at_level(logging.WARNING):
             views = [leg.view(some[:700]), leg.view(some)]
         leg.settle()
@@ -413,7 +432,7 @@ def test_a_damaged_one_is_built_again(
 ) -> None:
     monkeypatch.setattr("hybrid.vector.leg.SEAL_AT", 200)
     some = of(clustered(600))
-    leg = VectorLeg(Folder.open(tmp_path), "u", "cosine", "int8")
+    leg = VectorLeg(Folder.open(tmp_path), "u", "cosine", HNSW(precision="int8"))
     leg.view(some)
     leg.close()
     file = tmp_path / "graph-faiss-600.hnsw"
@@ -425,7 +444,7 @@ def test_a_damaged_one_is_built_again(
     seen: list[Any] = []
     load = hnsw.Faiss.load
     monkeypatch.setattr(hnsw.Faiss, "load", lambda *a: seen.append(a) or load(*a))  # type: ignore[func-returns-value]
-    leg = VectorLeg(Folder.open(tmp_path), "u", "cosine", "int8")
+    leg = VectorLeg(Folder.open(tmp_path), "u", "cosine", HNSW(precision="int8"))
     assert list(leg.disagreements(some)) != []
     view = leg.view(some)
     leg.settle()

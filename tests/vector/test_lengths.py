@@ -21,8 +21,8 @@ from hybrid.norms import bounded
 from hybrid.store import salvage
 from hybrid.types import Metric
 from hybrid.vector import leg
-from hybrid.vector.leg import VectorView, too_long
 from hybrid.vector.scan import similarities
+from hybrid.vector.view import VectorView, too_long
 from tests.commands import run
 
 LARGEST = float(np.finfo(np.float32).max)
@@ -160,7 +160,7 @@ def test_what_is_stored_never_answers_and_never_poisons(
     old: Path, metric: Metric, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(leg, "SEAL_AT", 10)
-    monkeypatch.setattr(leg, "EXACT_ROWS", 1)
+    monkeypatch.setattr("hybrid.vector.view.EXACT_ROWS", 1)
     with Index.open(old) as index:
         assert "3 vectors are too long for float32" in caplog.text
         memory = MemoryIndex(metric=metric)

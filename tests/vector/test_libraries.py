@@ -38,7 +38,7 @@ def only() -> Iterator[Only]:
 
 @pytest.fixture(autouse=True)
 def _early_graph(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hybrid.vector.leg.EXACT_ROWS", 100)
+    monkeypatch.setattr("hybrid.vector.view.EXACT_ROWS", 100)
     monkeypatch.setattr("hybrid.vector.leg.SEAL_AT", 200)
 
 
@@ -154,9 +154,9 @@ class TestAReaderWithoutTheLibrary:
             r"run: pip install 'hybrid-retrieval\[hnsw\]'"
         )
         with Index.open(path, read_only=True) as reader:
-            monkeypatch.setattr("hybrid.vector.leg.MAX_SCAN", 400 * VECTORS[0].nbytes)
+            monkeypatch.setattr("hybrid.vector.view.MAX_SCAN", 400 * VECTORS[0].nbytes)
             assert reader.search(vector=VECTORS[5], mode="vector").hits[0].id == "5"
-            monkeypatch.setattr("hybrid.vector.leg.MAX_SCAN", 400 * VECTORS[0].nbytes - 1)
+            monkeypatch.setattr("hybrid.vector.view.MAX_SCAN", 400 * VECTORS[0].nbytes - 1)
             assert reader.search("word5", mode="lexical").hits[0].id == "5"
             with pytest.raises(MissingExtra, match=said):
                 reader.search("word5", vector=VECTORS[5])
@@ -203,11 +203,11 @@ def test_a_backup_holds_both(path: Path, tmp_path: Path, only: Only) -> None:
 def test_a_manifest_names_no_file_of_another_library(tmp_path: Path) -> None:
     folder = Folder.open(tmp_path)
     for library in ("hnswlib", "faiss"):
-        graph = Graph("cosine", VECTORS.shape[1], "float32", library)
+        graph = Graph("cosine", VECTORS.shape[1], library=library)
         graph.insert(VECTORS[:300], lambda: False)
         graph.save(folder, "u")
     (tmp_path / "graph.hnswlib.json").write_bytes((tmp_path / "graph.faiss.json").read_bytes())
-    taken = Graph("cosine", VECTORS.shape[1], "float32", "hnswlib").load(folder, "u", 300)
+    taken = Graph("cosine", VECTORS.shape[1], library="hnswlib").load(folder, "u", 300)
     assert taken == f"{folder / 'graph.hnswlib.json'}: 'graph-faiss-300.hnsw' is not a graph"
 
 

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from hybrid.disk.folder import Folder
 from hybrid.ledger.rows import Rows
 from hybrid.types import Candidates, Mask, Metric, Ties
-from hybrid.vector import leg
 from hybrid.vector.graph import Graph
-from hybrid.vector.leg import VectorLeg, VectorView
+from hybrid.vector.hnsw import default_ef
+from hybrid.vector.leg import VectorLeg
+from hybrid.vector.view import VectorView
 
 METRICS: list[Metric] = ["cosine", "ip", "l2"]
 
@@ -86,7 +87,7 @@ def test_past_the_seal_a_filter_costs_no_recall(
     sealed: VectorView, share: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "hybrid.vector.leg.EXACT_ROWS", 100
+        "hybrid.vector.view.EXACT_ROWS", 100
     )  # so that the graph is asked at every selectivity
     random = np.random.default_rng(3)
     hits = total = 0
@@ -130,7 +131,7 @@ class TestFilters:
     @pytest.fixture
     def scans(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         """One entry for each search that took the exact way. The graph is cheap, so that it is tried."""
-        monkeypatch.setattr("hybrid.vector.leg.EXACT_ROWS", 100)
+        monkeypatch.setattr("hybrid.vector.view.EXACT_ROWS", 100)
         seen: list[int] = []
         exact = VectorView._exact
 
@@ -177,7 +178,7 @@ class TestFilters:
     def test_where_the_graph_would_cost_more_all_is_scanned(
         self, view: VectorView, scans: list[int], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("hybrid.vector.leg.EXACT_ROWS", 4000)
+        monkeypatch.setattr("hybrid.vector.view.EXACT_ROWS", 4000)
         query = view.rows.vectors[0]
         view.search(query, 10, self.passing(0.5, 0))
         assert not scans
@@ -199,12 +200,12 @@ class TestFilters:
         exact = [set(np.argsort(-(view.rows.vectors @ query))[:10].tolist()) for query in queries]
 
         def recall(ef: int | None) -> float:
-            found = [set(view.search(query, 10, ef=ef).ordinals.tolist()) for query in queries]
+            found = [set(view.search(query, 10, effort=ef).ordinals.tolist()) for query in queries]
             return sum(len(a & b) for a, b in zip(found, exact, strict=True)) / 500
 
         assert recall(20) < recall(60) < recall(None)
         assert recall(None) >= 0.99
-        assert sorted(set(efs)) == [20, 60, leg.default_ef(10)]
+        assert sorted(set(efs)) == [20, 60, default_ef(10)]
         assert not scans
 
 
@@ -213,7 +214,7 @@ class TestFilters:
 def test_a_score_does_not_depend_on_the_way(
     metric: Metric, windows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hybrid.vector.leg.EXACT_ROWS", 10)
+    monkeypatch.setattr("hybrid.vector.view.EXACT_ROWS", 10)
     some = rows(3000, dim=37, windows=windows, metric=metric)
     if windows == 1:
         some = Rows(some.vectors, np.arange(3000), some.spans)

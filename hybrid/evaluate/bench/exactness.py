@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from hybrid.types import Candidates, Mask, Matrix, Metric, Ordinals, Scores, Steps
-from hybrid.vector.leg import VectorView
+from hybrid.vector.view import VectorView
 
 _BLOCK: Final = 1 << 14  # rows at once
 _ROUNDING: Final = 1e-6  # of a matrix product, against sums row by row
@@ -60,7 +60,7 @@ def _spans(ordinals: Ordinals) -> Iterator[slice]:
 
 
 def _products(queries: Matrix, vectors: Matrix, metric: Metric) -> Matrix:
-    """(queries, rows): `hybrid.vector.leg.similarities` by one matrix product."""
+    """(queries, rows): `hybrid.vector.scan.similarities` by one matrix product."""
     products = queries @ vectors.T
     if metric != "l2":
         return products

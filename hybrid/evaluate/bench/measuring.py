@@ -19,7 +19,6 @@ from hybrid.evaluate.bench.probes import Probe, Sieve, encoded, made, sieves
 from hybrid.evaluate.bench.report import (
     BY,
     DEPTHS,
-    LADDER,
     TOP,
     Benchmark,
     Cut,
@@ -38,8 +37,8 @@ from hybrid.search.searcher import Searcher
 from hybrid.settings import Profile, Profiles
 from hybrid.store.snapshot import Snapshot
 from hybrid.types import Candidates, Mask, Matrix, Scores, Stages, Steps
-from hybrid.vector import leg
-from hybrid.vector.leg import VectorView
+from hybrid.vector import view as views
+from hybrid.vector.view import VectorView
 
 _Query = TypeVar("_Query")
 _Answer = TypeVar("_Answer")
@@ -69,17 +68,26 @@ def bench(
         if not snapshot.size:
             raise StorageError(f"{path}: no documents, so there is nothing to measure")
         _finish_graph(index, snapshot, tell)
-        encoding: list[float] = []
-        if queries is None:
-            probes = made(snapshot, size, seed)
-        else:
-            probes, encoding = _users(searcher, path, sample(queries.values(), size), tell)
-        # Encoders make zeros of some texts; under "cosine" those are near to nothing.
-        probes = [probe for probe in probes if probe.vector is None or probe.vector.any()]
-        if not probes:
-            raise QueryError(f"{path}: no query that has a vector other than zero")
+        probes, encoding = questions(searcher, path, queries, size, seed, tell)
         requests = [searcher.asker.one(probe.text, probe.vector, {}) for probe in probes]
         return _Bench(index, snapshot, requests, lanes, tell).all(encoding, queries is None, wanted, seed)
+
+
+def questions(
+    searcher: Searcher, path: str, queries: Mapping[str, str] | None, size: int, seed: int, tell: Stages
+) -> tuple[list[Probe], list[float]]:
+    """At most ``size`` of ``queries``, or as many made from the documents, and the seconds that encoding
+    each took. Raises QueryError if there are none."""
+    encoding: list[float] = []
+    if queries is None:
+        probes = made(searcher.snapshot, size, seed)
+    else:
+        probes, encoding = _users(searcher, path, sample(queries.values(), size), tell)
+    # Encoders make zeros of some texts; under "cosine" those are near to nothing.
+    probes = [probe for probe in probes if probe.vector is None or probe.vector.any()]
+    if not probes:
+        raise QueryError(f"{path}: no query that has a vector other than zero")
+    return probes, encoding
 
 
 def _finish_graph(index: Index, snapshot: Snapshot, tell: Stages) -> None:
@@ -138,8 +146,9 @@ class _Bench:
             seed=seed,
             wanted=wanted,
             serving=serving,
+            ann=str(self._snapshot.settings.ann),
             stages=({"encode": _latency(encoding)} if encoding else {}) | self._stages(),
-            exact=_scans(self._view, serving.ef),
+            exact=_scans(self._view, serving.effort),
             judged=_judged(self._profiles),
             rungs=[],
             cuts=[],
@@ -150,7 +159,7 @@ class _Bench:
             chosen = sieves(self._snapshot, seed)
             everyone, *passing = self._exact([self._snapshot.live, *(sieve.allowed for sieve in chosen)])
             found.rungs.extend(self._rungs(serving, everyone))
-            serving = changed(serving, found.ef, None)
+            serving = changed(serving, found.effort, None)
             found.cuts.extend(self._cuts(serving))
             found.filters.extend(self._filtered(serving, chosen, passing))
         return found
@@ -175,14 +184,19 @@ class _Bench:
 
     def _rungs(self, serving: Profile, best: Matrix) -> list[Rung]:
         allowed, depth = self._snapshot.allowed(None), serving.depths[1]
-        ladder = [*LADDER, *({serving.ef} - set(LADDER))]
-        found = self._recalls("ef", [_Ask(k, allowed, ef, best) for ef in ladder for k in (TOP, depth)])
-        return [Rung(ef, *found[2 * i], *found[2 * i + 1]) for i, ef in enumerate(ladder)]
+        steps = self._snapshot.settings.ann.ladder
+        ladder = [*steps, *({serving.effort} - set(steps))]
+        found = self._recalls(
+            "effort", [_Ask(k, allowed, effort, best) for effort in ladder for k in (TOP, depth)]
+        )
+        return [Rung(effort, *found[2 * i], *found[2 * i + 1]) for i, effort in enumerate(ladder)]
 
     def _filtered(
         self, serving: Profile, chosen: Sequence[Sieve], best: Sequence[Matrix]
     ) -> list[Filtered]:
-        asks = [_Ask(TOP, sieve.allowed, serving.ef, own) for sieve, own in zip(chosen, best, strict=True)]
+        asks = [
+            _Ask(TOP, sieve.allowed, serving.effort, own) for sieve, own in zip(chosen, best, strict=True)
+        ]
         found = zip(chosen, self._recalls("filters", asks), strict=True)
         return [Filtered(sieve.name, sieve.share, *measured) for sieve, measured in found]
 
@@ -216,11 +230,11 @@ class _Ask:
 
     k: int
     allowed: Mask | None
-    ef: int | None
+    effort: int | None
     best: Matrix
 
     def of(self, view: VectorView, query: Scores) -> Candidates:
-        return view.search(query, self.k, self.allowed, ef=self.ef)
+        return view.search(query, self.k, self.allowed, effort=self.effort)
 
     def recall(self, queries: Sequence[Scores], answers: Sequence[Candidates]) -> Mean:
         every = zip(queries, answers, self.best, strict=True)
@@ -267,9 +281,9 @@ def _latency(seconds: Sequence[float]) -> Latency:
     return Latency(p50, p95, p99, len(seconds))
 
 
-def _scans(view: VectorView, ef: int | None) -> bool:
+def _scans(view: VectorView, effort: int | None) -> bool:
     """True if the leg looks at every row, so that its answers are exact."""
-    few = ef is None and len(view.rows) <= leg.EXACT_ROWS
+    few = effort is None and len(view.rows) <= views.EXACT_ROWS
     return few or view.graph is None or not view.graph.rows
 
 

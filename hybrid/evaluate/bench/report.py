@@ -1,4 +1,4 @@
-"""The report of a benchmark: figures, and the least ef and depth that reach a wanted recall."""
+"""The report of a benchmark: figures, and the least effort and depth that reach a wanted recall."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any, Final, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid import ann
 from hybrid.evaluate.latency import Latency
 from hybrid.settings import Profile
 
 Values: TypeAlias = NDArray[np.float64]
 
 TOP: Final = 10
-LADDER: Final = (16, 32, 64, 100, 200, 400, 800)
 DEPTHS: Final = (20, 50, 100, 200, 400)
 BY: Final = "hybrid bench"
 
@@ -47,10 +47,10 @@ class Mean:
 
 @dataclass(frozen=True)
 class Rung:
-    """The vector leg with one ``ef`` (None: what the engine takes by itself): recall of its first 10, asked
-    for 10, and of all that it is asked for by the serving profile, and the seconds at the median."""
+    """The vector leg with one ``effort`` (None: what the engine takes by itself): recall of its first 10,
+    asked for 10, and of all that it is asked for by the serving profile, and the seconds at the median."""
 
-    ef: int | None
+    effort: int | None
     recall: Mean
     p50: float
     recall_at_depth: Mean
@@ -83,8 +83,8 @@ class Benchmark:
     steps of a search, in their order, encoding only where there was any, "search" the whole of it but for
     that. ``exact``: the vector leg scans all rows, so there is nothing to lose; then, as without vectors,
     ``rungs``, ``cuts`` and ``filters`` are empty. ``judged``: the serving depth was chosen on judged
-    queries, which know better. ``ef`` and ``depth`` are the least that reach ``wanted``, None where nothing
-    is suggested.
+    queries, which know better. ``effort`` and ``depth`` are the least that reach ``wanted``, None where
+    nothing is suggested.
     """
 
     documents: int
@@ -94,6 +94,7 @@ class Benchmark:
     seed: int
     wanted: float
     serving: Profile
+    ann: str
     stages: dict[str, Latency]
     exact: bool
     judged: bool
@@ -102,9 +103,14 @@ class Benchmark:
     filters: list[Filtered]
 
     @property
-    def ef(self) -> int | None:
-        enough = (rung.ef for rung in self.rungs if rung.ef in LADDER and rung.recall.lower >= self.wanted)
-        return next(enough, None)
+    def effort(self) -> int | None:
+        enough = (rung.effort for rung in self.rungs if rung.recall.lower >= self.wanted)
+        return next((effort for effort in enough if effort in self.ladder), None)
+
+    @property
+    def ladder(self) -> tuple[int, ...]:
+        """The efforts that are compared."""
+        return ann.load(self.ann).ladder
 
     @property
     def depth(self) -> int | None:
@@ -122,20 +128,20 @@ class Benchmark:
     @property
     def installs(self) -> Profile | None:
         """The profile to serve from now on; None to keep the one that serves."""
-        found = changed(self.serving, self.ef, self.depth)
-        return None if (found.ef, found.depths) == (self.serving.ef, self.serving.depths) else found
+        found = changed(self.serving, self.effort, self.depth)
+        return None if (found.effort, found.depths) == (self.serving.effort, self.serving.depths) else found
 
     def to_json(self) -> dict[str, Any]:
         installs = self.installs
         return asdict(self) | {
             "serving": self.serving.model_dump(mode="json"),
-            "suggested": {"ef": self.ef, "depth": self.depth},
+            "suggested": {"effort": self.effort, "depth": self.depth},
             "installs": None if installs is None else installs.model_dump(mode="json"),
         }
 
     def evidence(self) -> dict[str, Any]:
         """The part that is kept with an installed profile."""
-        rung = next((rung for rung in self.rungs if rung.ef == self.ef), None)
+        rung = next((rung for rung in self.rungs if rung.effort == self.effort), None)
         cut = next((cut for cut in self.cuts if cut.depth == self.depth), None)
         return {
             "documents": self.documents,
@@ -144,7 +150,11 @@ class Benchmark:
             "made from the documents": self.made,
             "seed": self.seed,
             "wanted": self.wanted,
-            **({f"recall@{TOP} with ef {rung.ef}": _rounded(rung.recall)} if rung and rung.ef else {}),
+            **(
+                {f"recall@{TOP} with effort {rung.effort}": _rounded(rung.recall)}
+                if rung and rung.effort
+                else {}
+            ),
             **(
                 {f"agreement of depth {cut.depth} with {DEPTHS[-1]}": _rounded(cut.agreement)}
                 if cut
@@ -157,7 +167,7 @@ def _rounded(mean: Mean) -> dict[str, float]:
     return {"mean": round(mean.value, 4), "lower bound": round(mean.lower, 4)}
 
 
-def changed(profile: Profile, ef: int | None, depth: int | tuple[int, int] | None) -> Profile:
+def changed(profile: Profile, effort: int | None, depth: int | tuple[int, int] | None) -> Profile:
     """``profile`` with what is given."""
-    given = {"ef": ef, "depth": depth}
+    given = {"effort": effort, "depth": depth}
     return profile.model_copy(update={name: value for name, value in given.items() if value is not None})

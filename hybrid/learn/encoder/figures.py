@@ -21,7 +21,7 @@ from hybrid.learn.split import Split
 from hybrid.ledger.passages import whole
 from hybrid.search.searcher import Searcher
 from hybrid.types import Candidates, Matrix, Ordinals, Run, Stages
-from hybrid.vector.leg import VectorView
+from hybrid.vector.view import VectorView
 
 MAX_DOCUMENTS: Final = 20_000
 """Documents that are encoded to compare."""

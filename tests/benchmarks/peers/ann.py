@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid.ann import HNSW
 from hybrid.types import Matrix
-from hybrid.vector.graph import EF_CONSTRUCTION, M
 from tests.benchmarks.house import build_graph
 
 
@@ -35,8 +35,8 @@ class Faiss:
     def build(self, folder: Path, vectors: Matrix) -> None:
         faiss = import_module("faiss")
         faiss.omp_set_num_threads(2)
-        self._index: Any = faiss.IndexHNSWFlat(vectors.shape[1], M, faiss.METRIC_INNER_PRODUCT)
-        self._index.hnsw.efConstruction = EF_CONSTRUCTION
+        self._index: Any = faiss.IndexHNSWFlat(vectors.shape[1], HNSW.m, faiss.METRIC_INNER_PRODUCT)
+        self._index.hnsw.efConstruction = HNSW.ef_construction
         self._index.add(vectors)
         faiss.omp_set_num_threads(1)
 
@@ -54,7 +54,11 @@ class USearch:
     def build(self, folder: Path, vectors: Matrix) -> None:
         index = import_module("usearch.index").Index
         self._index: Any = index(
-            ndim=vectors.shape[1], metric="ip", dtype="f32", connectivity=M, expansion_add=EF_CONSTRUCTION
+            ndim=vectors.shape[1],
+            metric="ip",
+            dtype="f32",
+            connectivity=HNSW.m,
+            expansion_add=HNSW.ef_construction,
         )
         self._index.add(np.arange(len(vectors)), vectors, threads=2)
 

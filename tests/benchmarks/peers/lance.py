@@ -9,8 +9,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from hybrid.ann import HNSW
 from hybrid.types import Matrix
-from hybrid.vector.graph import EF_CONSTRUCTION, M
 from tests.benchmarks.peers import EF
 
 
@@ -36,7 +36,9 @@ class Lance:
             ascii_folding=False,
         )
         self._table.create_index("text", config=words)
-        graph = index.HnswSq(distance_type="dot", num_partitions=1, m=M, ef_construction=EF_CONSTRUCTION)
+        graph = index.HnswSq(
+            distance_type="dot", num_partitions=1, m=HNSW.m, ef_construction=HNSW.ef_construction
+        )
         self._table.create_index("vector", config=graph)
         self._rrf = import_module("lancedb.rerankers").RRFReranker()
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from numpy.typing import NDArray
 
+from hybrid.ann import HNSW
 from hybrid.types import Matrix
-from hybrid.vector.graph import EF_CONSTRUCTION, M
 from tests.benchmarks.peers import DEPTH, EF
 
 _BATCH: Final = 1_000
@@ -30,7 +30,7 @@ class Milvus:
             "vector",
             index_type="HNSW",
             metric_type="IP",
-            params={"M": M, "efConstruction": EF_CONSTRUCTION},
+            params={"M": HNSW.m, "efConstruction": HNSW.ef_construction},
         )
         indexes.add_index("sparse", index_type="SPARSE_INVERTED_INDEX", metric_type="BM25")
         schema = self._schema(vectors.shape[1])

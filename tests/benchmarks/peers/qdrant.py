@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from numpy.typing import NDArray
 
+from hybrid.ann import HNSW
 from hybrid.types import Matrix
-from hybrid.vector.graph import EF_CONSTRUCTION, M
 from tests.benchmarks.peers import DEPTH, WIDE
 
 _BATCH: Final = 1_000
@@ -66,7 +66,7 @@ def create(path: Path, dim: int) -> Any:
     """A new shard of texts and vectors."""
     library = import_module("qdrant_edge")
     shutil.rmtree(path, ignore_errors=True)
-    graph = library.HnswIndexConfig(m=M, ef_construct=EF_CONSTRUCTION, full_scan_threshold=100)
+    graph = library.HnswIndexConfig(m=HNSW.m, ef_construct=HNSW.ef_construction, full_scan_threshold=100)
     config = library.EdgeConfig(
         {"vector": library.EdgeVectorParams(dim, library.Distance.Dot)},
         {"words": library.EdgeSparseVectorParams(modifier=library.Modifier.Idf)},

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid.ann import HNSW
 from hybrid.types import Matrix
-from hybrid.vector.graph import EF_CONSTRUCTION, M
 from tests.benchmarks.peers import EF
 
 
@@ -23,7 +23,7 @@ class TxtAI:
         self._vectors: dict[str, NDArray[Any]] = {}
 
     def build(self, folder: Path, texts: list[str], vectors: Matrix) -> None:
-        graph = {"m": M, "efconstruction": EF_CONSTRUCTION, "efsearch": EF}
+        graph = {"m": HNSW.m, "efconstruction": HNSW.ef_construction, "efsearch": EF}
         self._embeddings = import_module("txtai").Embeddings(
             {
                 "method": "external",

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from numpy.typing import NDArray
 
+from hybrid.ann import HNSW
 from hybrid.types import Matrix
-from hybrid.vector.graph import EF_CONSTRUCTION, M
 from tests.benchmarks.peers import DEPTH, WIDE
 
 _BATCH: Final = 1_000
@@ -48,7 +48,7 @@ def create(path: Path, dim: int, words: dict[str, Any]) -> Any:
     """A new collection of texts, tokenized as ``words`` say, and vectors."""
     library = import_module("zvec")
     shutil.rmtree(path, ignore_errors=True)
-    graph = library.HnswIndexParam(library.MetricType.IP, m=M, ef_construction=EF_CONSTRUCTION)
+    graph = library.HnswIndexParam(library.MetricType.IP, m=HNSW.m, ef_construction=HNSW.ef_construction)
     text = library.FieldSchema("text", library.DataType.STRING, index_param=library.FtsIndexParam(**words))
     vector = library.VectorSchema("vector", library.DataType.VECTOR_FP32, dim, graph)
     return library.create_and_open(str(path), library.CollectionSchema("documents", [text], [vector]))
