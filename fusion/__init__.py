@@ -9,11 +9,12 @@ from hybrid.fusion.normalize import Distribution, MinMax, Normalizer, Softplus, 
 from hybrid.fusion.profile import dump, load
 from hybrid.fusion.rocchio import Rocchio
 from hybrid.fusion.rrf import RRF
-from hybrid.fusion.voting import Votes, Voting
+from hybrid.fusion.voting import Answers, Votes, Voting
 
 __all__ = [
     "RRF",
     "Adaptive",
+    "Answers",
     "CombSUM",
     "Distribution",
     "Evidence",

@@ -29,6 +29,20 @@ NEWCOMERS: Final = 20
 """The number of documents that may enter by votes."""
 
 
+class Answers(NamedTuple):
+    """The answers of some past queries, one after the other: distinct ``ordinals`` of each, int64; -1 is an
+    answer that the index does not have. ``sizes`` int64 (n,): how many each has."""
+
+    ordinals: Ordinals
+    sizes: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, answers: Sequence[Ordinals]) -> Self:
+        """Join the answers of each."""
+        sizes = np.array([len(own) for own in answers], np.int64)
+        return cls(np.concatenate([np.empty(0, np.int64), *answers]), sizes)
+
+
 class Votes(NamedTuple):
     """The documents that past queries vote for: ``ordinals`` int64 (n,), ascending, and ``strengths``
     float64 (n,), above 0."""
@@ -60,7 +74,8 @@ class Votes(NamedTuple):
     def newcomers(self, known: Ordinals, least: float) -> Ordinals:
         """Return the documents, strongest first, that have votes enough to enter, at ``least`` that many,
         and are not among ``known``."""
-        enter = np.flatnonzero((self.strengths >= least) & ~among(self.ordinals, known))
+        enter = np.flatnonzero(self.strengths >= least)
+        enter = enter[~among(self.ordinals[enter], known)]
         return self.ordinals[enter[np.argsort(-self.strengths[enter], kind="stable")][:NEWCOMERS]]
 
 
@@ -94,11 +109,11 @@ class Voting:
             if not (number and 0 <= value < high) or (name == "cap" and value == 0):
                 raise QueryError(f"Voting: {name} is {shown(value)}; it must be {_RANGES[name]}")
 
-    def votes(self, cosines: Scores, answers: Sequence[Ordinals], allowed: Mask | None = None) -> Votes:
-        """Count the votes of the nearest judged past queries, given their ``cosines`` (n,) and the
-        ``answers`` of each, distinct ordinals; -1 is an answer that the index does not have. Only documents
-        that are ``allowed``, bool over ordinals, get votes; None for all."""
-        _, shares, ordinals = self._shares(cosines, answers)
+    def votes(self, cosines: Scores, answers: Answers, allowed: Mask | None = None) -> Votes:
+        """Count the votes of the nearest judged past queries, given their ``cosines`` (n,) and their
+        ``answers``. Only documents that are ``allowed``, bool over ordinals, get votes; None for all."""
+        _, shares = self._shares(cosines, answers)
+        ordinals = answers.ordinals
         here = _there(ordinals, allowed) & (shares > 0)
         documents, places = distinct(ordinals[here])
         return Votes(documents, np.minimum(np.bincount(places, shares[here]), self.cap))
@@ -106,14 +121,14 @@ class Voting:
     def clicked(
         self,
         cosines: Scores,
-        answers: Sequence[Ordinals],
+        answers: Answers,
         users: NDArray[np.int64],
         allowed: Mask | None = None,
     ) -> Votes:
         """Count the votes of the nearest clicked past queries, each of one of ``users`` (n,), numbers from
         0; the rest as in ``votes``."""
-        trust, shares, ordinals = self._shares(cosines, answers)
-        owners = np.repeat(users, [len(own) for own in answers])
+        trust, shares = self._shares(cosines, answers)
+        ordinals, owners = answers.ordinals, np.repeat(users, answers.sizes)
         here = _there(ordinals, allowed) & (shares > 0)
         documents, places = distinct(ordinals[here])
         # One cell for each user and document; the largest share stays.
@@ -128,12 +143,10 @@ class Voting:
         strengths = _CLICKED_CAP * sums / (everyone.sum() + _DOUBT)
         return Votes(documents[enough], strengths[enough])
 
-    def _shares(self, cosines: Scores, answers: Sequence[Ordinals]) -> tuple[Terms, Terms, Ordinals]:
-        """How much each past query counts, and for each of all answers the vote for it and the document."""
+    def _shares(self, cosines: Scores, answers: Answers) -> tuple[Terms, Terms]:
+        """How much each past query counts, and the vote for each of all answers."""
         trust = np.maximum((cosines.astype(np.float64) - self.threshold) / (1 - self.threshold), 0)
-        sizes = np.array([len(own) for own in answers], np.int64)
-        shares = np.repeat(trust / np.sqrt(np.maximum(sizes, 1)), sizes)
-        return trust, shares, np.concatenate([np.empty(0, np.int64), *answers])
+        return trust, np.repeat(trust / np.sqrt(np.maximum(answers.sizes, 1)), answers.sizes)
 
     def raised(self, fused: Candidates, strengths: Terms, limit: int) -> Candidates:
         """Rank the candidates of ``fused`` anew and keep the best ``limit``. ``strengths``: the votes for

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from hybrid.search.searcher import Searcher
     from hybrid.settings import Profile
     from hybrid.store.backup import restore
-    from hybrid.store.salvage import salvage
+    from hybrid.store.salvage import salvage, salvage_past_queries
     from hybrid.types import (
         Candidates,
         Correction,
@@ -89,12 +89,13 @@ __all__ = [
     "check_citations",
     "restore",
     "salvage",
+    "salvage_past_queries",
 ]
 
 # The module of each name. Modules load when a name is first used, so importing this package takes a
 # hundredth of a second, not half of one.
 _HOMES = {
-    "hybrid.store.salvage": "salvage",
+    "hybrid.store.salvage": "salvage salvage_past_queries",
     "hybrid.async_index": "AsyncIndex",
     "hybrid.context": "Context check_citations",
     "hybrid.index": "DEFAULT_ENCODER Index",

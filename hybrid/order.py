@@ -68,7 +68,7 @@ def first_of_each(values: Ordinals) -> NDArray[np.intp]:
 
 def distinct(values: Ordinals) -> tuple[Ordinals, NDArray[np.int64]]:
     """Return the distinct values, ascending, and the index among them of each value."""
-    order = values.argsort()
+    order = values.argsort(kind="stable")  # for some hundreds in half of the time
     ascending = values[order]
     first = firsts(ascending)
     indices = np.empty(len(values), np.int64)

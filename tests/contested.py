@@ -11,7 +11,7 @@ from hybrid.types import Lacking, Reranker, Run
 class AnswersByProfile:
     """To be given ``run_profiles``; what no profile needs is not there."""
 
-    def run(self, queries: Mapping[str, str], *, k: int, reranker: Reranker, lacking: Lacking) -> Run:
+    def reranked(self, queries: Mapping[str, str], *, k: int, reranker: Reranker, lacking: Lacking) -> Run:
         raise NotImplementedError
 
     def candidates(

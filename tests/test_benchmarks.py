@@ -18,11 +18,22 @@ import pytest
 
 from hybrid import Document, analyzers
 from hybrid.corpora import read_documents, read_qrels, read_queries
-from tests.benchmarks import abstention, answers, books, corpus, measure, report, shelf, threads
+from tests.benchmarks import (
+    abstention,
+    answers,
+    books,
+    corpus,
+    measure,
+    negations,
+    report,
+    shelf,
+    threads,
+)
 from tests.benchmarks.contest import Coded, chosen, heats
 from tests.benchmarks.corpus import BLOCK, CATEGORIES, Block, Corpus, Recipe
 from tests.benchmarks.filters import FILTERS, passes
 from tests.benchmarks.house import House, Plan, batches, kept
+from tests.benchmarks.pairs import Judged
 from tests.benchmarks.peers import load
 from tests.benchmarks.vocabulary import vocabulary, zipf
 
@@ -405,3 +416,20 @@ def test_queries_of_one_paragraph_stay_together() -> None:
     owners = [{answers[id] for id in third} for third in thirds]
     assert [len(owner) for owner in owners] == [4, 3, 3]
     assert not owners[0] & owners[1]
+
+
+def test_queries_exclude_what_many_documents_about_them_have() -> None:
+    texts = {"a": "kettle steel handle", "b": "kettle steel", "c": "kettle glass", "水": "水壶 玻璃 制造"}
+    rest = [Document(f"x{i}", f"lamp {i}") for i in range(60)]
+    documents = [Document(id, text) for id, text in texts.items()]
+    judged = Judged(
+        [*documents, *rest],
+        {"1": "The kettle?", "2": "水壶", "3": "nothing shared", "4": "lamp"},
+        {"1": {"a": 2, "c": 1}, "2": {"c": 1}, "3": {"a": 1}, "4": {"x1": 0}},
+    )
+    negated, plain = negations.negated(judged)
+    assert negated.queries["1"] == "The kettle without steel"
+    assert negated.qrels["1"] == {"c": 1}
+    assert re.fullmatch("除了(玻璃|制造)，水壶", negated.queries["2"])
+    assert negated.qrels.keys() == negated.queries.keys() == {"1", "2"}
+    assert plain == judged._replace(qrels=negated.qrels)

@@ -82,6 +82,7 @@ NAMES = {
     "Searcher": "search.searcher",
     "restore": "store.backup",
     "salvage": "store.salvage",
+    "salvage_past_queries": "store.salvage",
 }
 PARTS = {
     **{name: name for name in ("analyzers", "corpora", "crawl", "encoders", "errors", "evaluate")},

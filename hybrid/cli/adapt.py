@@ -10,8 +10,8 @@ from rich.table import Table
 
 from hybrid.cli.judging import (
     Accepting,
-    Files,
     IgnoreIdenticalIds,
+    Judged,
     MaxQueries,
     QrelsFile,
     QueriesFile,
@@ -53,8 +53,8 @@ def adapt(
         accept=waived(accept),
         seed=seed,
     )
-    files = Files(queries, qrels, test_qrels)
-    decide("adapt", directory, files, judge, _show, encoding=encoding, dry_run=dry_run, as_json=as_json)
+    judged = Judged.read(queries, qrels, test_qrels, encoding=encoding)
+    decide("adapt", directory, judged, judge, _show, dry_run=dry_run, as_json=as_json)
 
 
 def _show(found: Adapting) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from hybrid.cli.judging import Files, IgnoreIdenticalIds, QueriesFile, decide
+from hybrid.cli.judging import IgnoreIdenticalIds, Judged, QueriesFile, decide
 from hybrid.cli.output import AsJson, Directory, bar, out, table
 from hybrid.cli.reading import Encoding
 from hybrid.evaluate.asking import answering
@@ -54,10 +54,9 @@ def calibrate(
     decide(
         "calibrate",
         directory,
-        Files(queries, qrels),
+        Judged.read(queries, qrels, encoding=encoding),
         judge,
         _show,
-        encoding=encoding,
         dry_run=dry_run,
         as_json=as_json,
         called={"chosen by": "calibrated by", "queries": "queries file"},

@@ -6,8 +6,9 @@ import json
 import shlex
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -15,20 +16,17 @@ import numpy as np
 import typer
 
 from hybrid.cli.output import AsJson, complain, out, print_json, table
-from hybrid.cli.reading import Encoding, tell
-from hybrid.corpora.encodings import text_lines
-from hybrid.corpora.files import as_path, check_file
-from hybrid.errors import CorpusError, InputError
+from hybrid.cli.reading import Encoding, Keys, records
+from hybrid.errors import InputError
 from hybrid.evaluate.runs import write_whole
 from hybrid.index import Index
 from hybrid.learn.clicks.asked import clicked_queries
 from hybrid.learn.clicks.judgments import HIGHEST_GRADE, LEAST_LOOKS, Judgments, Propensities, judgments
 from hybrid.ledger.impressions import Impression
-from hybrid.limits import MAX_QUERY, counted, named, shown
+from hybrid.limits import MAX_QUERY, counted, shown
 from hybrid.settings import Profiles
 
-_NEEDED: Final = ("query", "shown", "clicked")
-_OPTIONAL: Final = ("first", "profile", "time", "user")
+_KEYS: Final = Keys(("query", "shown", "clicked"), ("first", "profile", "time", "user"))
 _RANKS_SHOWN: Final = 20
 _ENOUGH: Final = 0.5
 """If the log removes less than this share of the prior's variance, the prior determines the result."""
@@ -80,19 +78,21 @@ def clicks(
         report["imported"] = _import(directory, log, encoding)
         if not as_json:
             out.print(f"{report['imported']:,} impressions imported from {log}", soft_wrap=True)
-    if log is None or to_qrels or to_queries:
-        report |= _judge(directory, to_qrels, to_queries, least_looks, as_json)
+    judged = bool(log is None or to_qrels or to_queries)
+    if judged or learn:
+        judging = _judge(directory, least_looks)
+    if judged:
+        report |= _tell(directory, *judging, to_qrels, to_queries, as_json)
     if learn:
-        report["learned"] = _learn(directory, least_looks)
+        report["learned"] = _learn(directory, judging[1])
         if not as_json:
             out.print(f"{counted(report['learned'], 'past query', 'past queries')} kept")
     if as_json:
         print_json(report)
 
 
-def _learn(directory: Path, least_looks: float) -> int:
+def _learn(directory: Path, found: Judgments) -> int:
     with Index.open(directory) as index:
-        found = judgments(index.impressions(), least_looks=least_looks)
         return index.keep_past_queries(clicked_queries(index.impressions(), found))
 
 
@@ -110,33 +110,14 @@ def _import(directory: Path, path: Path, encoding: str | None) -> int:
 
 def _read(path: Path, profiles: Profiles, encoding: str | None) -> Iterator[Impression]:
     """Read the impressions of a log. Raises CorpusError, naming the line, for an invalid one."""
-    now = time.time()
-    check_file(path := as_path(path))
-    for number, line in text_lines(path, encoding, tell):
-        try:
-            yield _impression(line, profiles, now)
-        except (InputError, ValueError, RecursionError) as cause:
-            raise CorpusError(f"{named(path)}:{number}: {_said(cause)}") from cause
+    make = partial(_impression, profiles=profiles, now=time.time())
+    yield from records(path, encoding, make, "an impression", _KEYS)
 
 
-def _said(cause: Exception) -> str:
-    if isinstance(cause, InputError):
-        return str(cause)
-    return "nested too deep" if isinstance(cause, RecursionError) else f"not valid JSON: {cause}"
-
-
-def _impression(line: str, profiles: Profiles, now: float) -> Impression:
-    record = json.loads(line)
-    if not isinstance(record, dict):
-        raise InputError(f"an impression is a JSON object, not {shown(record)}")
-    if missing := [name for name in _NEEDED if name not in record]:
-        raise InputError(f'no "{missing[0]}"')
-    if strange := record.keys() - {*_NEEDED, *_OPTIONAL}:
-        known = ", ".join((*_NEEDED, *_OPTIONAL))
-        raise InputError(f"unknown key {shown(min(strange))}; an impression has {known}")
+def _impression(record: Mapping[str, Any], *, profiles: Profiles, now: float) -> Impression:
     ids = {name: _list(name, record[name]) for name in ("shown", "clicked")}
     optional = {"profile": profiles.serves, "time": now} | {
-        name: record[name] for name in _OPTIONAL if name in record
+        name: record[name] for name in _KEYS.optional if name in record
     }
     made = Impression(
         record["query"],
@@ -179,12 +160,23 @@ class _Counted:
             yield one
 
 
-def _judge(
-    directory: Path, to_qrels: Path | None, to_queries: Path | None, least_looks: float, as_json: bool
-) -> dict[str, Any]:
+def _judge(directory: Path, least_looks: float) -> tuple[_Counted, Judgments]:
+    """Read the log to its end, and judge it."""
     with Index.open(directory, read_only=True) as index:
         log = _Counted(index.impressions())
-        everything = judgments(log, least_looks=least_looks)
+        return log, judgments(log, least_looks=least_looks)
+
+
+def _tell(
+    directory: Path,
+    log: _Counted,
+    everything: Judgments,
+    to_qrels: Path | None,
+    to_queries: Path | None,
+    as_json: bool,
+) -> dict[str, Any]:
+    """Write and show the judgments; return the report."""
+    with Index.open(directory, read_only=True) as index:
         found, gone = _held(index, everything)
     if to_queries is not None:
         write_whole(to_queries, _query_lines(found))

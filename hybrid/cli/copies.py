@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, BinaryIO, Final
 from uuid import uuid4
@@ -16,10 +17,12 @@ import typer
 from rich.filesize import decimal
 
 import hybrid
+from hybrid.cli import pastqueries
 from hybrid.cli.output import AsJson, bar, complain, out, print_json, size
 from hybrid.disk.folder import Folder
 from hybrid.errors import InputError, StorageError
 from hybrid.index import Index
+from hybrid.ledger.past import PastQuery
 from hybrid.limits import counted
 from hybrid.types import Document
 
@@ -63,44 +66,84 @@ def export(
     salvage: Annotated[
         bool, typer.Option("--salvage", help="Write what can still be read of a damaged index.")
     ] = False,
+    past_queries: Annotated[
+        Path | None,
+        typer.Option(
+            "--past-queries", metavar="FILE", help="Write the past queries, too, to this .jsonl file."
+        ),
+    ] = None,
 ) -> None:
     """Write every document, with its vectors, as a line of JSON.
 
     hybrid index FILE --to NEW makes an index from the file without encoding anything. The file contains no
     settings: name the encoder again, since queries still have to be encoded, and all other settings of the
-    index (--analyzer, --user-dict, --metric). Nor does it contain past queries or the log of clicks.
+    index (--analyzer, --user-dict, --metric). Nor does it contain the log of clicks, or past queries: those
+    are written to a file of their own, which hybrid learn reads back.
     """
+    if past_queries is not None and past_queries.resolve() in (file.resolve(), _STDOUT.resolve()):
+        raise InputError(
+            f"--past-queries {past_queries}: name a .jsonl file that nothing else is written to"
+        )
     written = bare = lost = 0
     shown = file != _STDOUT or not sys.stdout.isatty()  # a bar would overwrite the lines
-    with (
-        _source(directory, salvage) as (documents, total),
-        _sink(file) as sink,
-        bar("exporting", total, shown=shown) as progress,
-    ):
-        for document in documents:
-            progress.advance(1)
-            if document is None:
-                lost += 1
-                continue
-            sink.write(line(document))
-            written += 1
-            bare += document.vector is None
+    with _source(directory, salvage) as source:
+        unread = _export_past(source.past, past_queries)
+        with _sink(file) as sink, bar("exporting", source.total, shown=shown) as progress:
+            for document in source.documents:
+                progress.advance(1)
+                if document is None:
+                    lost += 1
+                    continue
+                sink.write(line(document))
+                written += 1
+                bare += document.vector is None
     if file != _STDOUT:
         out.print(f"{written:,} documents exported to {file}", soft_wrap=True)
     if salvage:
         complain(f"{lost:,} documents could not be read; of the others {bare:,} have no vectors")
-    if lost:
+    if lost or unread:
         raise typer.Exit(1)
 
 
+@dataclass(frozen=True)
+class _Source:
+    """What is exported: None stands for each document and past query that is lost. ``total``: the number of
+    documents, if it is known."""
+
+    documents: Iterator[Document | None]
+    past: Iterator[PastQuery | None]
+    total: int | None = None
+
+
 @contextmanager
-def _source(directory: Path, salvage: bool) -> Iterator[tuple[Iterator[Document | None], int | None]]:
-    """Yield the documents, None for each that is lost, and their number if it is known."""
+def _source(directory: Path, salvage: bool) -> Iterator[_Source]:
     if salvage:
-        yield hybrid.salvage(directory), None
+        yield _Source(hybrid.salvage(directory), hybrid.salvage_past_queries(directory))
         return
     with Index.open(directory, read_only=True) as index:
-        yield index.documents(), len(index)
+        yield _Source(index.documents(), index.past_queries(), len(index))
+
+
+def _export_past(found: Iterator[PastQuery | None], file: Path | None) -> int:
+    """Write past queries to ``file``, and say how many; without one say how many stay behind. Return the
+    number of those that are lost."""
+    written = lost = 0
+    with nullcontext() if file is None else _sink(file) as sink:
+        for past in found:
+            if past is None:
+                lost += 1
+                continue
+            if sink is not None:
+                sink.write(pastqueries.line(past))
+            written += 1
+    many = counted(written, "past query", "past queries")
+    if file is not None:
+        complain(f"{many} exported to {file}")
+    elif written:
+        complain(f"the export does not hold {many}; --past-queries FILE writes them")
+    if lost:
+        complain(f"{counted(lost, 'past query', 'past queries')} could not be read")
+    return lost
 
 
 def line(document: Document) -> bytes:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Protocol, TypeVar
+from typing import Annotated, Protocol, Self, TypeVar
 
 import typer
 from rich.table import Table
@@ -63,12 +63,25 @@ def waived(accept: Waived | None) -> Accept | None:
 
 
 @dataclass(frozen=True)
-class Files:
-    """The judged queries: the files of `QueriesFile`, `QrelsFile` and `TestQrelsFile`."""
+class Judged:
+    """Judged queries. ``files``: what they were read from, by the names that evidence has for it."""
 
-    queries: Path
-    qrels: Path
-    test_qrels: Path | None = None
+    files: Mapping[str, Path | None]
+    queries: dict[str, str]
+    qrels: Qrels
+    test_qrels: Qrels | None = None
+
+    @classmethod
+    def read(
+        cls, queries: Path, qrels: Path, test_qrels: Path | None = None, *, encoding: str | None
+    ) -> Self:
+        """Read the files of `QueriesFile`, `QrelsFile` and `TestQrelsFile`."""
+        return cls(
+            {"queries": queries, "qrels": qrels, "test_qrels": test_qrels},
+            reading.queries(queries, encoding),
+            reading.qrels(qrels, encoding),
+            None if test_qrels is None else reading.qrels(test_qrels, encoding),
+        )
 
 
 Result = TypeVar("Result", bound=Trial, covariant=True)
@@ -93,19 +106,17 @@ class Judge(Protocol[Result]):
 def decide(
     command: str,
     directory: Path,
-    files: Files,
+    judged: Judged,
     judge: Judge[Result],
     show: Callable[[Result], None],
     *,
-    encoding: str | None,
     dry_run: bool,
     as_json: bool,
     called: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """``hybrid command``: have the ``files`` judge, show it, and install what may serve from now on.
-    ``called``: other names, in the evidence, of "chosen by" and of the files."""
-    queries, qrels = reading.queries(files.queries, encoding), reading.qrels(files.qrels, encoding)
-    test_qrels = None if files.test_qrels is None else reading.qrels(files.test_qrels, encoding)
+    """``hybrid command``: have the ``judged`` queries judge, show it, and install what may serve from
+    now on. ``called``: other names, in the evidence, of "chosen by" and of the files."""
+    queries, qrels, test_qrels = judged.queries, judged.qrels, judged.test_qrels
     with Index.open(directory, read_only=True) as index, index.searcher() as searcher:
         tell_what_is_lacking(searcher, qrels, test_qrels)
         before, serving = searcher.profiles.serves, searcher.profiles.serving
@@ -116,7 +127,7 @@ def decide(
         show(found)
     number = None
     if not dry_run and found.installs is not None:
-        known = {"chosen by": f"hybrid {command} {hybrid.__version__}", **identities(vars(files))}
+        known = {"chosen by": f"hybrid {command} {hybrid.__version__}", **identities(judged.files)}
         known = {called.get(name, name): value for name, value in known.items()}
         with unless_overtaken(directory, serving, f"{command} again, against that one") as index:
             number = found.install(index, known)

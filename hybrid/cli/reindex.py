@@ -12,12 +12,11 @@ import typer
 
 import hybrid
 from hybrid import index
-from hybrid.cli import reading
 from hybrid.cli.index import Analysis, Dictionary, Encoder, GraphPrecision, StopList, given_options
 from hybrid.cli.judging import (
     Accepting,
-    Files,
     IgnoreIdenticalIds,
+    Judged,
     identities,
     show_contest,
     tell_left_out,
@@ -83,14 +82,14 @@ def reindex(
         raise InputError("--trial needs judged queries; give --queries FILE and --qrels FILE")
     if encoder is not None:
         load(encoder)  # or ModelNotFound, before anything is read and built
-    files = Files(queries, qrels, test_qrels)
+    judged = Judged.read(queries, qrels, test_qrels, encoding=encoding)
     judge = partial(
         replace,
         trained=trained_on(encoder),
         accept=waived(accept),
         ignore_identical_ids=ignore_identical_ids,
     )
-    _try(directory, files, build, judge, encoding=encoding, as_json=as_json)
+    _try(directory, judged, build, judge, as_json=as_json)
 
 
 def _show(stats: dict[str, Any], as_json: bool) -> None:
@@ -103,23 +102,21 @@ def _show(stats: dict[str, Any], as_json: bool) -> None:
 
 def _try(
     directory: Path,
-    files: Files,
+    judged: Judged,
     build: Callable[..., dict[str, Any]],
     judge: Callable[..., Contest],
     *,
-    encoding: str | None,
     as_json: bool,
 ) -> None:
     """Have ``judge`` decide whether what ``build`` makes may serve, and show it."""
-    queries, qrels = reading.queries(files.queries, encoding), reading.qrels(files.qrels, encoding)
-    test_qrels = None if files.test_qrels is None else reading.qrels(files.test_qrels, encoding)
+    queries, qrels, test_qrels = judged.queries, judged.qrels, judged.test_qrels
     with Index.open(directory, read_only=True) as opened, opened.searcher() as searcher:
         tell_what_is_lacking(searcher, qrels, test_qrels)
         before, many = _report(opened.stats()), len(searcher)
     stats: dict[str, Any] = {}
     known = {
         "chosen by": f"hybrid reindex --trial {hybrid.__version__}",
-        **identities(vars(files)),
+        **identities(judged.files),
         "before": {name: before[name] for name in ("encoder", "analyzer")},
     }
     with stages() as tell:

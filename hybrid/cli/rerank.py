@@ -10,8 +10,8 @@ import typer
 
 from hybrid.cli.judging import (
     Accepting,
-    Files,
     IgnoreIdenticalIds,
+    Judged,
     QrelsFile,
     QueriesFile,
     TestQrelsFile,
@@ -92,8 +92,8 @@ def rerank(
         accept=waived(accept),
         seed=seed,
     )
-    files = Files(queries, qrels, test_qrels)
-    decide("rerank", directory, files, judge, _show, encoding=encoding, dry_run=dry_run, as_json=as_json)
+    judged = Judged.read(queries, qrels, test_qrels, encoding=encoding)
+    decide("rerank", directory, judged, judge, _show, dry_run=dry_run, as_json=as_json)
 
 
 def _settings(

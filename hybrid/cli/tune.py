@@ -9,8 +9,8 @@ import typer
 
 from hybrid.cli.judging import (
     Accepting,
-    Files,
     IgnoreIdenticalIds,
+    Judged,
     QrelsFile,
     QueriesFile,
     TestQrelsFile,
@@ -59,8 +59,8 @@ def tune(
         accept=waived(accept),
         seed=seed,
     )
-    files = Files(queries, qrels, test_qrels)
-    decide("tune", directory, files, judge, _show, encoding=encoding, dry_run=dry_run, as_json=as_json)
+    judged = Judged.read(queries, qrels, test_qrels, encoding=encoding)
+    decide("tune", directory, judged, judge, _show, dry_run=dry_run, as_json=as_json)
 
 
 def _show(found: Tuning) -> None:

@@ -55,7 +55,7 @@ class Contested(Protocol):
         self, queries: Mapping[str, str], profiles: Sequence[Profile], /, *, k: int, lacking: Lacking
     ) -> list[Run]: ...
 
-    def run(
+    def reranked(
         self, queries: Mapping[str, str], /, *, k: int, reranker: Reranker, lacking: Lacking
     ) -> Run: ...
 
@@ -351,7 +351,7 @@ def measured(
         answers = index.run_profiles(batch.texts, list(profiles.values()), k=k, lacking=lacking)
         runs = dict(zip(profiles, answers, strict=True))
         for name, reranker in rerankers.items():
-            runs[name] = index.run(batch.texts, k=k, reranker=reranker, lacking=lacking)
+            runs[name] = index.reranked(batch.texts, k=k, reranker=reranker, lacking=lacking)
         found = evaluate(runs, batch.qrels, [measure]).per_query
         for name, run in runs.items():
             values[name] += (found[name][str(measure)][id] for id in batch.texts)

@@ -37,7 +37,7 @@ _RISING: Final = frozenset(
     {
         *("fused_score", "lexical_score", "similarity", "bm25_title", "bm25_text", "bigrams", "phrase"),
         *("coverage", "coverage_title", "coverage_text", "weighted", "weighted_title", "weighted_text"),
-        *("proximity", "title_exact", "digits"),
+        *("proximity", "title_exact", "digits", "votes_judged", "votes_clicked"),
     }
 )
 

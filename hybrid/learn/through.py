@@ -40,5 +40,7 @@ class Through(ABC, Generic[Asked]):
     ) -> Iterator[tuple[str, list[str], Features]]:
         return self.index.candidates(queries, wanted, lacking=lacking)
 
-    def run(self, queries: Mapping[str, str], /, *, k: int, reranker: Reranker, lacking: Lacking) -> Run:
-        return self.index.run(queries, k=k, reranker=reranker, lacking=lacking)
+    def reranked(
+        self, queries: Mapping[str, str], /, *, k: int, reranker: Reranker, lacking: Lacking
+    ) -> Run:
+        return self.index.reranked(queries, k=k, reranker=reranker, lacking=lacking)

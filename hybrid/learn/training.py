@@ -28,10 +28,12 @@ from hybrid.learn.contest import (
 )
 from hybrid.learn.gate import Accept, check_accept
 from hybrid.learn.lambdamart import Choice, Judged, cross_validated, train
+from hybrid.learn.silencing import Electorate, without_kin
 from hybrid.learn.split import MAX_TRAIN, Sample, split
 from hybrid.rerank import METADATA, Features
 from hybrid.rerank.lambdamart import LambdaMART
 from hybrid.rerank.matching import FEATURES as MATCHING
+from hybrid.search.votes import VOTED
 from hybrid.settings import Profile
 from hybrid.types import Qrels, Stages
 
@@ -95,7 +97,7 @@ class Learning(Contest):
 
 
 def learn(
-    index: Contested,
+    index: Electorate,
     queries: Mapping[str, str],
     qrels: Qrels,
     *,
@@ -123,7 +125,7 @@ def learn(
     require("training", "lightgbm", "ir_measures", extra="evaluate")  # now, rather than after all searches
     judged = split(queries, qrels, test_qrels, seed, max_train, ignore_identical_ids)
     sample, tell = judged.train, progress or silent
-    gathered = _gathered(index, sample, metadata, judged_only, tell)
+    gathered = _gathered(without_kin(index, sample), sample, metadata, judged_only, tell)
     names = _known(gathered)
     found = train(gathered, names, seed=seed, progress=lambda *done: tell("training", *done))
     without = _ablation(gathered, names, found.choice, seed, tell) if ablation else {}
@@ -148,7 +150,7 @@ def _gathered(
     fields = list(dict.fromkeys(METADATA + path for path in metadata))
     families = sample.families
     found = []
-    asked = index.candidates(sample.texts, [*MATCHING, *fields], lacking=sample.lacking)
+    asked = index.candidates(sample.texts, [*MATCHING, *VOTED, *fields], lacking=sample.lacking)
     for done, (query, ids, columns) in enumerate(asked, 1):
         if ids:
             found.append(_judged(columns, ids, sample.qrels[query], judged_only, families[query]))
@@ -181,6 +183,8 @@ def _judged(
 def _group(name: str) -> str:
     if name.startswith(METADATA):
         return "metadata"
+    if name in VOTED:
+        return "past queries"
     if name.startswith("query_"):
         return "query"
     if name in MATCHING:

@@ -9,9 +9,9 @@ what decides.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
@@ -20,11 +20,10 @@ from hybrid.evaluate.asking import answering
 from hybrid.fusion import Voting
 from hybrid.learn.contest import Contest, Contested, Proposal, hold, measured, ndcg, references, silent
 from hybrid.learn.gate import Accept, check_accept
+from hybrid.learn.silencing import Electorate, Silencing
 from hybrid.learn.split import Sample, Split, split
-from hybrid.learn.through import Through
-from hybrid.ledger.past import Kept
 from hybrid.settings import Profile
-from hybrid.types import Lacking, Run, Stages
+from hybrid.types import Stages
 
 NAME: Final = "past queries"
 MAX_CHOICE: Final = 500
@@ -34,35 +33,6 @@ _WEIGHTS: Final = (1.0, 2.0, 4.0, 8.0, 16.0)
 _FIRST: Final = 4.0
 _LEADING: Final = 2
 _LEASTS: Final = (0.05, 0.3, 10.0)
-
-
-class Electorate(Contested, Protocol):
-    """An index with past queries: a Searcher."""
-
-    def past(self) -> Iterator[Kept]: ...
-
-    def run_profiles(
-        self,
-        queries: Mapping[str, str],
-        profiles: Sequence[Profile],
-        /,
-        *,
-        k: int,
-        lacking: Lacking,
-        silent: Mapping[str, Collection[int]] = ...,
-    ) -> list[Run]: ...
-
-
-@dataclass(frozen=True)
-class _Silencing(Through[Electorate]):
-    """An index where some past queries, by number, do not vote on a query: ``unheard``, by its id."""
-
-    unheard: Mapping[str, Collection[int]]
-
-    def run_profiles(
-        self, queries: Mapping[str, str], profiles: Sequence[Profile], /, *, k: int, lacking: Lacking
-    ) -> list[Run]:
-        return self.index.run_profiles(queries, profiles, k=k, lacking=lacking, silent=self.unheard)
 
 
 def vote(
@@ -84,7 +54,7 @@ def vote(
     tell, judged = progress or silent, _judged(index, seed)
     held_out = frozenset(map(int, judged.held_out.texts))
     sample = _some(judged.train, seed)
-    choosing = _Silencing(index, _families_of(sample, judged, held_out))
+    choosing = Silencing(index, _families_of(sample, judged, held_out))
     serving = index.profiles.serving
     voting, reached = _search(choosing, sample, serving, tell)
     best = serving.model_copy(update={"voting": voting})
@@ -92,7 +62,7 @@ def vote(
     others = {name: profile for name, profile in systems.items() if name != NAME}
     train = measured(choosing, sample, others, ndcg(), "train queries", tell)
     proposal = Proposal(systems, {name: one.mean for name, one in train.items()} | {NAME: reached}, [NAME])
-    judging = _Silencing(index, dict.fromkeys(judged.held_out.texts, held_out))
+    judging = Silencing(index, dict.fromkeys(judged.held_out.texts, held_out))
     return hold(judging, proposal, judged, ndcg(), seed, tell, accept)
 
 

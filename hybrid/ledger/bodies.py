@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Self, TypeAlias, TypeVar
 
 import numpy as np
@@ -32,6 +33,9 @@ PLACES: Final = "bodies.at"
 """Where the record of each ordinal begins in ``FILE``, int64; 0 for one that has none."""
 _HEAD: Final = struct.Struct("<q5I")
 """Before each record: its ordinal, the lengths of id, title, text and metadata, and their checksum."""
+
+_told: Final = dict[Path, str]()
+"""The last failure to write in each folder, since the last success."""
 
 _Place: TypeAlias = tuple[int, tuple[int, ...]]
 _T = TypeVar("_T")
@@ -88,24 +92,34 @@ class Bodies:
 
     def append(self, first: int, rows: Iterable[Row]) -> None:
         """Write the documents from ordinal ``first`` on. A failure is only logged: the tables have them."""
-        with self._lock:
-            self._append(first, rows)
+        self.write(enumerate(rows, start=first))
 
-    def _append(self, first: int, rows: Iterable[Row]) -> None:
-        try:
-            end = self._end or self._begun()
-            records, places = list[bytes](), list[int]()
-            for ordinal, (*texts, crc) in enumerate(rows, start=first):
-                parts = [text.encode() for text in texts]
-                records.append(_HEAD.pack(ordinal, *map(len, parts), crc) + b"".join(parts))
-                places.append(end)
-                end += len(records[-1])
-            if records:  # the places last: behind each, a reader finds a whole record
-                self._folder.write(FILE, b"".join(records), places[0])
-                self._folder.write(PLACES, np.array(places, "<i8").tobytes(), 8 * first)
-                self._end = end
-        except OSError as error:
-            _log.warning("%s: cannot be written: %s", self._folder / FILE, error)
+    def write(self, rows: Iterable[tuple[int, Row]]) -> None:
+        """Write documents, each with its ordinal, ascending, in one go. A failure is only logged, and once
+        until a write succeeds or fails otherwise."""
+        with self._lock:
+            try:
+                self._write(rows)
+            except OSError as error:
+                if _told.get(self._folder.path) != (told := str(error)):
+                    _told[self._folder.path] = told
+                    _log.warning("%s: cannot be written: %s", self._folder / FILE, error)
+
+    def _write(self, rows: Iterable[tuple[int, Row]]) -> None:
+        """Raises OSError."""
+        end = self._end or self._begun()
+        records, places = list[bytes](), dict[int, int]()
+        for ordinal, (*texts, crc) in rows:
+            parts = [text.encode() for text in texts]
+            records.append(_HEAD.pack(ordinal, *map(len, parts), crc) + b"".join(parts))
+            places[ordinal] = end
+            end += len(records[-1])
+        if records:  # the places last: behind each, a reader finds a whole record
+            self._folder.write(FILE, b"".join(records), next(iter(places.values())))
+            for first, run in _runs(places):
+                self._folder.write(PLACES, run.tobytes(), 8 * first)
+            self._end = end
+            _told.pop(self._folder.path, None)
 
     def wipe(self) -> None:
         """Remove both files."""
@@ -154,6 +168,14 @@ class Bodies:
         self._wipe()
         self._folder.write(FILE, self._title)
         return len(self._title)
+
+
+def _runs(places: dict[int, int]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """The places of consecutive ordinals together, each time with the first ordinal."""
+    ordinals, at = np.array([*places]), np.array([*places.values()], "<i8")
+    breaks = np.flatnonzero(np.diff(ordinals) != 1) + 1
+    for start, run in zip([0, *breaks.tolist()], np.split(at, breaks), strict=True):
+        yield int(ordinals[start]), run
 
 
 def _some(

@@ -192,9 +192,8 @@ class Ledger:
     def _mend(self, ordinals: Sequence[int], documents: Mapping[int, Document]) -> None:
         """A writer maps what was shown and not mapped: of an older version, or lost in a power cut."""
         if self._writer is not None and len(ordinals) <= _SHOWN:
-            for ordinal in ordinals:
-                if ordinal in documents:
-                    self._mapped.append(ordinal, [checksums.row(documents[ordinal])])
+            there = sorted(ordinal for ordinal in ordinals if ordinal in documents)
+            self._mapped.write((ordinal, checksums.row(documents[ordinal])) for ordinal in there)
 
     def _bodies(self, ordinals: Sequence[int]) -> Iterator[tuple[int, Document]]:
         for ordinal, *rest in self.query(f"{_BODIES} WHERE ordinal IN ({_marks(ordinals)})", ordinals):

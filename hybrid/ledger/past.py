@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
@@ -30,7 +30,8 @@ from hybrid.types import Qrels, Scores
 Origin: TypeAlias = Literal["judged", "clicked"]
 
 _PARTS: Final = ("past", "past_keys", "past_births", "past_deaths")
-_COLUMNS: Final = "number, query, user, origin, time, answers, vector, crc"
+COLUMNS: Final = "number, query, user, origin, time, answers, vector, crc"
+"""The columns that ``read`` takes."""
 _MANY: Final = 500  # rows asked for at a time
 _LARGEST: Final = 1_000  # grade
 
@@ -120,7 +121,7 @@ class PastQueries:
     def at(self, seq: int) -> Iterator[Kept]:
         """Yield the past queries as of sequence number ``seq``, oldest first. Raises IndexCorrupt."""
         alive = "born <= ? AND (dead IS NULL OR dead > ?)"
-        for row in self._rows(_COLUMNS, alive, (seq, seq)):
+        for row in self._rows(COLUMNS, alive, (seq, seq)):
             yield self._read(*row)
 
     def count(self, seq: int) -> int:
@@ -133,7 +134,7 @@ class PastQueries:
     def rows(self, after: int, seq: int) -> Iterator[list[Row]]:
         """Yield, some at a time, the rows with a number above ``after`` that were born up to sequence
         number ``seq``, dead or not. Raises IndexCorrupt."""
-        for part in _batches(self._rows(f"{_COLUMNS}, born", "born <= ?", (seq,), after)):
+        for part in _batches(self._rows(f"{COLUMNS}, born", "born <= ?", (seq,), after)):
             yield [self._row(*row) for row in part]
 
     def deaths(self, after: int, seq: int) -> dict[int, int]:
@@ -150,13 +151,13 @@ class PastQueries:
     def named(self, numbers: Sequence[int]) -> list[PastQuery]:
         """Return the past queries in the rows with these numbers, in their order. Raises IndexCorrupt."""
         marks = ", ".join("?" * len(numbers))
-        rows = self._ledger.query(f"SELECT {_COLUMNS} FROM past WHERE number IN ({marks})", numbers)
+        rows = self._ledger.query(f"SELECT {COLUMNS} FROM past WHERE number IN ({marks})", numbers)
         found = {row[0]: self._read(*row).past for row in rows}
         return [found[number] for number in numbers]
 
     def check(self) -> Iterator[str]:
         """Read every past query; yield a line for each that is damaged."""
-        for row in self._rows(_COLUMNS, "TRUE", ()):
+        for row in self._rows(COLUMNS, "TRUE", ()):
             try:
                 self._read(*row)
             except IndexCorrupt as error:
@@ -179,28 +180,24 @@ class PastQueries:
             yield from part
             last = part[-1][0]
 
-    def _read(self, number: int, *row: Any) -> Kept:
-        with self._checking(number, row):
-            query, user, origin, time, answers, vector, _ = row
-            past = PastQuery(query, json.loads(answers), origin, user, time)
-            return Kept(number, past, _vector(vector))
+    def _read(self, *row: Any) -> Kept:
+        with self._damaged():
+            return read(*row)
 
     def _row(self, number: int, *row: Any) -> Row:
         *rest, born = row
-        with self._checking(number, rest):
+        with self._damaged(), _checked(number, rest):
             query, user, origin, _, answers, vector, _ = rest
             ids = tuple(orjson.loads(answers).keys())
             return Row(number, born, query, user, origin, ids, _vector(vector))
 
     @contextmanager
-    def _checking(self, number: int, row: Sequence[Any]) -> Iterator[None]:
-        """Raises IndexCorrupt where the row is not what was written, or cannot be read in the block."""
+    def _damaged(self) -> Iterator[None]:
+        """Say in an IndexCorrupt that is raised in the block which ledger it is."""
         try:
-            if _crc(*row[:-1]) != row[-1]:
-                raise ValueError("it is not what was written")
             yield
-        except (ValueError, TypeError, AttributeError, InputError) as error:
-            raise self._ledger.damaged(f"past query number {number}: {error}") from error
+        except IndexCorrupt as error:
+            raise self._ledger.damaged(error) from error
 
     # -- writing
 
@@ -266,8 +263,37 @@ class PastQueries:
         living = [number for (number,) in self._rows("number", "dead IS NULL", ())]
         target._ledger.change(database.keeps_only("past", living))
         last = max((number for (number,) in target._rows("number", "TRUE", ())), default=0)
-        for part in _batches(self._rows(_COLUMNS, "dead IS NULL AND number > ?", (last,))):
+        for part in _batches(self._rows(COLUMNS, "dead IS NULL AND number > ?", (last,))):
             target._ledger.change(_inserts(part if same else [_bare(row) for row in part]))
+
+
+def read(number: int, *row: Any) -> Kept:
+    """Make a past query from its row, and check it. Raises IndexCorrupt."""
+    with _checked(number, row):
+        query, user, origin, time, answers, vector, _ = row
+        return Kept(number, PastQuery(query, json.loads(answers), origin, user, time), _vector(vector))
+
+
+@contextmanager
+def _checked(number: int, row: Sequence[Any]) -> Iterator[None]:
+    """Raises IndexCorrupt where the row is not what was written, or cannot be read in the block."""
+    try:
+        if _crc(*row[:-1]) != row[-1]:
+            raise ValueError("it is not what was written")
+        yield
+    except (ValueError, TypeError, AttributeError, InputError) as error:
+        raise IndexCorrupt(f"past query number {number}: {error}") from error
+
+
+def living_numbers(connection: sqlite3.Connection) -> list[int]:
+    """Return the numbers of the living past queries, ascending: those that the table or its index names as
+    far as either can be read."""
+    found = set[int]()
+    for way in ("INDEXED BY past_keys", "NOT INDEXED"):
+        with suppress(sqlite3.Error):
+            rows = connection.execute(f"SELECT number FROM past {way} WHERE dead IS NULL")
+            found.update(number for (number,) in rows)
+    return sorted(found)
 
 
 def _vector(packed: bytes | None) -> Scores | None:
@@ -319,18 +345,18 @@ def _batches(rows: Iterator[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]
 
 
 def _bare(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A row of ``_COLUMNS`` without its vector."""
+    """A row of ``COLUMNS`` without its vector."""
     number, query, user, origin, time, answers, *_ = row
     return number, query, user, origin, time, answers, None, _crc(query, user, origin, time, answers, None)
 
 
 def _inserts(rows: Sequence[tuple[Any, ...]]) -> Action:
-    """Return an action that inserts rows of ``_COLUMNS``, born before every state of a new generation."""
+    """Return an action that inserts rows of ``COLUMNS``, born before every state of a new generation."""
 
     def write(connection: sqlite3.Connection) -> None:
         database.ensure(connection, *_PARTS)
-        marks = ", ".join("?" * len(_COLUMNS.split(", ")))
+        marks = ", ".join("?" * len(COLUMNS.split(", ")))
         # A row may have taken the place of one that was copied a moment ago.
-        connection.executemany(f"INSERT OR REPLACE INTO past ({_COLUMNS}, born) VALUES ({marks}, 0)", rows)
+        connection.executemany(f"INSERT OR REPLACE INTO past ({COLUMNS}, born) VALUES ({marks}, 0)", rows)
 
     return write

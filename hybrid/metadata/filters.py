@@ -99,8 +99,8 @@ def flatten(metadata: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:
 def typed(value: str | float | bool) -> Value:
     """A scalar with its type."""
     if isinstance(value, str):
-        instant = _instant(value)
-        return ("string", value) if instant is None else ("instant", instant)
+        date = instant(value)
+        return ("string", value) if date is None else ("instant", date)
     return ("bool" if isinstance(value, bool) else "number", value)
 
 
@@ -120,7 +120,9 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
-def _instant(text: str) -> int | None:
+def instant(text: str) -> int | None:
+    """Return the microseconds from 1970 to an ISO 8601 date or time, UTC unless it has a zone; None for
+    another text."""
     if not text[:4].isdigit() or len(text) > _LONGEST:  # nearly all that is none, at little cost
         return None
     if _MONTH.fullmatch(text):

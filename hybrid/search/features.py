@@ -17,6 +17,7 @@ from hybrid.order import Pool
 from hybrid.rerank import METADATA, Features, features
 from hybrid.rerank.matching import Asked, matching
 from hybrid.search.source import Source, Words
+from hybrid.search.votes import VOTED
 from hybrid.types import Candidates, Matrix, Ordinals, Passage
 
 BASIC: Final = frozenset(("fused_score", "lexical_score", "lexical_rank", "vector_score", "vector_rank"))
@@ -34,10 +35,12 @@ def columns(
     evidence: Evidence,
     wanted: Sequence[str],
     passages: Callable[[Ordinals], Sequence[Sequence[Passage]]],
+    voted: Callable[[Ordinals], Features],
 ) -> Features:
     """(n,) each, aligned with ``fused``, some of ``pool`` by number, NaN where nothing is known: at least
     those ``wanted`` that there are. ``BASIC``, "text", "vector" and "metadata.PATH" are described in
-    ``hybrid.rerank``; ``passages`` gives the best ones of documents, best first. Any other name brings,
+    ``hybrid.rerank``; ``passages`` gives the best ones of documents, best first; ``voted`` gives
+    `hybrid.search.votes.VOTED`, if one of them is wanted. Any other name brings,
     float32 all of them, `matching` and
 
     similarity        the vector leg's score, also of those that it did not rank
@@ -48,7 +51,9 @@ def columns(
     """
     found, ordinals = features(fused, pool.legs), pool.ordinals[fused.ordinals]
     fields = [name for name in wanted if name.startswith(METADATA)]
-    if set(wanted) - BASIC - _CONTENT - set(fields):
+    if not set(wanted).isdisjoint(VOTED):
+        found |= voted(ordinals)
+    if set(wanted) - BASIC - _CONTENT - set(VOTED) - set(fields):
         found |= _learned(source, text, terms, fused, pool, evidence, found)
     if fields:
         found |= _numbers(source, ordinals, fields)

@@ -36,7 +36,7 @@ from hybrid.search.request import Request
 from hybrid.search.source import Nearest, Source
 from hybrid.search.steps import step
 from hybrid.search.suggesting import suggest
-from hybrid.search.votes import Asked, entered
+from hybrid.search.votes import VOTED, Asked, entered
 from hybrid.settings import Profile
 from hybrid.types import (
     Candidates,
@@ -181,13 +181,20 @@ class Search:
     @step
     def pool(self) -> Pool:
         """The heads of the legs' answers, by number, and those that enter by votes, in neither list."""
-        heads, ties = self.request.heads(self.legs), self.source.ties
-        if not len(self.votes.ordinals):
-            return Pool.of(heads, ties)
-        known = np.concatenate([head.ordinals for head in heads])
-        entering = self.request.newcomers(self.votes, known)
-        pool = Pool.of([*heads, Candidates(entering, np.zeros(len(entering), np.float32))], ties)
+        heads, entering = self.request.heads(self.legs), self.newcomers
+        if not len(entering):
+            return Pool.of(heads, self.source.ties)
+        more = Candidates(entering, np.zeros(len(entering), np.float32))
+        pool = Pool.of([*heads, more], self.source.ties)
         return Pool(pool.ordinals, pool.legs[: len(heads)])
+
+    @step
+    def newcomers(self) -> Ordinals:
+        """The documents that enter by votes, in neither head of the legs' answers."""
+        if not len(self.votes.ordinals):
+            return self.votes.ordinals
+        known = np.concatenate([head.ordinals for head in self.request.heads(self.legs)])
+        return self.request.newcomers(self.votes, known)
 
     @step
     def past(self) -> Asked | None:
@@ -218,7 +225,8 @@ class Search:
     def completed(self) -> list[Candidates]:
         """The heads of the legs' answers, by number, and in each of them what enters by votes."""
         heads = self.request.heads(self.pool.legs)
-        return entered(self.source, self.request, self.words, self.pool, heads, self.evidence, self.votes)
+        asked = self.source, self.request, self.words
+        return entered(*asked, self.pool, heads, self.evidence, self.newcomers)
 
     @step
     def head(self) -> Candidates:
@@ -233,8 +241,23 @@ class Search:
     def known(self, candidates: Candidates, wanted: Sequence[str]) -> Features:
         """The features of ``candidates``, by number: at least those ``wanted``."""
         pool = Pool(self.pool.ordinals, tuple(self.request.heads(self.pool.legs)))
-        asked = self.request.text, self.words
-        return columns(self.source, *asked, candidates, pool, self.evidence, wanted, self.passages)
+        return columns(
+            self.source,
+            self.request.text,
+            self.words,
+            candidates,
+            pool,
+            self.evidence,
+            wanted,
+            self.passages,
+            self._voted,
+        )
+
+    def _voted(self, ordinals: Ordinals) -> Features:
+        past, voting = self.past, self.request.voting
+        if past is None or voting is None:
+            return {name: np.full(len(ordinals), np.nan, np.float32) for name in VOTED}
+        return past.features(voting, ordinals)
 
     @step
     def reranked(self) -> Candidates:

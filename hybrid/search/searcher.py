@@ -41,7 +41,19 @@ from hybrid.search.suggesting import autocomplete, suggest
 from hybrid.settings import Profile, Profiles
 from hybrid.store.snapshot import Snapshot
 from hybrid.texts import check_lookup
-from hybrid.types import Candidates, Document, Hit, Lacking, Matrix, Mode, Results, Run, Scores, Suggestion
+from hybrid.types import (
+    Candidates,
+    Document,
+    Hit,
+    Lacking,
+    Matrix,
+    Mode,
+    Reranker,
+    Results,
+    Run,
+    Scores,
+    Suggestion,
+)
 
 _STEP: Final = 1000  # documents a step
 
@@ -230,6 +242,22 @@ class Searcher:
                 run[id] = one
         return runs
 
+    def reranked(
+        self,
+        queries: Mapping[str, str],
+        *,
+        k: int,
+        reranker: Reranker,
+        lacking: Lacking = MappingProxyType({}),
+        silent: Mapping[str, Collection[int]] = MappingProxyType({}),
+    ) -> Run:
+        """What ``run`` would answer with ``reranker``. ``silent``: as for ``run_profiles``."""
+        found = {}
+        for id, request in self._requests(queries, {"k": k, "reranker": reranker}, lacking):
+            asked = replace(request, silent=self._unheard(queries[id], silent.get(id, ())))
+            found[id] = ranking(self.snapshot, asked, self._lanes)
+        return found
+
     def _served(self, profile: Profile, adapters: Mapping[str, Adapter]) -> Served:
         adapter = adapters.get(profile.adapter or "") or self._models.adapter(self.snapshot, profile)
         return Served(profile, self._models.reranker(self.snapshot, profile), adapter)
@@ -254,12 +282,13 @@ class Searcher:
         wanted: Sequence[str],
         *,
         lacking: Lacking = MappingProxyType({}),
+        silent: Mapping[str, Collection[int]] = MappingProxyType({}),
     ) -> Iterator[tuple[str, list[str], Features]]:
         """What a reranker that has ``wanted`` as its features is given for each of ``queries``: the query's
         id, the candidates' ids, and their features (see `hybrid.search.features`). They stand in the order
-        of ties, so that equals among any new scores already do."""
+        of ties, so that equals among any new scores already do. ``silent``: as for ``run_profiles``."""
         for id, request in self._requests(queries, {}, lacking):
-            asked = replace(request, silent=self._unheard(queries[id]))
+            asked = replace(request, silent=self._unheard(queries[id], silent.get(id, ())))
             search = Search.of(self.snapshot, asked, self._lanes)
             head = search.head[search.head.ordinals.argsort()]
             ordinals = search.pool.named(head).ordinals
@@ -295,9 +324,10 @@ class Searcher:
     ) -> Iterator[tuple[str, list[str], Signals]]:
         """What a calibration knows of the first ten hits of each of ``queries``: the query's id, the hits'
         ids, and their `hybrid.rerank.calibration.signals`; as if the index lacked the documents that
-        ``lacking`` names for the query."""
+        ``lacking`` names for the query, and no past query of its own text voted."""
         for id, request in self._requests(queries, {"mode": mode}, lacking):
-            search = Search.of(self.snapshot, request, self._lanes)
+            asked = replace(request, silent=self._unheard(queries[id]))
+            search = Search.of(self.snapshot, asked, self._lanes)
             ordinals = search.ranked.top(request.k).ordinals
             yield id, self.snapshot.ids(ordinals), search.signals(ordinals)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 
@@ -12,11 +12,16 @@ from hybrid.fusion import Votes, Voting
 from hybrid.fusion.voting import CLICKED, NEAREST
 from hybrid.norms import unit
 from hybrid.order import Pool, among
+from hybrid.rerank import Features
 from hybrid.search.evidence import Evidence
 from hybrid.search.request import Request
 from hybrid.search.source import Source
 from hybrid.store.voters import Near, Voters
 from hybrid.types import Candidates, Mask, Ordinals, Scores
+
+VOTED: Final = ("votes_judged", "votes_clicked", "query_past")
+"""Features for learned ranking, NaN where none votes: the votes of judged and of clicked past queries for a
+document, 0 without any, and how similar the nearest judged one is to the query."""
 
 
 @dataclass(frozen=True)
@@ -34,23 +39,42 @@ class Asked:
             return None
         asked = request.vector if request.encoded is None else request.encoded
         vector = None if asked is None else unit(asked[None, :])[0]
-        judged = voters.nearest(vector, words, NEAREST, silent=request.silent)
-        clicked = voters.nearest(vector, words, CLICKED, clicked=True, silent=request.silent)
-        return cls(voters, judged, clicked)
+        return cls(voters, *voters.nearest(vector, words, NEAREST, CLICKED, silent=request.silent))
 
     def votes(self, voting: Voting, allowed: Mask | None) -> Votes:
         """What they say, of documents that are ``allowed``, bool (n,) over ordinals; None for all."""
-        voters, judged, clicked = self.voters, self.judged, self.clicked
-        found = voting.votes(judged.similarities, voters.answers_of(judged.places), allowed)
-        if not len(clicked.places):
-            return found
-        users, answers = voters.users[clicked.places], voters.answers_of(clicked.places)
-        return found.plus(voting.clicked(clicked.similarities, answers, users, allowed))
+        return self.judgments(voting, allowed).plus(self.clicks(voting, allowed))
+
+    def judgments(self, voting: Voting, allowed: Mask | None) -> Votes:
+        """What the judged ones say."""
+        answers = self.voters.answers_of(self.judged.places)
+        return voting.votes(self.judged.similarities, answers, allowed)
+
+    def clicks(self, voting: Voting, allowed: Mask | None) -> Votes:
+        """What the clicked ones say."""
+        if not len(places := self.clicked.places):
+            return Votes.none()
+        users, answers = self.voters.users[places], self.voters.answers_of(places)
+        return voting.clicked(self.clicked.similarities, answers, users, allowed)
+
+    def features(self, voting: Voting, ordinals: Ordinals) -> Features:
+        """``VOTED`` of the documents ``ordinals``, float32 (n,) each."""
+        nearest = self.judged.similarities[:1]
+        columns = (
+            self.judgments(voting, None).of(ordinals),
+            self.clicks(voting, None).of(ordinals) if len(self.clicked.places) else np.nan,
+            nearest[0] if len(nearest) else np.nan,
+        )
+        return {
+            name: np.full(len(ordinals), column, np.float32)
+            for name, column in zip(VOTED, columns, strict=True)
+        }
 
     def for_one(self, near: Near, ordinal: int, threshold: float) -> Near:
         """Those of ``near`` that vote for a document."""
         answers = self.voters.answers_of(near.places)
-        votes = np.array([ordinal in own.tolist() for own in answers], np.bool_)
+        owners = np.repeat(np.arange(len(near.places)), answers.sizes)
+        votes = np.isin(np.arange(len(near.places)), owners[answers.ordinals == ordinal])
         votes &= near.similarities > threshold
         return Near(near.places[votes], near.similarities[votes])
 
@@ -62,18 +86,19 @@ def entered(
     pool: Pool,
     heads: list[Candidates],
     evidence: Evidence,
-    votes: Votes,
+    newcomers: Ordinals,
 ) -> list[Candidates]:
-    """The ``heads`` of the legs' answers, by number in the ``pool``, and in each what enters by votes."""
-    if not len(votes.ordinals):
+    """The ``heads`` of the legs' answers, by number in the ``pool``, and in each the ``newcomers``, which
+    enter by votes."""
+    if not len(newcomers):
         return heads
-    listed = np.concatenate([head.ordinals for head in heads])
-    newcomers = request.newcomers(votes, pool.ordinals[listed])
     entering = np.flatnonzero(among(pool.ordinals, newcomers))
     lexical, vector = heads
     if words:
-        ordinals = pool.ordinals[entering].tolist()
-        scores = source.lexical.scores(words, ordinals, request.title_boost)
+        scores = np.zeros(len(entering), np.float32)
+        if len(lexical) >= request.depths[0]:  # or every document that contains a term is listed
+            ordinals = pool.ordinals[entering].tolist()
+            scores = source.lexical.scores(words, ordinals, request.title_boost)
         lexical = _joined(lexical, entering, scores)
     if request.vector is not None:
         scores = evidence.scores(entering)

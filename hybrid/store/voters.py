@@ -11,12 +11,13 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.disk.folder import Folder
+from hybrid.fusion import Answers
 from hybrid.ledger import lifetimes
 from hybrid.ledger.ledger import Ledger
 from hybrid.ledger.lifetimes import NEVER
@@ -26,6 +27,7 @@ from hybrid.store.growing import Growing
 from hybrid.store.overlap import Overlap
 from hybrid.types import Mask, Ordinals, Scores
 from hybrid.vector.leg import SEAL_AT, VectorLeg, VectorView
+from hybrid.vector.scan import similarities
 
 FOLDER: Final = "past"
 _EF: Final = 64  # the size of the graph's candidate list
@@ -40,6 +42,10 @@ class Near(NamedTuple):
 
     places: Places
     similarities: Scores
+
+    @classmethod
+    def none(cls) -> Self:
+        return cls(np.empty(0, np.int64), np.empty(0, np.float32))
 
 
 @dataclass(frozen=True)
@@ -76,21 +82,34 @@ class Voters:
         self,
         vector: Scores | None,
         terms: Sequence[str],
-        most: int,
+        judged: int,
+        clicked: int,
         *,
-        clicked: bool = False,
         silent: Iterable[int] = (),
-    ) -> Near:
-        """Return the ``most`` judged or ``clicked`` past queries nearest to a unit ``vector`` (dim,), or to
-        ``terms`` where there is no encoder, but those whose numbers are ``silent``."""
-        among = self._clicks if clicked else self._judged
+    ) -> tuple[Near, Near]:
+        """Return the past queries nearest to a unit ``vector`` (dim,), or to ``terms`` where there is no
+        encoder: so many ``judged`` and so many ``clicked`` ones. Those whose numbers are ``silent`` are
+        left out, and where they are compared one by one, those that have nothing in common."""
+        groups = [(self._judged, judged), (self._clicks, clicked)]
         if left_out := list(silent):
-            among = among & ~np.isin(self.numbers, left_out)
+            heard = ~np.isin(self.numbers, left_out)
+            groups = [(group & heard, most) for group, most in groups]
         if self.words is not None:
-            return _best(self.words.similarities(terms, len(among)) * among, most)
-        if vector is None or len(vector) != self.vectors.dim or not among.any():
-            return Near(np.empty(0, np.int64), np.empty(0, np.float32))
-        found = self.vectors.near(vector, most, None if among.all() else among, _EF).within(most)
+            alike = self.words.similarities(terms, len(self.living))
+        elif vector is None or len(vector) != self.vectors.dim:
+            return Near.none(), Near.none()
+        elif self.vectors.graph is not None:
+            first, second = (self._by_graph(vector, *group) for group in groups)
+            return first, second
+        else:
+            alike = similarities(self.vectors.rows.vectors, vector, "cosine")
+        first, second = (_best(alike, *group) for group in groups)
+        return first, second
+
+    def _by_graph(self, vector: Scores, group: Mask, most: int) -> Near:
+        if not group.any():
+            return Near.none()
+        found = self.vectors.near(vector, most, None if group.all() else group, _EF).within(most)
         return Near(found.ordinals, found.scores)
 
     @cached_property
@@ -101,10 +120,13 @@ class Voters:
     def _judged(self) -> Mask:
         return self.living & ~self.clicked
 
-    def answers_of(self, places: Places) -> list[Ordinals]:
+    def answers_of(self, places: Places) -> Answers:
         """Return the answers of each past query."""
-        bounds = zip(self.starts[places].tolist(), self.starts[places + 1].tolist(), strict=True)
-        return [self.ordinals[self.answers[start:end]] for start, end in bounds]
+        starts = self.starts[places]
+        sizes = self.starts[places + 1] - starts
+        ends = sizes.cumsum()
+        each = np.arange(ends[-1] if len(ends) else 0) + (starts - ends + sizes).repeat(sizes)
+        return Answers(self.ordinals[self.answers[each]], sizes)
 
 
 class KeptVoters:
@@ -287,11 +309,12 @@ def _view(rows: Rows) -> VectorView:
     return VectorView(rows, "cosine", None)
 
 
-def _best(similarities: Scores, most: int) -> Near:
-    """The ``most`` largest that are above 0; of equal ones the first."""
-    near = np.flatnonzero(similarities > 0)
-    if len(near) > most:
-        least = np.partition(similarities[near], -most)[-most]
-        near = near[similarities[near] >= least]
-    near = near[np.argsort(-similarities[near], kind="stable")][:most]
-    return Near(near, similarities[near])
+def _best(alike: Scores, group: Mask, most: int) -> Near:
+    """The ``most`` of a ``group`` with the largest similarities above 0; of equal ones the first."""
+    if not group.any():
+        return Near.none()
+    alike = alike * group
+    least = np.partition(alike, -most)[-most] if len(alike) > most else 0.0
+    near = np.flatnonzero((alike >= least) & (alike > 0))
+    near = near[np.argsort(-alike[near], kind="stable")][:most]
+    return Near(near, alike[near])

@@ -27,6 +27,7 @@ BENCHES: Final = (
     "books",
     "suggestions",
     "threads",
+    "votes",
 )
 _WHERE: Final = {"peers": "contest.run", "words": "contest.run_words"}
 

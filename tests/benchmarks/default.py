@@ -52,7 +52,7 @@ def measured(
     tables = {name: report.table(name, note=_NOTE) for name in MEASURES}
     for pair in pairs:
         if part in pair.splits:
-            judged = _some(pair.judged(data, part), most)
+            judged = some(pair.judged(data, part), most)
             with indexed(indexes, pair, judged, load) as index:
                 for name, row in _rows(index, judged):
                     tables[name].add(collection=pair.name, encoder=pair.encoder, **row)
@@ -60,7 +60,7 @@ def measured(
     return report
 
 
-def _some(judged: Judged, most: int | None) -> Judged:
+def some(judged: Judged, most: int | None) -> Judged:
     """Evenly spaced ones of the queries."""
     ids = sorted(judged.qrels)
     step = 1 if most is None else max(1, len(ids) // most)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import hnswlib
 import numpy as np
@@ -21,6 +21,8 @@ from hybrid.lexical.terms import Terms
 from hybrid.types import Document, Mask, Matrix
 from hybrid.vector.graph import EF_CONSTRUCTION, M
 from tests.benchmarks.corpus import Corpus, Query, Recipe
+
+_One = TypeVar("_One")
 
 BATCH: Final = 1_000
 HEAP: Final = 64_000_000
@@ -124,7 +126,7 @@ def fill(path: Path, documents: Iterable[Document]) -> None:
         index.load(documents)
 
 
-def batches(documents: Iterable[Document], size: int) -> Iterator[list[Document]]:
+def batches(documents: Iterable[_One], size: int) -> Iterator[list[_One]]:
     rest = iter(documents)
     while part := list(islice(rest, size)):
         yield part

@@ -76,6 +76,20 @@ def test_a_person_sees_how_far_the_log_says_what_is_looked_at(logged: Path) -> N
     assert "shown at several ranks: " in out
 
 
+def test_a_log_is_judged_once(logged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged = []
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        judged.append(options)
+        return judgments(*arguments, **options)
+
+    monkeypatch.setattr("hybrid.cli.clicks.judgments", counted)
+    told = answer("clicks", logged, "--learn", "--least-looks", "2")
+    assert judged == [{"least_looks": 2.0}]
+    assert told["learned"] > 0
+    assert told["impressions"] == 8_000
+
+
 def test_least_looks_judges_fewer(logged: Path) -> None:
     many, few = (answer("clicks", logged, "--least-looks", least)["judgments"] for least in ("1", "20"))
     assert 0 < few < many / 2

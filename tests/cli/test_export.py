@@ -11,13 +11,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hybrid import Document, Index
+from hybrid import Document, Index, PastQuery
 from hybrid.cli import app, copies
 from hybrid.corpora import jsonl, records
 from hybrid.corpora.records import BadRecord
 from hybrid.encoders import Bundle
 from hybrid.errors import InputError, StorageError
 from hybrid.types import Matrix
+from tests.commands import answer, refusal, run
 from tests.encoder_models import bundle_of_letters
 
 # -- one line
@@ -183,6 +184,80 @@ def test_a_link_is_followed_and_a_device_is_not_replaced(tmp_path: Path) -> None
     assert (tmp_path / "real.jsonl").read_bytes() == copies.line(Document("a", "text"))
     copies.export(tmp_path / "idx", Path("/dev/null"))
     assert Path("/dev/null").is_char_device()
+
+
+def test_past_queries_are_exported_and_learned_again(tmp_path: Path) -> None:
+    idx, file, past = tmp_path / "idx", tmp_path / "out.jsonl", tmp_path / "past.jsonl"
+    known = [
+        PastQuery("水壶 \u2028", {"a": 2, "b": 1}, time=5.5),
+        PastQuery("kettle", {"b": 1}, "clicked", "u", 7),
+    ]
+    with Index.create(idx, encoder=None) as index:
+        index.add([Document("a", "text"), Document("b", "text")])
+        assert run("export", idx, file).err == ""
+        index.keep_past_queries(known)
+    said = run("export", idx, file)
+    assert said.err == "hybrid: the export does not hold 2 past queries; --past-queries FILE writes them\n"
+    said = run("export", idx, file, "--past-queries", past)
+    assert said == (
+        f"2 documents exported to {file}\n",
+        f"hybrid: 2 past queries exported to {past}\n",
+    )
+    assert json.loads(past.read_bytes().split(b"\n")[1]) == {
+        "query": "kettle",
+        "answers": {"b": 1},
+        "origin": "clicked",
+        "user": "u",
+        "time": 7.0,
+    }
+    run("index", file, "--to", tmp_path / "new", "--encoder", "none")
+    assert "15 or more held out" in run("learn", tmp_path / "new", "--past-queries", past, status=2).err
+    with Index.open(tmp_path / "new") as index:
+        assert list(index.past_queries()) == known
+
+
+def test_past_queries_that_were_clicked_are_kept_where_none_can_choose(tmp_path: Path) -> None:
+    with Index.create(tmp_path / "idx", encoder=None) as index:
+        index.add([Document("a", "text")])
+    past = tmp_path / "past.jsonl"
+    past.write_text('{"query": "kettle", "answers": {"a": 1}, "origin": "clicked", "time": 7}\n')
+    said = run("learn", tmp_path / "idx", "--past-queries", past)
+    assert said == ("1 past query kept; the index has 1\n", "")
+    assert answer("learn", tmp_path / "idx", "--past-queries", past) == {"kept": 1, "past_queries": 1}
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("[]", "a past query is a JSON object, not []"),
+        ('{"query": "x"}', 'no "answers"'),
+        ('{"query": "x", "answers": {"a": 1}, "vector": []}', "unknown key 'vector'"),
+        ('{"query": "x", "answers": ["a"]}', "must have 1 to 10,000 answers"),
+        ('{"query": "x", "answers": {"a": 1}, "origin": ["judged"]}', "origin is ['judged']"),
+        ('{"query": ["x"], "answers": {"a": 1}}', "past query ['x']: a past query is a text"),
+        ("{", "not valid JSON"),
+        ("[" * 100_000, "nested too deep"),
+    ],
+)
+def test_what_is_no_past_query_is_not_kept(line: str, says: str, tmp_path: Path) -> None:
+    Index.create(tmp_path / "idx", encoder=None).close()
+    past = tmp_path / "past.jsonl"
+    past.write_text('{"query": "kettle", "answers": {"a": 1}}\n' + line)
+    said = refusal("learn", tmp_path / "idx", "--past-queries", past)
+    assert "past.jsonl:2: " in said
+    assert says in said
+    with Index.open(tmp_path / "idx") as index:
+        assert list(index.past_queries()) == []
+
+
+def test_past_queries_have_a_file_of_their_own(tmp_path: Path) -> None:
+    Index.create(tmp_path / "idx", encoder=None).close()
+    file = tmp_path / "out.jsonl"
+    for past in (file, Path("-")):
+        said = refusal("export", tmp_path / "idx", file, "--past-queries", past)
+        assert "that nothing else is written to" in said
+    assert "name it .jsonl" in refusal("export", tmp_path / "idx", "--past-queries", tmp_path / "x.txt")
+    assert not file.exists()
 
 
 def test_where_no_file_can_be_written(tmp_path: Path) -> None:

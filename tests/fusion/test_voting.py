@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hybrid.errors import QueryError
-from hybrid.fusion import Votes, Voting
+from hybrid.fusion import Answers, Votes, Voting
 from hybrid.types import Candidates
 from tests.contracts.fusion import candidates
 
@@ -54,7 +54,7 @@ def votes(
 ) -> dict[int, float]:
     near = sorted(range(len(cosines)), key=lambda at: -cosines[at])[:20]
     own = [np.array(answers[at], np.int64) for at in near]
-    found = voting.votes(np.array([cosines[at] for at in near], np.float32), own, allowed)
+    found = voting.votes(np.array([cosines[at] for at in near], np.float32), Answers.of(own), allowed)
     assert (np.diff(found.ordinals) > 0).all()
     return dict(zip(found.ordinals.tolist(), found.strengths.tolist(), strict=True))
 
@@ -88,7 +88,7 @@ def clicks(voting: Voting, rows: Sequence[tuple[float, int, set[int]]]) -> dict[
     """Votes of rows (cosine, user, answers)."""
     found = voting.clicked(
         np.array([cosine for cosine, _, _ in rows], np.float32),
-        [np.array(sorted(answers), np.int64) for _, _, answers in rows],
+        Answers.of([np.array(sorted(answers), np.int64) for _, _, answers in rows]),
         np.array([user for _, user, _ in rows], np.int64),
     )
     return dict(zip(found.ordinals.tolist(), found.strengths.tolist(), strict=True))

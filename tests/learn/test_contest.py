@@ -33,7 +33,7 @@ class Double(AnswersByProfile):
         self.asked |= {str(profile) for profile in profiles}
         return [run(queries, ["a", "b", "right {}"], ties=self.serving_ties) for _ in profiles]
 
-    def run(self, queries: Mapping[str, str], *, k: int, reranker: Reranker, lacking: Lacking) -> Run:
+    def reranked(self, queries: Mapping[str, str], *, k: int, reranker: Reranker, lacking: Lacking) -> Run:
         return run(queries, ["right {}", "a", "b"], ties=self.ties)
 
 

@@ -11,8 +11,13 @@ import pytest
 from hybrid import Document, Index, Profile
 from hybrid.encoders import HashEncoder
 from hybrid.errors import InputError
+from hybrid.fusion import Voting
 from hybrid.learn import vote
+from hybrid.learn.silencing import Silencing, without_kin
+from hybrid.learn.split import Sample
 from hybrid.learn.voting import NAME
+from hybrid.rerank import Features
+from hybrid.search.votes import VOTED
 
 KINDS = 4
 ASKED = 30
@@ -82,3 +87,30 @@ def test_what_does_not_hold_is_not_installed(index: Index) -> None:
 def test_an_index_without_judged_past_queries(index: Index) -> None:
     with index.searcher() as searcher, pytest.raises(InputError, match="no past query was judged"):
         vote(searcher)
+
+
+def test_no_query_of_its_family_votes_on_one_that_trains(index: Index) -> None:
+    rng = np.random.default_rng(2)
+    topics = [_words(rng, 4) for _ in range(8)]
+    texts = {
+        f"{kind}-{i}": " ".join([*topics[kind], *_words(rng, 2)]) for kind in range(8) for i in range(3)
+    }
+    index.learn(texts, {id: {f"answer{int(id[0]) % 4}" if id[0] < "4" else f"d{id[0]}": 1} for id in texts})
+    index.install(Profile(voting=Voting(8, 0.0)))
+    kin = Sample({"q": texts["0-1"]}, {"q": {"answer0": 1}})
+    other = Sample({"q": "quite another question"}, {"q": {"d30": 1}})
+    with index.searcher() as searcher:
+        for sample, silent in ((kin, 3), (other, 0)):
+            learning = without_kin(searcher, sample)
+            assert isinstance(learning, Silencing)
+            assert len(learning.unheard["q"]) == silent
+        assert _votes(searcher.candidates(kin.texts, VOTED))["answer0"] > 0
+        assert _votes(without_kin(searcher, kin).candidates(kin.texts, VOTED, lacking={}))["answer0"] == 0
+    index.use(1)
+    with index.searcher() as searcher:
+        assert without_kin(searcher, kin) is searcher
+
+
+def _votes(found: Iterator[tuple[str, list[str], Features]]) -> dict[str, float]:
+    [(_, ids, columns)] = found
+    return dict(zip(ids, columns["votes_judged"].tolist(), strict=True))

@@ -103,6 +103,60 @@ def test_what_cannot_be_written_is_logged(
     assert bodies.documents([0, 5]) == {0: DOCUMENTS[0], 5: DOCUMENTS[2]}
 
 
+def test_scattered_documents_are_written_in_one_go(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    bodies, written = Bodies(folder, UUID), list[str]()
+    bodies.append(0, ROWS[:1])
+    true = Folder.write
+
+    def counted(self: Folder, name: str, *rest: Any) -> None:
+        written.append(name)
+        true(self, name, *rest)
+
+    monkeypatch.setattr(Folder, "write", counted)
+    bodies.write([(2, ROWS[1]), (3, ROWS[2]), (9, ROWS[0])])
+    assert written == [FILE, PLACES, PLACES]
+    found = bodies.documents(range(12))
+    assert found == {0: DOCUMENTS[0], 2: DOCUMENTS[1], 3: DOCUMENTS[2], 9: DOCUMENTS[0]}
+    bodies.write([])
+    assert bodies.documents(range(12)) == found
+
+
+def test_a_failure_is_told_once_until_a_write_succeeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A search shows ten documents that are not mapped, on a full disk."""
+    index_at(tmp_path / "idx").close()
+    for file in files(tmp_path / "idx"):
+        file.unlink()
+    refused, true = [errno.ENOSPC], Folder.write
+
+    def full(self: Folder, name: str, *rest: Any) -> None:
+        if name in (FILE, PLACES) and refused:
+            raise OSError(refused[0], "refused")
+        true(self, name, *rest)
+
+    monkeypatch.setattr(Folder, "write", full)
+
+    def told() -> int:
+        with Index.open(tmp_path / "idx") as index:
+            for _ in range(2):
+                index.search("text", k=10)
+        many = caplog.text.count("cannot be written")
+        caplog.clear()
+        return many
+
+    assert told() == 1
+    assert told() == 0  # opened again
+    refused[0] = errno.EDQUOT
+    assert told() == 1
+    refused.clear()
+    assert told() == 0
+    for file in files(tmp_path / "idx"):
+        file.unlink()
+    refused.append(errno.ENOSPC)
+    assert told() == 1
+
+
 def test_threads_read_while_one_appends(folder: Folder) -> None:
     bodies, wrong = filled(folder), list[Any]()
     done = threading.Event()

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from hybrid import Document, Index, PastQuery, Profile
 from hybrid.encoders import HashEncoder
 from hybrid.fusion import RRF, Voting
 from hybrid.ledger.past import PastQueries, Row
+from hybrid.lexical.bm25 import LexicalView
+from hybrid.search.lanes import InTurn
+from hybrid.search.search import Search
+from hybrid.search.votes import VOTED
 from hybrid.store import voters
 
 VOTING = Voting(weight=8, threshold=0.3)
@@ -243,3 +249,66 @@ def test_a_judged_query_does_not_hear_its_own_judgment(index: Index) -> None:
             {"q": "hot kettles"}, [Profile(depth=3, voting=VOTING)], k=10, silent={"q": numbers}
         )
         assert run["q"][0][0] != "far"
+
+
+def features(index: Index, query: str, **silent: set[int]) -> dict[str, tuple[float, ...]]:
+    """id -> the features that past queries give."""
+    with index.searcher() as searcher:
+        [(_, found, columns)] = searcher.candidates({"q": query}, VOTED, silent=silent)
+    rows = zip(*(columns[name].tolist() for name in VOTED), strict=True)
+    return dict(zip(found, rows, strict=True))
+
+
+def test_votes_are_features_of_learned_ranking(index: Index) -> None:
+    assert np.isnan(list(features(index, "hot kettle").values())).all()
+    learn(index, "hot kettles", "far", "d1")
+    judged, clicked, nearest = features(index, "hot kettle")["far"]
+    assert judged == pytest.approx((nearest - 0.3) / 0.7 / math.sqrt(2))
+    assert np.isnan(clicked)
+    other = next(id for id in features(index, "hot kettle") if id not in ("far", "d1"))
+    index.keep_past_queries(PastQuery("hot kettles", {other: 1}, "clicked", f"user {i}") for i in range(3))
+    found = features(index, "hot kettle")
+    assert found[other][0] == found["far"][1] == 0
+    assert found[other][1] > 0
+    with index.searcher() as searcher:
+        numbers = {one.number for one in searcher.past() if one.past.origin == "judged"}
+    unheard = features(index, "hot kettle", q=numbers)
+    assert unheard[other][0] == 0
+    assert np.isnan(unheard[other][2])
+
+
+def test_a_judged_query_that_is_reranked_does_not_hear_its_own_judgment(index: Index) -> None:
+    learn(index, "hot kettle", "far")
+    with index.searcher() as searcher:
+
+        def first(query: str) -> str:
+            run = searcher.reranked({"q": query}, k=10, reranker=lambda _query, found, _known: found)
+            return run["q"][0][0]
+
+        assert first("hot kettle") != "far"
+        assert first("hot kettles") == "far"
+
+
+def test_newcomers_have_the_scores_that_the_legs_give_them(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learn(index, "hot kettle", "far", "d0", "d1", "d2", "d3", "d4", "d5", "d6", "d7", "d8")
+    asked: list[int] = []
+    scores = LexicalView.scores
+
+    def counted(self: LexicalView, terms: Any, ordinals: Any, title_boost: float = 0.0) -> Any:
+        asked.append(len(ordinals))
+        return scores(self, terms, ordinals, title_boost)
+
+    monkeypatch.setattr(LexicalView, "scores", counted)
+    for query, more in (("hot kettle", True), ("zzzz", False)):  # documents with a term than are listed
+        asked.clear()
+        with index.searcher() as searcher:
+            [request] = searcher.encoded([searcher.asker.one(query, None, {})])
+            search = Search.of(searcher.snapshot, request, InTurn())
+            lexical, _ = search.completed
+            assert set(search.newcomers.tolist()) < set(search.pool.ordinals[lexical.ordinals].tolist())
+            assert bool(asked) == more
+            ordinals = search.pool.ordinals[lexical.ordinals].tolist()
+            expected = scores(searcher.snapshot.lexical, search.words, ordinals)
+            assert lexical.scores.tolist() == expected.tolist()

@@ -25,7 +25,7 @@ from hybrid.learn.encoder.parameters import merge, prepare
 from hybrid.learn.encoder.plan import UNLABELLED, Plan
 from hybrid.learn.encoder.start import Start, starting_model
 from hybrid.learn.encoder.training import Training
-from hybrid.learn.encoder.unfinished import Course, Unfinished
+from hybrid.learn.encoder.unfinished import Course, Unfinished, check_new
 from hybrid.search.searcher import Searcher
 from hybrid.types import Qrels, Stages
 
@@ -84,8 +84,7 @@ def train_encoder(
     if qrels:
         require("judging a trained encoder", "ir_measures", extra="evaluate")
     tell, out = progress or silent, Path(out)
-    if out.exists():  # now, rather than after all searches
-        raise InputError(f"{out} exists already; choose another folder for the trained encoder")
+    check_new(out)  # now, rather than after all searches
     reference = searcher.snapshot.settings.encoder
     if reference is None or searcher.legs.vector:
         raise InputError(f"there is no encoder to train: {searcher.legs.vector}")

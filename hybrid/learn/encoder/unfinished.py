@@ -68,6 +68,12 @@ class Checkpoint:
     tensors: dict[str, Tensor]
 
 
+def check_new(out: Path) -> None:
+    """Raises InputError if ``out``, the folder of a bundle that is to be, exists."""
+    if out.exists():
+        raise InputError(f"{out} exists already; choose another folder for the trained encoder")
+
+
 class Unfinished:
     """The folder of a run; `claim` gives it to one process at a time."""
 
@@ -82,8 +88,7 @@ class Unfinished:
         Raises InputError if ``out`` exists, or the folder beside it holds something else or a run that
         differs; StorageError if another process is at it, or the folder cannot be written.
         """
-        if out.exists():
-            raise InputError(f"{out} exists already; choose another folder for the trained encoder")
+        check_new(out)  # another process may have been faster
         path = out.with_name(out.name + SUFFIX)
         there = {one.name for one in path.iterdir()} if path.is_dir() else set()
         if there and not there & {_RUN, _LOCK}:
