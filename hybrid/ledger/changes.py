@@ -34,10 +34,12 @@ class Counter:
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
-        self._value = 0
+        found = b""
         with suppress(OSError):
-            self._value = int.from_bytes(folder.read(FILE, _SIZE), "little")
-        self._move_to(even=True)
+            found = folder.read(FILE, _SIZE)
+        self._value = int.from_bytes(found, "little")
+        if len(found) < _SIZE or self._value % 2:  # there was none, or the last writer was killed
+            self._move_to(even=True)
 
     @contextmanager
     def changing(self) -> Iterator[None]:
