@@ -17,7 +17,7 @@ from hybrid.evaluate.bench.report import TOP
 from hybrid.index import Index
 from hybrid.limits import shown
 
-_WIDTH: Final = 16  # characters of the longest bar
+_WIDTH: Final = 7  # characters of the longest bar
 _AMOUNT: Final = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?) ?([A-Za-z]{1,2})", re.ASCII)
 _BYTES: Final = {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 _SECONDS: Final = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
@@ -71,10 +71,10 @@ def _show(found: Tradeoff, best: Measured | None, *, made: bool) -> None:
         )
     out.print()
     rows = table("family")
-    for heading in (f"recall@{TOP}", "at least", "p50 ms", "build s", "memory MB", "open ms"):
-        rows.add_column(heading, justify="right")
-    rows.add_column("p50", width=_WIDTH)
-    rows.add_column("")
+    for heading in ("recall", "least", "p50 ms", "build s", "MB", "open ms"):
+        rows.add_column(heading, justify="right", no_wrap=True)
+    rows.add_column("", width=_WIDTH)
+    rows.add_column("", no_wrap=True)
     longest = max(one.p50 for one in found.families)
     for one in sorted(found.families, key=lambda one: one.p50):
         notes = ["serves"] * (one.family == found.serving) + ["suggested"] * (one is best)
@@ -88,7 +88,10 @@ def _show(found: Tradeoff, best: Measured | None, *, made: bool) -> None:
     for name, reason in found.lacking.items():
         out.print(f"{name} was left out: {reason}", style="dim", soft_wrap=True)
     out.print(
-        "build, open: CPU time; memory: beside the vectors, also on disk; each with its default effort"
+        f"recall of the first {TOP}, least: the lower end of its 95 % interval; build, open: CPU time; "
+        "MB: beside the vectors, in memory and on disk; each with its default effort",
+        style="dim",
+        soft_wrap=True,
     )
 
 
