@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from hybrid.ann import IVFPQ, IVFSQ8, IVFFlat
 from hybrid.types import Mask, Matrix, Metric, Scores
 from hybrid.vector.finder import Nearest
+from hybrid.vector.scan import GATHERED
 
 _LEAST: Final = 39
 """Training rows for each list; k-means gets poor with fewer."""
@@ -45,7 +46,6 @@ _FARTHER: Final = 2.0
 _SPARE: Final = 0.5  # as `hybrid.vector.hnsw.Faiss`
 
 _ROWS: Final = 6000.0  # a search of a graph costs a scan of as many; `hybrid.vector.view.EXACT_ROWS`
-_GATHERED: Final = 2.0  # `hybrid.vector.scan.GATHERED`
 
 _FIGURES: Final = {IVFFlat: (1.1, 1.0, 0.0), IVFSQ8: (0.7, 1.25, 20.0), IVFPQ: (0.15, 4.0, 200.0)}
 """The cost of scanning a row, beside a scan of float32 rows; the oversampling, and the least number of rows
@@ -218,7 +218,7 @@ class Inverted:
 
     def cost(self, effort: float, k: float) -> float:
         scanned = self._scanned * self._filled * min(effort / self._many, 1.0)
-        return max(1.0, (self._many + scanned + _GATHERED * k) / _ROWS)
+        return max(1.0, (self._many + scanned + GATHERED * k) / _ROWS)
 
     # -- files
 

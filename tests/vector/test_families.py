@@ -21,7 +21,7 @@ from hybrid.vector.families import check
 from hybrid.vector.graph import Graph
 from hybrid.vector.leg import VectorLeg
 from hybrid.vector.view import VectorView
-from tests.vector.test_hnsw import DIM, METRICS, clustered, of, recall, sealed_by
+from tests.vector.test_hnsw import DIM, METRICS, clustered, filled_after_a_failure, of, recall, sealed_by
 
 SEALED: list[Family] = [IVFFlat(), IVFSQ8(), IVFPQ(), IVFPQ(lists=16), Binary()]
 EVERY: list[Family] = [HNSW(), HNSW(m=8, ef_construction=50, precision="int8"), Flat(), *SEALED]
@@ -199,25 +199,7 @@ class TestContract:
         assert len(os.listdir(tasks)) == before
 
     def test_what_failed_by_half_is_not_kept(self, family: Family, monkeypatch: pytest.MonkeyPatch) -> None:
-        vectors = clustered(900)
-        graph = sealed_by(vectors[:500], "cosine", family).graph
-        assert isinstance(graph, Graph)
-        kind: Any = type(graph.finder)
-        add = kind.add
-
-        def failing(self: Any, part: Matrix) -> None:
-            add(self, part)
-            raise MemoryError
-
-        with monkeypatch.context() as patched:
-            patched.setattr(kind, "add", failing)
-            with pytest.raises(MemoryError):
-                graph.insert(vectors[500:], lambda: False)
-        view = VectorView(of(vectors), "cosine", graph)
-        assert graph.rows == 0
-        assert recall(view, vectors[:5], 10) == 1
-        graph.insert(vectors, lambda: False)
-        assert graph.rows == 900
+        filled_after_a_failure(Graph("cosine", DIM, family), monkeypatch)
 
     def test_training_stops_when_told(self, family: Family) -> None:
         graph, asked = Graph("cosine", DIM, family), []

@@ -82,6 +82,29 @@ def recall(view: VectorView, queries: Matrix, k: int) -> float:
     return float(np.mean(found))
 
 
+def filled_after_a_failure(made: Graph, monkeypatch: pytest.MonkeyPatch) -> VectorView:
+    """A graph of 900 rows, of which an insertion failed by half: it was empty then."""
+    vectors = clustered(900)
+    made.insert(vectors[:500], lambda: False)
+    kind: Any = type(made.finder)
+    add = kind.add
+
+    def failing(self: Any, part: Matrix) -> None:
+        add(self, part)
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(kind, "add", failing)
+        with pytest.raises(MemoryError):
+            made.insert(vectors[500:], lambda: False)
+    view = VectorView(of(vectors), "cosine", made)
+    assert made.rows == 0
+    assert recall(view, vectors[:5], 10) == 1
+    made.insert(vectors, lambda: False)
+    assert made.rows == 900
+    return view
+
+
 def as_before(folder: Folder, library: str) -> dict[str, Any]:
     """Have the saved graph look as earlier versions saved it; returns what its manifest says."""
     value = manifest.read(folder, f"graph.{library}.json")
@@ -301,26 +324,8 @@ class TestGraph:
     def test_what_failed_by_half_is_not_kept(
         self, precision: Precision, library: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        vectors = clustered(900)
-        made = Graph("cosine", DIM, HNSW(precision=precision), library)
-        made.insert(vectors[:500], lambda: False)
-        kind = type(made._finder)
-        add = kind.add
-
-        def failing(self: Any, part: Matrix) -> None:
-            add(self, part)
-            raise MemoryError
-
-        with monkeypatch.context() as patched:
-            patched.setattr(kind, "add", failing)
-            with pytest.raises(MemoryError):
-                made.insert(vectors[500:], lambda: False)
-        view = VectorView(of(vectors), "cosine", made)
-        assert made.rows == 0
-        assert recall(view, vectors[:5], 10) == 1
-        made.insert(vectors, lambda: False)
-        assert made.rows == 900
-        assert recall(view, vectors[::30], 10) >= 0.99
+        view = filled_after_a_failure(Graph("cosine", DIM, HNSW(precision=precision), library), monkeypatch)
+        assert recall(view, view.rows.vectors[::30], 10) >= 0.99
 
     @pytest.mark.parametrize("precision", ["float32", "int8"])
     def test_no_threads_are_started(self, precision: Precision) -> None:
