@@ -26,7 +26,19 @@ class _Closing(Protocol):
     def close(self) -> None: ...
 
 
+class _Keeping(Protocol):
+    @property
+    def profiles(self) -> Profiles: ...
+
+    @property
+    def synonyms(self) -> list[str]: ...
+
+    @property
+    def user_words(self) -> list[str]: ...
+
+
 _Closed = TypeVar("_Closed", bound=_Closing)
+_Kept = TypeVar("_Kept", bound=_Keeping)
 
 _AT_ONCE: Final = 100
 """Items of an iterator that are fetched together."""
@@ -143,7 +155,26 @@ def _close(opening: Future[_Closed]) -> None:
         opening.result().close()
 
 
-class AsyncIndex(Asked[Index]):
+class Whole(Asked[_Kept]):
+    """What is asked of all of an index."""
+
+    @property
+    def profiles(self) -> Coroutine[Any, Any, Profiles]:
+        """The profiles that the index has served with, and the one that serves now; to be awaited."""
+        return self._in(self._reads, lambda: self._inner.profiles)
+
+    @property
+    def synonyms(self) -> Coroutine[Any, Any, list[str]]:
+        """The rules that ``Index.set_synonyms`` was given last; to be awaited."""
+        return self._in(self._reads, lambda: self._inner.synonyms)
+
+    @property
+    def user_words(self) -> Coroutine[Any, Any, list[str]]:
+        """The lines that ``Index.set_user_words`` was given last; to be awaited."""
+        return self._in(self._reads, lambda: self._inner.user_words)
+
+
+class AsyncIndex(Whole[Index]):
     """An `Index` for asyncio: ``async with await hybrid.AsyncIndex.open("shop") as index: …``. Its methods
     have the names, arguments, results and errors of those of ``Index``, and are awaited.
 
@@ -224,21 +255,6 @@ class AsyncIndex(Asked[Index]):
             yield AsyncSearcher(searcher, pool)
 
     # -- ranking
-
-    @property
-    def profiles(self) -> Coroutine[Any, Any, Profiles]:
-        """The profiles that this index has served with, and the one that serves now; to be awaited."""
-        return self._in(self._reads, lambda: self._inner.profiles)
-
-    @property
-    def synonyms(self) -> Coroutine[Any, Any, list[str]]:
-        """The rules that ``set_synonyms`` was given last; to be awaited."""
-        return self._in(self._reads, lambda: self._inner.synonyms)
-
-    @property
-    def user_words(self) -> Coroutine[Any, Any, list[str]]:
-        """The lines that ``set_user_words`` was given last; to be awaited."""
-        return self._in(self._reads, lambda: self._inner.user_words)
 
     install = _writing(Index.install)
     use = _writing(Index.use)

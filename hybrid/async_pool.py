@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
-from hybrid.async_index import Asked, opened, reading
+from hybrid.async_index import Whole, opened, reading
 from hybrid.encoders import EncoderSpec
 from hybrid.index import Index
 from hybrid.pool import Pool
-from hybrid.settings import Profiles
 from hybrid.types import Analyzer
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
-class AsyncPool(Asked[Pool]):
+class AsyncPool(Whole[Pool]):
     """A `Pool` for asyncio: ``async with await hybrid.AsyncPool.open("shop", processes=4) as pool: …``. Its
     methods have the names, arguments, results and errors of those of ``Pool``, and are awaited.
 
@@ -92,18 +91,3 @@ class AsyncPool(Asked[Pool]):
     range = reading(Pool.range)
     stats = reading(Pool.stats)
     verify = reading(Pool.verify)
-
-    @property
-    def profiles(self) -> Coroutine[Any, Any, Profiles]:
-        """The profiles that the index has served with, and the one that serves now; to be awaited."""
-        return self._in(self._reads, lambda: self._inner.profiles)
-
-    @property
-    def synonyms(self) -> Coroutine[Any, Any, list[str]]:
-        """The rules that ``Index.set_synonyms`` was given last; to be awaited."""
-        return self._in(self._reads, lambda: self._inner.synonyms)
-
-    @property
-    def user_words(self) -> Coroutine[Any, Any, list[str]]:
-        """The lines that ``Index.set_user_words`` was given last; to be awaited."""
-        return self._in(self._reads, lambda: self._inner.user_words)
